@@ -1,0 +1,199 @@
+# Heddle: a user-mode SMP kernel for Linux x86-64.  `make help` lists the targets.
+# A private build directory: make BUILD=/some/dir (several builds at once must not share one).
+
+VERSION = 0.1
+MODE    = release
+BUILD   = build
+PREFIX  = /usr/local
+DESTDIR =
+
+CC      = gcc
+AWK     = awk
+INSTALL = install
+
+# Operation tables make unused parameters normal; everything else of -Wextra stays on.
+WARN   = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter -Werror
+INC    = -iquote include -iquote $(BUILD)/gen -iquote .
+COMMON = -std=gnu11 -g $(WARN) $(INC) -D_GNU_SOURCE -DHEDDLE_VERSION='"$(VERSION)"'
+
+OPT_release = -O2
+OPT_debug   = -O1 -g3 -DHEDDLE_DEBUG
+OPT_asan    = -O1 -DHEDDLE_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=undefined
+
+CFLAGS  = $(COMMON) $(OPT_$(MODE)) -fno-omit-frame-pointer -fno-pie -pthread \
+	  -ftls-model=initial-exec -fno-strict-aliasing
+LDFLAGS = -no-pie -pthread $(filter -fsanitize=%,$(OPT_$(MODE)))
+LIBS    = -Wl,-Bstatic -lurcu-cds -lurcu-qsbr -lurcu-common -Wl,-Bdynamic -lseccomp
+
+# Code that runs in guest address spaces: no libc, no vector registers, position given by the link.
+FREE = $(COMMON) -O2 -ffreestanding -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
+       -mgeneral-regs-only -mno-sse -mno-mmx -mno-80387
+STUB_CFLAGS  = $(FREE) -fno-pic -mcmodel=large
+STUB_LDFLAGS = -static -nostdlib -no-pie -Wl,--build-id=none -Wl,-z,noexecstack
+VDSO_CFLAGS  = $(FREE) -fpic -fvisibility=hidden
+VDSO_LDFLAGS = -shared -nostdlib -Wl,-soname=linux-vdso.so.1 -Wl,--hash-style=both -Wl,--build-id=none \
+	       -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
+
+SRCS      = $(sort $(shell find kernel smp os fh -name '*.[cS]' 2>/dev/null))
+STUB_SRCS = $(sort $(wildcard stub/*.c stub/*.S))
+VDSO_SRCS = $(sort $(wildcard stub/vdso/*.c stub/vdso/*.S))
+GEN_SRCS  = $(if $(wildcard kernel/syscalls.def),$(BUILD)/gen/syscall_table.c)
+GEN_HDRS  = $(if $(wildcard kernel/syscalls.def),$(BUILD)/gen/syscall_protos.h)
+
+obj       = $(addprefix $(BUILD)/obj/,$(addsuffix .o,$(basename $(1))))
+OBJS      = $(call obj,$(SRCS)) $(GEN_SRCS:.c=.o)
+STUB_OBJS = $(call obj,$(STUB_SRCS))
+VDSO_OBJS = $(call obj,$(VDSO_SRCS))
+BLOBS     = $(if $(STUB_SRCS),$(BUILD)/zygote_elf.o) $(if $(VDSO_SRCS),$(BUILD)/vdso_so.o)
+# What unit tests link with: everything but main().
+LIB_OBJS  = $(filter-out %/main.o,$(OBJS)) $(BLOBS)
+
+# One short line a step; V=1 shows the commands.
+quiet = $(if $(V),,@echo '  $(1)	$@';)
+
+# Use every core unless -j was given; a sub-make gets its share from its parent.
+ifeq ($(MAKELEVEL),0)
+ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+endif
+
+.PHONY: all lib objs deps demo check check-quick unit guest-tests app-tests bench lint layering format \
+	install debug asan clean help
+.DELETE_ON_ERROR:
+
+all: $(BUILD)/heddle
+
+$(BUILD)/heddle: $(OBJS) $(BLOBS) $(BUILD)/.link
+	$(call quiet,LD)$(CC) $(LDFLAGS) -o $@ $(OBJS) $(BLOBS) $(LIBS)
+
+lib: $(BUILD)/libheddle.a
+
+$(BUILD)/libheddle.a: $(LIB_OBJS) $(BUILD)/.link
+	$(call quiet,AR)rm -f $@ && ar -rcs $@ $(LIB_OBJS)
+
+$(BUILD)/obj/stub/vdso/%.o: stub/vdso/%.c $(BUILD)/.flags | $(GEN_HDRS)
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(CC) $(VDSO_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/stub/vdso/%.o: stub/vdso/%.S $(BUILD)/.flags
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(CC) $(VDSO_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/stub/%.o: stub/%.c $(BUILD)/.flags | $(GEN_HDRS)
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(CC) $(STUB_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/stub/%.o: stub/%.S $(BUILD)/.flags
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(CC) $(STUB_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/.flags | $(GEN_HDRS)
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/%.o: %.S $(BUILD)/.flags
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/.flags | $(GEN_HDRS)
+	$(call quiet,CC)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Images that heddle maps into guests, embedded whole: NAME_start and NAME_end.
+$(BUILD)/zygote.elf: $(STUB_OBJS) stub/stub.lds
+	$(call quiet,LD)$(CC) $(STUB_LDFLAGS) -Wl,-T,stub/stub.lds -o $@ $(STUB_OBJS)
+
+$(BUILD)/vdso.so: $(VDSO_OBJS) stub/vdso/vdso.lds
+	$(call quiet,LD)$(CC) $(VDSO_LDFLAGS) -Wl,-T,stub/vdso/vdso.lds -o $@ $(VDSO_OBJS)
+
+$(BUILD)/zygote_elf.o: $(BUILD)/zygote.elf scripts/blob.S
+	$(call quiet,AS)$(CC) -DNAME=zygote_elf -DIMAGE='"$<"' -c -o $@ scripts/blob.S
+
+$(BUILD)/vdso_so.o: $(BUILD)/vdso.so scripts/blob.S
+	$(call quiet,AS)$(CC) -DNAME=vdso_so -DIMAGE='"$<"' -c -o $@ scripts/blob.S
+
+# Everything that is said about system calls is generated from one table.
+$(BUILD)/gen/syscall_protos.h: kernel/syscalls.def kernel/syscalls.awk
+	@mkdir -p $(@D)
+	$(call quiet,GEN)$(AWK) -v out=protos -f kernel/syscalls.awk kernel/syscalls.def >$@
+
+$(BUILD)/gen/syscall_table.c: kernel/syscalls.def kernel/syscalls.awk
+	@mkdir -p $(@D)
+	$(call quiet,GEN)$(AWK) -v out=table -f kernel/syscalls.awk kernel/syscalls.def >$@
+
+docs/syscalls.md: kernel/syscalls.def kernel/syscalls.awk
+	$(call quiet,GEN)$(AWK) -v out=docs -f kernel/syscalls.awk kernel/syscalls.def >$@
+
+# Rebuild when flags change, relink when a source file appears or goes.
+stamp = @mkdir -p $(@D); echo '$(subst ','\'',$(1))' | cmp -s - $@ || echo '$(subst ','\'',$(1))' >$@
+$(BUILD)/.flags: FORCE
+	$(call stamp,$(CC) $(CFLAGS) $(STUB_CFLAGS) $(VDSO_CFLAGS))
+$(BUILD)/.link: FORCE
+	$(call stamp,$(LDFLAGS) $(LIBS) $(OBJS) $(BLOBS))
+FORCE:
+
+# The objects of one folder: make objs DIR=kernel/fs
+objs: $(call obj,$(filter $(DIR)/%,$(SRCS) $(STUB_SRCS)))
+
+debug asan:
+	+@$(MAKE) --no-print-directory MODE=$@ BUILD=$(BUILD)/$@ all
+
+deps:
+	@scripts/deps
+
+demo: deps
+	+@$(MAKE) --no-print-directory all
+	@tests/demo.sh $(BUILD)/heddle
+
+check: deps
+	+@$(MAKE) --no-print-directory all lib
+	@tests/run-all -b $(BUILD)
+
+check-quick:
+	+@$(MAKE) --no-print-directory all lib
+	@QUICK=1 tests/run-all -b $(BUILD)
+
+unit: lib
+	@tests/run-unit -b $(BUILD)
+
+guest-tests: all
+	@tests/run-guest -b $(BUILD)
+
+app-tests: all
+	@tests/run-apps -b $(BUILD)
+
+bench: all
+	@tests/bench/run $(BUILD)/heddle
+
+lint: $(OBJS)
+	@scripts/lint $(BUILD)
+
+layering: $(OBJS)
+	@scripts/layering $(BUILD)
+
+format:
+	clang-format -i $(shell git ls-files '*.c' '*.h')
+
+install: all
+	$(INSTALL) -D -m 755 $(BUILD)/heddle $(DESTDIR)$(PREFIX)/bin/heddle
+	$(INSTALL) -D -m 644 docs/heddle.1 $(DESTDIR)$(PREFIX)/share/man/man1/heddle.1
+	$(INSTALL) -D -m 644 scripts/heddle.bash-completion \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/heddle
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@echo 'make               $(BUILD)/heddle'
+	@echo 'make deps          install what is missing from Debian 12'
+	@echo 'make demo          compile a program with make -j4 inside a guest and run it'
+	@echo 'make check         unit, guest and application tests (check-quick: under two minutes)'
+	@echo 'make unit guest-tests app-tests    one kind of tests'
+	@echo 'make bench         native, heddle, and their ratio'
+	@echo 'make lint          format, static analysis, layering, headers, generated documents'
+	@echo 'make format        apply clang-format'
+	@echo 'make debug asan    build/debug/heddle, build/asan/heddle'
+	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make objs DIR=kernel/fs            only the objects of one folder'
+
+-include $(OBJS:.o=.d) $(STUB_OBJS:.o=.d) $(VDSO_OBJS:.o=.d)
