@@ -1,0 +1,54 @@
+/* Virtual CPUs: one host thread each. */
+#ifndef HEDDLE_CPU_H
+#define HEDDLE_CPU_H
+
+#include "types.h"
+
+#define MAX_CPUS 64
+
+struct kthread;
+struct run_queue;
+struct timer_base;
+
+/*
+ * a atomic   o written by its own CPU only (others may read a stale value)   c constant after boot
+ */
+struct cpu {
+	int id;			   /* c */
+	int host_core;		   /* c: the host core which it is pinned to, or -1 */
+	pid_t host_tid;		   /* c after start */
+	struct kthread *current;   /* o */
+	struct kthread *idle;	   /* c: the loop that runs when nothing is runnable, on the host thread's stack */
+	struct run_queue *rq;	   /* c */
+	struct timer_base *timers; /* c */
+	u32 need_resched;	   /* a: looked at on the way back to the guest */
+	u32 in_guest;		   /* a: 1 while a guest runs here, see cpu_kick() */
+	u32 idle_word;		   /* a: host futex: 1 while it sleeps idle */
+	ktime_t last_switch;	   /* o: when accounting last looked at the clock */
+	struct {
+		u64 switches, migrations, steals, ipis_sent, ipis_taken, kicks, ticks;
+		u64 guest_ns, kernel_ns, idle_ns, wakeups; /* idle wake-ups */
+		u64 syscalls, faults;
+	} stat; /* o */
+};
+
+extern struct cpu cpus[MAX_CPUS];
+extern int nr_cpus; /* c */
+
+/*
+ * The CPU that this code runs on. A task may change CPUs whenever it sleeps, so don't keep the result across
+ * anything that sleeps. The asm keeps the compiler from doing so.
+ */
+extern __thread struct cpu *this_cpu_ptr;
+static inline struct cpu *this_cpu(void)
+{
+	struct cpu *c;
+
+	__asm__ volatile("movq %%fs:this_cpu_ptr@tpoff, %0" : "=r"(c));
+	return c;
+}
+
+/* Makes that CPU look at its need_resched and run queue soon: wakes it when idle, interrupts its guest. Any thread. */
+void cpu_kick(struct cpu *cpu);
+
+#endif

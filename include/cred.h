@@ -1,0 +1,33 @@
+/* Credentials: immutable once shared, replaced whole. Names and rules as in credentials(7) and capabilities(7). */
+#ifndef HEDDLE_CRED_H
+#define HEDDLE_CRED_H
+
+#include "types.h"
+
+#define NGROUPS_MAX_ 65536
+typedef u64 kcap_t; /* one bit a capability, bits 0..40 */
+#define CAP_FULL ((1ULL << 41) - 1)
+
+struct cred {
+	u32 refs; /* atomic */
+	u32 uid, euid, suid, fsuid;
+	u32 gid, egid, sgid, fsgid;
+	kcap_t cap_inheritable, cap_permitted, cap_effective, cap_bounding, cap_ambient;
+	u32 securebits;
+	bool no_new_privs;
+	int ngroups;
+	u32 *groups; /* sorted; owned */
+};
+
+struct cred *cred_get(struct cred *c);
+void cred_put(struct cred *c);
+must_check struct cred *cred_dup(const struct cred *c); /* a private copy to change; NULL: no memory */
+/* Makes c the current task's (takes the reference). Other tasks may be reading the old one: RCU. */
+void cred_commit(struct cred *c);
+bool in_group(const struct cred *c, u32 gid); /* fsgid or a supplementary group */
+bool cred_capable(const struct cred *c, int cap);
+bool capable(int cap); /* the current task's */
+/* What exec of a file with this mode and owner makes of c (set-uid bits, capabilities rules): changes the private copy c. True if it gained privileges. */
+bool cred_exec(struct cred *c, u32 mode, u32 uid, u32 gid);
+
+#endif

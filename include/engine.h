@@ -1,0 +1,88 @@
+/*
+ * Engines: how guest execution is started and intercepted. A context is one guest thread's register state and its host
+ * process. Shaped after the privileged/unprivileged context interface that Jeff Dike proposed in 2002: create, run until something
+ * happens, cancel or complete the event, run again.
+ *
+ * A context is used by one kthread at a time: its own, or one that holds it stopped.
+ */
+#ifndef HEDDLE_ENGINE_H
+#define HEDDLE_ENGINE_H
+
+#include "types.h"
+
+/* The guest's registers, in the order of the host's struct user_regs_struct (asserted in os/). */
+struct pt_regs {
+	u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8;
+	u64 rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs, eflags, rsp, ss;
+	u64 fs_base, gs_base, ds, es, fs, gs;
+};
+
+enum event_kind {
+	EVENT_SYSCALL, /* sys is valid */
+	EVENT_FAULT,   /* fault is valid: becomes a signal for the guest */
+	EVENT_KICK,    /* nothing: somebody wants the kernel to look around */
+	EVENT_DIED,    /* the host process is gone; died_status is its wait status */
+};
+
+struct fault {
+	int signo;	/* SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP */
+	int code;	/* si_code */
+	uaddr_t addr;	/* si_addr */
+	u64 trapno, error_code, cr2;
+};
+
+struct event {
+	enum event_kind kind;
+	struct {
+		u64 nr;	 /* ~0 for a foreign ABI (int 0x80, x32): ENOSYS */
+		u64 args[6];
+		u64 ip, sp;
+	} sys;
+	struct fault fault;
+	int died_status;
+};
+
+struct host_mm;
+struct context;
+struct cpu;
+
+struct engine_ops {
+	const char *name;
+	/* 0, or -errno with the reason in why. */
+	int (*probe)(char *why, size_t size);
+	/* Runs the guest on this CPU until something happens. */
+	void (*run)(struct context *c, struct event *ev);
+	/* Completes a system call: what the guest finds in rax when it runs next. */
+	void (*set_result)(struct context *c, u64 rax);
+	/* All registers, fetched on demand; valid until the next run. A pointer so that they can be changed: then regs_changed(). */
+	struct pt_regs *(*regs)(struct context *c);
+	void (*regs_changed)(struct context *c);
+	/* Unbinds the context from this CPU's host thread, so that another CPU can run it. On the CPU that ran it last. */
+	void (*release)(struct context *c);
+	/* Floating-point and vector state in XSAVE format. size in bytes; -errno. */
+	int (*get_xstate)(struct context *c, void *buf, size_t size);
+	int (*set_xstate)(struct context *c, const void *buf, size_t size);
+	/* Async-signal-safe, on the CPU's own thread: makes its running guest stop. */
+	void (*kick_self)(struct cpu *cpu);
+};
+extern const struct engine_ops *engine; /* constant after boot */
+extern const struct engine_ops ptrace_engine;
+
+size_t xstate_size(void); /* bytes of the host's XSAVE area with all enabled features */
+
+/*
+ * Contexts and their host processes (os/context.c). A new context has all registers zero, and default FP state.
+ */
+must_check struct context *context_create(struct host_mm *hm); /* a host process in hm; ERR_PTR(-EAGAIN, -ENOMEM) */
+/*
+ * The fork pair: a new host mm as a copy of parent's, with one context in it. The context's FP state is
+ * copied from src (may be NULL: default state).
+ */
+must_check int host_mm_fork(struct host_mm *parent, struct host_mm **hm, struct context **c);
+/* Moves the context to another host mm (exec): its old host process is ended or parked. */
+void context_destroy(struct context *c); /* parks or kills the host process; on the CPU that ran it last */
+int context_copy_xstate(struct context *to, struct context *from);
+int context_reset_xstate(struct context *c);
+pid_t context_host_pid(const struct context *c);
+
+#endif

@@ -1,0 +1,371 @@
+/*
+ * The VFS: super blocks, inodes, dentries, mounts, files, fd tables.
+ *
+ * Lifetime: dentries and inodes are reference-counted and cached; lookups walk the dentry hash under RCU.
+ * Locks: inode->lock (rwsem; rank INODE_DIR for directories, INODE for files) serialises changes of a directory or of data and
+ * size; inode->spin small state; dentry->lock its name, parent, children.
+ */
+#ifndef HEDDLE_FS_H
+#define HEDDLE_FS_H
+
+#include "lock.h"
+#include "mm.h"
+#include "poll.h"
+#include "rcu.h"
+#include "types.h"
+#include "uaccess.h"
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+
+struct inode;
+struct dentry;
+struct file;
+struct mount;
+struct super_block;
+struct cred;
+
+/* ---- super blocks and file system types ---- */
+
+struct kstatfs {
+	u64 type, bsize, blocks, bfree, bavail, files, ffree, namelen, frsize, flags;
+};
+
+struct super_ops {
+	int (*statfs)(struct super_block *sb, struct kstatfs *st);
+	int (*sync)(struct super_block *sb);
+	void (*put_super)(struct super_block *sb);  /* the last reference is gone */
+	void (*evict_inode)(struct inode *inode);   /* free inode->priv; the last reference is gone. May sleep */
+	void (*show_options)(struct super_block *sb, char *buf, size_t size); /* ",size=..." for /proc/mounts */
+};
+
+struct fs_type {
+	const char *name;
+	/* Makes a super block with a root dentry. options: comma-separated, may be NULL. ERR_PTR. */
+	struct super_block *(*mount)(const struct fs_type *type, const char *source, const char *options, u64 flags);
+	bool nodev; /* for /proc/filesystems */
+	bool user_mountable; /* mount(2) may make one */
+};
+const struct fs_type *fs_type_find(const char *name);
+extern const struct fs_type *const fs_types[]; /* ends with NULL */
+
+struct super_block {
+	u32 refs; /* atomic */
+	const struct fs_type *type;
+	const struct super_ops *ops;
+	struct dentry *root; /* +1 */
+	dev_t dev;	     /* st_dev: anonymous device numbers, sb_init() */
+	u64 flags;	     /* ST_RDONLY ... */
+	char *source;	     /* for /proc/mounts */
+	void *priv;
+	u64 next_ino;		   /* atomic: sb_next_ino() */
+	struct mutex rename_mutex; /* rank RENAME */
+	u32 max_links;
+	bool no_dcache; /* revalidate at each use (proc): ops->revalidate of the dentry decides */
+};
+must_check struct super_block *sb_alloc(const struct fs_type *type, const struct super_ops *ops, const char *source);
+void sb_get(struct super_block *sb);
+void sb_put(struct super_block *sb);
+u64 sb_next_ino(struct super_block *sb);
+
+/* ---- inodes ---- */
+
+struct iattr {
+	u32 valid; /* ATTR_* */
+	u32 mode, uid, gid;
+	u64 size;
+	struct timespec atime, mtime, ctime;
+	struct file *file; /* ftruncate through it */
+};
+#define ATTR_MODE 1u
+#define ATTR_UID 2u
+#define ATTR_GID 4u
+#define ATTR_SIZE 8u
+#define ATTR_ATIME 0x10u
+#define ATTR_MTIME 0x20u
+#define ATTR_CTIME 0x40u
+#define ATTR_OPEN 0x80u /* O_TRUNC */
+
+struct kstat {
+	dev_t dev, rdev;
+	u64 ino, nlink, size, blocks;
+	u32 mode, uid, gid, blksize;
+	struct timespec atime, mtime, ctime, btime;
+	bool has_btime;
+};
+
+struct rename_ctx {
+	struct inode *old_dir, *new_dir;
+	struct dentry *old, *new; /* new may be negative */
+	unsigned flags;		  /* RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT */
+};
+
+/*
+ * Directory operations are called with the directory's lock held for writing (lookup: for reading or writing); permission was
+ * checked by the VFS. They instantiate the (negative) dentry with d_instantiate() on success.
+ */
+struct inode_operations {
+	/* Finds `d` (negative so far) in dir: d_instantiate(d, inode) if there; leaves it negative if not (return 0). */
+	int (*lookup)(struct inode *dir, struct dentry *d);
+	int (*create)(struct inode *dir, struct dentry *d, u32 mode);
+	int (*mkdir)(struct inode *dir, struct dentry *d, u32 mode);
+	int (*mknod)(struct inode *dir, struct dentry *d, u32 mode, dev_t dev);
+	int (*symlink)(struct inode *dir, struct dentry *d, const char *target);
+	int (*link)(struct inode *dir, struct dentry *d, struct inode *target);
+	int (*unlink)(struct inode *dir, struct dentry *d);
+	int (*rmdir)(struct inode *dir, struct dentry *d);
+	int (*rename)(const struct rename_ctx *rc);
+	int (*tmpfile)(struct inode *dir, struct inode **inode, u32 mode); /* O_TMPFILE */
+	/* A symlink's target in fresh memory (kfree). ERR_PTR. */
+	char *(*readlink)(struct inode *inode);
+	/* Magic links (/proc/PID/fd/N, exe, cwd): jumps straight to a path, +1 on both. NULL operation: use readlink. */
+	int (*follow)(struct inode *inode, struct mount **mnt, struct dentry **d);
+	int (*getattr)(struct inode *inode, struct kstat *st); /* NULL: generic_getattr from the inode's fields */
+	int (*setattr)(struct inode *inode, struct iattr *a);  /* with inode->lock held for writing; NULL: generic_setattr (in memory only) */
+	int (*permission)(struct inode *inode, int mask, const struct cred *cred); /* NULL: generic_permission (mode, owner, groups, capabilities) */
+	/* Is a cached dentry still right? false: the VFS drops it and looks up anew. NULL: always. May sleep. */
+	bool (*revalidate)(struct dentry *d);
+};
+
+/*
+ * l inode->lock   s inode->spin   a atomic   c constant once it is in the cache
+ */
+struct inode {
+	u32 refs;			     /* a */
+	u32 mode;			     /* l to write; racy reads */
+	u64 ino;			     /* c */
+	struct super_block *sb;		     /* c, +1 */
+	const struct inode_operations *ops;  /* c */
+	const struct file_operations *fops;  /* c: default for files opened on it; devices, fifos get theirs at open */
+	u32 uid, gid;			     /* l */
+	u32 nlink;			     /* l (directory's of the name) */
+	dev_t rdev;			     /* c */
+	u64 size;			     /* l to write; atomic reads */
+	u64 blocks;			     /* of 512 bytes */
+	struct timespec atime, mtime, ctime, btime; /* s */
+	struct rwsem lock;
+	struct spinlock spin;
+	struct file_lock_list *locks; /* s: POSIX and flock locks, allocated at first use */
+	struct pipe *pipe;	      /* s: an open fifo's */
+	struct unix_sock *sock;	      /* s: bound AF_UNIX socket */
+	u32 writers;		      /* a: open for writing (ETXTBSY), counted by the VFS */
+	u32 exec_denied;	      /* a: being executed: deny writers */
+	void *priv;		      /* the file system's */
+	struct rcu_head rcu;
+};
+must_check struct inode *inode_alloc(struct super_block *sb, u64 ino, u32 mode); /* refs 1, times now, nlink 1 */
+struct inode *inode_get(struct inode *i);
+void inode_put(struct inode *i);
+u64 inode_size(const struct inode *i);
+void inode_touch(struct inode *i, u32 attr_mask); /* now: ATTR_ATIME, ATTR_MTIME, ATTR_CTIME */
+int generic_permission(struct inode *inode, int mask, const struct cred *cred);
+int inode_permission(struct inode *inode, int mask); /* MAY_*, current's fs credentials; also read-only super blocks */
+void generic_getattr(struct inode *inode, struct kstat *st);
+int generic_setattr(struct inode *inode, struct iattr *a);
+#define MAY_EXEC 1
+#define MAY_WRITE 2
+#define MAY_READ 4
+
+/* ---- dentries ---- */
+
+struct dentry {
+	u32 refs;		       /* a; 0: only cached */
+	u32 flags;		       /* lock: DENTRY_* */
+	struct dentry *parent;	       /* lock + rename; RCU. Its own parent if root. +1 */
+	struct inode *inode;	       /* RCU; NULL: negative. +1 */
+	char *name;		       /* RCU; replaced by rename */
+	u32 hash, name_len;
+	struct super_block *sb;
+	struct spinlock lock;
+	struct cds_lfht_node hash_node;
+	struct cds_list_head children; /* lock */
+	struct cds_list_head sibling;  /* parent's lock */
+	struct cds_list_head lru;
+	void *priv;		       /* the file system's, e.g. a name's state; freed by d_release */
+	u32 mounted;		       /* a: mounts on top of it */
+	struct rcu_head rcu;
+};
+#define DENTRY_HASHED 1u
+#define DENTRY_DISCONNECTED 2u /* O_TMPFILE, pipes, sockets */
+
+must_check struct dentry *d_alloc(struct dentry *parent, const char *name, size_t len); /* unhashed, refs 1 */
+must_check struct dentry *d_alloc_root(struct super_block *sb, struct inode *root);	 /* takes the inode */
+must_check struct dentry *d_alloc_anon(struct super_block *sb, struct inode *inode, const char *name); /* for pipes etc. */
+void d_instantiate(struct dentry *d, struct inode *inode); /* takes the inode reference */
+void d_drop(struct dentry *d);				    /* unhash */
+void d_make_negative(struct dentry *d);			    /* after unlink: drops the inode, stays hashed */
+struct dentry *d_get(struct dentry *d);
+void d_put(struct dentry *d);
+/* Looks name up in dir, cache first; +1, maybe negative. ERR_PTR. Takes dir's inode lock for a miss. */
+must_check struct dentry *d_lookup_or_load(struct dentry *dir, const char *name, size_t len);
+
+/* ---- mounts and paths ---- */
+
+struct mount {
+	u32 refs; /* a */
+	int id;
+	struct mount *parent;	   /* RANK_MOUNT + RCU */
+	struct dentry *mountpoint; /* in parent */
+	struct dentry *root;
+	struct super_block *sb;
+	u64 flags; /* MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC */
+	struct cds_list_head link;
+};
+struct mount *mnt_get(struct mount *m);
+void mnt_put(struct mount *m);
+
+struct path {
+	struct mount *mnt;
+	struct dentry *dentry;
+};
+void path_get(const struct path *p);
+void path_put(struct path *p);
+
+#define LOOKUP_FOLLOW 1u    /* follow a final symlink */
+#define LOOKUP_DIRECTORY 2u /* the last component must be a directory */
+#define LOOKUP_EMPTY 4u	    /* "" means dfd itself */
+#define LOOKUP_NO_SYMLINKS 8u
+#define LOOKUP_BENEATH 0x10u
+#define LOOKUP_IN_ROOT 0x20u
+#define LOOKUP_NO_XDEV 0x40u
+#define LOOKUP_NO_MAGICLINKS 0x80u
+#define LOOKUP_PARENT 0x100u
+/* Resolves a kernel string; +1 on path. -ENOENT, -ENOTDIR, -ELOOP, -EACCES, -ENAMETOOLONG, -EBADF ... */
+must_check int path_lookup(int dfd, const char *name, unsigned flags, struct path *out);
+must_check int user_path_lookup(int dfd, uaddr_t name, unsigned flags, struct path *out);
+/* Creates at name: parent locked, a negative dentry returned; finish with path_create_done(). */
+must_check int path_create(int dfd, const char *name, bool is_dir, struct path *parent, struct dentry **d);
+void path_create_done(struct path *parent, struct dentry *d);
+/* The path as the current root sees it; "(unreachable)" or " (deleted)" as Linux has it. Pointer into buf or ERR_PTR(-ENAMETOOLONG). */
+char *path_name(const struct path *p, char *buf, size_t size);
+/* For /proc/PID/...: relative to another root. */
+char *path_name_root(const struct path *p, const struct path *root, char *buf, size_t size);
+/* Boot and mount(2). */
+must_check int mount_root(struct super_block *sb, u64 flags);
+must_check int mount_at(const struct path *where, struct super_block *sb, struct dentry *root, u64 flags);
+extern struct mount *root_mount;
+
+/* cwd, root, umask: shared by CLONE_FS. */
+struct fs_context {
+	u32 refs;	      /* a */
+	struct spinlock lock; /* rank FS */
+	struct path root, pwd;
+	u32 umask;
+};
+must_check struct fs_context *fs_context_new(const struct fs_context *from); /* NULL from: root_mount; NULL: no memory */
+struct fs_context *fs_context_get(struct fs_context *fs);
+void fs_context_put(struct fs_context *fs);
+void fs_get_root(struct path *out); /* of current, +1 */
+void fs_get_pwd(struct path *out);
+
+/* ---- open files ---- */
+
+struct dir_context {
+	/* false: buffer full, stop. pos is the cookie with which reading goes on behind this entry. */
+	bool (*emit)(struct dir_context *dc, const char *name, size_t len, u64 ino, unsigned type, u64 next_pos);
+	u64 pos; /* where to start (file->pos) */
+};
+
+struct flock64_args;
+
+/*
+ * NULL operations have the default that the comment gives. File position: VFS holds file->pos_lock around read/write/iterate/llseek that use f->pos.
+ */
+struct file_operations {
+	ssize_t (*read)(struct file *f, struct iov_iter *to, u64 *pos);	   /* NULL: -EINVAL */
+	ssize_t (*write)(struct file *f, struct iov_iter *from, u64 *pos); /* NULL: -EINVAL. O_APPEND is the operation's business */
+	s64 (*llseek)(struct file *f, s64 off, int whence);		   /* NULL: generic_llseek on inode size; no_llseek: -ESPIPE */
+	int (*iterate)(struct file *f, struct dir_context *dc);		   /* NULL: -ENOTDIR */
+	u32 (*poll)(struct file *f, struct poll_table *pt);		   /* NULL: always ready */
+	long (*ioctl)(struct file *f, unsigned cmd, u64 arg);		   /* NULL: -ENOTTY; -ENOIOCTLCMD too */
+	int (*mmap)(struct file *f, int prot, int flags, u64 off, size_t len, struct mmap_target *t); /* NULL: -ENODEV */
+	int (*open)(struct inode *inode, struct file *f);
+	int (*flush)(struct file *f);   /* each close(2) */
+	void (*release)(struct file *f); /* last reference is gone; may sleep */
+	int (*fsync)(struct file *f, bool datasync);			   /* NULL: -EINVAL */
+	int (*fallocate)(struct file *f, int mode, u64 off, u64 len);	   /* NULL: -EOPNOTSUPP */
+	void (*show_fdinfo)(struct file *f, char *buf, size_t size);
+	/* Memory of /dev files etc. for splice-like copies need nothing else: sendfile uses read and write. */
+};
+
+/*
+ * o constant after open   a atomic
+ */
+struct file {
+	u32 refs;   /* a */
+	u32 flags;  /* a: O_* status flags (O_APPEND, O_NONBLOCK ...) */
+	u32 mode;   /* o: FMODE_* */
+	const struct file_operations *ops; /* o */
+	struct inode *inode;		   /* o: == path.dentry->inode, held by the dentry or f itself (+1) */
+	struct path path;		   /* o, +1; mnt may be NULL for anonymous files */
+	struct mutex pos_lock;		   /* rank FILE_POS */
+	u64 pos;			   /* pos_lock */
+	struct cred *cred;		   /* o: who opened it */
+	void *priv;			   /* the driver's */
+	struct spinlock lock;		   /* rank MISC: owner */
+	struct pid *owner; int owner_sig;  /* F_SETOWN, F_SETSIG */
+	struct cds_list_head epoll_links;  /* lock: epoll entries that watch this file */
+	struct rcu_head rcu;
+};
+#define FMODE_READ 1u
+#define FMODE_WRITE 2u
+#define FMODE_LSEEK 4u	  /* pread, pwrite, lseek make sense */
+#define FMODE_PATH 8u	  /* O_PATH */
+#define FMODE_ATOMIC_POS 0x10u /* regular files and directories: take pos_lock */
+#define FMODE_WRITER 0x20u /* counted in inode->writers */
+#define FMODE_EXEC 0x40u
+
+/* Opens by kernel path. ERR_PTR. */
+must_check struct file *file_open(int dfd, const char *name, int flags, u32 mode);
+must_check struct file *file_open_path(const struct path *p, int flags); /* takes its own references */
+/* A file without a name (pipe, eventfd, socket ...): inode in the internal super block "anon"; name as /proc/PID/fd shows, e.g. "anon_inode:[eventfd]". */
+must_check struct file *file_open_anon(const char *name, const struct file_operations *ops, void *priv, int flags);
+/* The same with an inode of its own (st_ino, S_IFIFO, S_IFSOCK): shown as "pipe:[INO]". */
+must_check struct file *file_open_anon_inode(const char *prefix, u32 mode, const struct file_operations *ops, void *priv, int flags);
+struct file *file_get(struct file *f);
+void file_put(struct file *f);
+must_check ssize_t kernel_read(struct file *f, void *buf, size_t n, u64 pos); /* as far as it goes; short at EOF */
+s64 generic_llseek(struct file *f, s64 off, int whence);
+s64 no_llseek(struct file *f, s64 off, int whence);
+
+/* ---- fd tables (kernel/fs/fdtable.c) ---- */
+
+struct files;
+must_check struct files *files_new(void);
+must_check struct files *files_dup(struct files *from); /* fork without CLONE_FILES. ERR_PTR */
+struct files *files_get(struct files *f);
+void files_put(struct files *f); /* closes all with the last reference */
+void files_close_on_exec(struct files *f);
+/* current's; +1 or NULL. fd_get refuses O_PATH files, fd_get_raw doesn't. Lock-free. */
+must_check struct file *fd_get(int fd);
+must_check struct file *fd_get_raw(int fd);
+must_check struct file *files_lookup(struct files *f, int fd); /* another task's */
+/* Reserves the lowest free fd >= from (RLIMIT_NOFILE: -EMFILE); then install or put back. */
+must_check int fd_reserve(int from, bool cloexec);
+void fd_install(int fd, struct file *f); /* takes the reference */
+void fd_unreserve(int fd);
+/* Both in one: takes the reference even on failure. The fd or -errno (also if f is an ERR_PTR). */
+must_check int fd_add(struct file *f, bool cloexec);
+int fd_close(int fd);
+/* The next open fd >= from, or -1, for /proc. */
+int files_next(struct files *f, int from);
+bool files_cloexec(struct files *f, int fd);
+
+/* ---- devices ---- */
+
+/* Character devices register operations by number; devtmpfs makes the nodes. */
+struct char_device {
+	const char *name; /* path below /dev */
+	dev_t dev;
+	u32 mode;
+	const struct file_operations *ops;
+};
+extern const struct char_device *const char_devices[]; /* ends with NULL: kernel/dev/table.c */
+const struct file_operations *chrdev_ops(dev_t dev);    /* NULL: -ENXIO */
+extern const struct file_operations fifo_ops;	    /* open of a fifo inode: kernel/ipc/fifo.c */
+
+/* ---- locks on files ---- */
+void file_locks_release_posix(struct file *f, struct files *owner); /* at each close */
+void file_locks_release_flock(struct file *f);			    /* at release */
+
+#endif

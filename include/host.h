@@ -1,0 +1,40 @@
+/* Host primitives for smp/: threads, futexes, stacks, the CPU timer. Implemented in os/thread.c and os/clock.c. */
+#ifndef HEDDLE_HOST_H
+#define HEDDLE_HOST_H
+
+#include "types.h"
+
+/* Sleeps while *word == val, until deadline (CLOCK_MONOTONIC; KTIME_MAX: none). 0, -EAGAIN, -EINTR, -ETIMEDOUT. */
+int host_futex_wait(u32 *word, u32 val, ktime_t deadline);
+void host_futex_wake(u32 *word, int n);
+
+/* Stacks with a guard page below. NULL on failure. Freed stacks are kept for reuse, some dozens of them. */
+must_check void *host_stack_alloc(size_t size);
+void host_stack_free(void *stack, size_t size);
+
+/* Host cores which the process may use, in order; a core's number, or -1. */
+int host_cores(void);
+int host_core_nth(int n);
+/* The core that the caller runs on now. */
+int host_core_current(void);
+void host_pin_self(int core);
+
+struct cpu;
+/* Starts the host thread of a CPU: sets this_cpu_ptr, alternate signal stack, IPI handler; then fn(cpu). -errno. */
+must_check int host_cpu_thread_start(struct cpu *cpu, void (*fn)(struct cpu *));
+void host_cpu_thread_join(struct cpu *cpu);
+/*
+ * Interrupts whatever host call the CPU's thread sleeps in, by a signal whose handler, on that thread, calls
+ * engine_kick_self() when cpu->in_guest: so a kick between the check and the sleep isn't lost.
+ */
+void host_cpu_interrupt(struct cpu *cpu);
+/* Arms the CPU's host timer (own thread only): at `deadline` it acts like host_cpu_interrupt. KTIME_MAX disarms. Cheap when nothing changes. */
+void host_cpu_timer(struct cpu *cpu, ktime_t deadline);
+
+void host_yield(void);
+static inline void cpu_relax(void)
+{
+	__builtin_ia32_pause();
+}
+
+#endif

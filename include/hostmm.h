@@ -1,0 +1,57 @@
+/*
+ * Guest address spaces on the host: a keeper process each, which executes batches of register sets (DESIGN: the
+ * keeper). Batches of one host mm are serialised by the caller's mm->stub_lock.
+ */
+#ifndef HEDDLE_HOSTMM_H
+#define HEDDLE_HOSTMM_H
+
+#include "types.h"
+
+/* Guest addresses lie below this; the stub area and nothing else above. */
+#define TASK_SIZE 0x7fffdff00000UL
+
+struct host_mm;
+
+/* An address space with nothing in it but the stub and the vDSO. ERR_PTR. */
+must_check struct host_mm *host_mm_create(void);
+/* Ends every host process of it, the keeper last. Returns at once; the reaper collects them. */
+void host_mm_destroy(struct host_mm *hm);
+/* Unmaps everything below TASK_SIZE but the vDSO: what exec does to an mm that it may keep. */
+must_check int host_mm_clear(struct host_mm *hm);
+
+#define BATCH_MAX 16
+struct batch {
+	int n;
+	struct {
+		u64 nr, args[6];
+	} op[BATCH_MAX];
+	int hostfd; /* >= 0: a descriptor of the kernel that mmap ops with BATCH_FD as their fd use */
+};
+#define BATCH_FD ((u64)-1000)
+
+static inline void batch_init(struct batch *b)
+{
+	b->n = 0;
+	b->hostfd = -1;
+}
+void batch_add(struct batch *b, u64 nr, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
+/* Runs the batch; stops at the first call that fails and returns its -errno, with *done = calls that succeeded. Result of the last call in *last. */
+must_check int host_mm_run(struct host_mm *hm, const struct batch *b, int *done, u64 *last);
+
+/* Copies between the kernel and a guest's memory; bytes copied before the first bad address (never past TASK_SIZE). */
+size_t host_mm_read(struct host_mm *hm, void *to, uaddr_t from, size_t n);
+size_t host_mm_write(struct host_mm *hm, uaddr_t to, const void *from, size_t n);
+struct iovec;
+/* Vectored: many guest ranges, one kernel buffer. */
+size_t host_mm_readv(struct host_mm *hm, void *to, const struct iovec *from, int cnt);
+size_t host_mm_writev(struct host_mm *hm, const struct iovec *to, int cnt, const void *from);
+/* Atomic compare-and-exchange on a guest's 32-bit word, done by the keeper. 0 and *old; -EFAULT. */
+must_check int host_mm_cmpxchg32(struct host_mm *hm, uaddr_t addr, u32 expect, u32 val, u32 *old);
+
+/* Where the vDSO that guests see lies in every host mm, its size, and the host's vvar/vdso range. */
+uaddr_t host_mm_vdso(size_t *size);
+/* Resident pages etc. as the host sees them, for /proc: parsed from the keeper's statm. */
+must_check int host_mm_statm(struct host_mm *hm, u64 pages[7]);
+pid_t host_mm_keeper(const struct host_mm *hm);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * The lock order, outermost first. A lock may be taken only while every lock already held has a lower
+ * rank (a debug build checks it). Two locks of one rank may nest only where spin_lock_nested() says so.
+ *
+ * Sleeping locks (mutex, rwsem) come first: none may be taken while a spinlock is held.
+ */
+#ifndef HEDDLE_LOCKRANK_H
+#define HEDDLE_LOCKRANK_H
+
+enum lock_rank {
+	/* sleeping locks */
+	RANK_EXEC = 1,	 /* thread_group->exec_mutex: one exec a group */
+	RANK_MOUNT,	 /* the mount table */
+	RANK_RENAME,	 /* rename across directories: one at a time for each super block */
+	RANK_INODE_DIR,	 /* directory inode (parents before children; two by address) */
+	RANK_INODE_COPY, /* overlay copy-up */
+	RANK_INODE,	 /* inode of a file: writes, truncate, size */
+	RANK_FILE_POS,	 /* file->pos_lock */
+	RANK_INODE_LOWER, /* inodes of the layers below an overlay (dirs by address, then files) */
+	RANK_TTY,	 /* a tty and its line discipline */
+	RANK_SOCK_BIND,	 /* name -> socket */
+	RANK_SOCK,	 /* a socket (pairs by address) */
+	RANK_PIPE,	 /* a pipe's buffer */
+	RANK_EPOLL,	 /* epoll instances (nesting by depth) */
+	RANK_MMAP,	 /* mm->lock: the vma table */
+	RANK_STUB,	 /* mm->stub_lock: keeper batches */
+	RANK_SLEEPING_LAST,
+	/* spinning locks */
+	RANK_TASKLIST,	 /* process tree: parent, children, sessions, groups */
+	RANK_SIGHAND,	 /* thread_group->siglock: signal state of the group and its tasks */
+	RANK_FILES,	 /* fd table updates */
+	RANK_FS,	 /* cwd, root, umask */
+	RANK_DCACHE,	 /* dentry->lock, names, children (parent before child) */
+	RANK_INODE_SPIN, /* inode cache, small inode state, file locks */
+	RANK_FH,	 /* fh state */
+	RANK_MISC,	 /* leaf-ish locks of small drivers */
+	RANK_FUTEX,	 /* a futex hash bucket (two: by address) */
+	RANK_WAITQ,	 /* wait_queue->lock */
+	RANK_POLLQ,	 /* the queue of one poller; taken from within wait-queue callbacks */
+	RANK_TIMER,	 /* a CPU's timer heap */
+	RANK_RQ,	 /* a CPU's run queue */
+	RANK_OS,	 /* host-side bookkeeping (os/) */
+	RANK_LOG,
+};
+
+#endif

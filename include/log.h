@@ -1,0 +1,27 @@
+/* Messages for the person who runs heddle, assertions, the panic, and the trace ring. */
+#ifndef HEDDLE_LOG_H
+#define HEDDLE_LOG_H
+
+#include "types.h"
+
+extern bool log_verbose; /* constant after boot (--verbose) */
+
+void log_info(const char *fmt, ...) printf_like(1, 2); /* only with --verbose */
+void log_warn(const char *fmt, ...) printf_like(1, 2);
+/* One finished line (with its newline) to the --strace sink; whole lines never interleave. */
+void log_line(const char *buf, size_t len);
+
+/* Prints message, CPU, tasks, backtrace, held locks, recent trace; ends every host process; exit status 70. */
+noreturn_ void panic(const char *fmt, ...) printf_like(1, 2);
+
+/* Guards invariants of the kernel itself, never what a guest or the host can cause. */
+#define ASSERT(cond)                                                                               \
+	do {                                                                                       \
+		if (unlikely(!(cond)))                                                             \
+			panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #cond);           \
+	} while (0)
+
+/* Leaves a short event in this CPU's trace ring, which panics print. fmt must be a literal. */
+void trace(const char *fmt, u64 a, u64 b);
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * Guest address spaces. The host kernel holds the memory; struct mm holds the vma table, in step with it.
+ *
+ * Locks: mm->lock (rwsem, rank MMAP) protects the vma table and the numbers; mm->stub_lock (mutex, rank STUB) serialises keeper batches.
+ */
+#ifndef HEDDLE_MM_H
+#define HEDDLE_MM_H
+
+#include "hostmm.h"
+#include "lock.h"
+#include "types.h"
+
+struct file;
+struct mm;
+struct context;
+
+/* vma->flags */
+#define VM_READ 1u
+#define VM_WRITE 2u
+#define VM_EXEC 4u
+#define VM_SHARED 8u
+#define VM_GROWSDOWN 0x10u
+#define VM_MAYWRITE 0x20u
+#define VM_STACK 0x40u	 /* [stack] */
+#define VM_HEAP 0x80u	 /* [heap] */
+#define VM_VDSO 0x100u	 /* [vdso], [vvar]: not the guest's to change */
+#define VM_LOCKED 0x200u
+#define VM_DONTFORK 0x400u
+#define VM_NORESERVE 0x800u
+#define VM_WIPEONFORK 0x1000u
+#define VM_DONTDUMP 0x2000u
+
+/* Protected by mm->lock. [start, end) */
+struct vma {
+	uaddr_t start, end;
+	u32 flags;
+	u64 pgoff;	   /* bytes into the file of `start` */
+	struct file *file; /* +1; NULL: private anonymous */
+};
+
+struct mm {
+	u32 refs; /* atomic: tasks and others that use it */
+	struct host_mm *host; /* constant until exec in place */
+	struct rwsem lock;
+	struct mutex stub_lock;
+	struct vma *vmas; /* lock: sorted, in an array (search is a bisection, inserts move the tail) */
+	int nr_vmas, cap_vmas;
+	uaddr_t mmap_base, stack_top, stack_limit_low;
+	uaddr_t brk_start, brk;
+	uaddr_t code_start, code_end, data_start, data_end;
+	uaddr_t arg_start, arg_end, env_start, env_end;
+	u64 total_pages, locked_pages, data_pages, stack_pages; /* lock */
+	u64 auxv[64];
+	int auxv_len; /* bytes */
+	struct file *exe_file; /* +1; lock */
+	int dumpable;
+	u64 hiwater_rss_kb;
+	bool vdso_gone; /* the guest unmapped it: exec can't keep this host mm */
+};
+
+must_check struct mm *mm_create(void); /* with a fresh host mm; ERR_PTR */
+struct mm *mm_get(struct mm *mm);
+void mm_put(struct mm *mm);
+/* fork: copies vmas; the host mm comes with a context in it. */
+must_check struct mm *mm_fork(struct mm *from, struct context **ctx);
+
+/* mmap(2) proper, with a file that is checked and referenced (not consumed), or NULL. The address or -errno. flags: MAP_*; off in bytes. */
+must_check long mm_mmap(struct mm *mm, uaddr_t addr, size_t len, int prot, int flags, struct file *file, u64 off);
+must_check int mm_munmap(struct mm *mm, uaddr_t addr, size_t len);
+must_check int mm_mprotect(struct mm *mm, uaddr_t addr, size_t len, int prot);
+/* The vma that contains addr or the first one behind it; NULL. Caller holds lock. */
+struct vma *vma_find(struct mm *mm, uaddr_t addr);
+
+/*
+ * What a mapping of a file means on the host: given by file_operations->mmap (fs.h).
+ */
+struct mmap_target {
+	int hostfd;	/* a descriptor to map, pinned until done() */
+	u64 offset;	/* into it */
+	bool anonymous; /* map private anonymous memory instead (/dev/zero private) */
+	void (*done)(struct mmap_target *t);
+	void *cookie;
+};
+
+#endif

@@ -1,0 +1,113 @@
+/*
+ * Kernel threads of control and the scheduler. Every task embeds one kthread, whose kernel stack it runs on
+ * while it is in the kernel. smp/ knows nothing of tasks: it calls back through kthread_ops.
+ */
+#ifndef HEDDLE_SCHED_H
+#define HEDDLE_SCHED_H
+
+#include "cpu.h"
+#include "lock.h"
+#include "types.h"
+#include <urcu/list.h>
+
+enum kthread_state {
+	KT_RUNNING,	    /* running or on a run queue */
+	KT_INTERRUPTIBLE,   /* sleeping; a signal wakes it */
+	KT_UNINTERRUPTIBLE, /* sleeping; only wake_up wakes it, or a fatal signal if KT_KILLABLE */
+	KT_KILLABLE,
+	KT_STOPPED, /* job control; SIGCONT or a fatal signal */
+	KT_DEAD,
+};
+
+#define NICE_MIN (-20)
+#define NICE_MAX 19
+
+struct kthread;
+
+struct kthread_ops {
+	/* On its CPU, before kt leaves for another one: detach host state that is bound to this CPU's thread. */
+	void (*migrate_out)(struct kthread *kt);
+	/* On the CPU that switched away from the dead kt for the last time: free it. No stack of kt is in use. */
+	void (*dead)(struct kthread *kt);
+	/* Is there a signal that ends a sleep? fatal_only for KT_KILLABLE. Called under locks up to RANK_WAITQ: no locks. */
+	bool (*signal_pending)(struct kthread *kt, bool fatal_only);
+};
+
+/*
+ * a atomic   r rq->lock of kt->cpu   o only by itself   c constant after init
+ */
+struct kthread {
+	u64 sp;			       /* r: saved stack pointer while not running */
+	u32 state;		       /* a: enum kthread_state */
+	u32 on_cpu;		       /* r: some CPU still stands on its stack */
+	u32 on_rq;		       /* r */
+	int cpu;		       /* r: where it runs, or ran last */
+	struct cds_list_head rq_link;  /* r */
+	u64 vruntime;		       /* r */
+	ktime_t slice_start;	       /* o */
+	u64 allowed;		       /* a: CPU set, one bit a CPU; never empty */
+	s8 nice;		       /* a */
+	u8 policy;		       /* a: SCHED_OTHER, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_IDLE */
+	u8 rt_priority;		       /* a: 0..99 */
+	u64 runtime_ns;		       /* o: time on a CPU */
+	u64 nvcsw, nivcsw;	       /* o: voluntary and other switches */
+	void *stack;		       /* c: lowest usable byte; a guard page lies below */
+	size_t stack_size;	       /* c */
+	const struct kthread_ops *ops; /* c */
+	struct lock_trace *locks;      /* o: what it holds (debug builds) */
+	char name[16];
+};
+
+/* The kthread that runs here, never NULL on a CPU thread; NULL on other host threads. */
+static inline struct kthread *current_kthread(void)
+{
+	struct cpu *c = this_cpu();
+
+	return c ? c->current : NULL;
+}
+
+/* Prepares kt (zeroed by the caller) to run fn(arg) on a fresh stack. fn must not return. -ENOMEM. */
+must_check int kthread_init(struct kthread *kt, const char *name, const struct kthread_ops *ops,
+			    void (*fn)(void *), void *arg);
+/* Frees the stack of a kthread that never started, or from ops->dead. */
+void kthread_destroy(struct kthread *kt);
+/* Makes a new kthread runnable, on the best CPU: the creator's if idle CPUs are none, else an idle one. */
+void kthread_start(struct kthread *kt);
+
+/*
+ * The sleeping protocol, for the few that can't use wait.h: set_state(KT_...); test the condition; schedule(). A wake_up between
+ * the two makes schedule() return at once.
+ */
+void kthread_set_state(enum kthread_state s);
+void schedule(void);
+/* As schedule(), but back at `deadline` (CLOCK_MONOTONIC ns of ktime.h; KTIME_MAX: never) at the latest. False if it timed out. */
+bool schedule_deadline(ktime_t deadline);
+/* Makes kt runnable if its state is in the mask (1 << KT_...). True if this call woke it. Callable anywhere, any host thread. */
+bool wake_up_state(struct kthread *kt, u32 state_mask);
+static inline bool wake_up_kthread(struct kthread *kt)
+{
+	return wake_up_state(kt, 1u << KT_INTERRUPTIBLE | 1u << KT_UNINTERRUPTIBLE | 1u << KT_KILLABLE);
+}
+/* Makes kt enter the kernel soon, if it is in the guest: new signals, changed affinity. */
+void kick_kthread(struct kthread *kt);
+void sched_yield_cpu(void);
+/* Ends the current kthread: never returns; ops->dead runs later elsewhere. */
+noreturn_ void kthread_exit(void);
+/* Called on the way back to the guest: runs due timers, reschedules if asked to. */
+void sched_return_to_guest(void);
+/* Called on entry from the guest with how long it ran; does the accounting and due timers. */
+void sched_enter_kernel(void);
+void sched_set_affinity(struct kthread *kt, u64 allowed);
+void sched_set_policy(struct kthread *kt, int policy, int rt_priority, int nice);
+/* --debug migrate: every schedule moves the task to the next CPU. Constant after boot. */
+extern bool sched_debug_migrate;
+
+/* Boot: allocates CPUs' state. Then smp_run() starts nr_cpus host threads and returns when smp_stop() was called. */
+must_check int smp_init(int ncpus);
+void smp_run(void);
+void smp_stop(void); /* any thread */
+/* Runnable kthreads now, all CPUs, for loadavg. */
+unsigned sched_nr_running(void);
+u64 sched_nr_switches(void);
+
+#endif

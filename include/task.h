@@ -1,0 +1,199 @@
+/*
+ * Tasks (guest threads), thread groups (processes) and their relations.
+ *
+ * Locks: tasklist_lock (rank TASKLIST) protects parent/child/sibling links, pid links, sessions and groups, exit states. tg->siglock protects
+ * signal state and the member list of the group. Lookups by pid use RCU: find_task() etc. return a new reference.
+ */
+#ifndef HEDDLE_TASK_H
+#define HEDDLE_TASK_H
+
+#include "engine.h"
+#include "ktime.h"
+#include "lock.h"
+#include "rcu.h"
+#include "sched.h"
+#include "signals.h"
+#include "types.h"
+#include "wait.h"
+#include <sys/resource.h>
+
+#define TASK_COMM_LEN 16
+#define RLIM_NLIMITS_ 16
+#define PID_MAX 4194304
+
+enum pid_type { PIDTYPE_TID, PIDTYPE_TGID, PIDTYPE_PGID, PIDTYPE_SID, PIDTYPE_MAX };
+
+/* A process id: lives as long as someone refers to it (task, pidfd, tty, session), so it can't be reused under them. */
+struct pid {
+	u32 refs;			       /* atomic */
+	pid_t nr;			       /* constant */
+	struct cds_list_head tasks[PIDTYPE_MAX]; /* tasklist_lock: task->pid_link[type] (TGID, PGID, SID: leaders only) */
+	struct task *task;		       /* RCU: the task with this tid, or NULL once it is gone */
+	struct wait_queue exit_wait;	       /* pidfd pollers */
+	struct cds_lfht_node hash;	       /* pid table, RCU */
+	struct rcu_head rcu;
+};
+
+struct mm;
+struct files;
+struct fs_context;
+struct cred;
+struct tty;
+struct ktimer_list;
+struct file;
+
+/* A process. */
+struct thread_group {
+	u32 refs;				/* atomic: one a member task, and others */
+	struct task *leader;			/* tasklist_lock; the one whose tid is the tgid */
+	struct cds_list_head threads;		/* siglock + tasklist_lock to change: task->group_link */
+	int nr_threads;				/* the same: live ones */
+	struct spinlock siglock;
+	struct sighand *sighand;		/* constant until exec */
+	struct sigpending shared_pending;	/* siglock */
+	struct wait_queue child_wait;		/* wait4 by members */
+	struct cds_list_head children;		/* tasklist_lock: child_link of leaders whose parent is one of ours */
+
+	/* exit and exec: siglock */
+	bool group_exit;			/* everybody is to die with group_exit_code */
+	int group_exit_code;			/* wait status */
+	struct task *exec_task;			/* the one that waits for the others to die, for exec */
+	struct wait_queue exec_wait;
+	/* job control: siglock */
+	int stop_signal;			/* nonzero: stopped, or stopping, by it */
+	int stop_pending;			/* threads yet to stop */
+	bool stopped, stop_reported;		/* all are stopped; parent was told */
+	bool continued;				/* wait(WCONTINUED) not yet told */
+
+	struct thread_group *parent;		/* tasklist_lock */
+	struct cds_list_head child_link;	/* tasklist_lock */
+	bool is_subreaper, has_subreaper_ancestor;
+	int exit_signal;			/* sent to the parent; SIGCHLD mostly */
+	int exit_status;			/* tasklist_lock: valid when zombie */
+	bool zombie;				/* tasklist_lock: all threads gone, not yet reaped */
+
+	struct pid *pgrp, *session;		/* tasklist_lock; RCU readers */
+	struct cds_list_head pgrp_link, session_link; /* tasklist_lock: on pid->tasks[PGID/SID] */
+	struct tty *tty;			/* siglock: controlling terminal */
+	bool did_exec;				/* setpgid by the parent is over */
+
+	struct rlimit64 rlim[RLIM_NLIMITS_]; /* siglock to change; racy reads fine */
+	struct ktimer_list *timers;		/* POSIX timers, siglock; kernel/time/posix_timer.c */
+	struct timer itimer_real;		/* siglock */
+	ktime_t itimer_real_interval;
+	u64 itimer_virt[2], itimer_virt_interval[2]; /* ITIMER_VIRTUAL, ITIMER_PROF: ns left, siglock */
+	/* sums over dead threads, and reaped children: siglock */
+	u64 utime_ns, stime_ns, cutime_ns, cstime_ns, nvcsw, nivcsw, cnvcsw, cnivcsw;
+	u64 maxrss_kb, cmaxrss_kb;
+	ktime_t start_time;			/* CLOCK_MONOTONIC (boot-relative by the reader) */
+	int oom_score_adj;
+	struct rcu_head rcu;
+};
+
+/* Bits of task->work, atomic: things to do on the way back to the guest. */
+#define WORK_SIGNAL 1u	 /* signals_deliver() */
+#define WORK_DIE 2u	 /* the group exits */
+#define WORK_RESTORE_MASK 4u /* put saved_mask back unless a handler runs */
+
+/*
+ * c constant after creation   o only by itself   s tg->siglock   t tasklist_lock   a atomic
+ */
+struct task {
+	struct kthread kt; /* first member: current is derived from it */
+	u32 refs;	   /* a */
+	u32 work;	   /* a: WORK_* */
+	struct pid *pid;   /* c until exec by a non-leader, which swaps under t */
+	pid_t tid;	   /* the same */
+	struct thread_group *tg; /* c */
+	struct cds_list_head group_link;   /* s */
+	struct cds_list_head pid_link[PIDTYPE_MAX]; /* t */
+
+	struct context *ctx;	/* o (others only when it is stopped) */
+	struct mm *mm;		/* o; others: task_lock, mm_get_task(). NULL when exiting */
+	struct files *files;	/* the same: files_get_task() */
+	struct fs_context *fs;	/* the same */
+	struct spinlock lock;	/* rank MISC: mm, files, fs pointers against readers in other tasks; comm */
+	struct cred *cred;	/* RCU; changed only by itself */
+	char comm[TASK_COMM_LEN]; /* lock */
+
+	/* system call in progress: o */
+	u64 sys_nr;
+	u64 sys_args[6];
+	bool in_syscall;	/* results of it may be restarted by signal delivery */
+	bool regs_set;		/* the call set all registers itself (sigreturn, exec): don't store a result */
+	struct event event;
+	struct {
+		long (*fn)(struct task *t); /* restart_syscall() */
+		u64 arg[6];
+	} restart;
+
+	/* signals */
+	ksigset_t blocked;	      /* s; o to read */
+	ksigset_t saved_mask;	      /* o: with WORK_RESTORE_MASK */
+	struct sigpending pending;    /* s */
+	ksigset_t sigwait_set;	      /* s: sigtimedwait waits for these */
+	struct sigaltstack_state altstack; /* o */
+	int exit_code;		      /* wait status of this thread */
+	bool exiting;		      /* s */
+	bool killed;		      /* a: SIGKILL pending or group exit; ends killable sleeps */
+	int stopped_by;		      /* s: takes part in a group stop */
+
+	struct sighand *sighand_private; /* unused unless CLONE_SIGHAND without CLONE_THREAD */
+	uaddr_t set_child_tid, clear_child_tid; /* o */
+	uaddr_t robust_list;	      /* o; others racy */
+	struct task *vfork_parent;    /* waits for our exec or exit: see vfork_done */
+	struct wait_queue vfork_wait; /* parent sleeps here on the child's */
+	bool vfork_done;
+	int pdeath_signal;
+	u64 timer_slack_ns;
+	bool no_dump;		      /* PR_SET_DUMPABLE 0 is per mm; mirrored here */
+	u64 minflt, majflt;
+	ktime_t start_time;
+	struct rcu_head rcu;
+};
+
+#define current ((struct task *)current_kthread())
+
+extern struct spinlock tasklist_lock;
+extern struct task *init_task; /* the guest's first process */
+
+/* References. find_* return +1 or NULL. */
+struct task *task_get(struct task *t);
+void task_put(struct task *t);
+must_check struct task *find_task(pid_t tid);		 /* any thread */
+must_check struct thread_group *find_process(pid_t tgid); /* a live or zombie process */
+struct thread_group *tg_get(struct thread_group *tg);
+void tg_put(struct thread_group *tg);
+struct pid *pid_get(struct pid *p);
+void pid_put(struct pid *p);
+must_check struct pid *find_pid(pid_t nr);
+must_check struct pid *pid_alloc(void); /* ERR_PTR(-EAGAIN, -ENOMEM) */
+/* Calls fn for each process, under RCU: fn must not sleep; nonzero ends it. In order of tgid starting at `from`. */
+must_check struct thread_group *next_process(pid_t from); /* lowest tgid >= from, +1 */
+static inline pid_t tg_nr(const struct thread_group *tg)
+{
+	return tg->leader->tid;
+}
+
+struct mm *task_mm_get(struct task *t);	      /* +1 or NULL */
+struct files *task_files_get(struct task *t); /* +1 or NULL */
+struct fs_context *task_fs_get(struct task *t);
+
+/* Sets bits in t->work and makes it notice: wakes nothing, but kicks it out of the guest. */
+void task_set_work(struct task *t, u32 bits);
+/* The current task ends with this wait status. */
+noreturn_ void task_exit(int status);
+/* The current group ends: marks and wakes all others, then exits. */
+noreturn_ void group_exit(int status);
+
+/* The first process. argv, envp: kernel arrays ending with NULL. */
+struct init_spec {
+	char **argv, **envp;
+	const char *cwd;
+	u32 uid, gid;
+	struct file *fds[3]; /* references are taken over */
+	struct tty *tty;     /* controlling terminal, or NULL */
+};
+must_check int task_spawn_init(const struct init_spec *spec);
+
+#endif

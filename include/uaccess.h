@@ -1,0 +1,63 @@
+/*
+ * Access to the current task's memory (or another mm's). User pointers are checked against TASK_SIZE, so the stub
+ * area can't be reached. Results: 0 or -EFAULT.
+ */
+#ifndef HEDDLE_UACCESS_H
+#define HEDDLE_UACCESS_H
+
+#include "types.h"
+#include <sys/uio.h>
+
+struct mm;
+
+must_check int copy_from_user(void *to, uaddr_t from, size_t n);
+must_check int copy_to_user(uaddr_t to, const void *from, size_t n);
+must_check int copy_from_mm(struct mm *mm, void *to, uaddr_t from, size_t n);
+must_check int copy_to_mm(struct mm *mm, uaddr_t to, const void *from, size_t n);
+/* As much as can be copied; bytes copied (0 at a bad first byte). */
+size_t copy_from_user_partial(void *to, uaddr_t from, size_t n);
+size_t copy_to_user_partial(uaddr_t to, const void *from, size_t n);
+must_check int clear_user(uaddr_t to, size_t n);
+/* Copies a string of at most size - 1 bytes and ends it; its length; -EFAULT; -ENAMETOOLONG if it does not end in time. */
+must_check ssize_t strncpy_from_user(char *to, uaddr_t from, size_t size);
+/* A path of at most PATH_MAX - 1 bytes in fresh memory (kfree it). ERR_PTR(-EFAULT, -ENAMETOOLONG, -ENOMEM). */
+must_check char *path_from_user(uaddr_t from);
+bool access_ok(uaddr_t addr, size_t n); /* below TASK_SIZE, no wrap */
+
+#define get_user(var, uptr) copy_from_user(&(var), (uptr), sizeof(var))
+#define put_user(var, uptr)                                                                        \
+	({                                                                                         \
+		__typeof__(var) pu_v = (var);                                                      \
+		copy_to_user((uptr), &pu_v, sizeof(pu_v));                                         \
+	})
+
+/*
+ * A place to copy to or from: user memory of the current mm in pieces, or kernel memory. Advances as it is used.
+ */
+struct iov_iter {
+	bool kernel;	     /* iov_base are kernel addresses */
+	struct iovec *iov;   /* current piece */
+	int nr;		     /* pieces left */
+	size_t off;	     /* consumed of the current piece */
+	size_t count;	     /* bytes left in all */
+	struct iovec single; /* for one piece */
+	struct iovec *alloc; /* freed by iov_iter_done */
+};
+must_check int iov_iter_user(struct iov_iter *it, uaddr_t base, size_t len); /* -EFAULT if out of range */
+/* From the user's array of n iovecs: -EINVAL (n > 1024, negative or overflowing sum), -EFAULT, -ENOMEM. */
+must_check int iov_iter_user_iov(struct iov_iter *it, uaddr_t iov, unsigned long n);
+void iov_iter_kernel(struct iov_iter *it, void *base, size_t len);
+void iov_iter_done(struct iov_iter *it);
+static inline size_t iov_iter_count(const struct iov_iter *it)
+{
+	return it->count;
+}
+/* Bytes copied; fewer than n only at a bad address or the end of the iterator. */
+must_check size_t copy_to_iter(const void *from, size_t n, struct iov_iter *it);
+must_check size_t copy_from_iter(void *to, size_t n, struct iov_iter *it);
+size_t zero_iter(size_t n, struct iov_iter *it);
+void iov_iter_advance(struct iov_iter *it, size_t n);
+/* Steps back n bytes which were consumed just before (only what this iterator consumed). */
+void iov_iter_revert(struct iov_iter *it, size_t n);
+
+#endif
