@@ -112,17 +112,19 @@ $(BUILD)/zygote_elf.o: $(BUILD)/zygote.elf scripts/blob.S
 $(BUILD)/vdso_so.o: $(BUILD)/vdso.so scripts/blob.S
 	$(call quiet,AS)$(CC) -DNAME=vdso_so -DIMAGE='"$<"' -c -o $@ scripts/blob.S
 
-# Everything that is said about system calls is generated from one table.
+# Everything that is said about system calls is generated from one table. A result that stays the same keeps its
+# date, so that an edit of a note compiles nothing.
+generate = $(call quiet,GEN)mkdir -p $(@D) && $(AWK) -v out=$(1) -f kernel/syscalls.awk kernel/syscalls.def >$@.new \
+	   && { cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
+
 $(BUILD)/gen/syscall_protos.h: kernel/syscalls.def kernel/syscalls.awk
-	@mkdir -p $(@D)
-	$(call quiet,GEN)$(AWK) -v out=protos -f kernel/syscalls.awk kernel/syscalls.def >$@
+	$(call generate,protos)
 
 $(BUILD)/gen/syscall_table.c: kernel/syscalls.def kernel/syscalls.awk
-	@mkdir -p $(@D)
-	$(call quiet,GEN)$(AWK) -v out=table -f kernel/syscalls.awk kernel/syscalls.def >$@
+	$(call generate,table)
 
 docs/syscalls.md: kernel/syscalls.def kernel/syscalls.awk
-	$(call quiet,GEN)$(AWK) -v out=docs -f kernel/syscalls.awk kernel/syscalls.def >$@
+	$(call generate,docs)
 
 # Rebuild when flags change, relink when a source file appears or goes.
 stamp = @mkdir -p $(@D); echo '$(subst ','\'',$(1))' | cmp -s - $@ || echo '$(subst ','\'',$(1))' >$@
