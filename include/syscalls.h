@@ -66,10 +66,10 @@ struct arg_type {
 
 struct syscall_arg {
 	const char *name;
-	u8 kind;	/* enum arg_kind */
-	s8 len_arg;	/* in, out, inout, iov: which argument holds its length (or its count, with a type); -1: none */
-	bool len_is_ptr; /* that argument points to the length */
-	const struct arg_type *type;	/* in, out, inout: of one element; NULL: bytes */
+	u8 kind; /* enum arg_kind */
+	s8 len_arg; /* in, out, inout, iov: which argument holds its length (or its count, with a type); -1: none */
+	bool len_is_ptr;	       /* that argument points to the length */
+	const struct arg_type *type;   /* in, out, inout: of one element; NULL: bytes */
 	const struct flag_name *names; /* flags, clockid; else NULL */
 };
 
@@ -86,6 +86,7 @@ struct syscall_desc {
 extern const struct syscall_desc syscall_table[NR_SYSCALLS];
 
 /* Name tables by themselves, for other printers: signals are numbered, these aren't. */
-extern const struct flag_name flags_open[], flags_map[], flags_prot[], flags_clone[], flags_clockid[];
+extern const struct flag_name flags_open[], flags_map[], flags_prot[], flags_clone[],
+	flags_clockid[];
 
 #endif
