@@ -114,8 +114,8 @@ $(BUILD)/vdso_so.o: $(BUILD)/vdso.so scripts/blob.S
 
 # Everything that is said about system calls is generated from one table. A result that stays the same keeps its
 # date, so that an edit of a note compiles nothing.
-generate = $(call quiet,GEN)mkdir -p $(@D) && $(AWK) -v out=$(1) -f kernel/syscalls.awk kernel/syscalls.def >$@.new \
-	   && { cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
+generate = @mkdir -p $(@D) && $(AWK) -v out=$(1) -f kernel/syscalls.awk kernel/syscalls.def >$@.new \
+	   && if cmp -s $@.new $@; then rm $@.new; else echo '  GEN	$@'; mv $@.new $@; fi
 
 $(BUILD)/gen/syscall_protos.h: kernel/syscalls.def kernel/syscalls.awk
 	$(call generate,protos)

@@ -60,6 +60,7 @@ struct field_name {
 struct arg_type {
 	const char *name;
 	u32 size;
+	u8 count; /* of equal parts of an array type (pipe's two descriptors), else 1 */
 	u8 nfields;
 	const struct field_name *fields;
 };

@@ -134,20 +134,13 @@ static void put_integer(struct line *l, const void *p, size_t size, char base)
 		put(l, base == 'x' ? "%#" PRIx64 : "%#" PRIo64, v);
 }
 
-static void put_element(struct line *l, const struct arg_type *t, const u8 *p)
+/* One of the t->count parts of a type. */
+static void put_part(struct line *l, const struct arg_type *t, const u8 *p)
 {
+	u32 size = t->size / t->count;
+
 	if (!t->nfields) {
-		/* A scalar, or a short array of ints (pipe's). */
-		if (t->size <= sizeof(u64)) {
-			put_integer(l, p, t->size, t->size == 8 ? 'x' : 'd');
-			return;
-		}
-		put(l, "[");
-		for (u32 i = 0; i < t->size / 4; i++) {
-			put(l, i ? ", " : "");
-			put_integer(l, p + 4 * i, 4, 'd');
-		}
-		put(l, "]");
+		put_integer(l, p, size, size == 8 ? 'x' : 'd');
 		return;
 	}
 	put(l, "{");
@@ -160,10 +153,20 @@ static void put_element(struct line *l, const struct arg_type *t, const u8 *p)
 	put(l, "}");
 }
 
+static void put_element(struct line *l, const struct arg_type *t, const u8 *p)
+{
+	put(l, t->count > 1 ? "[" : "");
+	for (u32 i = 0; i < t->count; i++) {
+		put(l, i ? ", " : "");
+		put_part(l, t, p + i * (t->size / t->count));
+	}
+	put(l, t->count > 1 ? "]" : "");
+}
+
 /* Large types without named fields say nothing when printed. */
 static bool shows_something(const struct arg_type *t)
 {
-	return t->nfields || t->size <= 8;
+	return t->nfields || t->size / t->count <= 8;
 }
 
 static void put_elements(struct line *l, const struct arg_type *t, uaddr_t addr, u64 n, bool array)

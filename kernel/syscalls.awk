@@ -82,18 +82,23 @@ function statement(    n, w, i, note)
 	line = ""
 }
 
-function add_type(n, w,    i, f, p)
+# Sets type_c to the C type, with type_count[t] of them in it.
+function add_type(n, w,    i, t, p)
 {
-	types[ntypes++] = w[2]
-	type_c[w[2]] = w[3]
-	gsub("_", " ", type_c[w[2]])
-	if (w[3] !~ /^(struct|unsigned)_/)
-		type_c[w[2]] = w[3]
-	else
-		type_c[w[2]] = substr(w[3], 1, index(w[3], "_") - 1) " " substr(w[3], index(w[3], "_") + 1)
-	type_n[w[2]] = n - 3
+	t = w[2]
+	types[ntypes++] = t
+	type_c[t] = w[3]
+	type_count[t] = 1
+	if (p = index(w[3], "[")) {
+		type_c[t] = substr(w[3], 1, p - 1)
+		type_count[t] = substr(w[3], p + 1, length(w[3]) - p - 1)
+	}
+	# A C type of two words is written with an underscore between them.
+	if (type_c[t] ~ /^(struct|unsigned)_/)
+		sub("_", " ", type_c[t])
+	type_n[t] = n - 3
 	for (i = 4; i <= n; i++)
-		type_f[w[2], i - 4] = w[i]
+		type_f[t, i - 4] = w[i]
 }
 
 function add_set(n, w,    i)
@@ -247,8 +252,9 @@ function put_type(t,    i, f, fmt, c)
 		}
 		print "};"
 	}
-	printf "%sstatic const struct arg_type type_%s = {\"%s\", %s, %d, %s};\n", type_n[t] ? "" : "\n", t, t,
-		c ~ /^[0-9]+$/ ? c : "sizeof(" c ")", type_n[t], type_n[t] ? "fields_" t : "NULL"
+	printf "%sstatic const struct arg_type type_%s = {\"%s\", %s, %d, %d, %s};\n", type_n[t] ? "" : "\n", t, t,
+		c ~ /^[0-9]+$/ ? c : "sizeof(" c "[" type_count[t] "])", type_count[t], type_n[t],
+		type_n[t] ? "fields_" t : "NULL"
 }
 
 function put_args(i,    a, k, r, p, len, typ, names)

@@ -1,0 +1,145 @@
+# shellcheck shell=sh
+# What the test runners share; sourced from the project's top directory.
+#
+# Options of every runner: -b BUILD  -c "CPUS..."  -e "ENGINES..."  -j JOBS  [NAME...]; QUICK=1 in the environment
+# runs one configuration of what isn't marked quick=no. A test says what it needs in one of its first lines:
+#	test: KEY=VALUE ...
+# limit=SECONDS  cpus=1,2,4  quick=no  serial=yes (nothing else runs beside it); for C programs also
+# libs=-lm,-lrt  static=no
+
+SELF=$PWD/tests/${0##*/}
+BUILD=build CPUS='' ENGINES='' JOBS=2 NAMES=''
+QUICK=${QUICK:-}
+
+usage()
+{
+	echo "usage: $0 [-b BUILD] [-c CPUS] [-e ENGINES] [-j JOBS] [NAME...]" >&2
+	exit 2
+}
+
+parse_options()
+{
+	while getopts b:c:e:j: opt; do
+		case $opt in
+		b) BUILD=$OPTARG ;;
+		c) CPUS=$(echo "$OPTARG" | tr , ' ') ;;
+		e) ENGINES=$(echo "$OPTARG" | tr , ' ') ;;
+		j) JOBS=$OPTARG ;;
+		*) usage ;;
+		esac
+	done
+	shift $((OPTIND - 1))
+	NAMES=$*
+	export BUILD
+}
+
+# The engines that work here, unless they were given.
+find_engines()
+{
+	[ -z "$ENGINES" ] || return 0
+	for engine in ptrace seccomp; do
+		timeout -s KILL 20 "$BUILD/heddle" run -c 1 -e "$engine" -- /bin/true \
+			>/dev/null 2>&1 </dev/null
+		# 2: this host or this build has no such engine. Anything else is for the tests to show.
+		[ $? = 2 ] || ENGINES="$ENGINES $engine"
+	done
+	[ -n "$ENGINES" ] || ENGINES=ptrace
+}
+
+# directive FILE KEY DEFAULT
+directive()
+{
+	value=$(sed -n '1,40s/.*test:.*[[:space:]]'"$2"'=\([^[:space:]]*\).*/\1/p' "$1" | head -n 1)
+	echo "${value:-$3}"
+}
+
+# Should this test run at all?  wanted NAME FILE
+wanted()
+{
+	if [ -n "$NAMES" ]; then
+		case " $NAMES " in
+		*" $1 "*) return 0 ;;
+		esac
+		return 1
+	fi
+	[ -z "$QUICK" ] || [ "$(directive "$2" quick yes)" = yes ]
+}
+
+# The CPU counts to run a test on.  cpus_of FILE DEFAULT
+cpus_of()
+{
+	if [ -n "$CPUS" ]; then
+		echo "$CPUS"
+	elif [ -n "$QUICK" ]; then
+		echo 2
+	else
+		directive "$1" cpus "$2" | tr , ' '
+	fi
+}
+
+# Runs a job (this script with --job and the words of the line) for each line of stdin; lines that begin with
+# "serial" one by one after the others.
+run_jobs()
+{
+	cat >"$OUT/jobs"
+	sed -n 's/^parallel //p' "$OUT/jobs" | xargs -r -P "$JOBS" -L 1 "$SELF" --job "$BUILD"
+	sed -n 's/^serial //p' "$OUT/jobs" | xargs -r -P 1 -L 1 "$SELF" --job "$BUILD"
+	return 0
+}
+
+# "parallel" or "serial"
+lane_of()
+{
+	[ "$(directive "$1" serial no)" = yes ] && echo serial || echo parallel
+}
+
+# report TAG TITLE SECONDS PASSED FAILED SKIPPED [FILE]: a line of progress, details from FILE, and the counts.
+report()
+{
+	word=ok
+	[ "$5" = 0 ] || word=FAIL
+	line=$(printf '%-4s %-34s %3d passed' "$word" "$2" "$4")
+	[ "$5" = 0 ] || line="$line, $5 failed"
+	[ "$6" = 0 ] || line="$line, $6 skipped"
+	line="$line, $3 s"
+	if [ "$5" != 0 ] && [ -n "${7:-}" ]; then
+		printf '%s\n%s\n' "$line" "$(sed 's/^/       /' "$7")"
+	else
+		printf '%s\n' "$line"
+	fi
+	echo "$4 $5 $6" >"$OUT/$1.count"
+}
+
+# timed LIMIT OUT ERR COMMAND...: runs it without input; OUT ends with a line about its exit.
+timed()
+{
+	limit=$1 out=$2 err=$3
+	shift 3
+	timeout -s KILL "$limit" "$@" >"$out" 2>"$err" </dev/null
+	status=$?
+	if [ $status = 137 ]; then
+		echo "ended: killed (time limit $limit s?)" >>"$out"
+	else
+		echo "ended: status $status" >>"$out"
+	fi
+}
+
+# judge TAG TITLE HOST-OUTPUT GUEST-OUTPUT STDERR SECONDS
+judge()
+{
+	awk -f tests/judge.awk "$3" "$4" >"$OUT/$1.judged"
+	read -r passed failed skipped <"$OUT/$1.judged"
+	{
+		sed 1d "$OUT/$1.judged"
+		[ "$failed" = 0 ] || tail -n 8 "$5"
+	} >"$OUT/$1.why"
+	report "$1" "$2" "$6" "$passed" "$failed" "$skipped" "$OUT/$1.why"
+}
+
+# The summed last line, which is also the status.
+summary()
+{
+	cat "$OUT"/*.count 2>/dev/null |
+		awk '{ p += $1; f += $2; s += $3 }
+		     END { printf "%d passed, %d failed, %d skipped\n", p, f, s; exit f != 0 || p + s == 0 }'
+}
