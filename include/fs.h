@@ -314,6 +314,7 @@ struct file {
 #define FMODE_ATOMIC_POS 0x10u /* regular files and directories: take pos_lock */
 #define FMODE_WRITER 0x20u /* counted in inode->writers */
 #define FMODE_EXEC 0x40u
+#define FMODE_NOSIGPIPE 0x80u /* -EPIPE of write raises no signal (datagram sockets) */
 
 /* Opens by kernel path. ERR_PTR. */
 must_check struct file *file_open(int dfd, const char *name, int flags, u32 mode);
@@ -322,6 +323,8 @@ must_check struct file *file_open_path(const struct path *p, int flags); /* take
 must_check struct file *file_open_anon(const char *name, const struct file_operations *ops, void *priv, int flags);
 /* The same with an inode of its own (st_ino, S_IFIFO, S_IFSOCK): shown as "pipe:[INO]". */
 must_check struct file *file_open_anon_inode(const char *prefix, u32 mode, const struct file_operations *ops, void *priv, int flags);
+/* One more open file on the inode of f, which is such a file: the other end of a pipe. */
+must_check struct file *file_open_anon_again(struct file *f, const struct file_operations *ops, void *priv, int flags);
 struct file *file_get(struct file *f);
 void file_put(struct file *f);
 must_check ssize_t kernel_read(struct file *f, void *buf, size_t n, u64 pos); /* as far as it goes; short at EOF */

@@ -50,6 +50,15 @@ static inline void wake_up_poll(struct wait_queue *q, u32 events)
 {
 	wake_up_nr(q, 1, events);
 }
+/*
+ * The same from within a waiter's callback, that is under the lock of another queue. Chains of queues that wake each other this
+ * way have no loops (epoll sees to it).
+ */
+void wake_up_nr_nested(struct wait_queue *q, int nr_exclusive, u32 events);
+/*
+ * Does anybody wait? Without the lock: a waker that has changed the condition under a lock which the condition takes too (or before a
+ * full barrier) and sees false here need not wake.
+ */
 bool wait_queue_active(struct wait_queue *q);
 
 struct wait_opts {
