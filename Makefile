@@ -165,7 +165,7 @@ app-tests: all
 	@tests/run-apps -b $(BUILD)
 
 bench: all
-	@tests/bench/run $(BUILD)/heddle
+	@tests/bench/run -b $(BUILD)
 
 lint: $(OBJS)
 	@scripts/lint $(BUILD)
