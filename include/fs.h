@@ -1,7 +1,8 @@
 /*
  * The VFS: super blocks, inodes, dentries, mounts, files, fd tables.
  *
- * Lifetime: dentries and inodes are reference-counted and cached; lookups walk the dentry hash under RCU.
+ * Lifetime: dentries and inodes are reference-counted and cached; lookups walk the dentry hash under RCU. References may be dropped (d_put,
+ * inode_put, mnt_put, file_put, path_put) only where sleeping is allowed: no spinlock, no RCU read section, no callback.
  * Locks: inode->lock (rwsem; rank INODE_DIR for directories, INODE for files) serialises changes of a directory or of data and
  * size; inode->spin small state; dentry->lock its name, parent, children.
  */
@@ -24,6 +25,7 @@ struct file;
 struct mount;
 struct super_block;
 struct cred;
+struct path;
 
 /* ---- super blocks and file system types ---- */
 
@@ -37,6 +39,7 @@ struct super_ops {
 	void (*put_super)(struct super_block *sb);  /* the last reference is gone */
 	void (*evict_inode)(struct inode *inode);   /* free inode->priv; the last reference is gone. May sleep */
 	void (*show_options)(struct super_block *sb, char *buf, size_t size); /* ",size=..." for /proc/mounts */
+	void (*d_release)(struct dentry *d);	    /* free d->priv; nobody can find d any more. May sleep */
 };
 
 struct fs_type {
@@ -61,9 +64,13 @@ struct super_block {
 	u64 next_ino;		   /* atomic: sb_next_ino() */
 	struct mutex rename_mutex; /* rank RENAME */
 	u32 max_links;
-	bool no_dcache; /* revalidate at each use (proc): ops->revalidate of the dentry decides */
+	bool no_dcache; /* proc: dentries live only while they are used, negative ones not at all */
+	bool layer;	/* its inodes' locks have rank INODE_LOWER: sb_make_layer() */
 };
+/* refs 1, a fresh st_dev, bsize 4096 for all its inodes; source is copied. NULL: no memory. The caller sets root. */
 must_check struct super_block *sb_alloc(const struct fs_type *type, const struct super_ops *ops, const char *source);
+/* For overlays, right after the layer is mounted: ranks the locks of its inodes (root and later ones) below those of the overlay's. */
+void sb_make_layer(struct super_block *sb);
 void sb_get(struct super_block *sb);
 void sb_put(struct super_block *sb);
 u64 sb_next_ino(struct super_block *sb);
@@ -101,8 +108,14 @@ struct rename_ctx {
 };
 
 /*
- * Directory operations are called with the directory's lock held for writing (lookup: for reading or writing); permission was
- * checked by the VFS. They instantiate the (negative) dentry with d_instantiate() on success.
+ * Directory operations are called with the directory's lock held for writing, lookup too (two tasks that miss the same name must not both
+ * make an inode for it); permission, existence, kinds (ENOTDIR, EISDIR), sticky bits and loops were checked by the VFS.
+ * They instantiate the (negative) dentry with d_instantiate() on success. The VFS itself drops the dentries that unlink, rmdir and
+ * rename make stale, moves them, and takes care of the hash: operations don't call d_drop or d_make_negative. rmdir, and rename of or over
+ * a directory, hold the locks of those directories as well; the locks of other victims and of link's target are not held: nlink
+ * changes under inode->spin (inode_inc_nlink ...). mode of create, mkdir, mknod, tmpfile: umask is applied, type bits are in it (S_IFREG ...).
+ * An operation that is NULL: -EPERM (create, mknod, mkdir, symlink, link, unlink, rmdir, rename), -EOPNOTSUPP (tmpfile).
+ * All others (getattr, readlink, follow, permission, revalidate) are called without locks.
  */
 struct inode_operations {
 	/* Finds `d` (negative so far) in dir: d_instantiate(d, inode) if there; leaves it negative if not (return 0). */
@@ -123,7 +136,10 @@ struct inode_operations {
 	int (*getattr)(struct inode *inode, struct kstat *st); /* NULL: generic_getattr from the inode's fields */
 	int (*setattr)(struct inode *inode, struct iattr *a);  /* with inode->lock held for writing; NULL: generic_setattr (in memory only) */
 	int (*permission)(struct inode *inode, int mask, const struct cred *cred); /* NULL: generic_permission (mode, owner, groups, capabilities) */
-	/* Is a cached dentry still right? false: the VFS drops it and looks up anew. NULL: always. May sleep. */
+	/*
+	 * Is a cached dentry still right? false: the VFS drops it and looks up anew. NULL: always. May sleep. For a positive d it is the
+	 * operation of d's own inode; for a negative one (d->inode == NULL) that of the directory.
+	 */
 	bool (*revalidate)(struct dentry *d);
 };
 
@@ -138,10 +154,11 @@ struct inode {
 	const struct inode_operations *ops;  /* c */
 	const struct file_operations *fops;  /* c: default for files opened on it; devices, fifos get theirs at open */
 	u32 uid, gid;			     /* l */
-	u32 nlink;			     /* l (directory's of the name) */
+	u32 nlink;			     /* s to write */
+	u32 state;			     /* l: INODE_* */
 	dev_t rdev;			     /* c */
 	u64 size;			     /* l to write; atomic reads */
-	u64 blocks;			     /* of 512 bytes */
+	u64 blocks;			     /* l to write, of 512 bytes */
 	struct timespec atime, mtime, ctime, btime; /* s */
 	struct rwsem lock;
 	struct spinlock spin;
@@ -153,11 +170,22 @@ struct inode {
 	void *priv;		      /* the file system's */
 	struct rcu_head rcu;
 };
-must_check struct inode *inode_alloc(struct super_block *sb, u64 ino, u32 mode); /* refs 1, times now, nlink 1 */
+#define INODE_DEAD 1u	  /* a removed directory: nothing is created in it */
+#define INODE_LINKABLE 2u /* O_TMPFILE without O_EXCL: may get its first name */
+/* refs 1, times now, nlink 1 (directories 2); uid and gid of the current fs credentials; +1 on sb. NULL: no memory. */
+must_check struct inode *inode_alloc(struct super_block *sb, u64 ino, u32 mode);
+/* For a new inode in dir: gid and the set-gid bit as a set-gid directory wants them. */
+void inode_init_owner(struct inode *i, const struct inode *dir);
 struct inode *inode_get(struct inode *i);
+/* Under RCU, for tables of inodes that hold no reference: +1, or false if the last one is gone. */
+must_check bool inode_tryget(struct inode *i);
 void inode_put(struct inode *i);
+void inode_inc_nlink(struct inode *i);
+void inode_dec_nlink(struct inode *i);
+void inode_set_nlink(struct inode *i, u32 n);
 u64 inode_size(const struct inode *i);
 void inode_touch(struct inode *i, u32 attr_mask); /* now: ATTR_ATIME, ATTR_MTIME, ATTR_CTIME */
+struct timespec inode_now(void); /* the time that inode_touch() uses */
 int generic_permission(struct inode *inode, int mask, const struct cred *cred);
 int inode_permission(struct inode *inode, int mask); /* MAY_*, current's fs credentials; also read-only super blocks */
 void generic_getattr(struct inode *inode, struct kstat *st);
@@ -168,36 +196,54 @@ int generic_setattr(struct inode *inode, struct iattr *a);
 
 /* ---- dentries ---- */
 
+/*
+ * A name in a directory. `dn` holds (directory, name) and is replaced whole by rename, so lock-free readers never see a mixture.
+ *
+ * A negative dentry may become positive (d_instantiate, with the directory's lock held), never the other way round: whoever holds a
+ * reference on a positive dentry can use d->inode.
+ *
+ * l lock   p parent's lock   r rename: both directories' inode locks + sb->rename_mutex   c constant
+ */
 struct dentry {
 	u32 refs;		       /* a; 0: only cached */
-	u32 flags;		       /* lock: DENTRY_* */
-	struct dentry *parent;	       /* lock + rename; RCU. Its own parent if root. +1 */
+	u32 flags;		       /* l to write, a: DENTRY_* */
+	struct dentry *parent;	       /* r + l; RCU. Its own parent if root. +1 */
 	struct inode *inode;	       /* RCU; NULL: negative. +1 */
-	char *name;		       /* RCU; replaced by rename */
-	u32 hash, name_len;
-	struct super_block *sb;
-	struct spinlock lock;
-	struct cds_lfht_node hash_node;
-	struct cds_list_head children; /* lock */
-	struct cds_list_head sibling;  /* parent's lock */
-	struct cds_list_head lru;
-	void *priv;		       /* the file system's, e.g. a name's state; freed by d_release */
+	char *name;		       /* r + l, RCU: that of dn. Stable under the directory's inode lock */
+	u32 name_len;		       /* r + l */
+	struct dname *dn;	       /* r + l; RCU */
+	struct super_block *sb;	       /* c, +1 */
+	struct spinlock lock;	       /* rank DCACHE */
+	struct cds_list_head children; /* l */
+	struct cds_list_head sibling;  /* p */
+	struct cds_list_head lru;      /* the LRU's lock */
+	void *priv;		       /* the file system's, e.g. a name's state; freed by super_ops->d_release */
 	u32 mounted;		       /* a: mounts on top of it */
 	struct rcu_head rcu;
 };
 #define DENTRY_HASHED 1u
-#define DENTRY_DISCONNECTED 2u /* O_TMPFILE, pipes, sockets */
+#define DENTRY_DISCONNECTED 2u /* no directory: pipes, sockets, memfds; its name is its path */
+#define DENTRY_ON_LRU 4u
+#define DENTRY_REFERENCED 8u /* used since it got on the LRU */
 
-must_check struct dentry *d_alloc(struct dentry *parent, const char *name, size_t len); /* unhashed, refs 1 */
-must_check struct dentry *d_alloc_root(struct super_block *sb, struct inode *root);	 /* takes the inode */
-must_check struct dentry *d_alloc_anon(struct super_block *sb, struct inode *inode, const char *name); /* for pipes etc. */
+must_check struct dentry *d_alloc(struct dentry *parent, const char *name, size_t len); /* unhashed, refs 1. NULL: no memory */
+must_check struct dentry *d_alloc_root(struct super_block *sb, struct inode *root);	 /* takes the inode, also on failure */
+/*
+ * For pipes etc.; takes the inode, also on failure. The name is what /proc/PID/fd shows: "pipe:[1]", "/memfd:x (deleted)".
+ */
+must_check struct dentry *d_alloc_anon(struct super_block *sb, struct inode *inode, const char *name);
 void d_instantiate(struct dentry *d, struct inode *inode); /* takes the inode reference */
-void d_drop(struct dentry *d);				    /* unhash */
-void d_make_negative(struct dentry *d);			    /* after unlink: drops the inode, stays hashed */
+void d_drop(struct dentry *d);				    /* unhash: it isn't found any more, its users keep it */
+/* The name is gone (the directory's lock is held): d is unhashed with its inode, and a negative dentry takes its place. */
+void d_make_negative(struct dentry *d);
 struct dentry *d_get(struct dentry *d);
 void d_put(struct dentry *d);
 /* Looks name up in dir, cache first; +1, maybe negative. ERR_PTR. Takes dir's inode lock for a miss. */
 must_check struct dentry *d_lookup_or_load(struct dentry *dir, const char *name, size_t len);
+/* The same with dir's inode lock held for writing by the caller. */
+must_check struct dentry *d_lookup_or_load_locked(struct dentry *dir, const char *name, size_t len);
+/* Forgets what is cached and unused below dir. */
+void d_prune_children(struct dentry *dir);
 
 /* ---- mounts and paths ---- */
 
@@ -208,11 +254,28 @@ struct mount {
 	struct dentry *mountpoint; /* in parent */
 	struct dentry *root;
 	struct super_block *sb;
-	u64 flags; /* MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC */
-	struct cds_list_head link;
+	u64 flags; /* a: MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME ... */
+	struct cds_list_head link;     /* RANK_MOUNT: all mounts, in order of mounting */
+	struct cds_list_head children; /* RANK_MOUNT: mounts on top of this one */
+	struct cds_list_head sibling;  /* RANK_MOUNT */
+	struct cds_lfht_node hash;     /* by (parent, mountpoint), RCU */
+	struct rcu_head rcu;
 };
 struct mount *mnt_get(struct mount *m);
 void mnt_put(struct mount *m);
+
+/* For /proc/PID/mounts and mountinfo. Strings are valid during the call, raw (not escaped). */
+struct mount_info {
+	int id, parent_id;
+	dev_t dev;
+	const char *root;   /* path within the file system */
+	const char *point;  /* as seen from the given root */
+	const char *type, *source;
+	const char *mnt_options; /* "rw,nosuid" */
+	const char *sb_options;	 /* "rw,size=..." */
+};
+/* Calls fn for each mount at or below `root`, in order of mounting, until it returns nonzero, which is returned. -ENOMEM. fn may sleep. */
+must_check int mounts_for_each(const struct path *root, int (*fn)(const struct mount_info *mi, void *arg), void *arg);
 
 struct path {
 	struct mount *mnt;
@@ -233,9 +296,14 @@ void path_put(struct path *p);
 /* Resolves a kernel string; +1 on path. -ENOENT, -ENOTDIR, -ELOOP, -EACCES, -ENAMETOOLONG, -EBADF ... */
 must_check int path_lookup(int dfd, const char *name, unsigned flags, struct path *out);
 must_check int user_path_lookup(int dfd, uaddr_t name, unsigned flags, struct path *out);
-/* Creates at name: parent locked, a negative dentry returned; finish with path_create_done(). */
+/*
+ * Creates at name: parent locked (for writing) and checked for permission, a negative dentry returned; then one of vfs_mknod(), the
+ * directory's operations; finish with path_create_done(). -EEXIST, -EROFS, -EACCES ...
+ */
 must_check int path_create(int dfd, const char *name, bool is_dir, struct path *parent, struct dentry **d);
 void path_create_done(struct path *parent, struct dentry *d);
+/* Device, fifo, socket or regular file; mode with type, umask applied. */
+must_check int vfs_mknod(const struct path *parent, struct dentry *d, u32 mode, dev_t dev);
 /* The path as the current root sees it; "(unreachable)" or " (deleted)" as Linux has it. Pointer into buf or ERR_PTR(-ENAMETOOLONG). */
 char *path_name(const struct path *p, char *buf, size_t size);
 /* For /proc/PID/...: relative to another root. */
@@ -255,8 +323,9 @@ struct fs_context {
 must_check struct fs_context *fs_context_new(const struct fs_context *from); /* NULL from: root_mount; NULL: no memory */
 struct fs_context *fs_context_get(struct fs_context *fs);
 void fs_context_put(struct fs_context *fs);
-void fs_get_root(struct path *out); /* of current, +1 */
+void fs_get_root(struct path *out); /* of current, +1; before the first task: root_mount's */
 void fs_get_pwd(struct path *out);
+u32 fs_umask(void);
 
 /* ---- open files ---- */
 
@@ -269,7 +338,10 @@ struct dir_context {
 struct flock64_args;
 
 /*
- * NULL operations have the default that the comment gives. File position: VFS holds file->pos_lock around read/write/iterate/llseek that use f->pos.
+ * NULL operations have the default that the comment gives. File position: VFS holds file->pos_lock around read/write/iterate/llseek that
+ * use f->pos (FMODE_ATOMIC_POS). No inode lock is held by the VFS: operations take what they need.
+ * The VFS does: access modes, RLIMIT_FSIZE, SIGPIPE on -EPIPE (unless FMODE_NOSIGPIPE), atime, clearing of set-id bits by writes.
+ * Operations do: mtime, ctime, size, O_APPEND, -EFBIG beyond what they can store.
  */
 struct file_operations {
 	ssize_t (*read)(struct file *f, struct iov_iter *to, u64 *pos);	   /* NULL: -EINVAL */
@@ -284,6 +356,7 @@ struct file_operations {
 	void (*release)(struct file *f); /* last reference is gone; may sleep */
 	int (*fsync)(struct file *f, bool datasync);			   /* NULL: -EINVAL */
 	int (*fallocate)(struct file *f, int mode, u64 off, u64 len);	   /* NULL: -EOPNOTSUPP */
+	long (*fcntl)(struct file *f, unsigned cmd, u64 arg); /* F_SETPIPE_SZ, F_ADD_SEALS and the like; NULL: -EINVAL (F_*PIPE_SZ: -EBADF) */
 	void (*show_fdinfo)(struct file *f, char *buf, size_t size);
 	/* Memory of /dev files etc. for splice-like copies need nothing else: sendfile uses read and write. */
 };
@@ -303,8 +376,10 @@ struct file {
 	struct cred *cred;		   /* o: who opened it */
 	void *priv;			   /* the driver's */
 	struct spinlock lock;		   /* rank MISC: owner */
-	struct pid *owner; int owner_sig;  /* F_SETOWN, F_SETSIG */
+	struct pid *owner;		   /* lock, +1: F_SETOWN */
+	int owner_type, owner_sig;	   /* lock: F_OWNER_*, F_SETSIG */
 	struct cds_list_head epoll_links;  /* lock: epoll entries that watch this file */
+	struct cds_list_head release_link; /* of the task that releases it */
 	struct rcu_head rcu;
 };
 #define FMODE_READ 1u
@@ -318,7 +393,13 @@ struct file {
 
 /* Opens by kernel path. ERR_PTR. */
 must_check struct file *file_open(int dfd, const char *name, int flags, u32 mode);
+/*
+ * For exec: regular, executable by the current task, not on a noexec mount (-EACCES), and denied to writers as long as the file is open
+ * (-ETXTBSY if one has it). lookup_flags: LOOKUP_FOLLOW, LOOKUP_EMPTY.
+ */
+must_check struct file *file_open_exec(int dfd, const char *name, unsigned lookup_flags);
 must_check struct file *file_open_path(const struct path *p, int flags); /* takes its own references */
+/* All three: FMODE_READ and FMODE_WRITE come from flags; ops->release is not called when they fail. */
 /* A file without a name (pipe, eventfd, socket ...): inode in the internal super block "anon"; name as /proc/PID/fd shows, e.g. "anon_inode:[eventfd]". */
 must_check struct file *file_open_anon(const char *name, const struct file_operations *ops, void *priv, int flags);
 /* The same with an inode of its own (st_ino, S_IFIFO, S_IFSOCK): shown as "pipe:[INO]". */
@@ -326,6 +407,7 @@ must_check struct file *file_open_anon_inode(const char *prefix, u32 mode, const
 /* One more open file on the inode of f, which is such a file: the other end of a pipe. */
 must_check struct file *file_open_anon_again(struct file *f, const struct file_operations *ops, void *priv, int flags);
 struct file *file_get(struct file *f);
+/* When the last reference is put from within another file's release, the release is put off until that one has ended. */
 void file_put(struct file *f);
 must_check ssize_t kernel_read(struct file *f, void *buf, size_t n, u64 pos); /* as far as it goes; short at EOF */
 s64 generic_llseek(struct file *f, s64 off, int whence);
@@ -366,6 +448,15 @@ struct char_device {
 extern const struct char_device *const char_devices[]; /* ends with NULL: kernel/dev/table.c */
 const struct file_operations *chrdev_ops(dev_t dev);    /* NULL: -ENXIO */
 extern const struct file_operations fifo_ops;	    /* open of a fifo inode: kernel/ipc/fifo.c */
+
+/* Boot: caches, the internal super block. Before anything else here. */
+must_check int vfs_init(void);
+struct vfs_stats {
+	u64 dentries, unused, inodes, files;
+};
+void vfs_get_stats(struct vfs_stats *st);
+/* The credentials that file access is checked with. Before the first task: all capabilities. Not a new reference. */
+const struct cred *vfs_cred(void);
 
 /* ---- locks on files ---- */
 void file_locks_release_posix(struct file *f, struct files *owner); /* at each close */

@@ -5,6 +5,8 @@
  *   short spin the waiter sleeps in the host. Not recursive.
  * mutex, rwsem: sleeping locks for tasks (kthreads); FIFO-fair enough that nobody starves. An rwsem prefers
  *   waiting writers. Neither may be taken in an idle loop, a timer callback or an event callback.
+ *   The holder that unlocks one may still touch it after the next holder has it: don't keep a mutex or rwsem inside an object that the
+ *   next holder may free at once, unless a reference, taken before the lock, outlives the unlock.
  */
 #ifndef HEDDLE_LOCK_H
 #define HEDDLE_LOCK_H
@@ -33,7 +35,8 @@ bool spin_is_held(const struct spinlock *l); /* by anybody; for assertions */
 struct mutex {
 	struct spinlock guard;		/* rank WAITQ */
 	struct cds_list_head waiters;	/* guard */
-	struct kthread *owner;		/* guard; atomic for assertions */
+	uintptr_t owner;		/* atomic: the holder's kthread, with flags of mutex.c in the low bits */
+	int owner_cpu;			/* atomic: a hint for those who spin */
 	u16 rank;
 	const char *name;
 };
@@ -59,6 +62,7 @@ void rwsem_init(struct rwsem *s, const char *name, enum lock_rank rank);
 void down_read(struct rwsem *s);
 void up_read(struct rwsem *s);
 void down_write(struct rwsem *s);
+void down_write_nested(struct rwsem *s); /* for a second lock of the same rank; the caller states the order */
 void up_write(struct rwsem *s);
 
 #endif

@@ -10,24 +10,25 @@
 enum lock_rank {
 	/* sleeping locks */
 	RANK_EXEC = 1,	 /* thread_group->exec_mutex: one exec a group */
+	RANK_EPOLL,	 /* epoll instances (outer before inner): they call poll operations, which may take what follows */
+	RANK_FILE_POS,	 /* file->pos_lock: reads and writes take what follows (two: by address) */
+	RANK_MMAP,	 /* mm->lock: the vma table; before inodes, because mapping a file may have to turn it into a mappable one */
 	RANK_MOUNT,	 /* the mount table */
 	RANK_RENAME,	 /* rename across directories: one at a time for each super block */
 	RANK_INODE_DIR,	 /* directory inode (parents before children; two by address) */
 	RANK_INODE_COPY, /* overlay copy-up */
 	RANK_INODE,	 /* inode of a file: writes, truncate, size */
-	RANK_FILE_POS,	 /* file->pos_lock */
 	RANK_INODE_LOWER, /* inodes of the layers below an overlay (dirs by address, then files) */
 	RANK_TTY,	 /* a tty and its line discipline */
 	RANK_SOCK_BIND,	 /* name -> socket */
 	RANK_SOCK,	 /* a socket (pairs by address) */
 	RANK_PIPE,	 /* a pipe's buffer */
-	RANK_EPOLL,	 /* epoll instances (nesting by depth) */
-	RANK_MMAP,	 /* mm->lock: the vma table */
 	RANK_STUB,	 /* mm->stub_lock: keeper batches */
 	RANK_SLEEPING_LAST,
 	/* spinning locks */
 	RANK_TASKLIST,	 /* process tree: parent, children, sessions, groups */
 	RANK_SIGHAND,	 /* thread_group->siglock: signal state of the group and its tasks */
+	RANK_SIGACTION,	 /* sighand->lock: dispositions */
 	RANK_FILES,	 /* fd table updates */
 	RANK_FS,	 /* cwd, root, umask */
 	RANK_DCACHE,	 /* dentry->lock, names, children (parent before child) */
