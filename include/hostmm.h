@@ -8,7 +8,7 @@
 #include "types.h"
 
 /* Guest addresses lie below this; the stub area and nothing else above. */
-#define TASK_SIZE 0x7fffdff00000UL
+#define TASK_SIZE 0x7fffbff00000UL
 
 struct host_mm;
 

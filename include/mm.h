@@ -58,7 +58,10 @@ struct mm {
 	bool vdso_gone; /* the guest unmapped it: exec can't keep this host mm */
 };
 
-must_check struct mm *mm_create(void); /* with a fresh host mm; ERR_PTR */
+/* For exec: on a fresh host mm, with a context in it. ERR_PTR. */
+must_check struct mm *mm_create(struct context **ctx);
+/* For exec by the only user of `old`: takes its host mm over, emptied. -EINVAL: it can not be had so. */
+must_check struct mm *mm_take_over(struct mm *old);
 struct mm *mm_get(struct mm *mm);
 void mm_put(struct mm *mm);
 /* fork: copies vmas; the host mm comes with a context in it. */
@@ -70,6 +73,14 @@ must_check int mm_munmap(struct mm *mm, uaddr_t addr, size_t len);
 must_check int mm_mprotect(struct mm *mm, uaddr_t addr, size_t len, int prot);
 /* The vma that contains addr or the first one behind it; NULL. Caller holds lock. */
 struct vma *vma_find(struct mm *mm, uaddr_t addr);
+
+/* One host call on the guest's memory (madvise, msync ...); addresses were checked by the caller. */
+must_check int mm_host_call(struct mm *mm, u64 nr, u64 a0, u64 a1, u64 a2);
+/* What identifies a futex word: *inode (+1) and offset in it for shared mappings; NULL and addr for private memory. -EFAULT. */
+struct inode;
+must_check int mm_futex_key(struct mm *mm, uaddr_t addr, struct inode **inode, u64 *off);
+/* Atomic compare-and-exchange on a guest's word: 0 and *old, or -EFAULT. May sleep. */
+must_check int mm_cmpxchg32(struct mm *mm, uaddr_t addr, u32 expect, u32 val, u32 *old);
 
 /*
  * What a mapping of a file means on the host: given by file_operations->mmap (fs.h).

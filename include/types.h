@@ -29,18 +29,23 @@ typedef uint64_t ktime_t;
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define min(a, b)                                                                                  \
+#define min_named(a, b, x, y)                                                                      \
 	({                                                                                         \
-		__typeof__(a) min_a = (a);                                                         \
-		__typeof__(b) min_b = (b);                                                         \
-		min_a < min_b ? min_a : min_b;                                                     \
+		__typeof__(a) x = (a);                                                             \
+		__typeof__(b) y = (b);                                                             \
+		x < y ? x : y;                                                                     \
 	})
-#define max(a, b)                                                                                  \
+#define max_named(a, b, x, y)                                                                      \
 	({                                                                                         \
-		__typeof__(a) max_a = (a);                                                         \
-		__typeof__(b) max_b = (b);                                                         \
-		max_a > max_b ? max_a : max_b;                                                     \
+		__typeof__(a) x = (a);                                                             \
+		__typeof__(b) y = (b);                                                             \
+		x > y ? x : y;                                                                     \
 	})
+#define paste_(a, b) a##b
+#define paste(a, b) paste_(a, b)
+/* Each evaluates its arguments once; the names are unique so that calls may nest. */
+#define min(a, b) min_named(a, b, paste(min_a, __COUNTER__), paste(min_b, __COUNTER__))
+#define max(a, b) max_named(a, b, paste(max_a, __COUNTER__), paste(max_b, __COUNTER__))
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 

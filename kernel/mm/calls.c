@@ -1,0 +1,225 @@
+/* System calls on the address space, but for mremap (mremap.c) and brk (brk.c). */
+#include "fs.h"
+#include "kernel/mm/vma.h"
+#include "mm.h"
+#include "stub/layout.h"
+#include "syscalls.h"
+#include "task.h"
+#include "tmpfs.h"
+#include <asm/unistd_64.h>
+#include <linux/mman.h>
+#include <sys/mman.h>
+
+#define GUEST_TOP STUB_VDSO_AREA
+
+/* Flags that the host ignores too are accepted; MAP_SYNC and hugetlb are refused. */
+#define MAP_KNOWN                                                                                      \
+	(MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_32BIT | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE | \
+	 MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_FIXED_NOREPLACE | MAP_SHARED_VALIDATE)
+
+static int mmap_check(unsigned long prot, unsigned long flags)
+{
+	unsigned long type = flags & MAP_TYPE;
+
+	(void)prot; /* Linux ignores unknown protection bits */
+	if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE)
+		return -EINVAL;
+	if (type == MAP_SHARED_VALIDATE && flags & ~(unsigned long)MAP_KNOWN)
+		return -EOPNOTSUPP;
+	if (flags & MAP_HUGETLB)
+		return flags & MAP_ANONYMOUS ? -ENOMEM : -EINVAL; /* as a kernel whose huge page pool is empty */
+	if (flags & MAP_GROWSDOWN && type != MAP_PRIVATE)
+		return -EINVAL;
+	return 0;
+}
+
+long sys_mmap(unsigned long addr, size_t len, unsigned long prot, unsigned long flags, int fd, loff_t off)
+{
+	struct file *file = NULL;
+	long ret = mmap_check(prot, flags);
+
+	if (ret)
+		return ret;
+	if (off & ~PAGE_MASK)
+		return -EINVAL;
+	if (!(flags & MAP_ANONYMOUS)) {
+		file = fd_get(fd);
+		if (!file)
+			return -EBADF;
+	} else if ((flags & MAP_TYPE) != MAP_PRIVATE) {
+		if (!len)
+			return -EINVAL;
+		if (len > GUEST_TOP)
+			return -ENOMEM;
+		file = tmpfs_memfile("dev/zero", PAGE_ALIGN(len), 0);
+		if (IS_ERR(file))
+			return PTR_ERR(file);
+		off = 0;
+	} else {
+		off = 0;
+	}
+	ret = mm_mmap(current->mm, addr, len, prot & (PROT_READ | PROT_WRITE | PROT_EXEC), flags & MAP_KNOWN, file, off);
+	if (file)
+		file_put(file);
+	return ret;
+}
+
+long sys_munmap(unsigned long addr, size_t len)
+{
+	return mm_munmap(current->mm, addr, len);
+}
+
+long sys_mprotect(unsigned long addr, size_t len, unsigned long prot)
+{
+	if (prot & ~(unsigned long)(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_GROWSDOWN | PROT_GROWSUP))
+		return -EINVAL;
+	if (prot & (PROT_GROWSDOWN | PROT_GROWSUP)) { /* the start of the vma that grows; ours are mapped in full */
+		struct mm *mm = current->mm;
+		struct vma *v;
+
+		if ((prot & (PROT_GROWSDOWN | PROT_GROWSUP)) != PROT_GROWSDOWN)
+			return -EINVAL;
+		down_read(&mm->lock);
+		v = vma_find(mm, addr);
+		if (v && v->start <= addr && v->flags & (VM_GROWSDOWN | VM_STACK)) {
+			len += addr - v->start;
+			addr = v->start;
+			v = NULL;
+		}
+		up_read(&mm->lock);
+		if (v)
+			return -EINVAL;
+	}
+	return mm_mprotect(current->mm, addr, len, prot & (PROT_READ | PROT_WRITE | PROT_EXEC));
+}
+
+/* A call whose work the host does on a range that must be mapped; behind a hole it goes on, but fails in the end. */
+static long range_call(u64 nr, unsigned long addr, size_t len, u64 arg)
+{
+	struct mm *mm = current->mm;
+	uaddr_t end;
+	long ret;
+
+	if (addr & ~PAGE_MASK)
+		return -EINVAL;
+	if (!len)
+		return 0;
+	len = PAGE_ALIGN(len);
+	if (!len || len > GUEST_TOP || addr > GUEST_TOP - len)
+		return -ENOMEM;
+	down_read(&mm->lock);
+	ret = mm_host_call(mm, nr, addr, len, arg);
+	end = vma_mapped_until(mm, addr, addr + len);
+	up_read(&mm->lock);
+	return !ret && end < addr + len ? -ENOMEM : ret;
+}
+
+/* Advice that changes what fork and core dumps do is kept in the vma table too. */
+static bool advice_flags(int advice, u32 *set, u32 *clear)
+{
+	static const struct {
+		int advice;
+		u32 set, clear;
+	} table[] = {
+		{MADV_DONTFORK, VM_DONTFORK, 0},	{MADV_DOFORK, 0, VM_DONTFORK},
+		{MADV_WIPEONFORK, VM_WIPEONFORK, 0},	{MADV_KEEPONFORK, 0, VM_WIPEONFORK},
+		{MADV_DONTDUMP, VM_DONTDUMP, 0},	{MADV_DODUMP, 0, VM_DONTDUMP},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (table[i].advice == advice) {
+			*set = table[i].set;
+			*clear = table[i].clear;
+			return true;
+		}
+	return false;
+}
+
+static bool advice_known(int advice)
+{
+	switch (advice) {
+	case MADV_NORMAL ... MADV_WILLNEED:
+	case MADV_DONTNEED:
+	case MADV_FREE:
+	case MADV_REMOVE:
+	case MADV_DONTFORK ... MADV_DOFORK:
+	case MADV_HUGEPAGE ... MADV_PAGEOUT:
+	case MADV_POPULATE_READ ... MADV_POPULATE_WRITE:
+		return true;
+	default: /* MADV_HWPOISON, KSM and what is to come: as a kernel built without */
+		return false;
+	}
+}
+
+long sys_madvise(unsigned long addr, size_t len, int advice)
+{
+	struct mm *mm = current->mm;
+	u32 set = 0, clear = 0;
+	long ret;
+
+	if (!advice_known(advice))
+		return -EINVAL;
+	ret = range_call(__NR_madvise, addr, len, advice);
+	if (ret || !len || !advice_flags(advice, &set, &clear))
+		return ret;
+	down_write(&mm->lock);
+	ret = vma_reserve(mm, 2);
+	if (!ret)
+		vma_change(mm, addr, addr + PAGE_ALIGN(len), set, clear);
+	up_write(&mm->lock);
+	return ret;
+}
+
+long sys_msync(unsigned long addr, size_t len, int flags)
+{
+	if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) || (flags & MS_ASYNC && flags & MS_SYNC))
+		return -EINVAL;
+	return range_call(__NR_msync, addr, len, flags);
+}
+
+static long lock_range(u64 nr, unsigned long addr, size_t len, int flags)
+{
+	struct mm *mm = current->mm;
+	long ret;
+
+	len += addr & ~PAGE_MASK;
+	addr &= PAGE_MASK;
+	if (nr != __NR_munlock && current->tg->rlim[RLIMIT_MEMLOCK].rlim_cur != RLIM64_INFINITY &&
+	    (mm->locked_pages << PAGE_SHIFT) + len > current->tg->rlim[RLIMIT_MEMLOCK].rlim_cur)
+		return current->tg->rlim[RLIMIT_MEMLOCK].rlim_cur ? -ENOMEM : -EPERM;
+	ret = range_call(nr, addr, len, flags);
+	if (ret || !len)
+		return ret;
+	down_write(&mm->lock);
+	ret = vma_reserve(mm, 2);
+	if (!ret)
+		vma_change(mm, addr, addr + PAGE_ALIGN(len), nr == __NR_munlock ? 0 : VM_LOCKED,
+			   nr == __NR_munlock ? VM_LOCKED : 0);
+	up_write(&mm->lock);
+	return ret;
+}
+
+long sys_mlock(unsigned long addr, size_t len)
+{
+	return lock_range(__NR_mlock, addr, len, 0);
+}
+
+long sys_munlock(unsigned long addr, size_t len)
+{
+	return lock_range(__NR_munlock, addr, len, 0);
+}
+
+/* The keeper writes the vector straight into the guest's memory, which it shares. */
+long sys_mincore(unsigned long addr, size_t len, uaddr_t vec)
+{
+	struct mm *mm = current->mm;
+	size_t pages = PAGE_ALIGN(len) >> PAGE_SHIFT;
+
+	if (addr & ~PAGE_MASK)
+		return -EINVAL;
+	if (len > GUEST_TOP || addr > GUEST_TOP - len)
+		return -ENOMEM;
+	if (vec > GUEST_TOP - pages)
+		return -EFAULT;
+	return mm_host_call(mm, __NR_mincore, addr, len, vec);
+}

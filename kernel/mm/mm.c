@@ -1,0 +1,168 @@
+/* Address spaces: their life, fork, and the hand-over of a host mm at exec. */
+#include "mm.h"
+#include "alloc.h"
+#include "engine.h"
+#include "fs.h"
+#include "kernel/mm/vma.h"
+#include "log.h"
+#include "task.h"
+#include <string.h>
+
+static struct mm *mm_alloc(void)
+{
+	struct mm *mm = kzalloc(sizeof(*mm));
+
+	if (!mm)
+		return NULL;
+	mm->refs = 1;
+	mm->dumpable = 1;
+	rwsem_init(&mm->lock, "mm", RANK_MMAP);
+	mutex_init(&mm->stub_lock, "stub", RANK_STUB);
+	return mm;
+}
+
+struct mm *mm_get(struct mm *mm)
+{
+	__atomic_add_fetch(&mm->refs, 1, __ATOMIC_RELAXED);
+	return mm;
+}
+
+static void mm_free(struct mm *mm)
+{
+	vma_clear_all(mm);
+	if (mm->exe_file)
+		file_put(mm->exe_file);
+	kfree(mm->vmas);
+	kfree(mm);
+}
+
+void mm_put(struct mm *mm)
+{
+	if (__atomic_sub_fetch(&mm->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	if (mm->host)
+		host_mm_destroy(mm->host);
+	mm_free(mm);
+}
+
+/* A fresh mm for exec: on a new host mm, with a context in it. */
+struct mm *mm_create(struct context **ctx)
+{
+	struct mm *mm = mm_alloc();
+	int err;
+
+	if (!mm)
+		return ERR_PTR(-ENOMEM);
+	err = host_mm_fork(NULL, &mm->host, ctx);
+	if (err) {
+		mm->host = NULL;
+		mm_put(mm);
+		return ERR_PTR(err);
+	}
+	return mm;
+}
+
+/*
+ * exec by the only user: a fresh mm that takes the old one's host mm, emptied. The old one stays for those who still look
+ * at it (/proc); their accesses fail.
+ */
+struct mm *mm_take_over(struct mm *old)
+{
+	struct mm *mm = mm_alloc();
+	int err;
+
+	if (!mm)
+		return ERR_PTR(-ENOMEM);
+	down_write(&old->lock);
+	mutex_lock(&old->stub_lock);
+	err = old->vdso_gone ? -EINVAL : host_mm_clear(old->host);
+	if (!err) {
+		mm->host = old->host;
+		__atomic_store_n(&old->host, NULL, __ATOMIC_RELEASE);
+		vma_clear_all(old);
+	}
+	mutex_unlock(&old->stub_lock);
+	up_write(&old->lock);
+	if (err) {
+		mm_put(mm);
+		return ERR_PTR(err);
+	}
+	return mm;
+}
+
+static void copy_layout(struct mm *to, const struct mm *from)
+{
+	to->mmap_base = from->mmap_base;
+	to->stack_top = from->stack_top;
+	to->stack_limit_low = from->stack_limit_low;
+	to->brk_start = from->brk_start;
+	to->brk = from->brk;
+	to->code_start = from->code_start;
+	to->code_end = from->code_end;
+	to->data_start = from->data_start;
+	to->data_end = from->data_end;
+	to->arg_start = from->arg_start;
+	to->arg_end = from->arg_end;
+	to->env_start = from->env_start;
+	to->env_end = from->env_end;
+	memcpy(to->auxv, from->auxv, sizeof(to->auxv));
+	to->auxv_len = from->auxv_len;
+	to->dumpable = from->dumpable;
+	to->vdso_gone = from->vdso_gone;
+}
+
+struct mm *mm_fork(struct mm *from, struct context **ctx)
+{
+	struct mm *mm = mm_alloc();
+	int err;
+
+	if (!mm)
+		return ERR_PTR(-ENOMEM);
+	down_read(&from->lock);
+	copy_layout(mm, from);
+	if (from->exe_file)
+		mm->exe_file = file_get(from->exe_file);
+	err = vma_copy_all(mm, from);
+	if (!err) {
+		mutex_lock(&from->stub_lock);
+		err = host_mm_fork(from->host, &mm->host, ctx);
+		mutex_unlock(&from->stub_lock);
+	}
+	up_read(&from->lock);
+	if (err) {
+		mm->host = NULL;
+		mm_put(mm);
+		return ERR_PTR(err);
+	}
+	return mm;
+}
+
+int mm_futex_key(struct mm *mm, uaddr_t addr, struct inode **inode, u64 *off)
+{
+	struct vma *v;
+	int err = 0;
+
+	*inode = NULL;
+	*off = addr;
+	down_read(&mm->lock);
+	v = vma_find(mm, addr);
+	if (!v || v->start > addr) {
+		err = -EFAULT;
+	} else if (v->flags & VM_SHARED && v->file) {
+		*inode = inode_get(v->file->inode);
+		*off = v->pgoff + (addr - v->start);
+	}
+	up_read(&mm->lock);
+	return err;
+}
+
+int mm_cmpxchg32(struct mm *mm, uaddr_t addr, u32 expect, u32 val, u32 *old)
+{
+	int err = -EFAULT;
+
+	mutex_lock(&mm->stub_lock);
+	if (mm->host)
+		err = host_mm_cmpxchg32(mm->host, addr, expect, val, old);
+	mutex_unlock(&mm->stub_lock);
+	return err;
+}

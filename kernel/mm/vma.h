@@ -1,0 +1,28 @@
+/* The vma table: a sorted array. Private to kernel/mm; all under mm->lock held for writing unless said otherwise. */
+#ifndef HEDDLE_KERNEL_MM_VMA_H
+#define HEDDLE_KERNEL_MM_VMA_H
+
+#include "mm.h"
+
+#define MAX_MAP_COUNT 65530
+
+/* Index of the first vma that ends behind addr; nr_vmas if none. Reading suffices. */
+int vma_index(const struct mm *mm, uaddr_t addr);
+/* Makes sure that n more vmas can be inserted without failing. -ENOMEM: memory, or MAX_MAP_COUNT. */
+must_check int vma_reserve(struct mm *mm, int n);
+/* Inserts (space was reserved; the range is free), merging with neighbours. Takes v->file's reference. */
+void vma_insert(struct mm *mm, const struct vma *v);
+/* Removes [start, end), splitting at its ends (two more vmas at the most: reserve 1). */
+void vma_cut(struct mm *mm, uaddr_t start, uaddr_t end);
+/* Splits so that start and end are boundaries (reserve 2), then sets and clears flags in between, and merges. */
+void vma_change(struct mm *mm, uaddr_t start, uaddr_t end, u32 set, u32 clear);
+/* First address of a free gap of len below `top`, from the top down, or above `bottom` from there up; 0 if none. */
+uaddr_t vma_gap_down(const struct mm *mm, size_t len, uaddr_t bottom, uaddr_t top);
+/* Is [start, end) free? / all mapped? Reading suffices. */
+bool vma_range_free(const struct mm *mm, uaddr_t start, uaddr_t end);
+/* End of the mapped stretch that begins at start (start itself if it is not mapped). */
+uaddr_t vma_mapped_until(const struct mm *mm, uaddr_t start, uaddr_t end);
+must_check int vma_copy_all(struct mm *to, const struct mm *from); /* skips VM_DONTFORK */
+void vma_clear_all(struct mm *mm);
+
+#endif

@@ -1,0 +1,299 @@
+/* Access to guest memory: checks, copies by the host, and iterators. */
+#include "uaccess.h"
+#include "alloc.h"
+#include "fs.h"
+#include "mm.h"
+#include "task.h"
+#include <limits.h>
+#include <string.h>
+
+#define IOV_MAX_ 1024
+
+bool access_ok(uaddr_t addr, size_t n)
+{
+	return n <= TASK_SIZE && addr <= TASK_SIZE - n;
+}
+
+/* The host mm to copy with, or NULL: no mm, or one that exec has emptied. */
+static struct host_mm *host_of(struct mm *mm)
+{
+	return mm ? __atomic_load_n(&mm->host, __ATOMIC_ACQUIRE) : NULL;
+}
+
+int copy_from_mm(struct mm *mm, void *to, uaddr_t from, size_t n)
+{
+	struct host_mm *hm = host_of(mm);
+
+	if (!n)
+		return 0;
+	return hm && access_ok(from, n) && host_mm_read(hm, to, from, n) == n ? 0 : -EFAULT;
+}
+
+int copy_to_mm(struct mm *mm, uaddr_t to, const void *from, size_t n)
+{
+	struct host_mm *hm = host_of(mm);
+
+	if (!n)
+		return 0;
+	return hm && access_ok(to, n) && host_mm_write(hm, to, from, n) == n ? 0 : -EFAULT;
+}
+
+int copy_from_user(void *to, uaddr_t from, size_t n)
+{
+	return copy_from_mm(current->mm, to, from, n);
+}
+
+int copy_to_user(uaddr_t to, const void *from, size_t n)
+{
+	return copy_to_mm(current->mm, to, from, n);
+}
+
+size_t copy_from_user_partial(void *to, uaddr_t from, size_t n)
+{
+	struct host_mm *hm = host_of(current->mm);
+
+	if (!hm || from >= TASK_SIZE)
+		return 0;
+	return host_mm_read(hm, to, from, min(n, TASK_SIZE - from));
+}
+
+size_t copy_to_user_partial(uaddr_t to, const void *from, size_t n)
+{
+	struct host_mm *hm = host_of(current->mm);
+
+	if (!hm || to >= TASK_SIZE)
+		return 0;
+	return host_mm_write(hm, to, from, min(n, TASK_SIZE - to));
+}
+
+static const u8 zeros[PAGE_SIZE];
+
+int clear_user(uaddr_t to, size_t n)
+{
+	while (n) {
+		size_t k = min(n, sizeof(zeros));
+
+		if (copy_to_user(to, zeros, k))
+			return -EFAULT;
+		to += k;
+		n -= k;
+	}
+	return 0;
+}
+
+/* In steps that end at page boundaries: the string may end right before an unmapped page. The first step is short, as most strings are. */
+ssize_t strncpy_from_user(char *to, uaddr_t from, size_t size)
+{
+	size_t done = 0, step = 128;
+
+	while (done < size) {
+		size_t k = min(min(size - done, step), PAGE_SIZE - ((from + done) & ~PAGE_MASK));
+		size_t got = copy_from_user_partial(to + done, from + done, k);
+		char *end = memchr(to + done, 0, got);
+
+		if (end)
+			return end - to;
+		if (got < k)
+			return -EFAULT;
+		done += k;
+		step = PAGE_SIZE;
+	}
+	return -ENAMETOOLONG;
+}
+
+char *path_from_user(uaddr_t from)
+{
+	char small[256], *path;
+	ssize_t n = strncpy_from_user(small, from, sizeof(small));
+
+	if (n >= 0) {
+		path = kmemdup(small, n + 1);
+		return path ? path : ERR_PTR(-ENOMEM);
+	}
+	if (n != -ENAMETOOLONG)
+		return ERR_PTR(n);
+	path = kmalloc(PATH_MAX);
+	if (!path)
+		return ERR_PTR(-ENOMEM);
+	n = strncpy_from_user(path, from, PATH_MAX);
+	if (n >= 0)
+		return path;
+	kfree(path);
+	return ERR_PTR(n);
+}
+
+/* ---- iterators ---- */
+
+int iov_iter_user(struct iov_iter *it, uaddr_t base, size_t len)
+{
+	if (!access_ok(base, len))
+		return -EFAULT;
+	iov_iter_kernel(it, (void *)base, len);
+	it->kernel = false;
+	return 0;
+}
+
+void iov_iter_kernel(struct iov_iter *it, void *base, size_t len)
+{
+	*it = (struct iov_iter){.kernel = true, .nr = 1, .count = len, .single = {base, len}};
+	it->iov = NULL; /* means &single, so that the iterator can be copied */
+}
+
+int iov_iter_user_iov(struct iov_iter *it, uaddr_t iov, unsigned long n)
+{
+	size_t total = 0;
+
+	*it = (struct iov_iter){.nr = n};
+	if (n > IOV_MAX_)
+		return -EINVAL;
+	if (!n)
+		return 0;
+	it->alloc = kmalloc(n * sizeof(*it->alloc));
+	if (!it->alloc)
+		return -ENOMEM;
+	it->iov = it->alloc;
+	if (copy_from_user(it->alloc, iov, n * sizeof(*it->alloc))) {
+		iov_iter_done(it);
+		return -EFAULT;
+	}
+	for (unsigned long i = 0; i < n; i++) {
+		size_t len = it->iov[i].iov_len;
+
+		if ((ssize_t)len < 0) {
+			iov_iter_done(it);
+			return -EINVAL;
+		}
+		if (!access_ok((uaddr_t)it->iov[i].iov_base, len)) {
+			iov_iter_done(it);
+			return -EFAULT;
+		}
+		/* Linux cuts a transfer at MAX_RW_COUNT. */
+		len = min(len, (size_t)(INT_MAX & PAGE_MASK) - total);
+		it->iov[i].iov_len = len;
+		total += len;
+	}
+	it->count = total;
+	return 0;
+}
+
+void iov_iter_done(struct iov_iter *it)
+{
+	kfree(it->alloc);
+	it->alloc = NULL;
+}
+
+static struct iovec *piece(struct iov_iter *it)
+{
+	return it->iov ? it->iov : &it->single;
+}
+
+void iov_iter_advance(struct iov_iter *it, size_t n)
+{
+	n = min(n, it->count);
+	it->count -= n;
+	n += it->off;
+	while (it->nr && n >= piece(it)->iov_len) {
+		if (it->nr == 1 && n == piece(it)->iov_len)
+			break; /* stay at the end of the last piece, so that it can be reverted */
+		n -= piece(it)->iov_len;
+		it->iov++;
+		it->nr--;
+	}
+	it->off = n;
+}
+
+void iov_iter_revert(struct iov_iter *it, size_t n)
+{
+	it->count += n;
+	while (n > it->off) {
+		n -= it->off;
+		it->iov--;
+		it->nr++;
+		it->off = it->iov->iov_len;
+	}
+	it->off -= n;
+}
+
+/* The next pieces of at most n bytes in all, as host iovecs. Their number. */
+static int gather(struct iov_iter *it, struct iovec *out, int max, size_t n, size_t *bytes)
+{
+	struct iovec *v = piece(it);
+	size_t off = it->off;
+	int cnt = 0;
+
+	*bytes = 0;
+	for (int i = 0; i < it->nr && cnt < max && *bytes < n; i++, off = 0) {
+		size_t k = min(v[i].iov_len - off, n - *bytes);
+
+		if (!k)
+			continue;
+		out[cnt++] = (struct iovec){(u8 *)v[i].iov_base + off, k};
+		*bytes += k;
+	}
+	return cnt;
+}
+
+enum direction { TO_ITER, FROM_ITER };
+
+static size_t copy_kernel(const struct iovec *v, int cnt, u8 *buf, enum direction dir)
+{
+	size_t done = 0;
+
+	for (int i = 0; i < cnt; done += v[i++].iov_len)
+		if (dir == TO_ITER)
+			memcpy(v[i].iov_base, buf + done, v[i].iov_len);
+		else
+			memcpy(buf + done, v[i].iov_base, v[i].iov_len);
+	return done;
+}
+
+static size_t copy_iter(struct iov_iter *it, u8 *buf, size_t n, enum direction dir)
+{
+	struct host_mm *hm = it->kernel ? NULL : host_of(current->mm);
+	size_t done = 0;
+
+	n = min(n, it->count);
+	if (!it->kernel && !hm)
+		return 0;
+	while (done < n) {
+		struct iovec v[16];
+		size_t bytes, got;
+		int cnt = gather(it, v, ARRAY_SIZE(v), n - done, &bytes);
+
+		if (it->kernel)
+			got = copy_kernel(v, cnt, buf + done, dir);
+		else if (dir == TO_ITER)
+			got = host_mm_writev(hm, v, cnt, buf + done);
+		else
+			got = host_mm_readv(hm, buf + done, v, cnt);
+		iov_iter_advance(it, got);
+		done += got;
+		if (got < bytes)
+			break;
+	}
+	return done;
+}
+
+size_t copy_to_iter(const void *from, size_t n, struct iov_iter *it)
+{
+	return copy_iter(it, (u8 *)from, n, TO_ITER);
+}
+
+size_t copy_from_iter(void *to, size_t n, struct iov_iter *it)
+{
+	return copy_iter(it, to, n, FROM_ITER);
+}
+
+size_t zero_iter(size_t n, struct iov_iter *it)
+{
+	size_t done = 0;
+
+	while (done < n && it->count) {
+		size_t k = min(n - done, sizeof(zeros)), got = copy_to_iter(zeros, k, it);
+
+		done += got;
+		if (got < k)
+			break;
+	}
+	return done;
+}

@@ -1,0 +1,121 @@
+/* Contexts: a guest thread's register state and the host process that it runs in. */
+#include "os/context.h"
+#include "alloc.h"
+#include "cpu.h"
+#include "log.h"
+#include <cpuid.h>
+#include <string.h>
+
+const struct engine_ops *engine;
+
+size_t xstate_size(void)
+{
+	static size_t size; /* the same value whoever computes it */
+	unsigned a, b, c, d;
+
+	if (!size) {
+		__cpuid_count(0xd, 0, a, b, c, d);
+		size = b;
+	}
+	return size;
+}
+
+/* The initial state: x87 control word 0x37f, MXCSR 0x1f80, everything else zero and marked as such. */
+static void xstate_initial(u8 *xs)
+{
+	memset(xs, 0, xstate_size());
+	*(u16 *)xs = 0x37f;
+	*(u32 *)(xs + 24) = 0x1f80;
+}
+
+static struct context *context_new(struct host_mm *hm, struct host_task *ht)
+{
+	struct context *c = kzalloc(sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->hm = hm;
+	c->ht = ht;
+	c->regs.cs = 0x33;
+	c->regs.ss = 0x2b;
+	c->regs.eflags = 0x202;
+	c->regs.orig_rax = ~0UL;
+	c->regs_valid = c->regs_dirty = true;
+	return c;
+}
+
+struct context *context_create(struct host_mm *hm)
+{
+	struct host_task *ht = host_task_create(hm);
+	struct context *c;
+
+	if (IS_ERR(ht))
+		return (void *)ht;
+	c = context_new(hm, ht);
+	if (!c || (!ht->clean_fp && context_reset_xstate(c))) {
+		host_task_park(hm, ht);
+		kfree(c);
+		return ERR_PTR(-ENOMEM);
+	}
+	return c;
+}
+
+int host_mm_fork(struct host_mm *parent, struct host_mm **hm, struct context **c)
+{
+	struct host_task *ht;
+	int err = host_mm_copy(parent, hm, &ht);
+
+	if (err)
+		return err;
+	*c = context_new(*hm, ht);
+	if (*c)
+		return 0;
+	host_task_kill(*hm, ht);
+	host_mm_destroy(*hm);
+	return -ENOMEM;
+}
+
+void context_destroy(struct context *c)
+{
+	if (!c->dead && ptrace_context_park(c)) {
+		c->ht->clean_fp = false;
+		host_task_park(c->hm, c->ht);
+	} else {
+		host_task_kill(c->hm, c->ht);
+	}
+	kfree(c->xstate);
+	kfree(c);
+}
+
+int context_copy_xstate(struct context *to, struct context *from)
+{
+	void *xs = kmalloc(xstate_size());
+	int err;
+
+	if (!xs)
+		return -ENOMEM;
+	err = engine->get_xstate(from, xs, xstate_size());
+	if (err) {
+		kfree(xs);
+		return err;
+	}
+	kfree(to->xstate);
+	to->xstate = xs;
+	return 0;
+}
+
+int context_reset_xstate(struct context *c)
+{
+	void *xs = c->xstate ? c->xstate : kmalloc(xstate_size());
+
+	if (!xs)
+		return -ENOMEM;
+	xstate_initial(xs);
+	c->xstate = xs;
+	return 0;
+}
+
+pid_t context_host_pid(const struct context *c)
+{
+	return c->ht->pid;
+}

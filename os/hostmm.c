@@ -1,0 +1,642 @@
+/*
+ * Host address spaces. Each has a keeper, which executes batches of host system calls that are written into its
+ * control page. Everything here trusts only what no guest can write: the control pages and the report descriptors. The word on which
+ * the kernel waits for the end of a batch lies in a slot and may be forged, so the report decides.
+ */
+#include "os/hostmm_priv.h"
+#include "alloc.h"
+#include "cpu.h"
+#include "engine.h"
+#include "host.h"
+#include "ktime.h"
+#include "log.h"
+#include "os/zygote.h"
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SLOTS_TOTAL (2 * HOST_MM_MAX + EXTRA_SLOTS)
+
+static struct {
+	struct zygote_fds fds;	/* constant after boot */
+	struct stub_ctl *ctl;	/* control pages of all, writable here only */
+	u8 *slots;		/* slots of all */
+	struct host_mm *template; /* empty: what exec copies */
+	struct spinlock template_lock; /* serialises its batches */
+	uaddr_t vdso;
+	size_t vdso_size;
+	struct spinlock lock;	/* rank OS: the id maps */
+	u64 id_used[HOST_MM_MAX / 64];
+	u64 extra_used[EXTRA_SLOTS / 64];
+	u32 id_hint, extra_hint;
+} os;
+
+/* ---- numbers ---- */
+
+static int bit_alloc(u64 *map, u32 nbits, u32 *hint)
+{
+	u32 words = nbits / 64;
+
+	for (u32 i = 0; i < words; i++) {
+		u32 w = (*hint / 64 + i) % words;
+
+		if (~map[w]) {
+			u32 b = __builtin_ctzll(~map[w]);
+
+			map[w] |= 1ULL << b;
+			*hint = w * 64 + b;
+			return w * 64 + b;
+		}
+	}
+	return -EAGAIN;
+}
+
+static void bit_free(u64 *map, u32 bit)
+{
+	map[bit / 64] &= ~(1ULL << bit % 64);
+}
+
+void *slot_alias(u32 global_slot)
+{
+	return os.slots + (size_t)global_slot * SLOT_SIZE;
+}
+
+/* Nothing that another guest left in a slot may be seen by the next. */
+static void slots_wipe(u32 first, u32 n)
+{
+	madvise(slot_alias(first), (size_t)n * SLOT_SIZE, MADV_REMOVE);
+}
+
+/* The signal stack that the new process installs, as a stack_t behind the READY word. */
+static void slot_prepare(u32 global_slot, int slot)
+{
+	u8 *s = slot_alias(global_slot);
+	stack_t ss = {.ss_sp = (void *)(slot_addr(slot) + SLOT_SIGSTACK), .ss_size = SLOT_SIGSTACK_SIZE};
+
+	memcpy(s + 8, &ss, sizeof(ss));
+	__atomic_store_n((u32 *)s, 0, __ATOMIC_RELEASE);
+}
+
+/* ---- batches ---- */
+
+void host_task_pin(pid_t pid, int *where, int core)
+{
+	cpu_set_t set;
+
+	if (core < 0 || *where == core)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(core, &set);
+	if (sched_setaffinity(pid, sizeof(set), &set) == 0)
+		*where = core;
+}
+
+static struct stub_op *op_add(struct stub_ctl *ctl, u64 flags, u64 nr, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4,
+			      u64 a5)
+{
+	struct stub_op *op = &ctl->ops[ctl->nops++];
+
+	ASSERT(ctl->nops <= CTL_MAX_OPS);
+	*op = (struct stub_op){.nr = nr, .args = {a0, a1, a2, a3, a4, a5}, .flags = flags};
+	return op;
+}
+
+static bool process_is_dead(pid_t pid)
+{
+	siginfo_t si = {0};
+
+	return waitid(P_PID, pid, &si, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0 || si.si_pid == pid;
+}
+
+/* Reads what batch `seq` reported on this CPU's descriptor: true if it is that batch's. */
+static bool report_read(int fd, u32 seq, int *done, u32 *last)
+{
+	s64 r = lseek(fd, 0, SEEK_CUR);
+
+	if (r < 0 || (u32)(r >> 40) != (seq & 0x7fffff))
+		return false;
+	*done = (r >> 32) & 0xff;
+	*last = (u32)r;
+	return true;
+}
+
+/* Waits for the end of the batch. The word may lie (a guest's thread can write it), the report can't. -ESRCH: the keeper died. */
+static int keeper_wait(struct host_mm *hm, pid_t keeper, int report, int *done, u32 *last)
+{
+	u32 *word = slot_alias(2 * hm->id);
+
+	for (;;) {
+		u32 w = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+
+		if (w == hm->seq) {
+			if (report_read(report, hm->seq, done, last))
+				return 0;
+			/* Forged: undo the forgery, so that the real answer wakes us; the deadline covers the race. */
+			__atomic_compare_exchange_n(word, &w, w - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+			w--;
+		}
+		if (host_futex_wait(word, w, ktime_mono() + NSEC_PER_SEC / 4) == -ETIMEDOUT) {
+			if (report_read(report, hm->seq, done, last))
+				return 0;
+			if (process_is_dead(keeper))
+				return -ESRCH;
+		}
+	}
+}
+
+/* This CPU's report descriptors; the boot thread uses CPU 0's. */
+static int report_index(void)
+{
+	struct cpu *c = this_cpu();
+
+	return c ? 2 * c->id : 0;
+}
+
+/* Runs the operations that are in the control page. Results as host_mm_run(). */
+static int keeper_run(struct host_mm *hm, int *done, u32 *last)
+{
+	struct cpu *c = this_cpu();
+	int report = report_index(), err;
+
+	if (__atomic_load_n(&hm->dead, __ATOMIC_RELAXED))
+		return -ESRCH;
+	host_task_pin(hm->keeper, &hm->keeper_core, c ? c->host_core : -1);
+	hm->ctl->report_fd = KEEPER_FD_REPORT + report;
+	hm->seq++;
+	__atomic_store_n(&hm->ctl->seq, hm->seq, __ATOMIC_RELEASE);
+	host_futex_wake(&hm->ctl->seq, 1);
+	err = keeper_wait(hm, hm->keeper, os.fds.report[report], done, last);
+	if (err)
+		__atomic_store_n(&hm->dead, true, __ATOMIC_RELAXED);
+	return err;
+}
+
+static int batch_result(int err, int n, int done, u32 last)
+{
+	if (err)
+		return err;
+	if (done < n)
+		return (s32)last < 0 && (s32)last >= -MAX_ERRNO ? (s32)last : -EIO;
+	return 0;
+}
+
+void batch_add(struct batch *b, u64 nr, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
+{
+	ASSERT(b->n < BATCH_MAX);
+	b->op[b->n].nr = nr;
+	memcpy(b->op[b->n].args, (u64[]){a0, a1, a2, a3, a4, a5}, sizeof(b->op[0].args));
+	b->n++;
+}
+
+int host_mm_run(struct host_mm *hm, const struct batch *b, int *done, u64 *last)
+{
+	struct stub_ctl *ctl = hm->ctl;
+	u32 low = 0;
+	int extra = 0, n = 0, err;
+
+	ctl->nops = 0;
+	if (b->hostfd >= 0) { /* the keeper fetches the descriptor, and closes it behind the calls that need it */
+		op_add(ctl, OPF_EXPECT, SYS_close_range, os.fds.keeper_end, ~0U, 0, 0, 0, 0);
+		op_add(ctl, 0, SYS_pidfd_getfd, KEEPER_FD_KERNEL, b->hostfd, 0, 0, 0, 0);
+		extra = 2;
+	}
+	for (int i = 0; i < b->n; i++) {
+		struct stub_op *op = op_add(ctl, 0, b->op[i].nr, 0, 0, 0, 0, 0, 0);
+
+		memcpy(op->args, b->op[i].args, sizeof(op->args));
+		if (op->nr == SYS_mmap && op->args[4] == BATCH_FD)
+			op->args[4] = os.fds.keeper_end;
+	}
+	if (b->hostfd >= 0)
+		op_add(ctl, OPF_IGNORE, SYS_close, os.fds.keeper_end, 0, 0, 0, 0, 0);
+	err = keeper_run(hm, &n, &low);
+	err = batch_result(err, ctl->nops, n, low);
+	if (done)
+		*done = max(0, min(n - extra, b->n));
+	if (last)
+		*last = low;
+	return err;
+}
+
+int host_mm_cmpxchg32(struct host_mm *hm, uaddr_t addr, u32 expect, u32 val, u32 *old)
+{
+	int done = 0, err;
+
+	if (addr % 4 || addr >= TASK_SIZE)
+		return -EFAULT;
+	hm->ctl->nops = 0;
+	op_add(hm->ctl, OPF_CMPXCHG, 0, addr, expect, val, 0, 0, 0);
+	err = keeper_run(hm, &done, old);
+	if (err)
+		return err;
+	return done == 1 ? 0 : -EFAULT;
+}
+
+int host_mm_clear(struct host_mm *hm)
+{
+	struct batch b;
+
+	batch_init(&b);
+	batch_add(&b, SYS_munmap, 0, STUB_VDSO_AREA, 0, 0, 0, 0);
+	batch_add(&b, SYS_munmap, STUB_VDSO_AREA + STUB_VDSO_AREA_SIZE, STUB_BASE - STUB_VDSO_AREA - STUB_VDSO_AREA_SIZE,
+		  0, 0, 0, 0);
+	return host_mm_run(hm, &b, NULL, NULL);
+}
+
+/* ---- copies ---- */
+
+static struct host_mm *host_mm_alloc(void)
+{
+	struct host_mm *hm = kzalloc(sizeof(*hm));
+
+	if (!hm)
+		return ERR_PTR(-ENOMEM);
+	spin_lock(&os.lock);
+	hm->id = bit_alloc(os.id_used, HOST_MM_MAX, &os.id_hint);
+	spin_unlock(&os.lock);
+	if (hm->id < 0) {
+		kfree(hm);
+		return ERR_PTR(-EAGAIN);
+	}
+	hm->ctl = os.ctl + hm->id;
+	hm->keeper_core = -1;
+	hm->slots_end = 2;
+	hm->slot_used[0] = 3;
+	spin_init(&hm->lock, "host_mm", RANK_OS);
+	CDS_INIT_LIST_HEAD(&hm->parked);
+	CDS_INIT_LIST_HEAD(&hm->tasks);
+	slots_wipe(2 * hm->id, 2);
+	slot_prepare(2 * hm->id + 1, 1);
+	memset(hm->ctl, 0, CTL_OPS);
+	hm->ctl->kernel_pid = getpid();
+	return hm;
+}
+
+static void host_mm_free(void *arg)
+{
+	struct host_mm *hm = arg;
+
+	spin_lock(&os.lock);
+	bit_free(os.id_used, hm->id);
+	spin_unlock(&os.lock);
+	kfree(hm);
+}
+
+#define TASK_CLONE_FLAGS (CLONE_VM | CLONE_PARENT)
+
+static void op_add_task_clone(struct stub_ctl *ctl, int slot)
+{
+	op_add(ctl, OPF_TASK, SYS_clone, TASK_CLONE_FLAGS, slot_addr(slot) + SLOT_SIZE, 0, 0, 0, slot_addr(slot));
+}
+
+static struct host_task *host_task_new(int slot, u32 global_slot)
+{
+	struct host_task *ht = kzalloc(sizeof(*ht));
+
+	if (ht)
+		*ht = (struct host_task){.slot = slot, .global_slot = global_slot, .core = -1, .fresh = true, .clean_fp = true};
+	return ht;
+}
+
+/* The first batch of a forked keeper. Its slots replace the parent's, whose further ones go. */
+static void fork_prepare(struct host_mm *parent, struct host_mm *hm, int report)
+{
+	struct stub_ctl *ctl = hm->ctl;
+
+	hm->seq = 1;
+	ctl->seq = 1;
+	ctl->report_fd = KEEPER_FD_REPORT + report;
+	ctl->nops = 0;
+	op_add(ctl, 0, SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
+	op_add(ctl, OPF_EXPECT, SYS_getppid, 0, 0, 0, 0, 0, 0)->expect = ctl->kernel_pid;
+	op_add(ctl, 0, SYS_mmap, STUB_SLOTS, 2 * SLOT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, KEEPER_FD_SLOTS,
+	       (u64)2 * hm->id * SLOT_SIZE);
+	if (parent->slots_end > 2)
+		op_add(ctl, 0, SYS_munmap, slot_addr(2), (u64)(parent->slots_end - 2) * SLOT_SIZE, 0, 0, 0, 0);
+	op_add_task_clone(ctl, 1);
+}
+
+static int fork_run(struct host_mm *parent, struct host_mm *hm, pid_t *task)
+{
+	int report = report_index() + 1, done = 0, err;
+	u32 last = 0;
+
+	fork_prepare(parent, hm, report);
+	parent->ctl->nops = 0;
+	parent->ctl->fork_off = (u64)hm->id * sizeof(struct stub_ctl);
+	op_add(parent->ctl, OPF_FORK, SYS_clone, CLONE_PARENT, 0, 0, 0, 0, 0);
+	err = batch_result(keeper_run(parent, &done, &last), 1, done, last);
+	if (err)
+		return err;
+	hm->keeper = last;
+	hm->keeper_core = parent->keeper_core;
+	done = 0;
+	err = batch_result(keeper_wait(hm, hm->keeper, os.fds.report[report], &done, &last), hm->ctl->nops, done, last);
+	*task = last;
+	return err;
+}
+
+int host_mm_copy(struct host_mm *parent, struct host_mm **out, struct host_task **task)
+{
+	bool from_template = !parent;
+	struct host_mm *hm = host_mm_alloc();
+	struct host_task *ht;
+	int err;
+
+	if (IS_ERR(hm))
+		return PTR_ERR(hm);
+	ht = host_task_new(1, 2 * hm->id + 1);
+	if (!ht) {
+		host_mm_free(hm);
+		return -ENOMEM;
+	}
+	if (from_template) {
+		parent = os.template;
+		spin_lock(&os.template_lock);
+	}
+	err = fork_run(parent, hm, &ht->pid);
+	if (from_template)
+		spin_unlock(&os.template_lock);
+	if (err) {
+		kfree(ht);
+		if (hm->keeper)
+			reap_later(hm->keeper, host_mm_free, hm);
+		else
+			host_mm_free(hm);
+		return err;
+	}
+	cds_list_add(&ht->link, &hm->tasks);
+	*out = hm;
+	*task = ht;
+	return 0;
+}
+
+/* ---- host processes of further threads ---- */
+
+static struct host_task *parked_take(struct host_mm *hm)
+{
+	struct host_task *ht = NULL;
+
+	spin_lock(&hm->lock);
+	if (!cds_list_empty(&hm->parked)) {
+		ht = cds_list_first_entry(&hm->parked, struct host_task, link);
+		cds_list_move(&ht->link, &hm->tasks);
+	}
+	spin_unlock(&hm->lock);
+	return ht;
+}
+
+static struct host_task *slot_take(struct host_mm *hm)
+{
+	struct host_task *ht;
+	u32 hint = 0;
+	int slot, extra;
+
+	spin_lock(&hm->lock);
+	slot = bit_alloc(hm->slot_used, SLOT_MAX, &hint);
+	spin_unlock(&hm->lock);
+	if (slot < 0)
+		return ERR_PTR(-EAGAIN);
+	spin_lock(&os.lock);
+	extra = bit_alloc(os.extra_used, EXTRA_SLOTS, &os.extra_hint);
+	spin_unlock(&os.lock);
+	ht = extra < 0 ? NULL : host_task_new(slot, 2 * HOST_MM_MAX + extra);
+	if (ht)
+		return ht;
+	spin_lock(&hm->lock);
+	bit_free(hm->slot_used, slot);
+	spin_unlock(&hm->lock);
+	if (extra < 0)
+		return ERR_PTR(-EAGAIN);
+	spin_lock(&os.lock);
+	bit_free(os.extra_used, extra);
+	spin_unlock(&os.lock);
+	return ERR_PTR(-ENOMEM);
+}
+
+static void slot_give(struct host_mm *hm, struct host_task *ht)
+{
+	if (hm) {
+		spin_lock(&hm->lock);
+		bit_free(hm->slot_used, ht->slot);
+		spin_unlock(&hm->lock);
+	}
+	if (ht->global_slot >= 2 * HOST_MM_MAX) {
+		spin_lock(&os.lock);
+		bit_free(os.extra_used, ht->global_slot - 2 * HOST_MM_MAX);
+		spin_unlock(&os.lock);
+	}
+	kfree(ht);
+}
+
+struct host_task *host_task_create(struct host_mm *hm)
+{
+	struct host_task *ht = parked_take(hm);
+	int done = 0, err;
+	u32 last = 0;
+
+	if (ht)
+		return ht;
+	ht = slot_take(hm);
+	if (IS_ERR(ht))
+		return ht;
+	slots_wipe(ht->global_slot, 1);
+	slot_prepare(ht->global_slot, ht->slot);
+	hm->ctl->nops = 0;
+	op_add(hm->ctl, 0, SYS_mmap, slot_addr(ht->slot), SLOT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+	       KEEPER_FD_SLOTS, (u64)ht->global_slot * SLOT_SIZE);
+	op_add_task_clone(hm->ctl, ht->slot);
+	hm->slots_end = max(hm->slots_end, ht->slot + 1);
+	err = batch_result(keeper_run(hm, &done, &last), 2, done, last);
+	if (err) {
+		slot_give(hm, ht);
+		return ERR_PTR(err);
+	}
+	ht->pid = last;
+	spin_lock(&hm->lock);
+	cds_list_add(&ht->link, &hm->tasks);
+	spin_unlock(&hm->lock);
+	return ht;
+}
+
+void host_task_park(struct host_mm *hm, struct host_task *ht)
+{
+	spin_lock(&hm->lock);
+	cds_list_move(&ht->link, &hm->parked);
+	spin_unlock(&hm->lock);
+}
+
+static void host_task_reaped(void *arg)
+{
+	slot_give(NULL, arg);
+}
+
+void host_task_kill(struct host_mm *hm, struct host_task *ht)
+{
+	spin_lock(&hm->lock);
+	cds_list_del(&ht->link);
+	/* Its slot stays taken in this host mm: the page is still mapped there. */
+	spin_unlock(&hm->lock);
+	reap_later(ht->pid, host_task_reaped, ht);
+}
+
+void host_mm_destroy(struct host_mm *hm)
+{
+	struct host_task *ht, *next;
+
+	ASSERT(cds_list_empty(&hm->tasks));
+	cds_list_for_each_entry_safe(ht, next, &hm->parked, link)
+		host_task_kill(hm, ht);
+	reap_later(hm->keeper, host_mm_free, hm);
+}
+
+/* ---- memory ---- */
+
+size_t host_mm_readv(struct host_mm *hm, void *to, const struct iovec *from, int cnt)
+{
+	struct iovec local = {.iov_base = to};
+	ssize_t n;
+
+	for (int i = 0; i < cnt; i++)
+		local.iov_len += from[i].iov_len;
+	n = process_vm_readv(hm->keeper, &local, 1, from, cnt, 0);
+	return n < 0 ? 0 : n;
+}
+
+size_t host_mm_writev(struct host_mm *hm, const struct iovec *to, int cnt, const void *from)
+{
+	struct iovec local = {.iov_base = (void *)from};
+	ssize_t n;
+
+	for (int i = 0; i < cnt; i++)
+		local.iov_len += to[i].iov_len;
+	n = process_vm_writev(hm->keeper, &local, 1, to, cnt, 0);
+	return n < 0 ? 0 : n;
+}
+
+size_t host_mm_read(struct host_mm *hm, void *to, uaddr_t from, size_t n)
+{
+	struct iovec remote = {.iov_base = (void *)from, .iov_len = n};
+
+	return host_mm_readv(hm, to, &remote, 1);
+}
+
+size_t host_mm_write(struct host_mm *hm, uaddr_t to, const void *from, size_t n)
+{
+	struct iovec remote = {.iov_base = (void *)to, .iov_len = n};
+
+	return host_mm_writev(hm, &remote, 1, from);
+}
+
+int host_mm_statm(struct host_mm *hm, u64 pages[7])
+{
+	char path[64], buf[160];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", hm->keeper);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	if (n <= 0)
+		return -EIO;
+	buf[n] = 0;
+	memset(pages, 0, 7 * sizeof(pages[0]));
+	sscanf(buf, "%lu %lu %lu %lu %lu %lu %lu", &pages[0], &pages[1], &pages[2], &pages[3], &pages[4], &pages[5],
+	       &pages[6]);
+	return 0;
+}
+
+uaddr_t host_mm_vdso(size_t *size)
+{
+	if (size)
+		*size = os.vdso_size;
+	return os.vdso;
+}
+
+pid_t host_mm_keeper(const struct host_mm *hm)
+{
+	return hm->keeper;
+}
+
+/* ---- boot ---- */
+
+/* The zygote still has its own stack, and vvar and vDSO at places which the host chose: puts all in order. */
+static int template_arrange(struct host_mm *hm)
+{
+	struct zygote_map maps[8];
+	int n = zygote_special_maps(hm->keeper, maps, ARRAY_SIZE(maps));
+	struct stub_ctl *ctl = hm->ctl;
+	static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+	uaddr_t to = STUB_VDSO_AREA;
+	stack_t ss = {.ss_sp = (void *)(STUB_SLOTS + SLOT_SIGSTACK), .ss_size = SLOT_SIGSTACK_SIZE};
+	int done = 0;
+	u32 last = 0;
+
+	if (n < 0)
+		return n;
+	ctl->nops = 0;
+	op_add(ctl, 0, SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
+	op_add(ctl, OPF_EXPECT, SYS_getppid, 0, 0, 0, 0, 0, 0)->expect = ctl->kernel_pid;
+	op_add(ctl, 0, SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+	for (int i = 0; i < n; i++) {
+		size_t len = maps[i].end - maps[i].start;
+
+		op_add(ctl, 0, SYS_mremap, maps[i].start, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to, 0);
+		if (maps[i].vdso) {
+			os.vdso = to;
+			os.vdso_size = len;
+		}
+		to += len;
+	}
+	op_add(ctl, 0, SYS_munmap, 0, STUB_VDSO_AREA, 0, 0, 0, 0);
+	op_add(ctl, 0, SYS_munmap, to, STUB_BASE - to, 0, 0, 0, 0);
+	op_add(ctl, 0, SYS_munmap, STUB_END, 0x7ffffffff000 - STUB_END, 0, 0, 0, 0);
+	memcpy(ctl->data, &ss, sizeof(ss));
+	op_add(ctl, 0, SYS_sigaltstack, STUB_CTL + CTL_DATA, 0, 0, 0, 0, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		op_add(ctl, 0, SYS_rt_sigaction, signals[i], STUB_SIGACTION, 0, 8, 0, 0);
+	return batch_result(keeper_run(hm, &done, &last), ctl->nops, done, last);
+}
+
+int host_mm_init(int ncpus)
+{
+	struct host_mm *hm;
+	int err;
+
+	spin_init(&os.lock, "host_mm ids", RANK_OS);
+	/* Held while a CPU waits for the template's fork; other execs wait for their turn. */
+	spin_init(&os.template_lock, "template", RANK_OS - 1);
+	err = zygote_fds_create(&os.fds, ncpus, HOST_MM_MAX * sizeof(struct stub_ctl), (size_t)SLOTS_TOTAL * SLOT_SIZE);
+	if (err)
+		return err;
+	os.ctl = mmap(NULL, HOST_MM_MAX * sizeof(struct stub_ctl), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+		      os.fds.ctl, 0);
+	os.slots = mmap(NULL, (size_t)SLOTS_TOTAL * SLOT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+			os.fds.slots, 0);
+	if (os.ctl == MAP_FAILED || os.slots == MAP_FAILED)
+		return -errno;
+	err = zygote_fds_seal(&os.fds);
+	if (err)
+		return err;
+	hm = host_mm_alloc();
+	if (IS_ERR(hm))
+		return PTR_ERR(hm);
+	ASSERT(hm->id == 0);
+	hm->keeper = zygote_start(&os.fds);
+	if (hm->keeper < 0)
+		return hm->keeper;
+	os.template = hm;
+	return template_arrange(hm);
+}

@@ -1,0 +1,68 @@
+/* Shared inside os/: host address spaces, their slots, and the processes in them. */
+#ifndef HEDDLE_OS_HOSTMM_PRIV_H
+#define HEDDLE_OS_HOSTMM_PRIV_H
+
+#include "hostmm.h"
+#include "lock.h"
+#include "stub/layout.h"
+#include <sys/types.h>
+#include <urcu/list.h>
+
+#define HOST_MM_MAX 32768     /* address spaces at a time */
+#define EXTRA_SLOTS 32768     /* slots for second and further threads, of all of them */
+
+/*
+ * c constant   b the caller's serialisation of batches   l lock
+ *
+ * Its control page is number id; its slots 0 and 1 are numbers 2 * id and 2 * id + 1 of the slots file.
+ */
+struct host_mm {
+	int id;			   /* c */
+	pid_t keeper;		   /* c */
+	struct stub_ctl *ctl;	   /* b: the kernel's alias of its control page */
+	u32 seq;		   /* b */
+	int keeper_core;	   /* b: where it was pinned last */
+	int slots_end;		   /* b: slots below this were mapped at some time */
+	struct spinlock lock;	   /* rank OS */
+	u64 slot_used[SLOT_MAX / 64]; /* l */
+	struct cds_list_head parked;  /* l: struct host_task of ended threads, ready for reuse */
+	struct cds_list_head tasks;   /* l: those in use */
+	bool dead;		   /* l: the keeper died */
+};
+
+/* A host process that runs (or ran) one guest thread. */
+struct host_task {
+	struct cds_list_head link; /* hm->lock */
+	pid_t pid;
+	int slot;	/* in its host mm */
+	u32 global_slot; /* in the slots file */
+	int core;	/* where it is pinned, -1: nowhere */
+	bool fresh;	/* was never seen at STUB_PARK */
+	bool clean_fp;	/* its FP state is the initial one */
+};
+
+void *slot_alias(u32 global_slot);
+static inline uaddr_t slot_addr(int slot)
+{
+	return STUB_SLOTS + (u64)slot * SLOT_SIZE;
+}
+
+/* A host process for a new guest thread of hm, parked. ERR_PTR. Batches of hm are serialised by the caller. */
+must_check struct host_task *host_task_create(struct host_mm *hm);
+/* A copy of parent (NULL: the empty template) with one host process in it. */
+must_check int host_mm_copy(struct host_mm *parent, struct host_mm **hm, struct host_task **ht);
+/* Gives ht back for the next thread of hm; it is at STUB_PARK, untraced. */
+void host_task_park(struct host_mm *hm, struct host_task *ht);
+/* It died, or must. */
+void host_task_kill(struct host_mm *hm, struct host_task *ht);
+/* Pins a host process to a core if it is not there yet. */
+void host_task_pin(pid_t pid, int *where, int core);
+
+/* The reaper: SIGKILLs and waits for a process in its own time, then calls done(arg), which may be NULL. */
+void reap_later(pid_t pid, void (*done)(void *), void *arg);
+must_check int reaper_init(void);
+
+/* Boot: control and slot files, the template address space. */
+must_check int host_mm_init(int ncpus);
+
+#endif

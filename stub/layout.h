@@ -1,0 +1,101 @@
+/*
+ * The stub area, at the same addresses in every guest address space. Included by C and assembly.
+ *
+ *	STUB_TEXT   code, and constant data; from the zygote's own image; read and execute
+ *	STUB_CTL    the control page: one a host mm; the kernel writes it through an alias, here it is read-only
+ *	STUB_SLOTS  slots, writable: slot 0 is the keeper's, the others one a task
+ *
+ * The area ends below the place where the host puts the zygote's own stack and vDSO when it is executed without
+ * address space randomisation.
+ */
+#ifndef HEDDLE_STUB_LAYOUT_H
+#define HEDDLE_STUB_LAYOUT_H
+
+#define STUB_BASE 0x7fffc0000000
+#define STUB_END 0x7fffe0000000
+#define STUB_TEXT STUB_BASE
+#define STUB_CTL 0x7fffc0010000
+#define STUB_SLOTS 0x7fffc1000000
+#define SLOT_SIZE 0x8000
+#define SLOT_MAX 4096 /* a host mm, the keeper's included */
+
+/* Where the host's vvar and vDSO pages are moved to, and where ours lies; below TASK_SIZE, so that the guest can read them. */
+#define STUB_VDSO_AREA 0x7fffbfe00000
+#define STUB_VDSO_AREA_SIZE 0x20000
+
+/*
+ * Fixed places in the text: the only host calls that a guest's host process may make lie there.
+ */
+#define STUB_PARK (STUB_TEXT + 0x400)	 /* waits for ever */
+#define STUB_PARK_IP (STUB_TEXT + 0x422) /* behind its syscall instruction */
+#define STUB_FAULT (STUB_TEXT + 0x480)	 /* signal handler */
+#define STUB_FAULT_IP (STUB_TEXT + 0x4a2) /* behind its syscall instruction */
+#define STUB_SIGACTION (STUB_TEXT + 0x500) /* the struct sigaction of STUB_FAULT */
+#define STUB_FILTER (STUB_TEXT + 0x600)	   /* struct sock_fprog of the tasks' filter */
+
+/* The control page. Offsets are checked against struct stub_ctl in C. */
+#define CTL_SEQ 0	 /* u32: futex; number of the batch to run */
+#define CTL_NOPS 4	 /* u32 */
+#define CTL_REPORT_FD 8	 /* u32: where this batch reports to */
+#define CTL_KERNEL_PID 12 /* u32 */
+#define CTL_FORK_OFF 16	 /* u64: offset of a forked child's control page in descriptor KEEPER_FD_CTL */
+#define CTL_ZERO 24	 /* u32: always 0; parked processes wait here */
+#define CTL_OPS 64
+#define CTL_DATA 3072	 /* structures which operations point to */
+
+/* One operation: a register set and what to make of the result. */
+#define OP_NR 0
+#define OP_ARGS 8
+#define OP_FLAGS 56
+#define OP_EXPECT 64
+#define OP_SIZE 72
+#define CTL_MAX_OPS 40
+
+#define OPF_IGNORE 1  /* a failure doesn't end the batch */
+#define OPF_EXPECT 2  /* any other result than OP_EXPECT: exit */
+#define OPF_TASK 4    /* a clone whose child is a task; its slot is in args[5] */
+#define OPF_FORK 8    /* a clone whose child is a keeper */
+#define OPF_CMPXCHG 16 /* no call: atomic compare and exchange of *(u32 *)args[0]: args[1] -> args[2] */
+
+/* A slot: hand-off words, then the signal stack. Guest-writable: nothing here is trusted. */
+#define SLOT_READY 0  /* u32: futex; a new task has reached STUB_PARK; slot 0: number of the last batch done */
+#define SLOT_SIGSTACK 256
+#define SLOT_SIGSTACK_SIZE (SLOT_SIZE - SLOT_SIGSTACK)
+
+/* The keeper's descriptors. */
+#define KEEPER_FD_CTL 0	   /* control pages, read-only */
+#define KEEPER_FD_SLOTS 1  /* slots */
+#define KEEPER_FD_KERNEL 2 /* pidfd of the kernel */
+#define KEEPER_FD_REPORT 3 /* + 2 * cpu: batches issued there; + 1: what its forked child reports */
+
+/*
+ * A report is an lseek() on a descriptor which keeper and kernel share (guests have no descriptors, and memory could be forged):
+ * (seq & 0x7fffff) << 40 | operations done << 32 | low half of the last result.
+ */
+
+#ifndef __ASSEMBLER__
+#include <stdint.h>
+
+struct stub_op {
+	uint64_t nr, args[6];
+	uint64_t flags; /* OPF_* */
+	uint64_t expect;
+};
+
+struct stub_ctl {
+	uint32_t seq, nops, report_fd, kernel_pid;
+	uint64_t fork_off;
+	uint32_t zero, pad[9];
+	struct stub_op ops[CTL_MAX_OPS];
+	unsigned char gap[CTL_DATA - CTL_OPS - CTL_MAX_OPS * OP_SIZE];
+	unsigned char data[4096 - CTL_DATA];
+};
+_Static_assert(sizeof(struct stub_op) == OP_SIZE, "OP_SIZE");
+_Static_assert(__builtin_offsetof(struct stub_ctl, ops) == CTL_OPS, "CTL_OPS");
+_Static_assert(__builtin_offsetof(struct stub_ctl, fork_off) == CTL_FORK_OFF, "CTL_FORK_OFF");
+_Static_assert(__builtin_offsetof(struct stub_ctl, zero) == CTL_ZERO, "CTL_ZERO");
+_Static_assert(__builtin_offsetof(struct stub_ctl, data) == CTL_DATA, "CTL_DATA");
+_Static_assert(sizeof(struct stub_ctl) == 4096, "one page");
+#endif
+
+#endif

@@ -1,0 +1,264 @@
+/*
+ * The code that runs in guest address spaces: the zygote's start, the keeper's loop, a task's first steps, the place
+ * where tasks park, and the handler of faults.
+ *
+ * The keeper shares its memory with hostile threads. So it trusts nothing that they can write: it has no stack, keeps its state in
+ * registers, reads its orders from the read-only control page, and answers through a descriptor.
+ *
+ * Keeper's registers: rbp control page, r12d number of the last batch taken, rbx current operation, r14d its index, r15 last result.
+ */
+#include "stub/layout.h"
+#include <asm/errno.h>
+#include <asm/unistd_64.h>
+
+#define FUTEX_WAIT 0
+#define FUTEX_WAKE 1
+#define PROT_READ 1
+#define PROT_READ_WRITE 3
+#define MAP_SHARED_FIXED 0x11
+#define PR_SET_PDEATHSIG 1
+#define SIGKILL 9
+#define SECCOMP_SET_MODE_FILTER 1
+
+	.section .text.stub, "ax", @progbits
+	.globl _start
+_start:
+	mov	$__NR_mmap, %eax
+	movabs	$STUB_CTL, %rdi
+	mov	$4096, %esi
+	mov	$PROT_READ, %edx
+	mov	$MAP_SHARED_FIXED, %r10d
+	mov	$KEEPER_FD_CTL, %r8d
+	xor	%r9d, %r9d
+	syscall
+	cmp	%rdi, %rax
+	jne	die
+	mov	$__NR_mmap, %eax
+	movabs	$STUB_SLOTS, %rdi
+	mov	$SLOT_SIZE, %esi
+	mov	$PROT_READ_WRITE, %edx
+	mov	$KEEPER_FD_SLOTS, %r8d
+	syscall
+	cmp	%rdi, %rax
+	jne	die
+	xor	%r12d, %r12d
+
+keeper_loop:
+	movabs	$STUB_CTL, %rbp
+1:	mov	CTL_SEQ(%rbp), %eax
+	cmp	%r12d, %eax
+	jne	2f
+	mov	$__NR_futex, %eax
+	lea	CTL_SEQ(%rbp), %rdi
+	mov	$FUTEX_WAIT, %esi
+	mov	%r12d, %edx
+	xor	%r10d, %r10d
+	syscall
+	jmp	1b
+
+2:	mov	%eax, %r12d
+	lea	CTL_OPS(%rbp), %rbx
+	xor	%r14d, %r14d
+	xor	%r15d, %r15d
+next_op:
+	cmp	CTL_NOPS(%rbp), %r14d
+	jae	report
+	testl	$OPF_CMPXCHG, OP_FLAGS(%rbx)
+	jnz	compare_exchange
+	mov	OP_NR(%rbx), %rax
+	mov	OP_ARGS + 0(%rbx), %rdi
+	mov	OP_ARGS + 8(%rbx), %rsi
+	mov	OP_ARGS + 16(%rbx), %rdx
+	mov	OP_ARGS + 24(%rbx), %r10
+	mov	OP_ARGS + 32(%rbx), %r8
+	mov	OP_ARGS + 40(%rbx), %r9
+	syscall
+	mov	%rax, %r15
+	mov	OP_FLAGS(%rbx), %ecx
+	test	%rax, %rax
+	jnz	3f
+	test	$OPF_TASK, %ecx
+	jnz	task_start
+	test	$OPF_FORK, %ecx
+	jnz	fork_child
+3:	test	$OPF_EXPECT, %ecx
+	jz	4f
+	cmp	OP_EXPECT(%rbx), %rax
+	jne	die
+4:	test	$OPF_IGNORE, %ecx
+	jnz	5f
+	cmp	$-4095, %rax
+	jae	report
+5:	add	$OP_SIZE, %rbx
+	inc	%r14d
+	jmp	next_op
+
+compare_exchange:
+	mov	OP_ARGS + 0(%rbx), %rdi
+	mov	OP_ARGS + 8(%rbx), %rax
+	mov	OP_ARGS + 16(%rbx), %rdx
+	lock cmpxchg %edx, (%rdi)
+	mov	%eax, %r15d
+	inc	%r14d
+	jmp	report
+
+	/* A fault in compare_exchange: STUB_FAULT comes here, with the registers above as they were. */
+keeper_fault:
+	mov	$-EFAULT, %r15
+
+report:
+	mov	CTL_REPORT_FD(%rbp), %edi
+	mov	%r12d, %esi
+	and	$0x7fffff, %esi
+	shl	$8, %rsi
+	and	$0xff, %r14d
+	or	%r14, %rsi
+	shl	$32, %rsi
+	mov	%r15d, %r15d
+	or	%r15, %rsi
+	xor	%edx, %edx
+	mov	$__NR_lseek, %eax
+	syscall
+	movabs	$STUB_SLOTS, %rdi
+	mov	%r12d, SLOT_READY(%rdi)
+	mov	$FUTEX_WAKE, %esi
+	mov	$1, %edx
+	mov	$__NR_futex, %eax
+	syscall
+	jmp	keeper_loop
+
+	/* A keeper's new copy: takes a control page of its own; the first batch waits there. */
+fork_child:
+	mov	$__NR_mmap, %eax
+	mov	%rbp, %rdi
+	mov	$4096, %esi
+	mov	$PROT_READ, %edx
+	mov	$MAP_SHARED_FIXED, %r10d
+	mov	$KEEPER_FD_CTL, %r8d
+	mov	CTL_FORK_OFF(%rbp), %r9
+	syscall
+	cmp	%rbp, %rax
+	jne	die
+	xor	%r12d, %r12d
+	jmp	keeper_loop
+
+	/* A new task, r9 its slot. It ends with the kernel, owns no descriptor, and may make no host call but STUB_PARK's. */
+task_start:
+	mov	%r9, %r13
+	mov	$__NR_prctl, %eax
+	mov	$PR_SET_PDEATHSIG, %edi
+	mov	$SIGKILL, %esi
+	syscall
+	mov	$__NR_getppid, %eax
+	syscall
+	cmp	CTL_KERNEL_PID(%rbp), %eax
+	jne	die
+	mov	$__NR_close_range, %eax
+	xor	%edi, %edi
+	mov	$-1, %esi
+	xor	%edx, %edx
+	syscall
+	test	%rax, %rax
+	jnz	die
+	mov	$__NR_sigaltstack, %eax
+	lea	8(%r13), %rdi
+	xor	%esi, %esi
+	syscall
+	test	%rax, %rax
+	jnz	die
+	mov	$__NR_seccomp, %eax
+	mov	$SECCOMP_SET_MODE_FILTER, %edi
+	xor	%esi, %esi
+	movabs	$STUB_FILTER, %rdx
+	syscall
+	test	%rax, %rax
+	jnz	die
+	movl	$1, SLOT_READY(%r13)
+	mov	$__NR_futex, %eax
+	lea	SLOT_READY(%r13), %rdi
+	mov	$FUTEX_WAKE, %esi
+	mov	$1, %edx
+	jmp	wake_and_park
+
+die:
+	mov	$__NR_exit_group, %eax
+	mov	$1, %edi
+	syscall
+	jmp	die
+
+	.org	0x3f0
+wake_and_park:				/* the wake-up of a new task: the second call which the filter allows */
+	syscall
+	.globl	stub_wake_ip
+stub_wake_ip:
+
+	.org	0x400, 0x90		/* STUB_PARK */
+park:
+	movabs	$STUB_CTL, %rbp
+	lea	CTL_ZERO(%rbp), %rdi
+	mov	$__NR_futex, %eax
+	xor	%esi, %esi
+	xor	%edx, %edx
+	xor	%r10d, %r10d
+	.org	0x420, 0x90
+	syscall
+	jmp	park
+
+	.org	0x480			/* STUB_FAULT: rdi signal, rsi siginfo, rdx ucontext */
+	movabs	$STUB_CTL, %rax
+	cmp	%rax, %rbp
+	je	keeper_fault
+	.org	0x4a0, 0x90
+	syscall				/* the engine looks at the frame when this call traps */
+	ud2
+
+	.org	0x500			/* STUB_SIGACTION */
+	.quad	STUB_FAULT
+	.quad	0x4c000004		/* SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTORER */
+	.quad	STUB_FAULT		/* never returned to */
+	.quad	0
+
+	.org	0x600			/* STUB_FILTER: struct sock_fprog */
+	.short	(filter_end - filter) / 8
+	.short	0, 0, 0
+	.quad	filter
+
+/*
+ * The filter: only futex(&ctl->zero, FUTEX_WAIT, ...) at STUB_PARK and futex(READY word, FUTEX_WAKE) of a new task; everything else traps.
+ */
+#define LD_ABS 0x20
+#define JEQ 0x15
+#define AND 0x54
+#define RET 0x06
+#define BPF(code, jt, jf, k) .short code; .byte jt, jf; .long k
+#define RET_ALLOW 0x7fff0000
+#define RET_TRAP 0x00030000
+#define AUDIT_ARCH_X86_64 0xc000003e
+#define LO(x) ((x) & 0xffffffff)
+#define HI(x) ((x) >> 32)
+#define STUB_WAKE_IP (STUB_TEXT + 0x3f2)
+	.balign	8
+filter:
+	BPF(LD_ABS, 0, 0, 4)			/* arch */
+	BPF(JEQ, 0, 16, AUDIT_ARCH_X86_64)
+	BPF(LD_ABS, 0, 0, 0)			/* nr */
+	BPF(JEQ, 0, 14, __NR_futex)
+	BPF(LD_ABS, 0, 0, 12)			/* instruction pointer, high half */
+	BPF(JEQ, 0, 12, HI(STUB_PARK_IP))
+	BPF(LD_ABS, 0, 0, 8)			/* low half */
+	BPF(JEQ, 2, 0, LO(STUB_PARK_IP))
+	BPF(JEQ, 7, 0, LO(STUB_WAKE_IP))
+	BPF(RET, 0, 0, RET_TRAP)
+	BPF(LD_ABS, 0, 0, 16)			/* park: the word */
+	BPF(JEQ, 0, 6, LO(STUB_CTL + CTL_ZERO))
+	BPF(LD_ABS, 0, 0, 20)
+	BPF(JEQ, 0, 4, HI(STUB_CTL + CTL_ZERO))
+	BPF(LD_ABS, 0, 0, 24)			/* the operation */
+	BPF(JEQ, 3, 2, FUTEX_WAIT)
+	BPF(LD_ABS, 0, 0, 24)			/* wake: the operation; the word may be any, a wake-up harms nobody ... */
+	BPF(JEQ, 1, 0, FUTEX_WAKE)
+	BPF(RET, 0, 0, RET_TRAP)
+	BPF(RET, 0, 0, RET_ALLOW)
+filter_end:
+
+	.section .note.GNU-stack, "", @progbits
