@@ -23,16 +23,26 @@ must_check int fh_init(void); /* budget from RLIMIT_NOFILE */
 
 /* A handle on the directory or file at a host path; the root of a hostfs. ERR_PTR. */
 must_check struct fh *fh_open_root(const char *host_path);
+/* What tells one host file from another that took its name. btime_ns 0: the host file system has none. */
+struct fh_id {
+	dev_t dev;
+	u64 ino, btime_ns;
+};
+struct fh_id fh_id_of(const struct kstat *st);
 /*
  * Opens `name` (one component, no slash; O_NOFOLLOW always added) in dir. flags: O_PATH for anything, O_RDONLY|O_DIRECTORY, O_RDWR ...
  * The handle remembers (dir, name) for reopening and holds a reference on dir. ERR_PTR.
  */
 must_check struct fh *fh_open_at(struct fh *dir, const char *name, int flags, u32 mode);
+/* The same, but only if it is that file: else ERR_PTR(-ESTALE). Nothing is created or truncated. */
+must_check struct fh *fh_open_known(struct fh *dir, const char *name, int flags, const struct fh_id *id);
+/* A new memfd (sealable), which has no name on the host: it keeps its descriptor, within the budget. ERR_PTR. */
+must_check struct fh *fh_memfd(const char *name);
 void fh_put(struct fh *h); /* drops the reference; closes with the last */
 struct fh *fh_get(struct fh *h); /* another reference (not a pin) */
 /* The guest renamed it: reopening goes by the new place. */
 must_check int fh_moved(struct fh *h, struct fh *dir, const char *name);
-void fh_unlinked(struct fh *h); /* it has no name any more: keep the descriptor for good */
+void fh_unlinked(struct fh *h); /* it is about to lose its last name: it keeps its descriptor for good. Call before unlinking */
 
 must_check int get_fh(struct fh *h);
 void put_fh(struct fh *h);
@@ -40,8 +50,11 @@ void put_fh(struct fh *h);
 /* Operations; each pins for its own time. 0 or bytes, or -errno of the host. Cold data is read by an I/O worker: these may sleep the task. */
 ssize_t fh_pread(struct fh *h, void *buf, size_t n, u64 off);
 ssize_t fh_pwrite(struct fh *h, const void *buf, size_t n, u64 off);
-/* Straight between file and iterator, through a per-CPU buffer. */
-ssize_t fh_read_iter(struct fh *h, struct iov_iter *to, u64 off);
+/*
+ * Straight between file and iterator, through one buffer. eof: where the caller believes the file to end (0: no idea): a short read
+ * up to there is not tried again.
+ */
+ssize_t fh_read_iter(struct fh *h, struct iov_iter *to, u64 off, u64 eof);
 ssize_t fh_write_iter(struct fh *h, struct iov_iter *from, u64 off);
 int fh_fsync(struct fh *h, bool datasync);
 int fh_truncate(struct fh *h, u64 size);
@@ -49,7 +62,8 @@ int fh_fallocate(struct fh *h, int mode, u64 off, u64 len);
 s64 fh_seek_data(struct fh *h, u64 off, int whence); /* SEEK_DATA, SEEK_HOLE */
 int fh_stat(struct fh *h, struct kstat *st);
 int fh_stat_at(struct fh *dir, const char *name, struct kstat *st); /* never follows */
-int fh_statfs(struct fh *h, void *kstatfs);
+struct kstatfs;
+int fh_statfs(struct fh *h, struct kstatfs *st);
 char *fh_readlink_at(struct fh *dir, const char *name); /* fresh memory; ERR_PTR */
 int fh_mkdir_at(struct fh *dir, const char *name, u32 mode);
 int fh_mknod_at(struct fh *dir, const char *name, u32 mode, dev_t dev);
@@ -57,13 +71,24 @@ int fh_symlink_at(struct fh *dir, const char *name, const char *target);
 int fh_link_at(struct fh *dir, const char *name, struct fh *olddir, const char *oldname);
 int fh_unlink_at(struct fh *dir, const char *name, int flags); /* AT_REMOVEDIR */
 int fh_rename_at(struct fh *od, const char *on, struct fh *nd, const char *nn, unsigned flags);
+/* Gives an open file that has no name (O_TMPFILE) one; reopening goes by it from then on. */
+int fh_link_into(struct fh *h, struct fh *dir, const char *name);
+/* valid: ATTR_MODE, ATTR_UID, ATTR_GID, ATTR_ATIME and ATTR_MTIME (times[0], times[1]) of fs.h. By name, never followed; or of the open file. */
 int fh_setattr_at(struct fh *dir, const char *name, u32 valid, u32 mode, u32 uid, u32 gid, const struct timespec times[2]);
-/* One step of reading a directory: raw host getdents64 entries from cookie *pos (0: start), which advances. Bytes in buf; 0: end. */
+int fh_setattr(struct fh *h, u32 valid, u32 mode, u32 uid, u32 gid, const struct timespec times[2]);
+int fh_add_seals(struct fh *h, unsigned seals); /* of a memfd */
+int fh_get_seals(struct fh *h);
+/*
+ * One step of reading a directory: raw host getdents64 entries from cookie *pos (0: start), which advances. Bytes in buf; 0: end.
+ * Calls on one handle are serialised by the caller.
+ */
 ssize_t fh_getdents(struct fh *h, void *buf, size_t size, u64 *pos);
 
 struct fh_stats {
 	u64 open, pinned, handles, reclaimed, reopened, stale, waits, budget;
 };
 void fh_get_stats(struct fh_stats *s);
+void fh_set_budget(u64 budget); /* tests */
+u64 fh_ram_bytes(void);	/* of the host: what default sizes of memory file systems go by */
 
 #endif

@@ -1,0 +1,132 @@
+/* Operations on names in a directory handle, and reading directories. Each pins for its own time; names are never followed. */
+#include "fh/handle.h"
+
+#include "alloc.h"
+#include "fs.h"
+#include "os/hostfile.h"
+
+#include <limits.h>
+
+#define WITH_DIR(dir, call)                                                                        \
+	({                                                                                         \
+		int fd = get_fh(dir);                                                              \
+		__typeof__(call) wd_ret = fd;                                                      \
+		if (fd >= 0) {                                                                     \
+			wd_ret = (call);                                                           \
+			put_fh(dir);                                                               \
+		}                                                                                  \
+		wd_ret;                                                                            \
+	})
+
+int fh_stat_at(struct fh *dir, const char *name, struct kstat *st)
+{
+	return WITH_DIR(dir, host_statat(fd, name, st));
+}
+
+char *fh_readlink_at(struct fh *dir, const char *name)
+{
+	char *buf = kmalloc(PATH_MAX), *fit;
+	ssize_t n;
+
+	if (!buf)
+		return ERR_PTR(-ENOMEM);
+	n = WITH_DIR(dir, host_readlinkat(fd, name, buf, PATH_MAX - 1));
+	if (n < 0) {
+		kfree(buf);
+		return ERR_PTR(n);
+	}
+	buf[n] = '\0';
+	fit = krealloc(buf, n + 1);
+	return fit ? fit : buf;
+}
+
+int fh_mkdir_at(struct fh *dir, const char *name, u32 mode)
+{
+	return WITH_DIR(dir, host_mkdirat(fd, name, mode));
+}
+
+int fh_mknod_at(struct fh *dir, const char *name, u32 mode, dev_t dev)
+{
+	return WITH_DIR(dir, host_mknodat(fd, name, mode, dev));
+}
+
+int fh_symlink_at(struct fh *dir, const char *name, const char *target)
+{
+	return WITH_DIR(dir, host_symlinkat(target, fd, name));
+}
+
+int fh_unlink_at(struct fh *dir, const char *name, int flags)
+{
+	return WITH_DIR(dir, host_unlinkat(fd, name, flags));
+}
+
+int fh_link_at(struct fh *dir, const char *name, struct fh *olddir, const char *oldname)
+{
+	int oldfd = get_fh(olddir), err;
+
+	if (oldfd < 0)
+		return oldfd;
+	err = WITH_DIR(dir, host_linkat(oldfd, oldname, fd, name));
+	put_fh(olddir);
+	return err;
+}
+
+int fh_rename_at(struct fh *od, const char *on, struct fh *nd, const char *nn, unsigned flags)
+{
+	int oldfd = get_fh(od), err;
+
+	if (oldfd < 0)
+		return oldfd;
+	err = WITH_DIR(nd, host_renameat(oldfd, on, fd, nn, flags));
+	put_fh(od);
+	return err;
+}
+
+static int setattr_name(int fd, const char *name, u32 valid, u32 mode, u32 uid, u32 gid,
+			const struct timespec times[2])
+{
+	int err = 0;
+
+	/* The owner first: changing it may take set-id bits away. */
+	if (valid & (ATTR_UID | ATTR_GID))
+		err = host_chownat(fd, name, valid & ATTR_UID ? uid : UINT32_MAX,
+				   valid & ATTR_GID ? gid : UINT32_MAX);
+	if (!err && valid & ATTR_MODE)
+		err = host_chmodat(fd, name, mode);
+	if (!err && valid & (ATTR_ATIME | ATTR_MTIME))
+		err = host_utimensat(fd, name, times);
+	return err;
+}
+
+int fh_setattr_at(struct fh *dir, const char *name, u32 valid, u32 mode, u32 uid, u32 gid,
+		  const struct timespec times[2])
+{
+	return WITH_DIR(dir, setattr_name(fd, name, valid, mode, uid, gid, times));
+}
+
+ssize_t fh_getdents(struct fh *h, void *buf, size_t size, u64 *pos)
+{
+	ssize_t n;
+	u64 at = 0;
+	int fd = get_fh(h);
+
+	if (fd < 0)
+		return fd;
+	/* dir_pos is where the descriptor stands; a reopened one starts at 0. Seeking makes some hosts read the directory anew. */
+	n = h->dir_pos == *pos ? 0 : host_lseek(fd, *pos, SEEK_SET);
+	if (n >= 0)
+		n = host_getdents(fd, buf, size);
+	if (n >= 0) {
+		for (ssize_t i = 0; i < n;) {
+			const struct dirent64 *e = (const void *)((char *)buf + i);
+
+			at = e->d_off;
+			i += e->d_reclen;
+		}
+		if (n)
+			*pos = at;
+		h->dir_pos = *pos;
+	}
+	put_fh(h);
+	return n;
+}

@@ -1,0 +1,70 @@
+/* What the files of fh/ share: the handle itself. Its life is told in handle.c. */
+#ifndef HEDDLE_FH_HANDLE_H
+#define HEDDLE_FH_HANDLE_H
+
+#include "fh.h"
+#include "lock.h"
+#include <urcu/list.h>
+
+/* Bits of fh->word; the rest counts pins. */
+#define FH_OPEN 1u	/* fd is a descriptor of the file */
+#define FH_BUSY 2u	/* somebody opens or closes it just now; never with FH_OPEN */
+#define FH_WAITERS 4u	/* with FH_BUSY: somebody sleeps on the word until it is over */
+#define FH_USED 8u	/* pinned since the clock hand came by: gets a second chance */
+#define FH_KEEP 16u	/* could not be opened again (no name): never reclaimed */
+#define FH_STATE_BITS 8
+#define FH_PIN (1u << FH_STATE_BITS)
+#define FH_PINS(word) ((word) >> FH_STATE_BITS)
+
+/*
+ * a atomic   c constant   b written by the one that set FH_BUSY, read while pinned   p place_lock   k clock_lock
+ * s serialised by the caller
+ */
+struct fh {
+	u32 word;      /* a, and a host futex for FH_BUSY */
+	u32 refs;      /* a */
+	int fd;	       /* b */
+	int flags;     /* c: open flags without those that create or truncate */
+	bool no_nowait; /* a: the host can't tell whether a read would wait */
+	bool known;    /* b: id is valid */
+	bool on_clock; /* k */
+	struct fh_id id; /* b: as it was opened first */
+	struct fh *dir;	 /* p: +1; NULL: the root, or no name */
+	char *name;	 /* p: owned */
+	struct cds_list_head clock; /* k */
+	u64 dir_pos;	 /* s: where the descriptor's directory position stands */
+};
+
+/* The pin fast path, inline in the operations. */
+static inline bool fh_try_pin(struct fh *h)
+{
+	u32 w = __atomic_load_n(&h->word, __ATOMIC_RELAXED);
+
+	while (w & FH_OPEN)
+		if (__atomic_compare_exchange_n(&h->word, &w, (w + FH_PIN) | FH_USED, true,
+						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
+/* clock.c: the budget. */
+void clock_init(void);
+/* A descriptor is about to be opened: makes room within the budget where that can be. */
+void clock_reserve(void);
+void clock_unreserve(void); /* it was not opened, or is closed */
+void clock_add(struct fh *h);
+void clock_remove(struct fh *h);
+/* Closes up to n idle handles, whatever the budget; how many. */
+unsigned clock_reclaim(unsigned n);
+/* handle.c: OPEN -> BUSY if it is idle and had its second chance; then closes it. */
+bool handle_claim_idle(struct fh *h);
+bool handle_close_busy(struct fh *h);
+
+struct fh_counters {
+	u64 handles, reclaimed, reopened, stale, waits; /* atomic */
+};
+extern struct fh_counters fh_count;
+#define FH_COUNT(field) __atomic_add_fetch(&fh_count.field, 1, __ATOMIC_RELAXED)
+#define FH_UNCOUNT(field) __atomic_sub_fetch(&fh_count.field, 1, __ATOMIC_RELAXED)
+
+#endif

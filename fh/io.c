@@ -1,0 +1,272 @@
+/*
+ * Data operations of handles: each pins for its own time.
+ *
+ * A read asks the host not to wait for a disk (RWF_NOWAIT); what is not in the page cache is read by an I/O worker while the task
+ * sleeps. Data goes through one buffer: from the page cache of the host into the buffer, from there into the guest. (Mapping the file into the kernel
+ * instead, to move data once, costs five times as much for 64 KiB: page faults and unmapping outweigh the copy.)
+ */
+#include "fh/handle.h"
+
+#include "alloc.h"
+#include "cpu.h"
+#include "event.h"
+#include "fs.h"
+#include "os/hostfile.h"
+
+#define IOBUF_SIZE (128 * 1024UL) /* stays in a core's cache between the two copies */
+
+/* ---- buffers: one kept for each CPU ---- */
+
+static void *iobufs[MAX_CPUS]; /* atomic: a free buffer, or NULL */
+
+/* The CPU is only a hint where to look: the buffer belongs to the caller until iobuf_put(), wherever it runs then. */
+static void **iobuf_slot(void)
+{
+	struct cpu *c = this_cpu();
+
+	return &iobufs[c ? c->id : 0];
+}
+
+static void *iobuf_get(void)
+{
+	void *b = __atomic_exchange_n(iobuf_slot(), NULL, __ATOMIC_ACQUIRE);
+
+	return b ? b : pages_alloc(IOBUF_SIZE / PAGE_SIZE);
+}
+
+static void iobuf_put(void *b)
+{
+	b = __atomic_exchange_n(iobuf_slot(), b, __ATOMIC_ACQ_REL);
+	if (b)
+		pages_free(b, IOBUF_SIZE / PAGE_SIZE);
+}
+
+/* ---- reading ---- */
+
+struct read_job {
+	int fd;
+	void *buf;
+	size_t n;
+	u64 off;
+};
+
+static long read_on_worker(void *arg)
+{
+	struct read_job *j = arg;
+
+	return host_pread(j->fd, j->buf, j->n, j->off, 0);
+}
+
+/* From the pinned descriptor. May sleep the task. */
+static ssize_t read_pinned(struct fh *h, int fd, void *buf, size_t n, u64 off)
+{
+	struct read_job job = {fd, buf, n, off};
+	ssize_t ret;
+
+	if (__atomic_load_n(&h->no_nowait, __ATOMIC_RELAXED))
+		return host_pread(fd, buf, n, off, 0);
+	ret = host_pread(fd, buf, n, off, HOST_NOWAIT);
+	if (ret == -EOPNOTSUPP) {
+		__atomic_store_n(&h->no_nowait, true, __ATOMIC_RELAXED);
+		return host_pread(fd, buf, n, off, 0);
+	}
+	return ret == -EAGAIN ? io_worker_call(read_on_worker, &job) : ret;
+}
+
+ssize_t fh_pread(struct fh *h, void *buf, size_t n, u64 off)
+{
+	size_t done = 0;
+	ssize_t ret = 0;
+	int fd = get_fh(h);
+
+	if (fd < 0)
+		return fd;
+	while (done < n) {
+		ret = read_pinned(h, fd, (char *)buf + done, n - done, off + done);
+		if (ret <= 0)
+			break;
+		done += ret;
+	}
+	put_fh(h);
+	return done ? (ssize_t)done : ret;
+}
+
+ssize_t fh_read_iter(struct fh *h, struct iov_iter *to, u64 off, u64 eof)
+{
+	size_t done = 0, want, copied;
+	ssize_t ret = 0;
+	int fd = get_fh(h);
+	void *buf;
+
+	if (fd < 0)
+		return fd;
+	buf = iobuf_get();
+	if (!buf) {
+		put_fh(h);
+		return -ENOMEM;
+	}
+	while (iov_iter_count(to)) {
+		want = min(iov_iter_count(to), IOBUF_SIZE);
+		ret = read_pinned(h, fd, buf, want, off + done);
+		if (ret <= 0)
+			break;
+		copied = copy_to_iter(buf, ret, to);
+		done += copied;
+		if (copied < (size_t)ret) {
+			ret = -EFAULT;
+			break;
+		}
+		/* Short: the end, or what was in the cache ended here. */
+		if (copied < want && off + done == eof)
+			break;
+	}
+	iobuf_put(buf);
+	put_fh(h);
+	return done ? (ssize_t)done : ret;
+}
+
+/* ---- writing ---- */
+
+ssize_t fh_pwrite(struct fh *h, const void *buf, size_t n, u64 off)
+{
+	size_t done = 0;
+	ssize_t ret = 0;
+	int fd = get_fh(h);
+
+	if (fd < 0)
+		return fd;
+	while (done < n) {
+		ret = host_pwrite(fd, (const char *)buf + done, n - done, off + done);
+		if (ret <= 0)
+			break;
+		done += ret;
+	}
+	put_fh(h);
+	return done ? (ssize_t)done : ret;
+}
+
+ssize_t fh_write_iter(struct fh *h, struct iov_iter *from, u64 off)
+{
+	size_t done = 0, want, got;
+	ssize_t ret = 0;
+	int fd = get_fh(h);
+	void *buf;
+
+	if (fd < 0)
+		return fd;
+	buf = iobuf_get();
+	if (!buf) {
+		put_fh(h);
+		return -ENOMEM;
+	}
+	while (iov_iter_count(from)) {
+		want = min(iov_iter_count(from), IOBUF_SIZE);
+		got = copy_from_iter(buf, want, from);
+		ret = got ? host_pwrite(fd, buf, got, off + done) : -EFAULT;
+		if (ret < 0) {
+			iov_iter_revert(from, got);
+			break;
+		}
+		done += ret;
+		iov_iter_revert(from, got - ret);
+		if ((size_t)ret < want)
+			break; /* a bad address ends it, or a full disk: the next call tells */
+	}
+	iobuf_put(buf);
+	put_fh(h);
+	return done ? (ssize_t)done : ret;
+}
+
+/* ---- the rest ---- */
+
+struct sync_job {
+	int fd;
+	bool datasync;
+};
+
+static long sync_on_worker(void *arg)
+{
+	struct sync_job *j = arg;
+
+	return host_fsync(j->fd, j->datasync);
+}
+
+int fh_fsync(struct fh *h, bool datasync)
+{
+	struct sync_job job = {get_fh(h), datasync};
+	int err = job.fd;
+
+	if (job.fd >= 0) {
+		err = io_worker_call(sync_on_worker, &job);
+		put_fh(h);
+	}
+	return err;
+}
+
+/* Runs a call on the pinned descriptor, as `fd`. */
+#define WITH_FD(h, call)                                                                           \
+	({                                                                                         \
+		int fd = get_fh(h);                                                                \
+		__typeof__(call) wf_ret = fd;                                                      \
+		if (fd >= 0) {                                                                     \
+			wf_ret = (call);                                                           \
+			put_fh(h);                                                                 \
+		}                                                                                  \
+		wf_ret;                                                                            \
+	})
+
+int fh_truncate(struct fh *h, u64 size)
+{
+	return WITH_FD(h, host_ftruncate(fd, size));
+}
+
+int fh_fallocate(struct fh *h, int mode, u64 off, u64 len)
+{
+	return WITH_FD(h, host_fallocate(fd, mode, off, len));
+}
+
+s64 fh_seek_data(struct fh *h, u64 off, int whence)
+{
+	return WITH_FD(h, host_lseek(fd, off, whence));
+}
+
+int fh_add_seals(struct fh *h, unsigned seals)
+{
+	return WITH_FD(h, host_add_seals(fd, seals));
+}
+
+int fh_get_seals(struct fh *h)
+{
+	return WITH_FD(h, host_get_seals(fd));
+}
+
+int fh_stat(struct fh *h, struct kstat *st)
+{
+	return WITH_FD(h, host_fstat(fd, st));
+}
+
+int fh_statfs(struct fh *h, struct kstatfs *st)
+{
+	return WITH_FD(h, host_fstatfs(fd, st));
+}
+
+static int setattr_pinned(int fd, u32 valid, u32 mode, u32 uid, u32 gid,
+			  const struct timespec times[2])
+{
+	int err = 0;
+
+	/* The owner first: changing it may take set-id bits away. */
+	if (valid & (ATTR_UID | ATTR_GID))
+		err = host_fchown(fd, valid & ATTR_UID ? uid : UINT32_MAX,
+				  valid & ATTR_GID ? gid : UINT32_MAX);
+	if (!err && valid & ATTR_MODE)
+		err = host_fchmod(fd, mode);
+	if (!err && valid & (ATTR_ATIME | ATTR_MTIME))
+		err = host_futimens(fd, times);
+	return err;
+}
+
+int fh_setattr(struct fh *h, u32 valid, u32 mode, u32 uid, u32 gid, const struct timespec times[2])
+{
+	return WITH_FD(h, setattr_pinned(fd, valid, mode, uid, gid, times));
+}

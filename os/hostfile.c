@@ -1,0 +1,285 @@
+/* Host calls on files. See hostfile.h. */
+#include "os/hostfile.h"
+
+#include <errno.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <sys/sysmacros.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#ifndef __NR_fchmodat2
+#define __NR_fchmodat2 452
+#endif
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_EXEC 0x10U
+#endif
+
+/* The result of a host call as a value or -errno; repeated while a signal (a kick meant for somebody else) interrupts it. */
+#define RETRY(call)                                                                                \
+	({                                                                                         \
+		long rt_ret;                                                                       \
+		do                                                                                 \
+			rt_ret = (call);                                                           \
+		while (rt_ret < 0 && errno == EINTR);                                              \
+		rt_ret < 0 ? -(long)errno : rt_ret;                                                \
+	})
+
+#define OPEN_ALWAYS (O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+
+int host_openat(int dirfd, const char *name, int flags, u32 mode)
+{
+	return RETRY(openat(dirfd, name, flags | O_NOFOLLOW | OPEN_ALWAYS, mode));
+}
+
+int host_open_path(const char *path, int flags)
+{
+	return RETRY(open(path, flags | OPEN_ALWAYS));
+}
+
+void host_close(int fd)
+{
+	close(fd); /* EINTR: Linux has closed it all the same */
+}
+
+int host_memfd(const char *name)
+{
+	int fd = RETRY(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC));
+
+	if (fd == -EINVAL) /* a host before 6.3 */
+		fd = RETRY(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	return fd;
+}
+
+ssize_t host_pread(int fd, void *buf, size_t n, u64 off, unsigned how)
+{
+	struct iovec iov = {buf, n};
+
+	if (how & HOST_NOWAIT)
+		return RETRY(preadv2(fd, &iov, 1, off, RWF_NOWAIT));
+	return RETRY(pread(fd, buf, n, off));
+}
+
+ssize_t host_pwrite(int fd, const void *buf, size_t n, u64 off)
+{
+	return RETRY(pwrite(fd, buf, n, off));
+}
+
+int host_fsync(int fd, bool datasync)
+{
+	return datasync ? RETRY(fdatasync(fd)) : RETRY(fsync(fd));
+}
+
+int host_ftruncate(int fd, u64 size)
+{
+	return RETRY(ftruncate(fd, size));
+}
+
+int host_fallocate(int fd, int mode, u64 off, u64 len)
+{
+	return RETRY(fallocate(fd, mode, off, len));
+}
+
+s64 host_lseek(int fd, u64 off, int whence)
+{
+	return RETRY(lseek(fd, off, whence));
+}
+
+int host_add_seals(int fd, unsigned seals)
+{
+	return RETRY(fcntl(fd, F_ADD_SEALS, seals));
+}
+
+int host_get_seals(int fd)
+{
+	return RETRY(fcntl(fd, F_GET_SEALS));
+}
+
+static struct timespec stx_time(const struct statx_timestamp *t)
+{
+	return (struct timespec){.tv_sec = t->tv_sec, .tv_nsec = t->tv_nsec};
+}
+
+static int stat_call(int dirfd, const char *name, int flags, struct kstat *st)
+{
+	struct statx sx;
+	long err = RETRY(statx(dirfd, name, flags | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
+			       STATX_BASIC_STATS | STATX_BTIME, &sx));
+
+	if (err)
+		return err;
+	*st = (struct kstat){
+		.dev = makedev(sx.stx_dev_major, sx.stx_dev_minor),
+		.rdev = makedev(sx.stx_rdev_major, sx.stx_rdev_minor),
+		.ino = sx.stx_ino,
+		.nlink = sx.stx_nlink,
+		.size = sx.stx_size,
+		.blocks = sx.stx_blocks,
+		.mode = sx.stx_mode,
+		.uid = sx.stx_uid,
+		.gid = sx.stx_gid,
+		.blksize = sx.stx_blksize,
+		.atime = stx_time(&sx.stx_atime),
+		.mtime = stx_time(&sx.stx_mtime),
+		.ctime = stx_time(&sx.stx_ctime),
+		.has_btime = sx.stx_mask & STATX_BTIME,
+	};
+	if (st->has_btime)
+		st->btime = stx_time(&sx.stx_btime);
+	return 0;
+}
+
+int host_fstat(int fd, struct kstat *st)
+{
+	return stat_call(fd, "", AT_EMPTY_PATH, st);
+}
+
+int host_statat(int dirfd, const char *name, struct kstat *st)
+{
+	return stat_call(dirfd, name, 0, st);
+}
+
+int host_fstatfs(int fd, struct kstatfs *st)
+{
+	struct statfs s;
+	long err = RETRY(fstatfs(fd, &s));
+
+	if (err)
+		return err;
+	*st = (struct kstatfs){
+		.type = s.f_type,
+		.bsize = s.f_bsize,
+		.blocks = s.f_blocks,
+		.bfree = s.f_bfree,
+		.bavail = s.f_bavail,
+		.files = s.f_files,
+		.ffree = s.f_ffree,
+		.namelen = s.f_namelen,
+		.frsize = s.f_frsize,
+	};
+	return 0;
+}
+
+ssize_t host_readlinkat(int dirfd, const char *name, char *buf, size_t size)
+{
+	return RETRY(readlinkat(dirfd, name, buf, size));
+}
+
+ssize_t host_getdents(int fd, void *buf, size_t size)
+{
+	return RETRY(syscall(SYS_getdents64, fd, buf, size));
+}
+
+int host_mkdirat(int dirfd, const char *name, u32 mode)
+{
+	return RETRY(mkdirat(dirfd, name, mode));
+}
+
+int host_mknodat(int dirfd, const char *name, u32 mode, dev_t dev)
+{
+	return RETRY(mknodat(dirfd, name, mode, dev));
+}
+
+int host_symlinkat(const char *target, int dirfd, const char *name)
+{
+	return RETRY(symlinkat(target, dirfd, name));
+}
+
+int host_linkat(int olddirfd, const char *oldname, int dirfd, const char *name)
+{
+	return RETRY(linkat(olddirfd, oldname, dirfd, name, 0));
+}
+
+/* AT_EMPTY_PATH would want CAP_DAC_READ_SEARCH; the proc link works for everybody. */
+static const char *proc_fd_path(char *buf, size_t size, int fd)
+{
+	snprintf(buf, size, "/proc/self/fd/%d", fd);
+	return buf;
+}
+
+int host_link_fd(int fd, int dirfd, const char *name)
+{
+	char path[40];
+
+	return RETRY(linkat(AT_FDCWD, proc_fd_path(path, sizeof(path), fd), dirfd, name,
+			    AT_SYMLINK_FOLLOW));
+}
+
+int host_unlinkat(int dirfd, const char *name, int flags)
+{
+	return RETRY(unlinkat(dirfd, name, flags));
+}
+
+int host_renameat(int odfd, const char *on, int ndfd, const char *nn, unsigned flags)
+{
+	return RETRY(renameat2(odfd, on, ndfd, nn, flags));
+}
+
+/* Plain fchmodat() follows symlinks. Where the host has no fchmodat2 (before 6.6), go through a descriptor of the file itself. */
+int host_chmodat(int dirfd, const char *name, u32 mode)
+{
+	int err = RETRY(syscall(__NR_fchmodat2, dirfd, name, mode, AT_SYMLINK_NOFOLLOW));
+	int fd;
+	char path[40];
+
+	if (err != -ENOSYS)
+		return err;
+	fd = host_openat(dirfd, name, O_PATH, 0);
+	if (fd < 0)
+		return fd;
+	err = RETRY(chmod(proc_fd_path(path, sizeof(path), fd), mode));
+	host_close(fd);
+	return err;
+}
+
+int host_fchmod(int fd, u32 mode)
+{
+	return RETRY(fchmod(fd, mode));
+}
+
+int host_chownat(int dirfd, const char *name, u32 uid, u32 gid)
+{
+	return RETRY(fchownat(dirfd, name, uid, gid, AT_SYMLINK_NOFOLLOW));
+}
+
+int host_fchown(int fd, u32 uid, u32 gid)
+{
+	return RETRY(fchown(fd, uid, gid));
+}
+
+int host_utimensat(int dirfd, const char *name, const struct timespec times[2])
+{
+	return RETRY(utimensat(dirfd, name, times, AT_SYMLINK_NOFOLLOW));
+}
+
+int host_futimens(int fd, const struct timespec times[2])
+{
+	return RETRY(futimens(fd, times));
+}
+
+u64 host_raise_nofile(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
+		return 256;
+	if (rl.rlim_cur < rl.rlim_max) {
+		struct rlimit more = {rl.rlim_max, rl.rlim_max};
+
+		if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+			rl = more;
+	}
+	return rl.rlim_cur;
+}
+
+u64 host_ram_bytes(void)
+{
+	struct sysinfo si;
+
+	return sysinfo(&si) < 0 ? 1ULL << 30 : (u64)si.totalram * si.mem_unit;
+}

@@ -1,0 +1,51 @@
+/*
+ * Host calls on files, for fh/: the host's own semantics, errors as -errno, EINTR retried. Each is one host call in a leaf function, so
+ * that nobody's errno is read after a task moved to another host thread. `dirfd, name`: name is one component (or "." ), never followed.
+ */
+#ifndef HEDDLE_OS_HOSTFILE_H
+#define HEDDLE_OS_HOSTFILE_H
+
+#include "fs.h"
+#include "types.h"
+
+/* O_CLOEXEC, O_NOCTTY, O_NONBLOCK (a fifo must not block the opener) are added. */
+int host_openat(int dirfd, const char *name, int flags, u32 mode);
+int host_open_path(const char *path, int flags); /* follows symlinks: for what the user names on the command line */
+void host_close(int fd);
+int host_memfd(const char *name);
+
+#define HOST_NOWAIT 1 /* -EAGAIN rather than waiting for a disk; -EOPNOTSUPP where the file can't tell */
+ssize_t host_pread(int fd, void *buf, size_t n, u64 off, unsigned how);
+ssize_t host_pwrite(int fd, const void *buf, size_t n, u64 off);
+int host_fsync(int fd, bool datasync);
+int host_ftruncate(int fd, u64 size);
+int host_fallocate(int fd, int mode, u64 off, u64 len);
+s64 host_lseek(int fd, u64 off, int whence);
+int host_add_seals(int fd, unsigned seals);
+int host_get_seals(int fd);
+
+int host_fstat(int fd, struct kstat *st);
+int host_statat(int dirfd, const char *name, struct kstat *st);
+int host_fstatfs(int fd, struct kstatfs *st);
+ssize_t host_readlinkat(int dirfd, const char *name, char *buf, size_t size);
+ssize_t host_getdents(int fd, void *buf, size_t size);
+
+int host_mkdirat(int dirfd, const char *name, u32 mode);
+int host_mknodat(int dirfd, const char *name, u32 mode, dev_t dev);
+int host_symlinkat(const char *target, int dirfd, const char *name);
+int host_linkat(int olddirfd, const char *oldname, int dirfd, const char *name);
+int host_link_fd(int fd, int dirfd, const char *name); /* gives a nameless file a name */
+int host_unlinkat(int dirfd, const char *name, int flags);
+int host_renameat(int odfd, const char *on, int ndfd, const char *nn, unsigned flags);
+int host_chmodat(int dirfd, const char *name, u32 mode);
+int host_fchmod(int fd, u32 mode);
+int host_chownat(int dirfd, const char *name, u32 uid, u32 gid); /* UINT32_MAX: leave */
+int host_fchown(int fd, u32 uid, u32 gid);
+int host_utimensat(int dirfd, const char *name, const struct timespec times[2]); /* tv_nsec UTIME_OMIT: leave */
+int host_futimens(int fd, const struct timespec times[2]);
+
+/* Raises the soft limit of descriptors to the hard one, and returns it. */
+u64 host_raise_nofile(void);
+u64 host_ram_bytes(void);
+
+#endif
