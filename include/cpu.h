@@ -3,6 +3,7 @@
 #define HEDDLE_CPU_H
 
 #include "types.h"
+#include <urcu/list.h>
 
 #define MAX_CPUS 64
 
@@ -23,14 +24,19 @@ struct cpu {
 	struct timer_base *timers; /* c */
 	u32 need_resched;	   /* a: looked at on the way back to the guest */
 	u32 in_guest;		   /* a: 1 while a guest runs here, see cpu_kick() */
+	u32 kick_pending;	   /* a: somebody wants this CPU to pass through sched_return_to_guest() once more */
 	u32 idle_word;		   /* a: host futex: 1 while it sleeps idle */
+	ktime_t host_timer;	   /* a: when the host timer will fire, KTIME_MAX if never; written by its own thread */
+	struct kthread *prev;	   /* o: during a switch, whom it leaves */
+	struct cds_list_head outgoing; /* o: kthreads taken off the queue that are to leave for other CPUs */
+	u32 rcu_depth;		   /* o: debug: nesting of read sections */
 	ktime_t last_switch;	   /* o: when accounting last looked at the clock */
 	struct {
 		u64 switches, migrations, steals, ipis_sent, ipis_taken, kicks, ticks;
 		u64 guest_ns, kernel_ns, idle_ns, wakeups; /* idle wake-ups */
 		u64 syscalls, faults;
 	} stat; /* o */
-};
+} __attribute__((aligned(64)));
 
 extern struct cpu cpus[MAX_CPUS];
 extern int nr_cpus; /* c */
@@ -50,5 +56,16 @@ static inline struct cpu *this_cpu(void)
 
 /* Makes that CPU look at its need_resched and run queue soon: wakes it when idle, interrupts its guest. Any thread. */
 void cpu_kick(struct cpu *cpu);
+
+/*
+ * Around running the guest, by engines. cpu_enter_guest() is false, and the CPU remains in the kernel, when there is work
+ * to do: report EVENT_KICK then. A kick after it has returned true interrupts the guest (engine->kick_self).
+ * Nothing of the kernel may be touched between the two but what belongs to this CPU: RCU regards it as idle.
+ *
+ * The way back to the guest is: sched_return_to_guest(); look for signals (from the top, if some were delivered by sleeping code);
+ * engine->run(), which calls cpu_enter_guest().
+ */
+must_check bool cpu_enter_guest(struct cpu *cpu);
+void cpu_leave_guest(struct cpu *cpu);
 
 #endif

@@ -23,13 +23,18 @@ struct cpu;
 /* Starts the host thread of a CPU: sets this_cpu_ptr, alternate signal stack, IPI handler; then fn(cpu). -errno. */
 must_check int host_cpu_thread_start(struct cpu *cpu, void (*fn)(struct cpu *));
 void host_cpu_thread_join(struct cpu *cpu);
+/* The signal that interrupts CPU threads. Its handler ignores other threads. */
+#define HOST_IPI_SIGNAL SIGUSR1
 /*
- * Interrupts whatever host call the CPU's thread sleeps in, by a signal whose handler, on that thread, calls
- * engine_kick_self() when cpu->in_guest: so a kick between the check and the sleep isn't lost.
+ * Interrupts whatever host call the CPU's thread sleeps in, by a signal whose handler, on that thread, sets
+ * cpu->kick_pending and calls engine->kick_self() when cpu->in_guest: so a kick between the check and the sleep isn't lost.
  */
 void host_cpu_interrupt(struct cpu *cpu);
 /* Arms the CPU's host timer (own thread only): at `deadline` it acts like host_cpu_interrupt. KTIME_MAX disarms. Cheap when nothing changes. */
 void host_cpu_timer(struct cpu *cpu, ktime_t deadline);
+
+/* n bytes of the host's random generator (os/random.c); never fails, never blocks once the host has booted. */
+void host_random(void *buf, size_t n);
 
 void host_yield(void);
 static inline void cpu_relax(void)

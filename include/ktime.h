@@ -2,6 +2,7 @@
 #ifndef HEDDLE_KTIME_H
 #define HEDDLE_KTIME_H
 
+#include "pheap.h"
 #include "types.h"
 #include <time.h>
 
@@ -34,12 +35,15 @@ struct timer {
 	ktime_t deadline;	      /* base lock */
 	void (*fn)(struct timer *t);  /* constant after init */
 	struct timer_base *base;      /* atomic: whose heap it is in or ran from last */
-	s32 index;		      /* base lock: place in the heap, -1 when not armed */
+	struct pheap_node node;	      /* base lock: place in the heap */
+	bool armed;		      /* base lock */
 };
 
 void timer_init(struct timer *t, void (*fn)(struct timer *));
 /* Arms or re-arms t on this CPU (from a foreign thread: on CPU 0). */
 void timer_arm(struct timer *t, ktime_t deadline);
+/* A guess unless the caller keeps others from arming it. */
+bool timer_is_armed(const struct timer *t);
 /* Disarms; true if it was armed. fn may still be running elsewhere afterwards: */
 bool timer_cancel(struct timer *t);
 /* ... unless this is used, which also waits for a running fn. Not from fn itself, nor with locks that fn takes. */

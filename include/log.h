@@ -11,6 +11,16 @@ void log_warn(const char *fmt, ...) printf_like(1, 2);
 /* One finished line (with its newline) to the --strace sink; whole lines never interleave. */
 void log_line(const char *buf, size_t len);
 
+/* Where log_line() writes; -1 (the default): nowhere. Set at boot. */
+void log_set_sink(int fd);
+
+/* What a panic prints about the state of CPUs and locks: set by smp_init(). Runs once, without locks, and only reads. */
+extern void (*panic_dump)(void (*out)(const char *fmt, ...) printf_like(1, 2));
+/* From boot: SIGSEGV, SIGBUS, SIGILL, SIGFPE of the kernel itself panic, with a word about overflown kernel stacks. */
+void panic_on_crash(void);
+/* The end of a panic: no host process may survive. Weak, so that unit tests do without. */
+void os_kill_all_host_processes(void);
+
 /* Prints message, CPU, tasks, backtrace, held locks, recent trace; ends every host process; exit status 70. */
 noreturn_ void panic(const char *fmt, ...) printf_like(1, 2);
 

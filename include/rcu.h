@@ -10,13 +10,82 @@
 #ifndef HEDDLE_RCU_H
 #define HEDDLE_RCU_H
 
+#include "cpu.h"
 #include "types.h"
+
+#define URCU_API_MAP /* else the header takes its short names away again */
 #include <urcu/urcu-qsbr.h>
+
+/*
+ * Ours instead of liburcu's: inline (its own are calls for those who don't define _LGPL_SOURCE), plain C11 atomics, which sanitizers
+ * understand, and checked in debug builds.
+ */
+#undef rcu_read_lock
+#undef rcu_read_unlock
+#undef rcu_thread_online
+#undef rcu_thread_offline
+#undef rcu_quiescent_state
+#undef rcu_dereference
+#undef rcu_assign_pointer
+#undef rcu_xchg_pointer
+#undef rcu_cmpxchg_pointer
+#undef rcu_set_pointer
+#undef synchronize_rcu
+
+static inline void rcu_read_lock(void)
+{
+#ifdef HEDDLE_DEBUG
+	struct cpu *c = this_cpu();
+
+	if (c)
+		c->rcu_depth++;
+#endif
+	__asm__ volatile("" ::: "memory");
+}
+
+static inline void rcu_read_unlock(void)
+{
+	__asm__ volatile("" ::: "memory");
+#ifdef HEDDLE_DEBUG
+	struct cpu *c = this_cpu();
+
+	if (c)
+		c->rcu_depth--;
+#endif
+}
+
+#define rcu_dereference(p) __atomic_load_n(&(p), __ATOMIC_ACQUIRE)
+#define rcu_assign_pointer(p, v) __atomic_store_n(&(p), (v), __ATOMIC_RELEASE)
+#define rcu_set_pointer(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define rcu_xchg_pointer(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
+/* What *p was. */
+#define rcu_cmpxchg_pointer(p, old, new_)                                                          \
+	({                                                                                         \
+		__typeof__(*(p)) rcx_old = (old);                                                  \
+		__atomic_compare_exchange_n((p), &rcx_old, (new_), false, __ATOMIC_ACQ_REL,        \
+					    __ATOMIC_ACQUIRE);                                     \
+		rcx_old;                                                                           \
+	})
+
 #include <urcu/rculist.h>
 #include <urcu/rculfhash.h>
 
-/* Frees p with kfree() after a grace period; head is a struct rcu_head inside p at offset 0..., callback style: */
-void kfree_rcu(void *p); /* needs no rcu_head: allocates one, falls back to synchronising */
+/*
+ * Out of line, because liburcu's thread-local state must not be cached across a switch to another host thread. Foreign threads
+ * call rcu_register_thread() first, which leaves them online.
+ */
+void rcu_thread_online(void);
+void rcu_thread_offline(void);
+void rcu_quiescent_state(void);
+
+/*
+ * Waits for a grace period, in the host: the CPU does nothing else meanwhile. So prefer call_rcu() or kfree_rcu(), and never
+ * hold a spinlock, nor stand in a read section.
+ */
+void synchronize_rcu(void);
+
+/* Frees p with kfree() after a grace period. Needs no rcu_head: allocates one. Any thread that is online; under any lock. */
+void kfree_rcu(void *p);
 /* call_rcu(struct rcu_head *, void (*)(struct rcu_head *)) is liburcu's; its callbacks run in a thread of
  * their own: they may take spinlocks and kfree, never sleep, and have no current task. */
 

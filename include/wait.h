@@ -16,6 +16,7 @@
 struct wait_queue {
 	struct spinlock lock;	      /* rank WAITQ */
 	struct cds_list_head waiters; /* lock */
+	u32 nr;			      /* atomic, written under lock: how many */
 };
 
 /*
@@ -30,7 +31,7 @@ struct waiter {
 	struct wait_queue *wq; /* the queue which it is on, or NULL */
 };
 
-#define WAIT_QUEUE_INIT(q) {SPINLOCK_INIT(#q, RANK_WAITQ), CDS_LIST_HEAD_INIT((q).waiters)}
+#define WAIT_QUEUE_INIT(q) {SPINLOCK_INIT(#q, RANK_WAITQ), CDS_LIST_HEAD_INIT((q).waiters), 0}
 void wait_queue_init(struct wait_queue *q);
 
 void wait_add(struct wait_queue *q, struct waiter *w);	 /* w->kt or w->fn set by the caller */

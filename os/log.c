@@ -1,0 +1,79 @@
+/* Messages. A line goes out in one write, so lines of several CPUs never mix. */
+#include "log.h"
+#include "lock.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 1024
+
+bool log_verbose;
+static int sink = -1;					      /* constant after boot */
+static struct spinlock sink_lock = SPINLOCK_INIT("log", RANK_LOG); /* a line may take several writes */
+
+static void write_all(int fd, const char *buf, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, buf, len);
+
+		if (n < 0 && errno != EINTR)
+			return;
+		if (n > 0) {
+			buf += n;
+			len -= n;
+		}
+	}
+}
+
+static void message(const char *fmt, va_list ap)
+{
+	char line[LINE_MAX_BYTES];
+	size_t at = (size_t)snprintf(line, sizeof(line), "heddle: ");
+	int n = vsnprintf(line + at, sizeof(line) - at, fmt, ap);
+
+	if (n < 0)
+		return;
+	at = (size_t)n < sizeof(line) - at ? at + n : sizeof(line) - 1;
+	if (line[at - 1] != '\n') {
+		if (at == sizeof(line) - 1)
+			at--;
+		line[at++] = '\n';
+	}
+	write_all(STDERR_FILENO, line, at);
+}
+
+void log_info(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!log_verbose)
+		return;
+	va_start(ap, fmt);
+	message(fmt, ap);
+	va_end(ap);
+}
+
+void log_warn(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	message(fmt, ap);
+	va_end(ap);
+}
+
+void log_set_sink(int fd)
+{
+	sink = fd;
+}
+
+void log_line(const char *buf, size_t len)
+{
+	if (sink < 0)
+		return;
+	spin_lock(&sink_lock);
+	write_all(sink, buf, len);
+	spin_unlock(&sink_lock);
+}

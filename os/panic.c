@@ -1,0 +1,192 @@
+/*
+ * The end: what a kernel engineer needs to know on stderr, every host process killed, exit status 70.
+ * The state is printed as it stands: no lock is taken, and memory that may be bad is read through the host, which reports it.
+ */
+#include "cpu.h"
+#include "log.h"
+#include "sched.h"
+#include <execinfo.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EXIT_PANIC 70
+#define FRAMES_MAX 32
+#define TRACE_SLOTS 64
+#define TRACE_SHOWN 16
+
+struct trace_entry {
+	u64 when; /* CLOCK_MONOTONIC ns */
+	const char *fmt;
+	u64 a, b;
+};
+
+/* One a CPU, written by it; the last by all other threads, whose entries may overwrite each other. */
+static struct trace_ring {
+	u32 next; /* atomic */
+	struct trace_entry e[TRACE_SLOTS];
+} rings[MAX_CPUS + 1];
+
+void (*panic_dump)(void (*out)(const char *fmt, ...) printf_like(1, 2));
+
+__attribute__((weak)) void os_kill_all_host_processes(void)
+{
+}
+
+static u64 mono_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (u64)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+void trace(const char *fmt, u64 a, u64 b)
+{
+	struct cpu *c = this_cpu();
+	struct trace_ring *r = &rings[c ? c->id : MAX_CPUS];
+	u32 n = __atomic_fetch_add(&r->next, 1, __ATOMIC_RELAXED);
+
+	r->e[n % TRACE_SLOTS] = (struct trace_entry){mono_ns(), fmt, a, b};
+}
+
+static void out(const char *fmt, ...)
+{
+	char buf[512];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	if (n > (int)sizeof(buf) - 1)
+		n = sizeof(buf) - 1;
+	if (n > 0 && write(STDERR_FILENO, buf, n) < 0)
+		return; /* nobody listens */
+}
+
+static bool read_own(const void *from, void *to, size_t n)
+{
+	struct iovec l = {to, n}, r = {(void *)(uintptr_t)from, n};
+
+	return process_vm_readv(getpid(), &l, 1, &r, 1, 0) == (ssize_t)n;
+}
+
+/* By frame pointers: a kthread's chain ends with a zero. */
+static void print_backtrace(const void *fp, const void *ip)
+{
+	const void *frame[2], *ips[FRAMES_MAX];
+	int n = 0;
+
+	if (ip)
+		ips[n++] = ip;
+	while (n < FRAMES_MAX && fp && read_own(fp, frame, sizeof(frame)) && frame[1]) {
+		ips[n++] = frame[1];
+		if (frame[0] <= fp)
+			break;
+		fp = frame[0];
+	}
+	out("backtrace (addr2line -fpe heddle):\n");
+	backtrace_symbols_fd((void *const *)ips, n, STDERR_FILENO);
+}
+
+static void print_ring(int i)
+{
+	struct trace_ring *r = &rings[i];
+	u32 next = __atomic_load_n(&r->next, __ATOMIC_RELAXED), n = next;
+	u64 now = mono_ns();
+
+	if (!next)
+		return;
+	out(i == MAX_CPUS ? "recent trace of other threads:\n" : "recent trace of cpu %d:\n", i);
+	for (n = next > TRACE_SHOWN ? next - TRACE_SHOWN : 0; n != next; n++) {
+		const struct trace_entry *e = &r->e[n % TRACE_SLOTS];
+
+		if (!e->fmt)
+			continue;
+		out("  %9.3f ms ago: ", (double)(s64)(now - e->when) / 1e6);
+		out(e->fmt, (unsigned long)e->a, (unsigned long)e->b);
+		out("\n");
+	}
+}
+
+static noreturn_ void die(const void *fp, const void *ip, const char *fmt, va_list ap)
+{
+	static u32 panicking;
+	static __thread bool here;
+	struct cpu *c = this_cpu();
+	char msg[512];
+	int i;
+
+	/* A panic within a panic: the rest is skipped. Another CPU's: the first one ends the process. */
+	if (__atomic_exchange_n(&panicking, 1, __ATOMIC_SEQ_CST)) {
+		while (!here)
+			pause();
+		goto end;
+	}
+	here = true;
+	vsnprintf(msg, sizeof(msg), fmt, ap);
+	if (c)
+		out("\nheddle: kernel panic on CPU %d, in %.15s: %s\n", c->id, c->current->name, msg);
+	else
+		out("\nheddle: kernel panic on a thread that is no CPU: %s\n", msg);
+	print_backtrace(fp, ip);
+	if (panic_dump)
+		panic_dump(out);
+	for (i = 0; i <= MAX_CPUS; i++)
+		print_ring(i);
+end:
+	os_kill_all_host_processes();
+	_exit(EXIT_PANIC);
+}
+
+noreturn_ void panic(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	die(__builtin_frame_address(0), NULL, fmt, ap);
+}
+
+static noreturn_ void crash(const void *fp, const void *ip, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	die(fp, ip, fmt, ap);
+}
+
+static void crash_handler(int sig, siginfo_t *info, void *ctx)
+{
+	const ucontext_t *uc = ctx;
+	u64 addr = (uintptr_t)info->si_addr, ip = uc->uc_mcontext.gregs[REG_RIP];
+	struct cpu *c = this_cpu();
+	u64 stack = c && c->current ? (uintptr_t)c->current->stack : 0;
+	const char *what = "";
+
+	if (stack && addr < stack && addr >= stack - PAGE_SIZE)
+		what = ": kernel stack overflow";
+	crash((void *)(uintptr_t)uc->uc_mcontext.gregs[REG_RBP], (void *)(uintptr_t)ip,
+	      "signal %d (%s) at address %#lx, ip %#lx%s", sig, strsignal(sig), (unsigned long)addr,
+	      (unsigned long)ip, what);
+}
+
+void panic_on_crash(void)
+{
+	static const int sigs[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+	struct sigaction sa = {.sa_sigaction = crash_handler,
+			       .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+	void *warm[1];
+	size_t i;
+
+	sigemptyset(&sa.sa_mask);
+	for (i = 0; i < ARRAY_SIZE(sigs); i++)
+		sigaction(sigs[i], &sa, NULL);
+	/* Loads what backtraces need while that is still safe. */
+	(void)backtrace(warm, 1);
+}

@@ -1,0 +1,241 @@
+/*
+ * Who runs where.
+ *
+ * A kthread that wakes up is queued where it ran last, even if other CPUs idle: two that talk through a pipe stay on one CPU,
+ * which is far faster than waking another host core for each message, and an engine may have bound its context to that CPU's host
+ * thread. What must not happen is that somebody waits for long while a CPU idles. So:
+ *
+ *  - A CPU where somebody waits while others idle looks now and then (offer_at) for one that has waited OFFER_AGE, and gives it to
+ *    an idle CPU. It looks on its way through the kernel; its host timer sees to it that it comes there. If it finds nobody that has
+ *    waited so long (two tasks that take turns quickly), it looks less often, down to every OFFER_DELAY_MAX.
+ *  - A CPU that goes idle looks at the queues of the others, and once more when those who wait now have waited OFFER_AGE. Who isn't
+ *    bound is taken; for one that is, the CPU that it is bound to is asked for an offer: only that one may call migrate_out.
+ *
+ * Idle CPUs are not woken for more than that: no polling, nobody sleeping is woken for nothing.
+ * A new kthread, never bound, starts on an idle CPU if there is one.
+ */
+#include "smp.h"
+
+#define OFFER_AGE (100 * NSEC_PER_USEC)
+#define OFFER_DELAY_MAX (16 * OFFER_AGE)
+/* How many of those who wait are looked at, under the lock. */
+#define SCAN_MAX 16
+/* A wake-up need not interrupt a guest whose CPU will look around within this time anyway. */
+#define SOON (3 * NSEC_PER_MSEC)
+
+u64 idle_mask;
+
+static bool is_bound(const struct kthread *kt)
+{
+	return load_acquire(&kt->bound) && kt->ops->migrate_out;
+}
+
+/* Takes an idle CPU out of idle_mask: it is promised work. -1: none of `allowed` is idle. */
+static int idle_claim(u64 allowed)
+{
+	u64 m = load_relaxed(&idle_mask) & allowed;
+
+	while (m) {
+		int cpu = __builtin_ctzll(m);
+		u64 bit = 1ULL << cpu;
+
+		if (__atomic_fetch_and(&idle_mask, ~bit, __ATOMIC_SEQ_CST) & bit)
+			return cpu;
+		m &= ~bit;
+	}
+	return -1;
+}
+
+int balance_next_cpu(const struct kthread *kt, const struct cpu *c)
+{
+	int i;
+
+	for (i = 1; i < nr_cpus; i++) {
+		const struct cpu *n = &cpus[(c->id + i) % nr_cpus];
+
+		if (kthread_allowed(kt, n))
+			return n->id;
+	}
+	return -1;
+}
+
+/* The allowed CPU with the shortest queue; `first` wins ties. */
+static int least_loaded(const struct kthread *kt, int first)
+{
+	u32 best_load = UINT32_MAX;
+	int i, best = -1;
+
+	for (i = 0; i < nr_cpus; i++) {
+		const struct cpu *n = &cpus[(first + i) % nr_cpus];
+		u32 queued = load_relaxed(&n->rq->nr_queued);
+
+		if (kthread_allowed(kt, n) && queued < best_load) {
+			best = n->id;
+			best_load = queued;
+		}
+	}
+	/* The mask is never empty, but it may name CPUs that don't exist. */
+	return best < 0 ? first : best;
+}
+
+int balance_place(const struct kthread *kt)
+{
+	struct cpu *me = this_cpu();
+	int cpu = idle_claim(load_relaxed(&kt->allowed));
+
+	if (cpu >= 0)
+		return cpu;
+	if (me && kthread_allowed(kt, me))
+		return me->id;
+	return least_loaded(kt, me ? me->id : 0);
+}
+
+void balance_notify(struct cpu *c, bool preempt)
+{
+	if (preempt)
+		store_release(&c->need_resched, 1);
+	/* This CPU is in the kernel, and will look at its queue before it leaves it. */
+	if (c == this_cpu())
+		return;
+	smp_mb(); /* nr_queued, need_resched before idle_word, host_timer */
+	if (!preempt && !load_relaxed(&c->idle_word)) {
+		ktime_t now = rq_stamp(), timer = load_relaxed(&c->host_timer);
+
+		if (timer >= now && timer - now <= SOON)
+			return;
+	}
+	cpu_kick(c);
+}
+
+void balance_deliver(struct kthread *kt, int cpu)
+{
+	struct run_queue *from = cpus[kt->cpu].rq, *to;
+	bool preempt;
+
+	if (cpu >= 0 && !kthread_allowed(kt, &cpus[cpu])) {
+		/* Its set has changed. That CPU may have been promised work: it has to look for other. */
+		cpu_kick(&cpus[cpu]);
+		cpu = -1;
+	}
+	if (cpu < 0)
+		cpu = balance_place(kt);
+	to = cpus[cpu].rq;
+	spin_lock(&to->lock);
+	if (to != from)
+		sched_policy->migrate(from, to, kt);
+	store_release(&kt->cpu, cpu);
+	rq_enqueue(to, kt, RQ_WOKEN, rq_stamp());
+	preempt = to->cpu->current != to->cpu->idle &&
+		  sched_policy->preempts(to, to->cpu->current, kt);
+	spin_unlock(&to->lock);
+	balance_notify(to->cpu, preempt);
+}
+
+void balance_outgoing(struct cpu *c)
+{
+	while (!cds_list_empty(&c->outgoing)) {
+		struct kthread *kt = cds_list_first_entry(&c->outgoing, struct kthread, rq_link);
+
+		cds_list_del(&kt->rq_link);
+		if (is_bound(kt))
+			kt->ops->migrate_out(kt);
+		stat_add(&c->stat.migrations, 1);
+		balance_deliver(kt, kt->move_to);
+	}
+}
+
+void balance_offer(struct cpu *c, ktime_t now)
+{
+	struct run_queue *rq = c->rq;
+	struct kthread *kt, *tmp;
+	bool found = false;
+	int to, n = 0;
+
+	if (now < load_relaxed(&rq->offer_at))
+		return;
+	store_relaxed(&rq->offer_at, KTIME_MAX);
+	if (!load_relaxed(&rq->nr_queued) || !load_relaxed(&idle_mask))
+		return;
+	spin_lock(&rq->lock);
+	cds_list_for_each_entry_safe(kt, tmp, &rq->waiting, rq_link) {
+		if (kt->enqueued + OFFER_AGE > now || n++ == SCAN_MAX)
+			break;
+		to = idle_claim(load_relaxed(&kt->allowed) & ~cpu_bit(c));
+		if (to < 0)
+			continue;
+		rq_take_out(rq, kt, to);
+		cds_list_add_tail(&kt->rq_link, &c->outgoing);
+		found = true;
+	}
+	spin_unlock(&rq->lock);
+	rq->offer_delay = found ? OFFER_AGE : min(2 * rq->offer_delay, OFFER_DELAY_MAX);
+	balance_outgoing(c);
+}
+
+ktime_t balance_offer_time(struct cpu *c, ktime_t now)
+{
+	struct run_queue *rq = c->rq;
+
+	if (!load_relaxed(&rq->nr_queued) || !load_relaxed(&idle_mask))
+		return KTIME_MAX;
+	if (load_relaxed(&rq->offer_at) == KTIME_MAX) {
+		rq->offer_delay = max(rq->offer_delay, OFFER_AGE);
+		store_relaxed(&rq->offer_at, now + rq->offer_delay);
+	}
+	return load_relaxed(&rq->offer_at);
+}
+
+/* What c can get from a queue: *taken, or its CPU has to be asked (true), or *again is when somebody will have waited enough. */
+static bool scan_victim(struct cpu *c, struct run_queue *rq, ktime_t now, struct kthread **taken,
+			ktime_t *again)
+{
+	struct kthread *kt;
+	bool ask = false;
+	int n = 0;
+
+	spin_lock(&rq->lock);
+	cds_list_for_each_entry(kt, &rq->waiting, rq_link) {
+		if (n++ == SCAN_MAX)
+			break;
+		if (!kthread_allowed(kt, c))
+			continue;
+		if (kt->enqueued + OFFER_AGE > now) {
+			*again = min(*again, kt->enqueued + OFFER_AGE);
+			break;
+		}
+		ask = true;
+		if (!is_bound(kt)) {
+			rq_take_out(rq, kt, c->id);
+			*taken = kt;
+			break;
+		}
+	}
+	spin_unlock(&rq->lock);
+	return ask;
+}
+
+bool balance_idle(struct cpu *c, ktime_t now, ktime_t *again)
+{
+	struct kthread *kt = NULL;
+	int i;
+
+	*again = KTIME_MAX;
+	for (i = 1; i < nr_cpus; i++) {
+		struct cpu *victim = &cpus[(c->id + i) % nr_cpus];
+
+		if (!load_relaxed(&victim->rq->nr_queued))
+			continue;
+		if (!scan_victim(c, victim->rq, now, &kt, again))
+			continue;
+		if (kt) {
+			stat_add(&c->stat.steals, 1);
+			balance_deliver(kt, c->id);
+			return true;
+		}
+		store_release(&victim->rq->offer_at, 0);
+		cpu_kick(victim);
+		*again = KTIME_MAX;
+		return false;
+	}
+	return false;
+}

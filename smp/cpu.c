@@ -1,0 +1,201 @@
+/* Virtual CPUs: starting and stopping them, their idle loop, kicks, and the border to the guest. */
+#include "alloc.h"
+#include "host.h"
+#include "log.h"
+#include "rcu.h"
+#include "smp.h"
+#include <stdio.h>
+#include <string.h>
+
+struct cpu cpus[MAX_CPUS];
+int nr_cpus;
+__thread struct cpu *this_cpu_ptr;
+u32 smp_stopping;
+bool smp_may_spin;
+
+static const struct kthread_ops idle_ops;
+
+/* What a CPU consists of besides struct cpu, in one allocation. */
+struct cpu_parts {
+	struct kthread idle;
+	struct run_queue rq;
+	struct timer_base timers;
+};
+static struct cpu_parts *parts; /* constant after smp_init */
+
+void cpu_kick(struct cpu *c)
+{
+	struct cpu *me = this_cpu();
+
+	store_mb(&c->kick_pending, 1);
+	if (c == me)
+		return;
+	if (load_relaxed(&c->idle_word)) {
+		if (__atomic_exchange_n(&c->idle_word, 0, __ATOMIC_SEQ_CST))
+			host_futex_wake(&c->idle_word, 1);
+	} else if (load_relaxed(&c->in_guest)) {
+		host_cpu_interrupt(c);
+	} else {
+		return;
+	}
+	if (me)
+		stat_add(&me->stat.ipis_sent, 1);
+}
+
+bool cpu_enter_guest(struct cpu *c)
+{
+	lockcheck_none_held("the entry to the guest");
+	rcu_thread_offline();
+	store_mb(&c->in_guest, 1);
+	if (likely(!load_relaxed(&c->need_resched) && !load_relaxed(&c->kick_pending)))
+		return true;
+	cpu_leave_guest(c);
+	return false;
+}
+
+void cpu_leave_guest(struct cpu *c)
+{
+	store_release(&c->in_guest, 0);
+	rcu_thread_online();
+}
+
+/* Anything to do for a CPU that has said that it idles? */
+static bool has_work(struct cpu *c)
+{
+	return load_relaxed(&c->rq->nr_queued) || load_relaxed(&c->kick_pending) ||
+	       load_relaxed(&smp_stopping);
+}
+
+/* Sleeps in the host until something comes up. *look: go and look at the queues of others a second time, if that seems useful. */
+static void idle_sleep(struct cpu *c, bool *look)
+{
+	ktime_t again = KTIME_MAX;
+
+	c->rq->offer_delay = 0;
+	__atomic_fetch_or(&idle_mask, cpu_bit(c), __ATOMIC_SEQ_CST);
+	/* Its bit is seen from now on by CPUs that are about to return to their guests: those offer by themselves. */
+	if (balance_idle(c, c->last_switch, &again))
+		goto out;
+	if (!*look)
+		again = KTIME_MAX;
+	*look = false;
+	rcu_thread_offline();
+	store_mb(&c->idle_word, 1);
+	if (!has_work(c)) {
+		host_futex_wait(&c->idle_word, 1, min(again, timers_next(c)));
+		stat_add(&c->stat.wakeups, 1);
+	}
+	store_relaxed(&c->idle_word, 0);
+	rcu_thread_online();
+out:
+	__atomic_fetch_and(&idle_mask, ~cpu_bit(c), __ATOMIC_SEQ_CST);
+}
+
+static void idle_loop(struct cpu *c)
+{
+	bool look = true;
+	ktime_t now;
+
+	while (!load_acquire(&smp_stopping)) {
+		store_mb(&c->kick_pending, 0);
+		now = sched_account(c, IN_IDLE);
+		if (now >= timers_next(c))
+			timers_run(c, now);
+		if (load_relaxed(&c->rq->nr_queued)) {
+			sched_switch(c, now, RQ_PREEMPTED);
+			look = true;
+		} else {
+			idle_sleep(c, &look);
+		}
+	}
+}
+
+static void cpu_main(struct cpu *c)
+{
+	rcu_cpu_start();
+	fiber_create(c->idle);
+	c->last_switch = ktime_mono();
+	idle_loop(c);
+	rcu_cpu_stop();
+}
+
+/* Which host core a CPU gets: from the one where the kernel started, round and round. */
+static int core_for(int id)
+{
+	int n = host_cores(), base = 0, here = host_core_current();
+
+	while (base < n && host_core_nth(base) != here)
+		base++;
+	return n ? host_core_nth((base + id) % n) : -1;
+}
+
+static void cpu_init(struct cpu *c, int id)
+{
+	struct cpu_parts *p = &parts[id];
+
+	memset(c, 0, sizeof(*c));
+	c->id = id;
+	c->host_core = core_for(id);
+	c->host_timer = KTIME_MAX;
+	CDS_INIT_LIST_HEAD(&c->outgoing);
+	snprintf(p->idle.name, sizeof(p->idle.name), "idle/%d", id);
+	p->idle.cpu = id;
+	p->idle.on_cpu = 1;
+	p->idle.ops = &idle_ops;
+	p->idle.allowed = cpu_bit(c);
+	lockcheck_kthread_init(&p->idle);
+	c->current = c->idle = &p->idle;
+	c->rq = &p->rq;
+	rq_init(c->rq, c);
+	c->timers = &p->timers;
+	timers_init(c->timers, c);
+}
+
+int smp_init(int ncpus)
+{
+	int i;
+
+	if (ncpus < 1 || ncpus > MAX_CPUS)
+		return -EINVAL;
+	for (i = 0; i < nr_cpus; i++)
+		lockcheck_kthread_destroy(&parts[i].idle);
+	kfree(parts);
+	nr_cpus = 0;
+	parts = kcalloc(ncpus, sizeof(*parts));
+	if (!parts)
+		return -ENOMEM;
+	store_relaxed(&smp_stopping, 0);
+	store_relaxed(&idle_mask, 0);
+	smp_may_spin = ncpus > 1 && ncpus <= host_cores();
+	panic_dump = lockcheck_dump;
+	nr_cpus = ncpus;
+	for (i = 0; i < ncpus; i++)
+		cpu_init(&cpus[i], i);
+	return 0;
+}
+
+int smp_run(void)
+{
+	int i, n, err = 0;
+
+	for (n = 0; n < nr_cpus && !err; n++)
+		err = host_cpu_thread_start(&cpus[n], cpu_main);
+	if (err) {
+		n--;
+		smp_stop();
+	}
+	for (i = 0; i < n; i++)
+		host_cpu_thread_join(&cpus[i]);
+	return err;
+}
+
+void smp_stop(void)
+{
+	int i;
+
+	store_mb(&smp_stopping, 1);
+	for (i = 0; i < nr_cpus; i++) {
+		store_release(&cpus[i].need_resched, 1);
+		cpu_kick(&cpus[i]);
+	}
+}

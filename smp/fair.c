@@ -1,0 +1,184 @@
+/*
+ * The default policy. Real-time kthreads (FIFO, RR) first, by priority. The others share the CPU by weight: who has the least
+ * vruntime, which is time on the CPU divided by weight, runs next. Each kthread's vruntime advances while it runs; a queue's
+ * min_vruntime follows the least of them, so that one which slept long starts near the others and doesn't have them wait for all the
+ * time it missed.
+ *
+ * There is no tick: the CPU's host timer ends a slice, and only if somebody waits.
+ */
+#include "smp.h"
+#include <sched.h>
+
+#define SLICE (3 * NSEC_PER_MSEC)
+#define RR_SLICE (100 * NSEC_PER_MSEC)
+/* A sleeper is put this much before the others at most, when it wakes. */
+#define SLEEPER_CREDIT (SLICE / 2)
+/* ... and takes the CPU at once only if the one that runs is ahead by more than this: two that talk to each other never preempt. */
+#define WAKEUP_GRANULARITY (1 * NSEC_PER_MSEC)
+#define WEIGHT_NICE_0 1024
+
+/* Each nice level is a factor of 1.25 (10 % of the CPU between two), 1024 at nice 0. */
+static const u32 nice_weight[NICE_MAX - NICE_MIN + 1] = {
+	88818, 71054, 56843, 45475, 36380, 29104, 23283, 18626, 14901, 11921, 9537, 7629, 6104, 4883,
+	3906,  3125,  2500,  2000,  1600,  1280,  1024,	 819,	655,   524,   419,  336,  268,	215,
+	172,   137,   110,   88,    70,	   56,	  45,	 36,	29,    23,    18,   15,
+};
+
+static bool is_rt(const struct kthread *kt)
+{
+	u8 policy = load_relaxed(&kt->policy);
+
+	return policy == SCHED_FIFO || policy == SCHED_RR;
+}
+
+static u32 weight(const struct kthread *kt)
+{
+	if (load_relaxed(&kt->policy) == SCHED_IDLE)
+		return 3;
+	return nice_weight[load_relaxed(&kt->nice) - NICE_MIN];
+}
+
+/* Is a before b? Right also after the 64 bits wrap. */
+static bool before(u64 a, u64 b)
+{
+	return (s64)(a - b) < 0;
+}
+
+static struct kthread *fair_first(struct run_queue *rq)
+{
+	struct pheap_node *n = pheap_first(&rq->fair);
+
+	return n ? caa_container_of(n, struct kthread, rq_node) : NULL;
+}
+
+static int rt_top(const struct run_queue *rq)
+{
+	if (rq->rt_bitmap[1])
+		return 127 - __builtin_clzll(rq->rt_bitmap[1]);
+	if (rq->rt_bitmap[0])
+		return 63 - __builtin_clzll(rq->rt_bitmap[0]);
+	return -1;
+}
+
+/* `running`: the one on the CPU, if it counts: not when it is leaving. */
+static void advance_min(struct run_queue *rq, const struct kthread *running)
+{
+	struct kthread *first = fair_first(rq);
+	u64 least;
+
+	if (running && (is_rt(running) || running == rq->cpu->idle))
+		running = NULL;
+	if (!first && !running)
+		return;
+	least = first ? first->vruntime : load_relaxed(&running->vruntime);
+	if (first && running && before(load_relaxed(&running->vruntime), least))
+		least = load_relaxed(&running->vruntime);
+	if (before(load_relaxed(&rq->min_vruntime), least))
+		store_relaxed(&rq->min_vruntime, least);
+}
+
+static void policy_enqueue(struct run_queue *rq, struct kthread *kt, enum rq_why why)
+{
+	u64 least, p = kt->rt_priority;
+
+	if (is_rt(kt)) {
+		/* One that was preempted in its slice goes on first; one that woke up, or had its slice, last. */
+		if (why == RQ_PREEMPTED)
+			cds_list_add(&kt->rt_link, &rq->rt[p]);
+		else
+			cds_list_add_tail(&kt->rt_link, &rq->rt[p]);
+		rq->rt_bitmap[p / 64] |= 1ULL << (p % 64);
+		return;
+	}
+	if (why == RQ_WOKEN) {
+		advance_min(rq, rq->cpu->current);
+		least = load_relaxed(&rq->min_vruntime) - SLEEPER_CREDIT;
+		if (before(kt->vruntime, least))
+			kt->vruntime = least;
+	}
+	pheap_insert(&rq->fair, &kt->rq_node, kt->vruntime);
+}
+
+static void policy_dequeue(struct run_queue *rq, struct kthread *kt)
+{
+	u64 p = kt->rt_priority;
+
+	if (cds_list_empty(&kt->rt_link)) {
+		pheap_remove(&rq->fair, &kt->rq_node);
+		return;
+	}
+	cds_list_del(&kt->rt_link);
+	CDS_INIT_LIST_HEAD(&kt->rt_link);
+	if (cds_list_empty(&rq->rt[p]))
+		rq->rt_bitmap[p / 64] &= ~(1ULL << (p % 64));
+}
+
+static struct kthread *policy_first(struct run_queue *rq)
+{
+	int p = rt_top(rq);
+
+	if (p >= 0)
+		return cds_list_first_entry(&rq->rt[p], struct kthread, rt_link);
+	advance_min(rq, NULL);
+	return fair_first(rq);
+}
+
+static void policy_charge(struct run_queue *rq, struct kthread *curr, u64 delta)
+{
+	if (is_rt(curr))
+		return;
+	store_relaxed(&curr->vruntime, curr->vruntime + delta * WEIGHT_NICE_0 / weight(curr));
+}
+
+static bool policy_preempts(struct run_queue *rq, struct kthread *curr, struct kthread *kt)
+{
+	u8 cp = load_relaxed(&curr->policy);
+
+	if (is_rt(kt))
+		return !is_rt(curr) || kt->rt_priority > load_relaxed(&curr->rt_priority);
+	if (is_rt(curr) || kt->policy == SCHED_BATCH)
+		return false;
+	if (kt->policy == SCHED_IDLE || cp == SCHED_IDLE)
+		return cp == SCHED_IDLE && kt->policy != SCHED_IDLE;
+	return before(kt->vruntime + WAKEUP_GRANULARITY, load_relaxed(&curr->vruntime));
+}
+
+static u64 policy_slice_left(struct run_queue *rq, struct kthread *curr, ktime_t now)
+{
+	u64 slice = SLICE, ran = now - curr->slice_start;
+
+	switch (load_relaxed(&curr->policy)) {
+	case SCHED_FIFO:
+		return UINT64_MAX;
+	case SCHED_RR:
+		slice = RR_SLICE;
+		break;
+	}
+	return ran < slice ? slice - ran : 0;
+}
+
+static void policy_yield(struct run_queue *rq, struct kthread *curr)
+{
+	struct pheap_node *n = pheap_first(&rq->fair);
+
+	/* Behind the first; a long way behind would punish those who yield often. */
+	if (!is_rt(curr) && n && before(curr->vruntime, n->key + 1))
+		store_relaxed(&curr->vruntime, n->key + 1);
+}
+
+static void policy_migrate(struct run_queue *from, struct run_queue *to, struct kthread *kt)
+{
+	kt->vruntime += load_relaxed(&to->min_vruntime) - load_relaxed(&from->min_vruntime);
+}
+
+const struct sched_policy fair_policy = {
+	.name = "fair",
+	.enqueue = policy_enqueue,
+	.dequeue = policy_dequeue,
+	.first = policy_first,
+	.charge = policy_charge,
+	.preempts = policy_preempts,
+	.slice_left = policy_slice_left,
+	.yield = policy_yield,
+	.migrate = policy_migrate,
+};

@@ -1,0 +1,106 @@
+/* Making, starting and freeing kthreads; affinity and policy. */
+#include "alloc.h"
+#include "host.h"
+#include "log.h"
+#include "smp.h"
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+#ifdef HEDDLE_DEBUG
+#define KSTACK_SIZE (64 * 1024)
+#else
+#define KSTACK_SIZE (32 * 1024)
+#endif
+
+static const struct kthread_ops no_ops;
+
+static u64 all_cpus(void)
+{
+	return UINT64_MAX >> (MAX_CPUS - nr_cpus);
+}
+
+/* What switch_stacks() pops: six registers, then where it returns to. */
+static u64 first_frame(void *stack, size_t size)
+{
+	u64 *sp = (u64 *)((char *)stack + size) - 8;
+
+	memset(sp, 0, 8 * sizeof(*sp));
+	sp[6] = (u64)(uintptr_t)kthread_thunk;
+	return (u64)(uintptr_t)sp;
+}
+
+int kthread_init(struct kthread *kt, const char *name, const struct kthread_ops *ops,
+		 void (*fn)(void *), void *arg)
+{
+	kt->stack = host_stack_alloc(KSTACK_SIZE);
+	if (!kt->stack)
+		return -ENOMEM;
+	kt->stack_size = KSTACK_SIZE;
+	kt->sp = first_frame(kt->stack, kt->stack_size);
+	kt->state = KT_RUNNING;
+	kt->allowed = all_cpus();
+	kt->policy = SCHED_OTHER;
+	kt->ops = ops ? ops : &no_ops;
+	kt->fn = fn;
+	kt->arg = arg;
+	CDS_INIT_LIST_HEAD(&kt->rq_link);
+	CDS_INIT_LIST_HEAD(&kt->rt_link);
+	snprintf(kt->name, sizeof(kt->name), "%s", name);
+	lockcheck_kthread_init(kt);
+	fiber_create(kt);
+	return 0;
+}
+
+void kthread_destroy(struct kthread *kt)
+{
+	fiber_destroy(kt);
+	lockcheck_kthread_destroy(kt);
+	host_stack_free(kt->stack, kt->stack_size);
+	kt->stack = NULL;
+}
+
+void kthread_start(struct kthread *kt)
+{
+	struct cpu *me = this_cpu();
+
+	ASSERT(kt->on_rq == OFF_RQ && !kt->on_cpu);
+	kt->cpu = me ? me->id : 0;
+	kt->vruntime = load_relaxed(&cpus[kt->cpu].rq->min_vruntime);
+	store_relaxed(&kt->on_rq, MOVING);
+	balance_deliver(kt, -1);
+}
+
+void sched_set_affinity(struct kthread *kt, u64 allowed)
+{
+	struct run_queue *rq;
+	bool leave;
+
+	allowed &= all_cpus();
+	ASSERT(allowed);
+	rq = rq_lock_of(kt);
+	store_relaxed(&kt->allowed, allowed);
+	/* If it waits or sleeps it leaves when it is picked. */
+	leave = rq->cpu->current == kt && !kthread_allowed(kt, rq->cpu);
+	spin_unlock(&rq->lock);
+	if (leave)
+		balance_notify(rq->cpu, true);
+}
+
+void sched_set_policy(struct kthread *kt, int policy, int rt_priority, int nice)
+{
+	struct run_queue *rq = rq_lock_of(kt);
+	bool queued = load_relaxed(&kt->on_rq) == ON_RQ;
+
+	ASSERT(nice >= NICE_MIN && nice <= NICE_MAX);
+	ASSERT(rt_priority >= 0 && rt_priority < RT_LEVELS);
+	if (queued)
+		rq_dequeue(rq, kt);
+	store_relaxed(&kt->policy, policy);
+	store_relaxed(&kt->rt_priority, rt_priority);
+	store_relaxed(&kt->nice, nice);
+	if (queued)
+		rq_enqueue(rq, kt, RQ_EXPIRED, kt->enqueued);
+	spin_unlock(&rq->lock);
+	balance_notify(rq->cpu, true);
+}

@@ -1,0 +1,148 @@
+/* What the files of smp/ share among themselves. */
+#ifndef SMP_SMP_H
+#define SMP_SMP_H
+
+#include "cpu.h"
+#include "ktime.h"
+#include "lock.h"
+#include "lockcheck.h"
+#include "pheap.h"
+#include "sched.h"
+#include "types.h"
+
+#define load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+/* Store, then a full barrier: the store half of Dekker's protocol. */
+#define store_mb(p, v) ((void)__atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST))
+#define smp_mb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+/* For counters with one writer: no locked instruction. */
+#define stat_add(p, n) store_relaxed((p), load_relaxed(p) + (n))
+
+/* kthread->on_rq */
+enum { OFF_RQ, ON_RQ, MOVING /* between two CPUs: whoever moves it owns it */ };
+
+#define RT_LEVELS 100
+
+/*
+ * The kthreads that wait for a CPU. The one that runs isn't among them.
+ *
+ * a atomic, written under the lock   l lock
+ */
+struct run_queue {
+	struct spinlock lock; /* rank RQ; held across a switch, released on the other side */
+	struct cpu *cpu;
+	u32 nr_queued;		       /* a */
+	ktime_t oldest;		       /* a: since when the one at the head of `waiting` waits */
+	struct cds_list_head waiting;  /* l: all queued kthreads, in order of arrival */
+	struct pheap fair;	       /* l: SCHED_OTHER, BATCH, IDLE by vruntime */
+	u64 min_vruntime;	       /* a: never goes back */
+	u64 rt_bitmap[2];	       /* l: levels that have somebody */
+	struct cds_list_head rt[RT_LEVELS]; /* l: FIFO and RR, a list for each priority */
+	ktime_t offer_delay;	       /* o: from one look for somebody to offer to idle CPUs to the next */
+	ktime_t offer_at;	       /* a: when that is due; KTIME_MAX: not planned */
+};
+
+/* Why a kthread is queued. */
+enum rq_why { RQ_WOKEN, RQ_PREEMPTED, RQ_EXPIRED /* had its slice, or yielded */ };
+
+/* How a policy orders those who wait. All are called under rq->lock, but for slice_left. */
+struct sched_policy {
+	const char *name;
+	void (*enqueue)(struct run_queue *rq, struct kthread *kt, enum rq_why why);
+	void (*dequeue)(struct run_queue *rq, struct kthread *kt);
+	struct kthread *(*first)(struct run_queue *rq); /* who runs next, still queued; NULL */
+	/* curr has run for delta ns. Without the lock, by curr itself. */
+	void (*charge)(struct run_queue *rq, struct kthread *curr, u64 delta);
+	/* Should kt, newly queued, take the CPU from curr at once? */
+	bool (*preempts)(struct run_queue *rq, struct kthread *curr, struct kthread *kt);
+	/* ns that curr may run on while others wait; 0: it has had its slice. Without the lock. */
+	u64 (*slice_left)(struct run_queue *rq, struct kthread *curr, ktime_t now);
+	/* curr gives way to those who wait; it is queued right after. */
+	void (*yield)(struct run_queue *rq, struct kthread *curr);
+	/* kt goes from one queue to another; it is on neither. */
+	void (*migrate)(struct run_queue *from, struct run_queue *to, struct kthread *kt);
+};
+extern const struct sched_policy fair_policy;
+extern const struct sched_policy *sched_policy; /* constant after boot */
+
+/* runqueue.c */
+void rq_init(struct run_queue *rq, struct cpu *cpu);
+void rq_enqueue(struct run_queue *rq, struct kthread *kt, enum rq_why why, ktime_t now);
+void rq_dequeue(struct run_queue *rq, struct kthread *kt);
+/* Takes a queued kthread off, or one that runs and will be switched away from, to go to cpu `to` (-1: an allowed one). */
+void rq_take_out(struct run_queue *rq, struct kthread *kt, int to);
+/* The rq of kt->cpu, locked, with kt->cpu stable. */
+struct run_queue *rq_lock_of(struct kthread *kt);
+/* Now, or a little before: for stamps that may be some microseconds old. */
+ktime_t rq_stamp(void);
+
+/* balance.c: who runs where. */
+extern u64 idle_mask; /* atomic: CPUs that sleep or are about to, and haven't been promised work */
+static inline u64 cpu_bit(const struct cpu *c)
+{
+	return 1ULL << c->id;
+}
+static inline bool kthread_allowed(const struct kthread *kt, const struct cpu *c)
+{
+	return load_relaxed(&kt->allowed) & cpu_bit(c);
+}
+/* For a kthread that leaves c: the next CPU that it may run on, -1 if there is no other. */
+int balance_next_cpu(const struct kthread *kt, const struct cpu *c);
+/* Where a new kthread starts, or one that has to leave. */
+int balance_place(const struct kthread *kt);
+/* After kt was queued on c by somebody who then released the lock: makes c see to it. `preempt`: at once. */
+void balance_notify(struct cpu *c, bool preempt);
+/* Puts a MOVING kthread that isn't bound on the queue of cpu; -1, or if it may not run there: of an allowed one. */
+void balance_deliver(struct kthread *kt, int cpu);
+/* Where c->current is about to return to the guest or switches: offers those who have waited long to idle CPUs. No locks. */
+void balance_offer(struct cpu *c, ktime_t now);
+/* When the next look is due: KTIME_MAX if nobody waits or nobody is idle. */
+ktime_t balance_offer_time(struct cpu *c, ktime_t now);
+/* A CPU that is going idle looks for work elsewhere. True if it got some; else *again is when to look once more. */
+bool balance_idle(struct cpu *c, ktime_t now, ktime_t *again);
+/* Sends on everybody on c->outgoing. On c, without locks. */
+void balance_outgoing(struct cpu *c);
+
+/* timer.c */
+void timers_init(struct timer_base *b, struct cpu *c);
+struct timer_base {
+	struct spinlock lock; /* rank TIMER */
+	struct cpu *cpu;      /* constant */
+	struct pheap heap;    /* lock */
+	ktime_t next;	      /* atomic, written under the lock: the first deadline, KTIME_MAX if none */
+	struct timer *running; /* lock: whose fn is being called */
+	u32 done;	      /* atomic: counts finished calls; host futex of those who wait for one */
+	u32 sync_waiters;     /* lock */
+};
+ktime_t timers_next(const struct cpu *c);
+void timers_run(struct cpu *c, ktime_t now);
+
+/* cpu.c */
+extern u32 smp_stopping; /* atomic */
+extern bool smp_may_spin; /* constant after boot: each CPU has a host core of its own */
+
+/* sched.c */
+enum sched_where { IN_KERNEL, IN_GUEST, IN_IDLE };
+/* Puts the time since the last call down to where it was spent, and to the current kthread. Now. */
+ktime_t sched_account(struct cpu *c, enum sched_where where);
+/* Switches to whoever is to run next, if anybody else. */
+void sched_switch(struct cpu *c, ktime_t now, enum rq_why why);
+
+/* switch.S */
+void switch_stacks(u64 *save_sp, u64 new_sp);
+void kthread_thunk(void);
+noreturn_ void kthread_first_run(void); /* kthread.c */
+
+/* switch hooks of sanitizers (fiber.c) */
+void fiber_create(struct kthread *kt);
+void fiber_destroy(struct kthread *kt);
+void fiber_switch_start(struct kthread *from, struct kthread *to, void **save);
+void fiber_switch_finish(void *save);
+
+/* rcu.c */
+void rcu_cpu_start(void);
+void rcu_cpu_stop(void);
+
+#endif

@@ -1,0 +1,456 @@
+/* The scheduler: order and fairness of the run queues, sleeping and waking, balancing, policies. */
+#include "smp_util.h"
+#include "../../smp/smp.h"
+#include <sched.h>
+#include <string.h>
+
+/* ---- the heap ---- */
+
+START_TEST(heap_gives_keys_in_order_after_random_removals)
+{
+	enum { N = 2000 };
+	static struct pheap_node n[N];
+	static bool in[N];
+	struct pheap h = {0};
+	u64 last = 0;
+	int i, left = 0;
+
+	srandom(1);
+	for (i = 0; i < N; i++) {
+		pheap_insert(&h, &n[i], random() % 500);
+		in[i] = true;
+		left++;
+	}
+	for (i = 0; i < N / 2; i++) {
+		int k = random() % N;
+
+		if (in[k]) {
+			pheap_remove(&h, &n[k]);
+			in[k] = false;
+			left--;
+		}
+	}
+	while (pheap_first(&h)) {
+		struct pheap_node *f = pheap_first(&h);
+
+		ck_assert(in[f - n]);
+		ck_assert_uint_ge(f->key, last);
+		last = f->key;
+		pheap_remove(&h, f);
+		left--;
+	}
+	ck_assert_int_eq(left, 0);
+}
+END_TEST
+
+/* ---- queue order, without CPUs running ---- */
+
+static struct kthread *queued(const char *name, u64 vruntime, int policy, int prio)
+{
+	struct kthread *kt = kzalloc(sizeof(*kt));
+
+	ck_assert_int_eq(kthread_init(kt, name, &tt_ops, NULL, NULL), 0);
+	kt->vruntime = vruntime;
+	kt->policy = policy;
+	kt->rt_priority = prio;
+	spin_lock(&cpus[0].rq->lock);
+	rq_enqueue(cpus[0].rq, kt, RQ_PREEMPTED, 1);
+	spin_unlock(&cpus[0].rq->lock);
+	return kt;
+}
+
+START_TEST(real_time_first_then_least_vruntime)
+{
+	struct run_queue *rq;
+	static const char *const want[] = {"rt9", "rt5", "v1", "v2", "v3"};
+	size_t i;
+
+	ck_assert_int_eq(smp_init(1), 0);
+	rq = cpus[0].rq;
+	queued("v3", 300, SCHED_OTHER, 0);
+	queued("rt5", 0, SCHED_FIFO, 5);
+	queued("v1", 100, SCHED_BATCH, 0);
+	queued("rt9", 0, SCHED_RR, 9);
+	queued("v2", 200, SCHED_OTHER, 0);
+	ck_assert_uint_eq(rq->nr_queued, 5);
+	for (i = 0; i < ARRAY_SIZE(want); i++) {
+		struct kthread *kt;
+
+		spin_lock(&rq->lock);
+		kt = sched_policy->first(rq);
+		ck_assert_ptr_nonnull(kt);
+		ck_assert_str_eq(kt->name, want[i]);
+		rq_dequeue(rq, kt);
+		spin_unlock(&rq->lock);
+		kthread_destroy(kt);
+		kfree(kt);
+	}
+	ck_assert_uint_eq(rq->nr_queued, 0);
+	ck_assert_uint_eq(rq->oldest, KTIME_MAX);
+}
+END_TEST
+
+/* ---- kthreads ---- */
+
+static int counter;
+
+static void count_once(long arg)
+{
+	__atomic_fetch_add(&counter, 1, __ATOMIC_SEQ_CST);
+}
+
+static void start_many(void)
+{
+	int i;
+
+	for (i = 0; i < 2000; i++)
+		spawn(count_once, i);
+}
+
+START_TEST(every_started_kthread_runs_once)
+{
+	counter = 0;
+	with_cpus(cpu_counts[_i], start_many);
+	ck_assert_int_eq(counter, 2000);
+}
+END_TEST
+
+static u64 yields[4];
+static bool stop;
+
+static void yield_until_stopped(long i)
+{
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		burn_us(20);
+		yields[i]++;
+		sched_yield_cpu();
+	}
+}
+
+static void yielders(void)
+{
+	long i;
+
+	stop = false;
+	memset(yields, 0, sizeof(yields));
+	for (i = 0; i < 4; i++)
+		spawn(yield_until_stopped, i);
+	sleep_us(200000);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+}
+
+START_TEST(yielding_kthreads_all_advance)
+{
+	int i;
+
+	with_cpus(cpu_counts[_i], yielders);
+	for (i = 0; i < 4; i++)
+		ck_assert_uint_gt(yields[i], 50);
+}
+END_TEST
+
+/* As a guest that only computes: back through sched_return_to_guest() each 50 us. */
+static u64 work_done[3];
+
+static void compute(long i)
+{
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		sched_return_to_guest();
+		burn_us(50);
+		sched_enter_kernel();
+		work_done[i] += 50;
+	}
+}
+
+static void nice_pair(void)
+{
+	struct test_thread *t = tt_make("nice", &tt_ops, compute, 1);
+
+	stop = false;
+	memset(work_done, 0, sizeof(work_done));
+	spawn(compute, 0);
+	sched_set_policy(&t->kt, SCHED_OTHER, 0, 5); /* weight 335 against 1024 */
+	kthread_start(&t->kt);
+	sleep_us(600000);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+}
+
+START_TEST(cpu_time_follows_nice)
+{
+	double ratio;
+
+	with_cpus(1, nice_pair);
+	ratio = (double)work_done[0] / work_done[1];
+	ck_assert_msg(ratio > 2.2 && ratio < 4.2, "ratio %f", ratio);
+}
+END_TEST
+
+static void fifo_then_stop(long arg)
+{
+	burn_us(30000);
+	work_done[2] = work_done[0];
+}
+
+static void fifo_over_fair(void)
+{
+	struct test_thread *t = tt_make("fifo", &tt_ops, fifo_then_stop, 0);
+	u64 before;
+
+	stop = false;
+	memset(work_done, 0, sizeof(work_done));
+	sched_set_policy(&t->kt, SCHED_FIFO, 10, 0);
+	spawn(compute, 0);
+	sleep_us(20000);
+	before = work_done[0];
+	kthread_start(&t->kt);
+	sleep_us(60000);
+	must(work_done[2] >= before);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+}
+
+START_TEST(fifo_preempts_fair)
+{
+	with_cpus(1, fifo_over_fair);
+	ck_assert_uint_gt(work_done[2], 0);
+}
+END_TEST
+
+/* ---- balancing ---- */
+
+static u64 seen_cpus;
+
+static int migrations;
+
+static void test_migrate_out(struct kthread *kt)
+{
+	must_eq(this_cpu()->id, kt->cpu);
+	must(current_kthread() != kt);
+	__atomic_fetch_add(&migrations, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&kt->bound, 0, __ATOMIC_RELEASE);
+}
+
+static const struct kthread_ops bound_ops = {
+	.dead = tt_dead,
+	.signal_pending = tt_signal_pending,
+	.migrate_out = test_migrate_out,
+};
+
+static void bound_compute(long i)
+{
+	struct kthread *kt = current_kthread();
+
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		sched_return_to_guest();
+		__atomic_store_n(&kt->bound, 1, __ATOMIC_RELEASE);
+		burn_us(50);
+		sched_enter_kernel();
+		must(kthread_allowed(kt, this_cpu()));
+		__atomic_fetch_or(&seen_cpus, 1ULL << this_cpu()->id, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&work_done[i], 1, __ATOMIC_RELAXED);
+	}
+	__atomic_store_n(&kt->bound, 0, __ATOMIC_RELEASE);
+}
+
+/* All on CPU 0 at first, bound there; then allowed everywhere. */
+static void crowd_on_one_cpu(void)
+{
+	struct test_thread *t[3];
+	int i;
+
+	stop = false;
+	seen_cpus = 0;
+	migrations = 0;
+	memset(work_done, 0, sizeof(work_done));
+	sched_set_affinity(current_kthread(), 1);
+	sleep_us(1);
+	for (i = 0; i < 3; i++) {
+		t[i] = tt_make("bound", &bound_ops, bound_compute, i);
+		sched_set_affinity(&t[i]->kt, 1);
+		kthread_start(&t[i]->kt);
+	}
+	sleep_us(30000);
+	must_eq(seen_cpus, 1);
+	for (i = 0; i < 3; i++)
+		sched_set_affinity(&t[i]->kt, UINT64_MAX);
+	sleep_us(100000);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+}
+
+START_TEST(bound_kthreads_spread_to_idle_cpus)
+{
+	with_cpus(cpu_counts[_i], crowd_on_one_cpu);
+	if (cpu_counts[_i] > 1) {
+		ck_assert_uint_ne(seen_cpus, 1);
+		ck_assert_int_gt(migrations, 0);
+	}
+}
+END_TEST
+
+static void moved_by_affinity(void)
+{
+	struct test_thread *t = tt_make("bound", &bound_ops, bound_compute, 0);
+	int cpu, round;
+
+	stop = false;
+	kthread_start(&t->kt);
+	for (round = 0; round < 50; round++) {
+		cpu = round % nr_cpus;
+		sched_set_affinity(&t->kt, 1ULL << cpu);
+		sleep_us(3000);
+		must_eq(__atomic_load_n(&t->kt.cpu, __ATOMIC_ACQUIRE), cpu);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+}
+
+START_TEST(affinity_moves_a_running_kthread)
+{
+	with_cpus(cpu_counts[_i], moved_by_affinity);
+}
+END_TEST
+
+/* Two that take turns stay together; others idle and are not woken for it. */
+static struct wait_queue turn_queue;
+static int turn;
+
+static void take_turns(long me)
+{
+	struct wait_opts o = {.state = KT_UNINTERRUPTIBLE};
+	int i, err;
+
+	for (i = 0; i < 20000; i++) {
+		err = wait_event_expr(&turn_queue, __atomic_load_n(&turn, __ATOMIC_SEQ_CST) == me, &o);
+		must_eq(err, 0);
+		__atomic_store_n(&turn, !me, __ATOMIC_SEQ_CST);
+		wake_up_all(&turn_queue);
+	}
+}
+
+static u64 pong_ns;
+
+static void ping_pong(void)
+{
+	struct test_thread *a, *b;
+	ktime_t t0 = ktime_mono();
+
+	wait_queue_init(&turn_queue);
+	turn = 0;
+	a = tt_make("ping", &tt_ops, take_turns, 0);
+	b = tt_make("pong", &tt_ops, take_turns, 1);
+	sched_set_affinity(&a->kt, 1);
+	sched_set_affinity(&b->kt, 1);
+	kthread_start(&a->kt);
+	kthread_start(&b->kt);
+	sched_set_affinity(&a->kt, UINT64_MAX);
+	sched_set_affinity(&b->kt, UINT64_MAX);
+	join_all();
+	pong_ns = (ktime_mono() - t0) / 40000;
+}
+
+START_TEST(ping_pong_stays_on_one_cpu)
+{
+	u64 moves = 0;
+	int i;
+
+	with_cpus(cpu_counts[_i], ping_pong);
+	for (i = 0; i < nr_cpus; i++)
+		moves += cpus[i].stat.migrations + cpus[i].stat.steals;
+	ck_assert_uint_lt(moves, 50);
+}
+END_TEST
+
+/* An idle system sleeps. */
+static void idle_a_while(void)
+{
+	sleep_us(500000);
+}
+
+START_TEST(idle_cpus_do_not_wake_up)
+{
+	u64 wakeups = 0;
+	int i;
+
+	with_cpus(cpu_counts[_i], idle_a_while);
+	for (i = 0; i < nr_cpus; i++)
+		wakeups += cpus[i].stat.wakeups;
+	ck_assert_uint_lt(wakeups, 5 + 2 * nr_cpus);
+}
+END_TEST
+
+/* Everything at once, each schedule on the next CPU. */
+static void sleep_a_lot(long i)
+{
+	int n;
+
+	for (n = 0; n < 200; n++) {
+		sleep_us(i * 7 % 50);
+		sched_yield_cpu();
+		sched_return_to_guest();
+		sched_enter_kernel();
+	}
+	__atomic_fetch_add(&counter, 1, __ATOMIC_SEQ_CST);
+}
+
+static void sleepers(void)
+{
+	int i;
+
+	for (i = 0; i < 64; i++) {
+		struct test_thread *t = tt_make("sleeper", i % 2 ? &tt_ops : &bound_ops, sleep_a_lot, i);
+
+		kthread_start(&t->kt);
+	}
+}
+
+START_TEST(migration_at_every_schedule_loses_nobody)
+{
+	counter = 0;
+	sched_debug_migrate = true;
+	with_cpus(cpu_counts[_i], sleepers);
+	sched_debug_migrate = false;
+	ck_assert_int_eq(counter, 64);
+	counter = 0;
+	with_cpus(cpu_counts[_i], sleepers);
+	ck_assert_int_eq(counter, 64);
+}
+END_TEST
+
+static void account_some(void)
+{
+	struct kthread *kt = current_kthread();
+
+	sched_return_to_guest();
+	burn_us(5000);
+	sched_enter_kernel();
+	must(kt->utime_ns >= 5000000);
+	must(kt->stime_ns < 5000000);
+	burn_us(7000);
+	sched_return_to_guest();
+	sched_enter_kernel();
+	must(kt->stime_ns >= 7000000);
+	must_eq(kt->runtime_ns, kt->utime_ns + kt->stime_ns);
+}
+
+START_TEST(guest_and_kernel_time_are_told_apart)
+{
+	with_cpus(1, account_some);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("sched");
+
+	tcase_add_test(tc, heap_gives_keys_in_order_after_random_removals);
+	tcase_add_test(tc, real_time_first_then_least_vruntime);
+	tcase_add_loop_test(tc, every_started_kthread_runs_once, 0, 3);
+	tcase_add_loop_test(tc, yielding_kthreads_all_advance, 0, 3);
+	tcase_add_test(tc, cpu_time_follows_nice);
+	tcase_add_test(tc, fifo_preempts_fair);
+	tcase_add_loop_test(tc, bound_kthreads_spread_to_idle_cpus, 0, 3);
+	tcase_add_loop_test(tc, affinity_moves_a_running_kthread, 0, 3);
+	tcase_add_loop_test(tc, ping_pong_stays_on_one_cpu, 0, 3);
+	tcase_add_loop_test(tc, idle_cpus_do_not_wake_up, 0, 3);
+	tcase_add_loop_test(tc, migration_at_every_schedule_loses_nobody, 0, 3);
+	tcase_add_test(tc, guest_and_kernel_time_are_told_apart);
+	return run_suite(tc, "runqueue");
+}
