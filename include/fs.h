@@ -141,6 +141,11 @@ struct inode_operations {
 	 * operation of d's own inode; for a negative one (d->inode == NULL) that of the directory.
 	 */
 	bool (*revalidate)(struct dentry *d);
+	/*
+	 * For file systems on top of this one: the inode of a name (+1) without a dentry; NULL if there is none. ERR_PTR. Needs no lock.
+	 * Optional.
+	 */
+	struct inode *(*lookup_inode)(struct inode *dir, const char *name);
 };
 
 /*
