@@ -1,0 +1,368 @@
+/*
+ * Pipes. Life cycle: pipe2() makes one with an anonymous inode and two files; a fifo gets one at its first open (fifo.c).
+ * inode->pipe leads to it, so /proc/PID/fd/N of a pipe opens like a fifo. The last file frees it.
+ *
+ * Data moves between the ring and the guest under pipe->lock. Sleepers and pollers are woken after the lock is dropped, and only
+ * when it matters: readers when the pipe was empty, writers when it was full.
+ */
+#include "pipe.h"
+#include "alloc.h"
+#include "cred.h"
+#include "pipe_priv.h"
+#include "signals.h"
+#include "syscalls.h"
+#include "task.h"
+#include <linux/capability.h>
+#include <sys/ioctl.h>
+
+#define IN_EVENTS (POLLIN | POLLRDNORM)
+#define OUT_EVENTS (POLLOUT | POLLWRNORM)
+
+static const struct wait_opts exclusive = {.state = KT_INTERRUPTIBLE, .exclusive = true};
+
+struct pipe *pipe_alloc(void)
+{
+	struct pipe *p = kzalloc(sizeof(*p));
+
+	if (!p)
+		return NULL;
+	mutex_init(&p->lock, "pipe", RANK_PIPE);
+	pipe_ring_init(&p->ring, PIPE_DEF_SLOTS);
+	wait_queue_init(&p->rd_wait);
+	wait_queue_init(&p->wr_wait);
+	wait_queue_init(&p->open_wait);
+	p->files = 1;
+	return p;
+}
+
+void pipe_put(struct inode *inode, struct pipe *p)
+{
+	bool last;
+
+	spin_lock(&inode->spin);
+	last = --p->files == 0;
+	if (last)
+		inode->pipe = NULL;
+	spin_unlock(&inode->spin);
+	if (!last)
+		return;
+	pipe_ring_destroy(&p->ring);
+	kfree(p);
+}
+
+static bool nonblocking(const struct file *f)
+{
+	return __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_NONBLOCK;
+}
+
+static bool pipe_readable(const struct pipe *p)
+{
+	return pipe_ring_used(&p->ring) || !__atomic_load_n(&p->writers, __ATOMIC_ACQUIRE);
+}
+
+static bool pipe_writable(const struct pipe *p)
+{
+	return !pipe_ring_full(&p->ring) || !__atomic_load_n(&p->readers, __ATOMIC_ACQUIRE);
+}
+
+/* Sleeps until there is something to read, or nothing will ever be. Called and returns without the lock. */
+static int wait_readable(struct pipe *p)
+{
+	int err = wait_event_expr(&p->rd_wait, pipe_readable(p), &exclusive);
+
+	if (err && pipe_readable(p)) /* a wake-up may have been spent on us */
+		poll_wake(&p->rd_wait, IN_EVENTS);
+	return err;
+}
+
+static int wait_writable(struct pipe *p)
+{
+	int err = wait_event_expr(&p->wr_wait, pipe_writable(p), &exclusive);
+
+	if (err && pipe_writable(p))
+		poll_wake(&p->wr_wait, OUT_EVENTS);
+	return err;
+}
+
+static ssize_t pipe_read(struct file *f, struct iov_iter *to, u64 *pos)
+{
+	struct pipe *p = f->priv;
+	bool was_full, left, slept = false;
+	ssize_t n;
+
+	if (!iov_iter_count(to))
+		return 0;
+	mutex_lock(&p->lock);
+	for (;;) {
+		was_full = pipe_ring_full(&p->ring);
+		n = pipe_ring_read(&p->ring, to);
+		if (n || !p->writers)
+			break;
+		if (nonblocking(f)) {
+			n = -EAGAIN;
+			break;
+		}
+		mutex_unlock(&p->lock);
+		n = wait_readable(p);
+		if (n)
+			return n;
+		slept = true;
+		mutex_lock(&p->lock);
+	}
+	was_full = was_full && !pipe_ring_full(&p->ring);
+	left = pipe_ring_used(&p->ring);
+	mutex_unlock(&p->lock);
+	if (was_full)
+		poll_wake(&p->wr_wait, OUT_EVENTS);
+	if (slept && left) /* one wake-up a write: the rest is for the next */
+		poll_wake(&p->rd_wait, IN_EVENTS);
+	if (n > 0 && p->named)
+		inode_touch(f->inode, ATTR_ATIME);
+	return n;
+}
+
+/* Stores what fits now. 0: everything; -EAGAIN: sleep for more; other errors end the write. */
+static int write_some(struct pipe *p, struct iov_iter *from, bool packet, size_t *done, bool *was_empty)
+{
+	bool empty = !pipe_ring_used(&p->ring);
+	ssize_t n;
+
+	if (!p->readers)
+		return -EPIPE;
+	n = pipe_ring_write(&p->ring, from, packet);
+	if (n < 0)
+		return (int)n;
+	*done += (size_t)n;
+	*was_empty |= n && empty;
+	if (!iov_iter_count(from))
+		return 0;
+	return pipe_ring_full(&p->ring) ? -EAGAIN : -EFAULT;
+}
+
+static void wake_readers(struct pipe *p, bool was_empty)
+{
+	if (was_empty || __atomic_load_n(&p->poll_usage, __ATOMIC_RELAXED))
+		poll_wake(&p->rd_wait, IN_EVENTS);
+}
+
+/* Nobody reads any more: the rest of a write that went half through. The VFS does it for -EPIPE. */
+static void raise_sigpipe(void)
+{
+	siginfo_t si;
+
+	siginfo_user(&si, SIGPIPE, SI_USER);
+	send_signal_task(current, &si);
+}
+
+/* The whole of a write, as far as it goes: `done` says how far. 0 or why it ended. */
+static int write_all(struct pipe *p, struct iov_iter *from, const struct file *f, size_t *done)
+{
+	bool packet = __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_DIRECT;
+	bool slept = false, was_empty, room;
+	int err;
+
+	for (;;) {
+		was_empty = false;
+		mutex_lock(&p->lock);
+		err = write_some(p, from, packet, done, &was_empty);
+		room = !pipe_ring_full(&p->ring);
+		mutex_unlock(&p->lock);
+		if (*done)
+			wake_readers(p, was_empty);
+		if (err != -EAGAIN || nonblocking(f))
+			break;
+		err = wait_writable(p);
+		if (err)
+			return err;
+		slept = true;
+	}
+	if (slept && room) /* one wake-up a read: the rest is for the next */
+		poll_wake(&p->wr_wait, OUT_EVENTS);
+	return err;
+}
+
+static ssize_t pipe_write(struct file *f, struct iov_iter *from, u64 *pos)
+{
+	struct pipe *p = f->priv;
+	size_t done = 0;
+	int err;
+
+	if (!iov_iter_count(from))
+		return 0;
+	err = write_all(p, from, f, &done);
+	if (err == -EPIPE && done)
+		raise_sigpipe();
+	if (done && p->named)
+		inode_touch(f->inode, ATTR_MTIME | ATTR_CTIME);
+	return done ? (ssize_t)done : err;
+}
+
+static u32 pipe_poll(struct file *f, struct poll_table *pt)
+{
+	struct pipe *p = f->priv;
+	u32 events = 0;
+
+	if (pt && pt->queue) {
+		__atomic_store_n(&p->poll_usage, true, __ATOMIC_RELAXED);
+		if (f->mode & FMODE_READ)
+			poll_wait(pt, &p->rd_wait);
+		if (f->mode & FMODE_WRITE)
+			poll_wait(pt, &p->wr_wait);
+	}
+	if (f->mode & FMODE_READ) {
+		if (pipe_ring_used(&p->ring))
+			events |= IN_EVENTS;
+		if (!__atomic_load_n(&p->writers, __ATOMIC_ACQUIRE) && fifo_had_writer(f, p))
+			events |= POLLHUP;
+	}
+	if (f->mode & FMODE_WRITE) {
+		if (!pipe_ring_full(&p->ring))
+			events |= OUT_EVENTS;
+		if (!__atomic_load_n(&p->readers, __ATOMIC_ACQUIRE))
+			events |= POLLERR;
+	}
+	return events;
+}
+
+static long pipe_ioctl(struct file *f, unsigned cmd, u64 arg)
+{
+	struct pipe *p = f->priv;
+
+	if (cmd != FIONREAD)
+		return -ENOIOCTLCMD;
+	return put_user((int)min(__atomic_load_n(&p->ring.bytes, __ATOMIC_RELAXED), (u64)INT32_MAX), arg);
+}
+
+static void pipe_release(struct file *f)
+{
+	struct pipe *p = f->priv;
+	struct inode *inode = f->inode;
+
+	mutex_lock(&p->lock);
+	if (f->mode & FMODE_READ)
+		__atomic_store_n(&p->readers, p->readers - 1, __ATOMIC_RELEASE);
+	if (f->mode & FMODE_WRITE)
+		__atomic_store_n(&p->writers, p->writers - 1, __ATOMIC_RELEASE);
+	mutex_unlock(&p->lock);
+	pipe_wake_ends(p);
+	pipe_put(inode, p);
+}
+
+void pipe_wake_ends(struct pipe *p)
+{
+	if (!p->readers != !p->writers) {
+		wake_up_nr(&p->rd_wait, INT32_MAX, IN_EVENTS | POLLHUP);
+		wake_up_nr(&p->wr_wait, INT32_MAX, OUT_EVENTS | POLLERR);
+	}
+}
+
+const struct file_operations fifo_ops = {
+	.read = pipe_read,
+	.write = pipe_write,
+	.llseek = no_llseek,
+	.poll = pipe_poll,
+	.ioctl = pipe_ioctl,
+	.open = fifo_open,
+	.release = pipe_release,
+};
+
+bool file_is_pipe(const struct file *f)
+{
+	return f->ops == &fifo_ops;
+}
+
+long pipe_get_size(struct file *f)
+{
+	struct pipe *p = f->priv;
+
+	if (!file_is_pipe(f))
+		return -EBADF;
+	return (long)__atomic_load_n(&p->ring.nslots, __ATOMIC_RELAXED) * PIPE_SLOT_SIZE;
+}
+
+long pipe_set_size(struct file *f, u64 size)
+{
+	struct pipe *p = f->priv;
+	u32 slots = 1;
+	bool room;
+	int err;
+
+	if (!file_is_pipe(f))
+		return -EBADF;
+	size = (u32)size; /* as fcntl's argument is taken */
+	if (size > 1u << 31)
+		return -EINVAL;
+	while ((u64)slots * PIPE_SLOT_SIZE < size)
+		slots *= 2;
+	if (slots > p->ring.nslots && (u64)slots * PIPE_SLOT_SIZE > PIPE_MAX_SIZE && !capable(CAP_SYS_RESOURCE))
+		return -EPERM;
+	mutex_lock(&p->lock);
+	err = pipe_ring_resize(&p->ring, slots);
+	room = !pipe_ring_full(&p->ring);
+	mutex_unlock(&p->lock);
+	if (!err && room)
+		poll_wake(&p->wr_wait, OUT_EVENTS);
+	return err ? err : (long)slots * PIPE_SLOT_SIZE;
+}
+
+/* Both ends, open: ends[0] for reading. */
+static int pipe_open_ends(struct file *ends[2], int flags)
+{
+	struct pipe *p = pipe_alloc();
+
+	if (!p)
+		return -ENOMEM;
+	ends[0] = file_open_anon_inode("pipe", S_IFIFO | 0600, &fifo_ops, p, O_RDONLY | (flags & O_NONBLOCK));
+	if (IS_ERR(ends[0])) {
+		kfree(p);
+		return (int)PTR_ERR(ends[0]);
+	}
+	ends[0]->inode->pipe = p;
+	p->readers = 1;
+	p->r_opened = p->w_opened = 1;
+	ends[1] = file_open_anon_again(ends[0], &fifo_ops, p, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)));
+	if (IS_ERR(ends[1])) {
+		file_put(ends[0]);
+		return (int)PTR_ERR(ends[1]);
+	}
+	p->writers = 1;
+	p->files = 2;
+	return 0;
+}
+
+long sys_pipe2(uaddr_t fds, int flags)
+{
+	struct file *ends[2] = {NULL, NULL};
+	int err, fd[2];
+
+	if (flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
+		return -EINVAL;
+	err = pipe_open_ends(ends, flags);
+	if (err)
+		return err;
+	err = fd[0] = fd_reserve(0, flags & O_CLOEXEC);
+	if (err < 0)
+		goto out_files;
+	err = fd[1] = fd_reserve(0, flags & O_CLOEXEC);
+	if (err < 0)
+		goto out_fd;
+	err = copy_to_user(fds, fd, sizeof(fd));
+	if (err)
+		goto out_fds;
+	fd_install(fd[0], ends[0]);
+	fd_install(fd[1], ends[1]);
+	return 0;
+out_fds:
+	fd_unreserve(fd[1]);
+out_fd:
+	fd_unreserve(fd[0]);
+out_files:
+	file_put(ends[0]);
+	file_put(ends[1]);
+	return err;
+}
+
+long sys_pipe(uaddr_t fds)
+{
+	return sys_pipe2(fds, 0);
+}
