@@ -44,14 +44,6 @@ static inline void poll_wait_owned(struct poll_table *pt, struct wait_queue *q, 
 	}
 }
 
-/* Wakes those who wait for `events`, if there are any: the caller's change is visible to whoever comes later. */
-static inline void poll_wake(struct wait_queue *q, u32 events)
-{
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (wait_queue_active(q))
-		wake_up_poll(q, events);
-}
-
 /* Events of any file now; files without a poll operation are always readable and writable. */
 u32 file_poll(struct file *f, struct poll_table *pt);
 

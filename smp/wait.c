@@ -40,15 +40,11 @@ void wait_remove(struct waiter *w)
 	spin_unlock(&q->lock);
 }
 
-void wake_up_nr(struct wait_queue *q, int nr_exclusive, u32 events)
+static void wake_locked(struct wait_queue *q, int nr_exclusive, u32 events)
 {
 	struct waiter *w, *tmp;
 	bool woken;
 
-	smp_mb(); /* the condition before the look at the queue */
-	if (!load_relaxed(&q->nr))
-		return;
-	spin_lock(&q->lock);
 	cds_list_for_each_entry_safe(w, tmp, &q->waiters, link) {
 		bool exclusive = w->exclusive;
 
@@ -56,6 +52,25 @@ void wake_up_nr(struct wait_queue *q, int nr_exclusive, u32 events)
 		if (woken && exclusive && --nr_exclusive <= 0)
 			break;
 	}
+}
+
+void wake_up_nr(struct wait_queue *q, int nr_exclusive, u32 events)
+{
+	smp_mb(); /* the condition before the look at the queue */
+	if (!load_relaxed(&q->nr))
+		return;
+	spin_lock(&q->lock);
+	wake_locked(q, nr_exclusive, events);
+	spin_unlock(&q->lock);
+}
+
+void wake_up_nr_nested(struct wait_queue *q, int nr_exclusive, u32 events)
+{
+	smp_mb();
+	if (!load_relaxed(&q->nr))
+		return;
+	spin_lock_nested(&q->lock); /* queues of epolls, from inner to outer ones: no loops */
+	wake_locked(q, nr_exclusive, events);
 	spin_unlock(&q->lock);
 }
 

@@ -69,7 +69,7 @@ static ssize_t evfd_read(struct file *f, struct iov_iter *to, u64 *pos)
 		if (err)
 			return err;
 	}
-	poll_wake(&e->wr_wait, POLLOUT);
+	wake_up_poll(&e->wr_wait, POLLOUT);
 	if (copy_to_iter(&value, sizeof(value), to) != sizeof(value))
 		return -EFAULT;
 	return sizeof(value);
@@ -95,7 +95,7 @@ static ssize_t evfd_write(struct file *f, struct iov_iter *from, u64 *pos)
 		if (err)
 			return err;
 	}
-	poll_wake(&e->rd_wait, POLLIN);
+	wake_up_poll(&e->rd_wait, POLLIN);
 	return sizeof(value);
 }
 

@@ -71,7 +71,7 @@ static int wait_readable(struct pipe *p)
 	int err = wait_event_expr(&p->rd_wait, pipe_readable(p), &exclusive);
 
 	if (err && pipe_readable(p)) /* a wake-up may have been spent on us */
-		poll_wake(&p->rd_wait, IN_EVENTS);
+		wake_up_poll(&p->rd_wait, IN_EVENTS);
 	return err;
 }
 
@@ -80,7 +80,7 @@ static int wait_writable(struct pipe *p)
 	int err = wait_event_expr(&p->wr_wait, pipe_writable(p), &exclusive);
 
 	if (err && pipe_writable(p))
-		poll_wake(&p->wr_wait, OUT_EVENTS);
+		wake_up_poll(&p->wr_wait, OUT_EVENTS);
 	return err;
 }
 
@@ -113,9 +113,9 @@ static ssize_t pipe_read(struct file *f, struct iov_iter *to, u64 *pos)
 	left = pipe_ring_used(&p->ring);
 	mutex_unlock(&p->lock);
 	if (was_full)
-		poll_wake(&p->wr_wait, OUT_EVENTS);
+		wake_up_poll(&p->wr_wait, OUT_EVENTS);
 	if (slept && left) /* one wake-up a write: the rest is for the next */
-		poll_wake(&p->rd_wait, IN_EVENTS);
+		wake_up_poll(&p->rd_wait, IN_EVENTS);
 	if (n > 0 && p->named)
 		inode_touch(f->inode, ATTR_ATIME);
 	return n;
@@ -142,7 +142,7 @@ static int write_some(struct pipe *p, struct iov_iter *from, bool packet, size_t
 static void wake_readers(struct pipe *p, bool was_empty)
 {
 	if (was_empty || __atomic_load_n(&p->poll_usage, __ATOMIC_RELAXED))
-		poll_wake(&p->rd_wait, IN_EVENTS);
+		wake_up_poll(&p->rd_wait, IN_EVENTS);
 }
 
 /* Nobody reads any more: the rest of a write that went half through. The VFS does it for -EPIPE. */
@@ -177,7 +177,7 @@ static int write_all(struct pipe *p, struct iov_iter *from, const struct file *f
 		slept = true;
 	}
 	if (slept && room) /* one wake-up a read: the rest is for the next */
-		poll_wake(&p->wr_wait, OUT_EVENTS);
+		wake_up_poll(&p->wr_wait, OUT_EVENTS);
 	return err;
 }
 
@@ -301,7 +301,7 @@ long pipe_set_size(struct file *f, u64 size)
 	room = !pipe_ring_full(&p->ring);
 	mutex_unlock(&p->lock);
 	if (!err && room)
-		poll_wake(&p->wr_wait, OUT_EVENTS);
+		wake_up_poll(&p->wr_wait, OUT_EVENTS);
 	return err ? err : (long)slots * PIPE_SLOT_SIZE;
 }
 

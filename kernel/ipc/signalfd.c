@@ -159,7 +159,7 @@ static long sigfd_change(int fd, ksigset_t mask)
 	}
 	s = f->priv;
 	__atomic_store_n(&s->mask, mask, __ATOMIC_RELAXED);
-	poll_wake(&current->tg->signalfd_wait, POLLIN); /* sleeping readers look again */
+	wake_up_poll(&current->tg->signalfd_wait, POLLIN); /* sleeping readers look again */
 	file_put(f);
 	return fd;
 }

@@ -97,7 +97,7 @@ static void timerfd_fire(struct timer *timer)
 	wake = t->ticks > 0;
 	spin_unlock(&t->lock);
 	if (wake)
-		poll_wake(&t->wait, POLLIN);
+		wake_up_poll(&t->wait, POLLIN);
 }
 
 static u64 timerfd_take(struct timerfd *t)
@@ -268,7 +268,7 @@ static void timerfd_set(struct timerfd *t, int flags, ktime_t value, ktime_t int
 		timer_cancel(&t->timer);
 	spin_unlock(&t->lock);
 	if (due)
-		poll_wake(&t->wait, POLLIN);
+		wake_up_poll(&t->wait, POLLIN);
 }
 
 long sys_timerfd_settime(int fd, int flags, uaddr_t value, uaddr_t ovalue)
