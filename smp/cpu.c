@@ -138,7 +138,7 @@ static void cpu_init(struct cpu *c, int id)
 	c->host_core = core_for(id);
 	c->host_timer = KTIME_MAX;
 	CDS_INIT_LIST_HEAD(&c->outgoing);
-	snprintf(p->idle.name, sizeof(p->idle.name), "idle/%d", id);
+	snprintf(p->idle.name, sizeof(p->idle.name), "idle/%d", id % MAX_CPUS);
 	p->idle.cpu = id;
 	p->idle.on_cpu = 1;
 	p->idle.ops = &idle_ops;

@@ -1,0 +1,206 @@
+/* Mutexes: exclusion, no starvation, killable waits. */
+#include "smp_util.h"
+#include <string.h>
+
+static struct mutex m;
+static u64 a, b; /* m */
+static bool stop;
+
+static void add(long i)
+{
+	int n;
+
+	for (n = 0; n < 2000; n++) {
+		if (n % 10 == 3) {
+			if (!mutex_trylock(&m))
+				continue;
+		} else if (n % 10 == 4) {
+			must(!mutex_lock_killable(&m));
+		} else {
+			mutex_lock(&m);
+		}
+		must(mutex_is_held(&m));
+		must_eq(a, b);
+		a++;
+		if (n % 32 == 0)
+			sched_yield_cpu();
+		if (n % 101 == 0)
+			sleep_us(3);
+		b++;
+		mutex_unlock(&m);
+		must(!mutex_is_held(&m));
+	}
+}
+
+static void adders(void)
+{
+	long i;
+
+	mutex_init(&m, "test", RANK_PIPE);
+	a = b = 0;
+	for (i = 0; i < 16; i++)
+		spawn(add, i);
+	join_all();
+	must_eq(m.owner, 0);
+}
+
+START_TEST(mutexes_exclude)
+{
+	with_cpus(cpu_counts[_i], adders);
+	ck_assert_uint_gt(a, 16 * 1500);
+}
+END_TEST
+
+static u64 rounds[6];
+
+static void greedy(long i)
+{
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		mutex_lock(&m);
+		burn_us(20);
+		if (rounds[i] % 8 == 0)
+			sched_yield_cpu();
+		rounds[i]++;
+		mutex_unlock(&m);
+	}
+}
+
+static void greedy_ones(void)
+{
+	long i;
+
+	mutex_init(&m, "test", RANK_PIPE);
+	memset(rounds, 0, sizeof(rounds));
+	stop = false;
+	for (i = 0; i < 6; i++)
+		spawn(greedy, i);
+	sleep_us(200000);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+}
+
+START_TEST(nobody_starves)
+{
+	int i;
+
+	with_cpus(cpu_counts[_i], greedy_ones);
+	for (i = 0; i < 6; i++)
+		ck_assert_uint_gt(rounds[i], 40);
+}
+END_TEST
+
+static int killed; /* atomic */
+
+static void wait_killable(long i)
+{
+	int err = mutex_lock_killable(&m);
+
+	if (err == -EINTR)
+		__atomic_fetch_add(&killed, 1, __ATOMIC_SEQ_CST);
+	else
+		mutex_unlock(&m);
+}
+
+static void kill_waiters(void)
+{
+	struct test_thread *t[10];
+	int i;
+
+	mutex_init(&m, "test", RANK_PIPE);
+	killed = 0;
+	mutex_lock(&m);
+	for (i = 0; i < 10; i++)
+		t[i] = spawn(wait_killable, i);
+	sleep_us(5000);
+	for (i = 0; i < 10; i += 2) {
+		__atomic_store_n(&t[i]->signalled, true, __ATOMIC_SEQ_CST);
+		wake_up_state(&t[i]->kt, 1u << KT_KILLABLE);
+	}
+	sleep_us(5000);
+	must_eq(__atomic_load_n(&killed, __ATOMIC_SEQ_CST), 5);
+	mutex_unlock(&m);
+	join_all();
+	must_eq(killed, 5);
+	must_eq(m.owner, 0);
+	mutex_lock(&m);
+	mutex_unlock(&m);
+}
+
+START_TEST(killed_waiters_leave_the_others_in_order)
+{
+	with_cpus(cpu_counts[_i], kill_waiters);
+}
+END_TEST
+
+/* Kills at random moments, while the mutex goes from hand to hand. */
+static struct test_thread *victims[8];
+
+/* The killer may still look at one that has ended. */
+static void victim_dead(struct kthread *kt)
+{
+	kthread_destroy(kt);
+	__atomic_fetch_sub(&tt_live, 1, __ATOMIC_SEQ_CST);
+	wake_up_all(&tt_queue);
+}
+
+static const struct kthread_ops victim_ops = {
+	.dead = victim_dead,
+	.signal_pending = tt_signal_pending,
+};
+
+static void take_often(long i)
+{
+	int n;
+
+	for (n = 0; n < 500; n++) {
+		if (mutex_lock_killable(&m))
+			continue;
+		must_eq(a, b);
+		a++;
+		if (n % 16 == 0)
+			sched_yield_cpu();
+		b++;
+		mutex_unlock(&m);
+	}
+}
+
+static void kill_at_random(void)
+{
+	int i, n;
+
+	mutex_init(&m, "test", RANK_PIPE);
+	a = b = 0;
+	for (i = 0; i < 8; i++) {
+		victims[i] = tt_make("victim", &victim_ops, take_often, i);
+		kthread_start(&victims[i]->kt);
+	}
+	for (n = 0; __atomic_load_n(&tt_live, __ATOMIC_SEQ_CST) > 1; n++) {
+		struct test_thread *t = victims[n % 8];
+
+		__atomic_store_n(&t->signalled, n % 3 != 0, __ATOMIC_SEQ_CST);
+		wake_up_state(&t->kt, 1u << KT_KILLABLE);
+		if (n % 8)
+			burn_us(5);
+		else
+			sleep_us(20);
+	}
+	must_eq(m.owner, 0);
+	for (i = 0; i < 8; i++)
+		kfree(victims[i]);
+}
+
+START_TEST(kills_at_any_moment_lose_no_wake_up)
+{
+	with_cpus(cpu_counts[_i], kill_at_random);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("mutex");
+
+	tcase_add_loop_test(tc, mutexes_exclude, 0, 3);
+	tcase_add_loop_test(tc, nobody_starves, 0, 3);
+	tcase_add_loop_test(tc, killed_waiters_leave_the_others_in_order, 0, 3);
+	tcase_add_loop_test(tc, kills_at_any_moment_lose_no_wake_up, 0, 3);
+	return run_suite(tc, "mutex");
+}
