@@ -162,7 +162,12 @@ ssize_t fh_write_iter(struct fh *h, struct iov_iter *from, u64 off)
 	while (iov_iter_count(from)) {
 		want = min(iov_iter_count(from), IOBUF_SIZE);
 		got = copy_from_iter(buf, want, from);
-		ret = got ? host_pwrite(fd, buf, got, off + done) : -EFAULT;
+		if (!got)
+			ret = -EFAULT;
+		else if (off == FH_APPEND)
+			ret = host_append(fd, buf, got);
+		else
+			ret = host_pwrite(fd, buf, got, off + done);
 		if (ret < 0) {
 			iov_iter_revert(from, got);
 			break;

@@ -55,6 +55,7 @@ ssize_t fh_pwrite(struct fh *h, const void *buf, size_t n, u64 off);
  * up to there is not tried again.
  */
 ssize_t fh_read_iter(struct fh *h, struct iov_iter *to, u64 off, u64 eof);
+#define FH_APPEND UINT64_MAX /* as off: at the end, wherever that is by then */
 ssize_t fh_write_iter(struct fh *h, struct iov_iter *from, u64 off);
 int fh_fsync(struct fh *h, bool datasync);
 int fh_truncate(struct fh *h, u64 size);

@@ -70,6 +70,13 @@ ssize_t host_pwrite(int fd, const void *buf, size_t n, u64 off)
 	return RETRY(pwrite(fd, buf, n, off));
 }
 
+ssize_t host_append(int fd, const void *buf, size_t n)
+{
+	struct iovec iov = {(void *)buf, n};
+
+	return RETRY(pwritev2(fd, &iov, 1, 0, RWF_APPEND));
+}
+
 int host_fsync(int fd, bool datasync)
 {
 	return datasync ? RETRY(fdatasync(fd)) : RETRY(fsync(fd));

@@ -17,6 +17,7 @@ int host_memfd(const char *name);
 #define HOST_NOWAIT 1 /* -EAGAIN rather than waiting for a disk; -EOPNOTSUPP where the file can't tell */
 ssize_t host_pread(int fd, void *buf, size_t n, u64 off, unsigned how);
 ssize_t host_pwrite(int fd, const void *buf, size_t n, u64 off);
+ssize_t host_append(int fd, const void *buf, size_t n);
 int host_fsync(int fd, bool datasync);
 int host_ftruncate(int fd, u64 size);
 int host_fallocate(int fd, int mode, u64 off, u64 len);

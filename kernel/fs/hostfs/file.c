@@ -1,0 +1,127 @@
+/* hostfs regular files: data goes straight between the host's page cache and the guest. */
+#include "kernel/fs/hostfs/hostfs.h"
+
+#include "alloc.h"
+
+#include <linux/fs.h>
+#include <unistd.h>
+
+static struct fh *file_fh(const struct file *f)
+{
+	return f->priv;
+}
+
+static int hostfs_open(struct inode *inode, struct file *f)
+{
+	struct fh *h;
+
+	if (f->mode & FMODE_WRITE && !hostfs_sb(inode->sb)->rw)
+		return -EROFS;
+	h = hostfs_open_handle(inode, f->mode & FMODE_WRITE);
+	if (IS_ERR(h))
+		return PTR_ERR(h);
+	f->priv = h;
+	return 0;
+}
+
+static void hostfs_release(struct file *f)
+{
+	hostfs_close_handle(f->inode, file_fh(f));
+}
+
+static ssize_t hostfs_read(struct file *f, struct iov_iter *to, u64 *pos)
+{
+	ssize_t n = fh_read_iter(file_fh(f), to, *pos, inode_size(f->inode));
+
+	if (n > 0)
+		*pos += n;
+	return n;
+}
+
+static ssize_t hostfs_write(struct file *f, struct iov_iter *from, u64 *pos)
+{
+	struct inode *inode = f->inode;
+	struct fh *h = file_fh(f);
+	struct kstat st;
+	bool append = __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_APPEND;
+	ssize_t n;
+	int err;
+
+	down_write(&inode->lock);
+	n = fh_write_iter(h, from, append ? FH_APPEND : *pos);
+	if (n > 0) {
+		err = fh_stat(h, &st);
+		if (!err)
+			hostfs_update(inode, &st);
+		*pos = append ? inode->size : *pos + n;
+	}
+	up_write(&inode->lock);
+	return n;
+}
+
+static s64 hostfs_llseek(struct file *f, s64 off, int whence)
+{
+	s64 ret;
+	int err;
+
+	if (whence != SEEK_DATA && whence != SEEK_HOLE) {
+		err = whence == SEEK_END ? hostfs_refresh(f->inode) : 0;
+		return err ? err : generic_llseek(f, off, whence);
+	}
+	if (off < 0)
+		return -ENXIO;
+	ret = fh_seek_data(file_fh(f), off, whence);
+	return ret < 0 ? ret : generic_llseek(f, ret, SEEK_SET);
+}
+
+static void mmap_done(struct mmap_target *t)
+{
+	put_fh(t->cookie);
+}
+
+static int hostfs_mmap(struct file *f, int prot, int flags, u64 off, size_t len,
+		       struct mmap_target *t)
+{
+	int fd = get_fh(file_fh(f));
+
+	if (fd < 0)
+		return fd;
+	*t = (struct mmap_target){
+		.hostfd = fd,
+		.offset = off,
+		.done = mmap_done,
+		.cookie = file_fh(f),
+	};
+	return 0;
+}
+
+static int hostfs_fsync(struct file *f, bool datasync)
+{
+	return fh_fsync(file_fh(f), datasync);
+}
+
+static int hostfs_fallocate(struct file *f, int mode, u64 off, u64 len)
+{
+	struct kstat st;
+	int err;
+
+	down_write(&f->inode->lock);
+	err = fh_fallocate(file_fh(f), mode, off, len);
+	if (!err)
+		err = fh_stat(file_fh(f), &st);
+	if (!err)
+		hostfs_update(f->inode, &st);
+	up_write(&f->inode->lock);
+	return err;
+}
+
+const struct file_operations hostfs_file_fops = {
+	.open = hostfs_open,
+	.release = hostfs_release,
+	.read = hostfs_read,
+	.write = hostfs_write,
+	.llseek = hostfs_llseek,
+	.mmap = hostfs_mmap,
+	.fsync = hostfs_fsync,
+	.fallocate = hostfs_fallocate,
+};

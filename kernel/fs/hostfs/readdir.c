@@ -1,0 +1,89 @@
+/* hostfs directories: reading passes the host's entries and cookies through. An open directory has a host handle of its own. */
+#include "kernel/fs/hostfs/hostfs.h"
+
+#include "alloc.h"
+
+#include <dirent.h>
+#include <string.h>
+
+#define DENTS_SIZE 32768
+
+/* The handle to read with, opened at first use. Serialised by the file's position lock. */
+static struct fh *read_handle(struct file *f)
+{
+	struct fh *dir, *h;
+
+	if (f->priv)
+		return f->priv;
+	dir = hostfs_dir(f->inode);
+	if (IS_ERR(dir))
+		return dir;
+	h = fh_open_at(dir, ".", O_RDONLY | O_DIRECTORY, 0);
+	if (!IS_ERR(h))
+		f->priv = h;
+	return h;
+}
+
+static bool emit_one(struct file *f, struct dir_context *dc, const struct dirent64 *e)
+{
+	struct inode *dir = f->inode;
+	u64 ino = hostfs_ino(dir->sb, hostfs_i(dir)->node.a, e->d_ino);
+	size_t len = strlen(e->d_name);
+
+	if (dir == dir->sb->root->inode && !strcmp(e->d_name, ".."))
+		ino = dir->ino; /* what is above the root is not the guest's business */
+	return dc->emit(dc, e->d_name, len, ino, e->d_type, e->d_off);
+}
+
+static int hostfs_iterate(struct file *f, struct dir_context *dc)
+{
+	struct fh *h = read_handle(f);
+	char *buf;
+	ssize_t n;
+	u64 pos = dc->pos;
+	bool more = true;
+
+	if (IS_ERR(h))
+		return PTR_ERR(h);
+	buf = kmalloc(DENTS_SIZE);
+	if (!buf)
+		return -ENOMEM;
+	while (more) {
+		n = fh_getdents(h, buf, DENTS_SIZE, &pos);
+		if (n <= 0)
+			break;
+		for (ssize_t i = 0; i < n && more;) {
+			const struct dirent64 *e = (const void *)(buf + i);
+
+			more = emit_one(f, dc, e);
+			i += e->d_reclen;
+		}
+	}
+	kfree(buf);
+	return more && n < 0 ? n : 0;
+}
+
+static void hostfs_dir_release(struct file *f)
+{
+	fh_put(f->priv);
+}
+
+static int hostfs_dir_fsync(struct file *f, bool datasync)
+{
+	struct fh *h = read_handle(f);
+
+	return IS_ERR(h) ? (int)PTR_ERR(h) : fh_fsync(h, datasync);
+}
+
+static s64 hostfs_dir_llseek(struct file *f, s64 off, int whence)
+{
+	/* Cookies are the host's: any position is possible, the end has none. */
+	return whence == SEEK_SET || whence == SEEK_CUR ? generic_llseek(f, off, whence) : -EINVAL;
+}
+
+const struct file_operations hostfs_dir_fops = {
+	.iterate = hostfs_iterate,
+	.release = hostfs_dir_release,
+	.fsync = hostfs_dir_fsync,
+	.llseek = hostfs_dir_llseek,
+};

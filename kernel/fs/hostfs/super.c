@@ -1,0 +1,126 @@
+/* hostfs super blocks: a host directory as a file system. */
+#include "kernel/fs/hostfs/hostfs.h"
+
+#include "alloc.h"
+#include "layerfs.h"
+
+#include <stdio.h>
+
+#include <string.h>
+#include <sys/statvfs.h>
+
+static int hostfs_statfs(struct super_block *sb, struct kstatfs *st)
+{
+	return fh_statfs(hostfs_sb(sb)->root, st);
+}
+
+static void hostfs_free(struct hostfs_sb *hs)
+{
+	if (hs) {
+		fh_put(hs->root);
+		ihash_destroy(&hs->inodes);
+		kfree(hs);
+	}
+}
+
+static void hostfs_put_super(struct super_block *sb)
+{
+	hostfs_free(sb->priv);
+}
+
+static void hostfs_show_options(struct super_block *sb, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s", hostfs_sb(sb)->exclusive ? ",exclusive" : "");
+}
+
+static const struct super_ops hostfs_super_ops = {
+	.statfs = hostfs_statfs,
+	.put_super = hostfs_put_super,
+	.evict_inode = hostfs_evict,
+	.show_options = hostfs_show_options,
+};
+
+static struct hostfs_sb *hostfs_sb_alloc(const char *host_dir, bool rw, bool exclusive)
+{
+	struct hostfs_sb *hs = kzalloc(sizeof(*hs));
+	long err;
+
+	if (!hs)
+		return ERR_PTR(-ENOMEM);
+	err = ihash_init(&hs->inodes);
+	if (err) {
+		kfree(hs);
+		return ERR_PTR(err);
+	}
+	spin_init(&hs->lock, "hostfs devices", RANK_INODE_SPIN);
+	hs->rw = rw;
+	hs->exclusive = exclusive;
+	hs->root = fh_open_root(host_dir);
+	if (IS_ERR(hs->root)) {
+		err = PTR_ERR(hs->root);
+		hs->root = NULL;
+		hostfs_free(hs);
+		return ERR_PTR(err);
+	}
+	return hs;
+}
+
+static int hostfs_make_root(struct super_block *sb)
+{
+	struct inode *inode;
+	struct kstat st;
+	int err = fh_stat(hostfs_sb(sb)->root, &st);
+
+	if (err)
+		return err;
+	inode = hostfs_iget(sb, &st, NULL, NULL);
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
+	sb->root = d_alloc_root(sb, inode);
+	return sb->root ? 0 : -ENOMEM;
+}
+
+int hostfs_mount_dir(const char *host_dir, bool rw, bool exclusive, struct super_block **out)
+{
+	struct hostfs_sb *hs = hostfs_sb_alloc(host_dir, rw, exclusive);
+	struct super_block *sb;
+	int err;
+
+	if (IS_ERR(hs))
+		return PTR_ERR(hs);
+	sb = sb_alloc(&hostfs_fs_type, &hostfs_super_ops, host_dir);
+	if (!sb) {
+		hostfs_free(hs);
+		return -ENOMEM;
+	}
+	sb->priv = hs;
+	if (!rw)
+		sb->flags |= ST_RDONLY;
+	err = hostfs_make_root(sb);
+	if (err) {
+		sb_put(sb);
+		return err;
+	}
+	*out = sb;
+	return 0;
+}
+
+/* For boot's --mount only; a guest's mount(2) must not reach for directories of the host. */
+static struct super_block *hostfs_mount(const struct fs_type *type, const char *source,
+					const char *options, u64 flags)
+{
+	struct super_block *sb;
+	int err;
+
+	if (!source || (options && *options))
+		return ERR_PTR(-EINVAL);
+	err = hostfs_mount_dir(source, !(flags & ST_RDONLY), false, &sb);
+	return err ? ERR_PTR(err) : sb;
+}
+
+const struct fs_type hostfs_fs_type = {
+	.name = "hostfs",
+	.mount = hostfs_mount,
+	.nodev = true,
+	.user_mountable = false,
+};
