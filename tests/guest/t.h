@@ -266,15 +266,23 @@ static inline const char *t_errname(int err)
 
 /* ---- processes ---- */
 
+static __thread pid_t
+	t_spawned; /* what t_spawn() gave last; SPAWN can so be nested without a local */
+
+static inline pid_t t_spawn(void)
+{
+	t_spawned = MUST(fork());
+	return t_spawned;
+}
+
 /* Runs the block in a child; gives the child's pid. A block that comes to its end exits with 0. */
 #define SPAWN(...)                                                                                 \
 	({                                                                                         \
-		pid_t t_p_ = MUST(fork());                                                         \
-		if (t_p_ == 0) {                                                                   \
+		if (t_spawn() == 0) {                                                              \
 			__VA_ARGS__;                                                               \
 			_exit(0);                                                                  \
 		}                                                                                  \
-		t_p_;                                                                              \
+		t_spawned;                                                                         \
 	})
 
 /* Runs the block in a child and waits for it; gives the wait status. */
@@ -293,25 +301,25 @@ static inline int t_wait(pid_t pid)
 	return got == pid ? status : T_WAIT_ERROR;
 }
 
-#define CHECK_EXITED(status, code)                                                                 \
-	do {                                                                                       \
-		int t_s_ = (status);                                                               \
-		if (!WIFEXITED(t_s_) || WEXITSTATUS(t_s_) != (code)) {                             \
-			t_fail(__FILE__, __LINE__, #status " is exit " #code, "%#x",               \
-			       (unsigned int)t_s_);                                                \
-			t_end_test(1);                                                             \
-		}                                                                                  \
-	} while (0)
+static inline void t_check_exited(int status, int code, const char *what, const char *file,
+				  int line)
+{
+	if (WIFEXITED(status) && WEXITSTATUS(status) == code)
+		return;
+	t_fail(file, line, what, "%#x for exit %d", (unsigned int)status, code);
+	t_end_test(1);
+}
 
-#define CHECK_KILLED(status, sig)                                                                  \
-	do {                                                                                       \
-		int t_s_ = (status);                                                               \
-		if (!WIFSIGNALED(t_s_) || WTERMSIG(t_s_) != (sig)) {                               \
-			t_fail(__FILE__, __LINE__, #status " is death by " #sig, "%#x",            \
-			       (unsigned int)t_s_);                                                \
-			t_end_test(1);                                                             \
-		}                                                                                  \
-	} while (0)
+static inline void t_check_killed(int status, int sig, const char *what, const char *file, int line)
+{
+	if (WIFSIGNALED(status) && WTERMSIG(status) == sig)
+		return;
+	t_fail(file, line, what, "%#x for death by signal %d", (unsigned int)status, sig);
+	t_end_test(1);
+}
+
+#define CHECK_EXITED(status, code) t_check_exited(status, code, "wait status", __FILE__, __LINE__)
+#define CHECK_KILLED(status, sig) t_check_killed(status, sig, "wait status", __FILE__, __LINE__)
 
 /* Executes this program again as helper NAME. The arguments end with NULL. */
 #define T_EXEC_HELPER(...)                                                                         \
