@@ -2,14 +2,33 @@
 #ifndef HEDDLE_CRED_H
 #define HEDDLE_CRED_H
 
+#include "rcu.h"
 #include "types.h"
 
 #define NGROUPS_MAX_ 65536
 typedef u64 kcap_t; /* one bit a capability, bits 0..40 */
 #define CAP_FULL ((1ULL << 41) - 1)
 
+/*
+ * What is counted for each real uid. Found by uid_get(); lives as long as a credential or a queued signal refers to it.
+ */
+struct user {
+	u32 refs;	 /* atomic, 0 to 1 never: table lock */
+	u32 uid;	 /* constant */
+	u32 sigpending;	 /* atomic: queued signals and POSIX timers, RLIMIT_SIGPENDING */
+	u32 processes;	 /* atomic: tasks, RLIMIT_NPROC; counted by clone and exit */
+	struct user *next; /* table lock */
+};
+must_check struct user *user_find(u32 uid); /* +1; NULL: no memory */
+struct user *user_get(struct user *u);
+void user_put(struct user *u);
+
+struct task;
+
 struct cred {
 	u32 refs; /* atomic */
+	struct user *user; /* +1: of uid */
+	struct rcu_head rcu;
 	u32 uid, euid, suid, fsuid;
 	u32 gid, egid, sgid, fsgid;
 	kcap_t cap_inheritable, cap_permitted, cap_effective, cap_bounding, cap_ambient;
@@ -19,7 +38,11 @@ struct cred {
 	u32 *groups; /* sorted; owned */
 };
 
+/* A first credential: all capabilities if uid is 0. NULL: no memory. */
+must_check struct cred *cred_new(u32 uid, u32 gid);
 struct cred *cred_get(struct cred *c);
+/* Another task's credentials, +1; they may be replaced at any time. */
+struct cred *task_cred_get(struct task *t);
 void cred_put(struct cred *c);
 must_check struct cred *cred_dup(const struct cred *c); /* a private copy to change; NULL: no memory */
 /* Makes c the current task's (takes the reference). Other tasks may be reading the old one: RCU. */

@@ -1,10 +1,11 @@
 /*
- * Signals. A group's and its tasks' signal state is protected by tg->siglock (rank SIGHAND); the dispositions by it too
- * (struct sighand is shared by CLONE_SIGHAND, which our clone accepts only with CLONE_THREAD or within one group's family; see signals.c).
+ * Signals. A group's and its tasks' signal state is protected by tg->siglock (rank SIGHAND). The dispositions have a lock of
+ * their own (rank SIGACTION, just inside), because clone(CLONE_SIGHAND) without CLONE_THREAD shares them across groups.
  */
 #ifndef HEDDLE_SIGNALS_H
 #define HEDDLE_SIGNALS_H
 
+#include "lock.h"
 #include "types.h"
 #include <signal.h>
 #include <urcu/list.h>
@@ -29,7 +30,8 @@ struct ksigaction {
 
 struct sighand {
 	u32 refs;			/* atomic */
-	struct ksigaction action[NSIG]; /* siglock of the group; action[n - 1] */
+	struct spinlock lock;		/* rank SIGACTION */
+	struct ksigaction action[NSIG]; /* lock; action[n - 1] */
 };
 
 struct sigpending {
@@ -37,9 +39,12 @@ struct sigpending {
 	struct cds_list_head queue;  /* siglock: struct sigqueue */
 };
 
+struct user;
+
 struct sigqueue {
 	struct cds_list_head link;
 	siginfo_t info;
+	struct user *user;    /* +1: whose RLIMIT_SIGPENDING it counts for; NULL for a timer's */
 	struct ktimer *timer; /* a POSIX timer's own preallocated entry, or NULL */
 };
 
@@ -59,6 +64,7 @@ void siginfo_user(siginfo_t *si, int sig, int code);
 /* Queue a signal; callable anywhere with no lock above SIGHAND held. -EAGAIN when the queue is full (only for queued real-time ones). */
 int send_signal_task(struct task *t, const siginfo_t *si);	   /* thread-directed */
 int send_signal_group(struct thread_group *tg, const siginfo_t *si); /* process-directed */
+int signal_group_send_locked(struct thread_group *tg, const siginfo_t *si); /* process-directed, siglock held */
 /* Kernel-made signals (SI_KERNEL or as si says) that can't be ignored: unblocks and resets to default where they are blocked. */
 void force_signal(struct task *t, const siginfo_t *si);
 void force_fault(struct task *t, const struct fault *f);
@@ -80,11 +86,59 @@ void set_current_blocked(ksigset_t mask);
 must_check int sigmask_install(uaddr_t mask, size_t size);
 void sigmask_restore(bool interrupted); /* at the end of those calls */
 
-void sighand_flush_exec(struct task *t); /* handlers to default, ignored ones stay */
+/*
+ * exec, before the point of no return: dispositions shared with another group become the group's own. 0 or -ENOMEM.
+ * Then, when the other threads are gone: handlers to default, ignored ones stay; the alternate stack is off.
+ */
+must_check int sighand_unshare(struct task *t);
+void sighand_flush_exec(struct task *t);
 struct sighand *sighand_get(struct sighand *s);
 void sighand_put(struct sighand *s);
 must_check struct sighand *sighand_new(const struct sighand *from); /* copy, or defaults if NULL */
 void sigpending_init(struct sigpending *p);
-void sigpending_flush(struct sigpending *p);
+void sigpending_flush(struct sigpending *p); /* under siglock, or when nobody else can see it */
+/* One of the dispositions, copied under the locks; the second form is for holders of siglock. */
+struct ksigaction sighand_action(struct thread_group *tg, int sig);
+struct ksigaction sighand_action_locked(struct thread_group *tg, int sig);
+
+/*
+ * Takes the next signal of mask that is pending for t (the current task): its own first, then the group's. The signal's
+ * number and its siginfo, or 0. For signalfd and sigtimedwait. Takes siglock.
+ */
+int dequeue_signal(struct task *t, ksigset_t mask, siginfo_t *si);
+/* Pending signals of the current task and its group, blocked or not, racy: for signalfd's poll. */
+ksigset_t signals_pending_set(struct task *t);
+
+/*
+ * What clone, exec and exit owe to signals. thread_group's members for signals are set up by the first; the others are called with the
+ * group's siglock held, at the moment when the task joins or leaves it.
+ */
+void signals_group_init(struct thread_group *tg); /* queue, wait queue, stop state; not sighand */
+void signals_join_locked(struct task *t);	  /* a new thread takes part in a stop or an exit that is under way */
+/*
+ * The current task ends: takes siglock itself. Marks it exiting, hands shared signals that only it had been woken for to
+ * others, and lets a group stop that waits for it complete.
+ */
+void signals_exit(struct task *t);
+/* All threads of tg are to die with this wait status, unless that was decided before. Under siglock. */
+void group_exit_locked(struct thread_group *tg, int status);
+
+/*
+ * When no signal is to be looked at: makes a leftover -ERESTART* in current->sys_ret a restart of the call.
+ */
+void signals_no_restart(void);
+
+/* ---- job control ---- */
+
+/* No process of the group has a parent in another group of the same session. Under tasklist_lock; `ignored` (may be NULL) counts as gone. */
+bool pgrp_orphaned_locked(struct pid *pgrp, const struct thread_group *ignored);
+/*
+ * A process ends, or leaves its parent: groups that become orphaned by this and have stopped members get SIGHUP and SIGCONT.
+ * Under tasklist_lock, while tg is still linked; for itself with parent == tg->parent, and once for each of its children (as tg) with
+ * parent == the process that ends, after the child was given its new parent.
+ */
+void pgrp_check_orphaned_locked(struct thread_group *tg, const struct thread_group *parent);
+/* Sends sig to every process of the group, without any check. Under tasklist_lock. */
+int send_signal_pgrp_locked(struct pid *pgrp, const siginfo_t *si);
 
 #endif

@@ -27,10 +27,10 @@ enum pid_type { PIDTYPE_TID, PIDTYPE_TGID, PIDTYPE_PGID, PIDTYPE_SID, PIDTYPE_MA
 struct pid {
 	u32 refs;			       /* atomic */
 	pid_t nr;			       /* constant */
-	struct cds_list_head tasks[PIDTYPE_MAX]; /* tasklist_lock: task->pid_link[type] (TGID, PGID, SID: leaders only) */
+	struct cds_list_head tasks[PIDTYPE_MAX]; /* tasklist_lock: thread groups: pgrp_link on [PGID], session_link on [SID] */
 	struct task *task;		       /* RCU: the task with this tid, or NULL once it is gone */
 	struct wait_queue exit_wait;	       /* pidfd pollers */
-	struct cds_lfht_node hash;	       /* pid table, RCU */
+	struct thread_group *tg;	       /* RCU: the process with this pid, until it is reaped */
 	struct rcu_head rcu;
 };
 
@@ -47,10 +47,11 @@ struct thread_group {
 	u32 refs;				/* atomic: one a member task, and others */
 	struct task *leader;			/* tasklist_lock; the one whose tid is the tgid */
 	struct cds_list_head threads;		/* siglock + tasklist_lock to change: task->group_link */
-	int nr_threads;				/* the same: live ones */
+	int nr_threads;				/* the same: those that have not exited */
 	struct spinlock siglock;
 	struct sighand *sighand;		/* constant until exec */
 	struct sigpending shared_pending;	/* siglock */
+	struct wait_queue signalfd_wait;	/* woken for each signal sent to the group or a member */
 	struct wait_queue child_wait;		/* wait4 by members */
 	struct cds_list_head children;		/* tasklist_lock: child_link of leaders whose parent is one of ours */
 
@@ -64,6 +65,7 @@ struct thread_group {
 	int stop_pending;			/* threads yet to stop */
 	bool stopped, stop_reported;		/* all are stopped; parent was told */
 	bool continued;				/* wait(WCONTINUED) not yet told */
+	int cld_notify;				/* CLD_STOPPED, CLD_CONTINUED: the parent is to be told by the next member that looks */
 
 	struct thread_group *parent;		/* tasklist_lock */
 	struct cds_list_head child_link;	/* tasklist_lock */
@@ -75,13 +77,15 @@ struct thread_group {
 	struct pid *pgrp, *session;		/* tasklist_lock; RCU readers */
 	struct cds_list_head pgrp_link, session_link; /* tasklist_lock: on pid->tasks[PGID/SID] */
 	struct tty *tty;			/* siglock: controlling terminal */
+	struct pid *tty_old_pgrp;		/* siglock, +1: the foreground when the leader's terminal was hung up */
 	bool did_exec;				/* setpgid by the parent is over */
 
 	struct rlimit64 rlim[RLIM_NLIMITS_]; /* siglock to change; racy reads fine */
 	struct ktimer_list *timers;		/* POSIX timers, siglock; kernel/time/posix_timer.c */
+	struct cpu_timers *cpu_timers;		/* once set constant: ITIMER_VIRTUAL and the like; kernel/time/cputimer.c */
 	struct timer itimer_real;		/* siglock */
 	ktime_t itimer_real_interval;
-	u64 itimer_virt[2], itimer_virt_interval[2]; /* ITIMER_VIRTUAL, ITIMER_PROF: ns left, siglock */
+	bool itimer_real_on;			/* siglock: armed, or its callback is on the way */
 	/* sums over dead threads, and reaped children: siglock */
 	u64 utime_ns, stime_ns, cutime_ns, cstime_ns, nvcsw, nivcsw, cnvcsw, cnivcsw;
 	u64 maxrss_kb, cmaxrss_kb;
@@ -94,6 +98,7 @@ struct thread_group {
 #define WORK_SIGNAL 1u	 /* signals_deliver() */
 #define WORK_DIE 2u	 /* the group exits */
 #define WORK_RESTORE_MASK 4u /* put saved_mask back unless a handler runs */
+#define WORK_CPUTIMER 8u     /* CPU-time timers rested while nobody ran: signals_deliver() starts them */
 
 /*
  * c constant after creation   o only by itself   s tg->siglock   t tasklist_lock   a atomic
@@ -106,7 +111,6 @@ struct task {
 	pid_t tid;	   /* the same */
 	struct thread_group *tg; /* c */
 	struct cds_list_head group_link;   /* s */
-	struct cds_list_head pid_link[PIDTYPE_MAX]; /* t */
 
 	struct context *ctx;	/* o (others only when it is stopped) */
 	struct mm *mm;		/* o; others: task_lock, mm_get_task(). NULL when exiting */
@@ -119,6 +123,7 @@ struct task {
 	/* system call in progress: o */
 	u64 sys_nr;
 	u64 sys_args[6];
+	long sys_ret;		/* raw result of the handler, maybe -ERESTART* */
 	bool in_syscall;	/* results of it may be restarted by signal delivery */
 	bool regs_set;		/* the call set all registers itself (sigreturn, exec): don't store a result */
 	struct event event;
@@ -131,10 +136,16 @@ struct task {
 	ksigset_t blocked;	      /* s; o to read */
 	ksigset_t saved_mask;	      /* o: with WORK_RESTORE_MASK */
 	struct sigpending pending;    /* s */
-	ksigset_t sigwait_set;	      /* s: sigtimedwait waits for these */
+	ksigset_t sigwait_set;	      /* s: sigtimedwait waits for these: they are blocked, but wake it */
+	bool stop_counted;	      /* s: one of tg->stop_pending */
+	bool stop_dequeued;	      /* s: took a stop signal whose stop has not begun; SIGCONT clears it */
+	struct {
+		u64 trapno, error_code, cr2;
+	} last_fault;		      /* o: what signal frames show */
 	struct sigaltstack_state altstack; /* o */
 	int exit_code;		      /* wait status of this thread */
 	bool exiting;		      /* s */
+	bool times_folded;	      /* s: its CPU times are among the sums of its group */
 	bool killed;		      /* a: SIGKILL pending or group exit; ends killable sleeps */
 	int stopped_by;		      /* s: takes part in a group stop */
 
@@ -145,7 +156,11 @@ struct task {
 	struct wait_queue vfork_wait; /* parent sleeps here on the child's */
 	bool vfork_done;
 	int pdeath_signal;
+	struct scm_files *scm_doomed; /* o: files of dropped messages, while this task puts them (kernel/net/scm.c) */
+	bool scm_dropping;	      /* o: the same */
 	u64 timer_slack_ns;
+	bool sched_reset_on_fork;     /* o: children start with the default policy */
+	u16 ioprio;		      /* o to write: ioprio_set(2); nothing schedules by it */
 	bool no_dump;		      /* PR_SET_DUMPABLE 0 is per mm; mirrored here */
 	u64 minflt, majflt;
 	ktime_t start_time;
@@ -195,5 +210,13 @@ struct init_spec {
 	struct tty *tty;     /* controlling terminal, or NULL */
 };
 must_check int task_spawn_init(const struct init_spec *spec);
+/* The wait status with which init ended; valid when smp_run() has returned. */
+extern int init_exit_status;
+/* Processes forked so far, and tasks that exist now, for /proc. */
+extern u64 nr_forks;
+extern u32 nr_tasks;
+
+/* The engine run loop of a task (kernel/task/run.c); its kthread's function. */
+noreturn_ void task_main(void *arg);
 
 #endif

@@ -1,0 +1,181 @@
+/*
+ * Signal frames on the guest's stack, in the layout of Linux on x86-64:
+ *
+ *	interrupted sp - 128 (red zone), or the top of the alternate stack
+ *	    XSAVE area, 64-byte aligned, FP_XSTATE_MAGIC2 behind it
+ *	    siginfo, ucontext
+ *	new sp: return address (sa_restorer), 16-byte aligned + 8 as at a function's entry
+ *
+ * Everything that sigreturn reads back was in the guest's hands: only flags that user code may change are taken from
+ * it, selectors must be the user's, and the engine's host kernel checks the floating-point state.
+ */
+#include "signal.h"
+
+#include "alloc.h"
+#include "sigframe.h"
+#include "syscall_protos.h"
+#include "uaccess.h"
+#include <string.h>
+
+#define USER_CS 0x33
+#define USER_DS 0x2b
+#define RED_ZONE 128
+
+#define EFLAGS_USER 0x50dd5ul /* CF PF AF ZF SF TF DF OF RF AC */
+#define EFLAGS_DF 0x400ul
+#define EFLAGS_TF 0x100ul
+#define EFLAGS_RF 0x10000ul
+
+static void fill_context(struct task *t, struct sigcontext_64 *sc, const struct pt_regs *r,
+			 ksigset_t oldmask, uaddr_t fpstate)
+{
+	*sc = (struct sigcontext_64){
+		.r8 = r->r8,
+		.r9 = r->r9,
+		.r10 = r->r10,
+		.r11 = r->r11,
+		.r12 = r->r12,
+		.r13 = r->r13,
+		.r14 = r->r14,
+		.r15 = r->r15,
+		.rdi = r->rdi,
+		.rsi = r->rsi,
+		.rbp = r->rbp,
+		.rbx = r->rbx,
+		.rdx = r->rdx,
+		.rax = r->rax,
+		.rcx = r->rcx,
+		.rsp = r->rsp,
+		.rip = r->rip,
+		.eflags = r->eflags,
+		.cs = (u16)r->cs,
+		.ss = (u16)r->ss,
+		.err = t->last_fault.error_code,
+		.trapno = t->last_fault.trapno,
+		.oldmask = oldmask,
+		.cr2 = t->last_fault.cr2,
+		.fpstate = fpstate,
+	};
+}
+
+/* Where the frame goes: its address and that of the XSAVE area above it. -EFAULT if it doesn't fit the alternate stack. */
+static int place_frame(const struct task *t, const struct ksigaction *sa, uaddr_t sp, uaddr_t *frame,
+		       uaddr_t *fp)
+{
+	bool alt = on_altstack(t, sp);
+	uaddr_t p = sp - RED_ZONE;
+
+	if ((sa->flags & KSA_ONSTACK) && altstack_flags(t, p) == 0) {
+		p = t->altstack.sp + t->altstack.size;
+		alt = true;
+	}
+	*fp = (p - xframe_size()) & ~63ul;
+	*frame = ((*fp - sizeof(struct rt_sigframe)) & ~15ul) - 8;
+	if (alt && !(*frame > t->altstack.sp && *frame - t->altstack.sp <= t->altstack.size))
+		return -EFAULT;
+	return access_ok(*frame, p - *frame) ? 0 : -EFAULT;
+}
+
+int sigframe_setup(struct task *t, int sig, const siginfo_t *si, const struct ksigaction *sa,
+		   ksigset_t oldmask)
+{
+	struct pt_regs *r = engine->regs(t->ctx);
+	struct rt_sigframe f;
+	uaddr_t frame, fp;
+
+	if (!(sa->flags & KSA_RESTORER) || place_frame(t, sa, r->rsp, &frame, &fp))
+		return -EFAULT;
+	if (xframe_save(t, fp))
+		return -EFAULT;
+	memset(&f, 0, sizeof(f));
+	f.pretcode = sa->restorer;
+	f.uc.flags = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
+	altstack_get(t, &f.uc.stack, r->rsp);
+	fill_context(t, &f.uc.mcontext, r, oldmask, fp);
+	f.uc.sigmask = oldmask;
+	f.info = *si;
+	if (copy_to_user(frame, &f, sizeof(f)))
+		return -EFAULT;
+	if (t->altstack.flags & SS_AUTODISARM_)
+		t->altstack = (struct sigaltstack_state){.flags = SS_DISABLE};
+
+	r->rdi = sig;
+	r->rsi = frame + offsetof(struct rt_sigframe, info);
+	r->rdx = frame + offsetof(struct rt_sigframe, uc);
+	r->rax = 0;
+	r->rsp = frame;
+	r->rip = sa->handler;
+	r->eflags &= ~(EFLAGS_DF | EFLAGS_RF | EFLAGS_TF);
+	r->cs = USER_CS;
+	r->ss = USER_DS;
+	r->orig_rax = ~0ul;
+	return 0;
+}
+
+static int restore_context(struct pt_regs *r, const struct sigcontext_64 *sc, u64 uc_flags)
+{
+	u16 ss = sc->ss;
+
+	/* Frames of old programs hold no valid ss. */
+	if (!(uc_flags & UC_STRICT_RESTORE_SS))
+		ss = USER_DS;
+	if ((sc->cs | 3) != USER_CS || (ss | 3) != USER_DS)
+		return -EFAULT;
+	r->r8 = sc->r8;
+	r->r9 = sc->r9;
+	r->r10 = sc->r10;
+	r->r11 = sc->r11;
+	r->r12 = sc->r12;
+	r->r13 = sc->r13;
+	r->r14 = sc->r14;
+	r->r15 = sc->r15;
+	r->rdi = sc->rdi;
+	r->rsi = sc->rsi;
+	r->rbp = sc->rbp;
+	r->rbx = sc->rbx;
+	r->rdx = sc->rdx;
+	r->rax = sc->rax;
+	r->rcx = sc->rcx;
+	r->rsp = sc->rsp;
+	r->rip = sc->rip;
+	r->eflags = (r->eflags & ~EFLAGS_USER) | (sc->eflags & EFLAGS_USER);
+	r->cs = USER_CS;
+	r->ss = USER_DS;
+	r->orig_rax = ~0ul;
+	return 0;
+}
+
+/* SIGSEGV for a frame that is not one; the registers stay as they are, so rax is what the call returns. */
+static long bad_frame(struct task *t)
+{
+	siginfo_t si;
+
+	memset(&si, 0, sizeof(si));
+	si.si_signo = SIGSEGV;
+	si.si_code = SI_KERNEL;
+	force_signal(t, &si);
+	return 0;
+}
+
+long sys_rt_sigreturn(void)
+{
+	struct task *t = current;
+	struct pt_regs *r = engine->regs(t->ctx);
+	struct rt_sigframe f;
+	uaddr_t frame = r->rsp - sizeof(f.pretcode);
+
+	/* The siginfo isn't looked at. */
+	if (copy_from_user(&f, frame, offsetof(struct rt_sigframe, info)))
+		return bad_frame(t);
+	set_current_blocked(f.uc.sigmask);
+	if (restore_context(r, &f.uc.mcontext, f.uc.flags))
+		return bad_frame(t);
+	t->restart.fn = NULL;
+	t->regs_set = true;
+	engine->regs_changed(t->ctx);
+	if (xframe_restore(t, f.uc.mcontext.fpstate))
+		return bad_frame(t);
+	/* A stack that is in use, or nonsense, stays what it is. */
+	(void)altstack_set(t, &f.uc.stack, r->rsp);
+	return r->rax;
+}

@@ -1,0 +1,50 @@
+/* The layout of signal frames (x86-64), and the floating-point part of one (xframe.c). */
+#ifndef HEDDLE_KERNEL_SIGFRAME_H
+#define HEDDLE_KERNEL_SIGFRAME_H
+
+#include "signals.h"
+#include "types.h"
+
+#define UC_FP_XSTATE 1ul
+#define UC_SIGCONTEXT_SS 2ul
+#define UC_STRICT_RESTORE_SS 4ul
+
+#define SS_AUTODISARM_ (1u << 31)
+
+struct sigcontext_64 {
+	u64 r8, r9, r10, r11, r12, r13, r14, r15;
+	u64 rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, eflags;
+	u16 cs, gs, fs, ss;
+	u64 err, trapno, oldmask, cr2, fpstate, reserved[8];
+};
+
+struct ucontext_64 {
+	u64 flags, link;
+	stack_t stack;
+	struct sigcontext_64 mcontext;
+	ksigset_t sigmask;
+};
+
+struct rt_sigframe {
+	u64 pretcode;
+	struct ucontext_64 uc;
+	siginfo_t info;
+};
+
+_Static_assert(sizeof(struct sigcontext_64) == 256, "struct sigcontext");
+_Static_assert(sizeof(struct ucontext_64) == 304, "struct ucontext");
+_Static_assert(sizeof(struct rt_sigframe) == 440, "struct rt_sigframe");
+
+struct task;
+
+/* Bytes of the XSAVE area in a frame, with the magic word behind it. */
+size_t xframe_size(void);
+/* Writes the floating-point state of t to its frame and gives the handler a fresh one. */
+must_check int xframe_save(struct task *t, uaddr_t fp);
+/* Loads what sigreturn finds at fp; 0 is the initial state. */
+must_check int xframe_restore(struct task *t, uaddr_t fp);
+
+int altstack_set(struct task *t, const stack_t *ss, uaddr_t sp);
+void altstack_get(const struct task *t, stack_t *ss, uaddr_t sp);
+
+#endif

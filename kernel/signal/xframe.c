@@ -1,0 +1,182 @@
+/*
+ * The floating-point and vector state in signal frames.
+ *
+ * A frame holds every feature that the host has enabled, except those that a program must ask for first (AMX tile data:
+ * 8 KiB that would overflow ordinary alternate stacks). Guests can't ask, so those are always in their initial state.
+ */
+#include "sigframe.h"
+
+#include "alloc.h"
+#include "engine.h"
+#include "task.h"
+#include "uaccess.h"
+#include <cpuid.h>
+#include <string.h>
+
+#define MAGIC1 0x46505853u
+#define MAGIC2 0x46505845u
+#define LEGACY_SIZE 512u
+#define HEADER_SIZE 64u
+#define XFEATURE_FPSSE 3ull
+#define XFEATURE_DYNAMIC (1ull << 18) /* XTILEDATA */
+
+/* Where Linux describes the area inside the area: bytes 464 to 511 of the legacy part. */
+struct sw_bytes {
+	u32 magic1;
+	u32 extended_size; /* with MAGIC2 */
+	u64 xfeatures;
+	u32 xstate_size;
+	u32 pad[7];
+};
+#define SW_OFFSET 464
+_Static_assert(sizeof(struct sw_bytes) == 48, "sw_reserved");
+
+/* The fixed part of an XSAVE area. */
+struct xheader {
+	u64 xstate_bv, xcomp_bv, reserved[6];
+};
+
+/* Constant once computed; every thread computes the same. */
+static u64 frame_features;
+static u32 frame_xsize;
+
+/*
+ * CPUID is slow in virtual machines (it leaves them), so this runs once. The area of one feature is described by leaf 13
+ * for the uncompacted format.
+ */
+static void probe(void)
+{
+	u32 a, b, c, d, size = LEGACY_SIZE + HEADER_SIZE;
+	u64 xcr0, features;
+	int i;
+
+	if (__atomic_load_n(&frame_xsize, __ATOMIC_ACQUIRE))
+		return;
+	__cpuid(1, a, b, c, d);
+	if (!(c & bit_OSXSAVE)) {
+		__atomic_store_n(&frame_xsize, LEGACY_SIZE, __ATOMIC_RELEASE);
+		return;
+	}
+	__asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+	xcr0 = a | (u64)d << 32;
+	features = xcr0 & ~XFEATURE_DYNAMIC;
+	for (i = 2; i < 63; i++) {
+		if (!(features & 1ull << i))
+			continue;
+		__cpuid_count(13, i, a, b, c, d);
+		if (b + a > size)
+			size = b + a;
+	}
+	__atomic_store_n(&frame_features, features, __ATOMIC_RELAXED);
+	__atomic_store_n(&frame_xsize, size, __ATOMIC_RELEASE);
+}
+
+static bool has_xsave(void)
+{
+	return frame_xsize > LEGACY_SIZE;
+}
+
+size_t xframe_size(void)
+{
+	probe();
+	return frame_xsize + (has_xsave() ? sizeof(u32) : 0);
+}
+
+/* A buffer that holds the engine's state and a frame with its magic word. */
+static u8 *xbuf_alloc(size_t *size)
+{
+	*size = max(xstate_size(), xframe_size());
+	return kzalloc(*size + sizeof(u32));
+}
+
+int xframe_save(struct task *t, uaddr_t fp)
+{
+	const u32 magic2 = MAGIC2;
+	size_t size;
+	u8 *buf = xbuf_alloc(&size);
+	struct sw_bytes sw;
+	int err;
+
+	if (!buf)
+		return -ENOMEM;
+	err = engine->get_xstate(t->ctx, buf, xstate_size());
+	if (err < 0)
+		goto out;
+	memset(&sw, 0, sizeof(sw));
+	if (has_xsave()) {
+		struct xheader *h = (struct xheader *)(buf + LEGACY_SIZE);
+
+		h->xstate_bv &= frame_features;
+		memset(h->reserved, 0, sizeof(h->reserved));
+		sw.magic1 = MAGIC1;
+		sw.extended_size = (u32)xframe_size();
+		sw.xfeatures = frame_features;
+		sw.xstate_size = frame_xsize;
+		memcpy(buf + frame_xsize, &magic2, sizeof(magic2));
+	}
+	memcpy(buf + SW_OFFSET, &sw, sizeof(sw));
+	err = copy_to_user(fp, buf, xframe_size());
+	if (!err)
+		err = context_reset_xstate(t->ctx);
+out:
+	kfree(buf);
+	return err < 0 ? err : 0;
+}
+
+/* How much of the area at fp is there: all that its description says if that makes sense, else the legacy part only. */
+static u32 described_size(uaddr_t fp, const struct sw_bytes *sw)
+{
+	u32 magic2;
+
+	if (!has_xsave() || sw->magic1 != MAGIC1 || sw->xstate_size < LEGACY_SIZE + HEADER_SIZE ||
+	    sw->xstate_size > frame_xsize || sw->xstate_size > sw->extended_size)
+		return LEGACY_SIZE;
+	if (get_user(magic2, fp + sw->xstate_size) || magic2 != MAGIC2)
+		return LEGACY_SIZE;
+	return sw->xstate_size;
+}
+
+/* Reads the area and makes it one that the engine can load: every feature that it lacks becomes initial. */
+static int read_area(u8 *buf, uaddr_t fp)
+{
+	struct xheader *h = (struct xheader *)(buf + LEGACY_SIZE);
+	struct sw_bytes sw;
+	u32 size;
+
+	if (copy_from_user(buf, fp, LEGACY_SIZE))
+		return -EFAULT;
+	memcpy(&sw, buf + SW_OFFSET, sizeof(sw));
+	size = described_size(fp, &sw);
+	memset(buf + SW_OFFSET, 0, sizeof(sw));
+	if (size == LEGACY_SIZE) {
+		h->xstate_bv = XFEATURE_FPSSE;
+		return 0;
+	}
+	if ((fp & 63) || copy_from_user(buf, fp, size))
+		return -EFAULT;
+	memset(buf + SW_OFFSET, 0, sizeof(sw));
+	if (h->xcomp_bv || (h->xstate_bv & ~frame_features))
+		return -EINVAL;
+	h->xstate_bv &= sw.xfeatures;
+	return 0;
+}
+
+int xframe_restore(struct task *t, uaddr_t fp)
+{
+	size_t size;
+	u8 *buf;
+	int err;
+
+	if (!fp)
+		return context_reset_xstate(t->ctx);
+	if (fp & 15)
+		return -EFAULT;
+	buf = xbuf_alloc(&size);
+	if (!buf)
+		return -ENOMEM;
+	err = read_area(buf, fp);
+	if (!err)
+		err = engine->set_xstate(t->ctx, buf, xstate_size());
+	kfree(buf);
+	return err < 0 ? err : 0;
+}

@@ -1,0 +1,70 @@
+/* CPU time: what the scheduler counted, and for those that run at this moment, what it hasn't counted yet. */
+#include "cputime.h"
+
+#include "cpu.h"
+#include "task.h"
+
+/*
+ * Time since the CPU that t runs on last did its accounts. Racy reads: the accounts may be done at this very moment. Reading their date
+ * before and after tells, except while they are being written, which is short.
+ */
+void task_cputime(struct task *t, u64 *utime, u64 *stime)
+{
+	const struct kthread *kt = &t->kt;
+	const struct cpu *c = &cpus[__atomic_load_n(&kt->cpu, __ATOMIC_RELAXED)];
+	bool runs, in_guest;
+	ktime_t since, now;
+
+	do {
+		since = __atomic_load_n(&c->last_switch, __ATOMIC_ACQUIRE);
+		runs = cpu_running(c) == kt;
+		in_guest = __atomic_load_n(&c->in_guest, __ATOMIC_RELAXED);
+		*utime = __atomic_load_n(&kt->utime_ns, __ATOMIC_RELAXED);
+		*stime = __atomic_load_n(&kt->stime_ns, __ATOMIC_ACQUIRE);
+	} while (since != __atomic_load_n(&c->last_switch, __ATOMIC_ACQUIRE));
+	if (!runs)
+		return;
+	now = ktime_mono();
+	if (now <= since)
+		return;
+	if (in_guest)
+		*utime += now - since;
+	else
+		*stime += now - since;
+}
+
+void group_cputime_locked(struct thread_group *tg, u64 *utime, u64 *stime)
+{
+	struct task *t;
+	u64 ut, st;
+
+	*utime = tg->utime_ns;
+	*stime = tg->stime_ns;
+	cds_list_for_each_entry (t, &tg->threads, group_link) {
+		if (t->times_folded)
+			continue; /* a leader that ended before its group */
+		task_cputime(t, &ut, &st);
+		*utime += ut;
+		*stime += st;
+	}
+}
+
+void group_cputime(struct thread_group *tg, u64 *utime, u64 *stime)
+{
+	spin_lock(&tg->siglock);
+	group_cputime_locked(tg, utime, stime);
+	spin_unlock(&tg->siglock);
+}
+
+void cputime_fold_locked(struct task *t)
+{
+	struct thread_group *tg = t->tg;
+	u64 ut, st;
+
+	task_cputime(t, &ut, &st);
+	tg->utime_ns += ut;
+	tg->stime_ns += st;
+	tg->nvcsw += __atomic_load_n(&t->kt.nvcsw, __ATOMIC_RELAXED);
+	tg->nivcsw += __atomic_load_n(&t->kt.nivcsw, __ATOMIC_RELAXED);
+	t->times_folded = true;
+}

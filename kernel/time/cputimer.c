@@ -1,0 +1,241 @@
+/* Timers by CPU time; see cputimer.h. */
+#include "cputimer.h"
+
+#include "alloc.h"
+#include "cputime.h"
+#include "signals.h"
+#include <string.h>
+
+/* How near to the moment of expiry is near enough, and how often a group's clock is read at most. */
+#define CHECK_MIN_NS (200 * NSEC_PER_USEC)
+
+u64 cpu_clock_read_locked(struct thread_group *tg, struct task *thread, enum cpu_clock clock)
+{
+	u64 ut, st;
+
+	if (thread)
+		task_cputime(thread, &ut, &st);
+	else
+		group_cputime_locked(tg, &ut, &st);
+	return clock == CPU_CLOCK_VIRT ? ut : ut + st;
+}
+
+/* How many members can use CPU time at once. */
+static u64 max_parallel(const struct thread_group *tg)
+{
+	u64 n = min(tg->nr_threads, nr_cpus);
+
+	return n ? n : 1;
+}
+
+static bool group_runs(struct thread_group *tg)
+{
+	struct task *t;
+
+	cds_list_for_each_entry (t, &tg->threads, group_link)
+		if (__atomic_load_n(&t->kt.state, __ATOMIC_SEQ_CST) == KT_RUNNING)
+			return true;
+	return false;
+}
+
+/*
+ * Nobody runs: whoever runs next sets the check again. False if somebody began to run meanwhile, and may have looked at its work
+ * before the bit was there.
+ */
+static bool rest_locked(struct cpu_timers *c)
+{
+	struct task *t;
+
+	c->resting = true;
+	cds_list_for_each_entry (t, &c->tg->threads, group_link)
+		__atomic_or_fetch(&t->work, WORK_CPUTIMER, __ATOMIC_SEQ_CST);
+	return !group_runs(c->tg);
+}
+
+/* Sets the check to the earliest possible expiry. */
+static void plan_locked(struct cpu_timers *c)
+{
+	struct cpu_timer *ct;
+	u64 left = UINT64_MAX, l, now;
+
+	cds_list_for_each_entry (ct, &c->list, link) {
+		now = cpu_clock_read_locked(c->tg, ct->thread, ct->clock);
+		l = ct->expires > now ? ct->expires - now : 0;
+		if (!ct->thread)
+			l /= max_parallel(c->tg);
+		left = min(left, l);
+	}
+	c->resting = false;
+	if (left == UINT64_MAX)
+		timer_cancel(&c->check);
+	else
+		timer_arm(&c->check, ktime_mono() + max(left, CHECK_MIN_NS));
+}
+
+static void check_fn(struct timer *timer)
+{
+	struct cpu_timers *c = caa_container_of(timer, struct cpu_timers, check);
+	struct thread_group *tg = c->tg;
+	struct cpu_timer *ct, *next;
+	struct cds_list_head due;
+	u64 total;
+
+	CDS_INIT_LIST_HEAD(&due);
+	spin_lock(&tg->siglock);
+	cds_list_for_each_entry_safe (ct, next, &c->list, link)
+		if (cpu_clock_read_locked(tg, ct->thread, ct->clock) >= ct->expires)
+			cds_list_move(&ct->link, &due);
+	while (!cds_list_empty(&due)) {
+		ct = cds_list_first_entry(&due, struct cpu_timer, link);
+		cds_list_del_init(&ct->link);
+		ct->fire(ct, tg);
+	}
+	total = cpu_clock_read_locked(tg, NULL, CPU_CLOCK_SCHED);
+	if (total != c->total || group_runs(tg) || cds_list_empty(&c->list) || !rest_locked(c))
+		plan_locked(c);
+	c->total = total;
+	spin_unlock(&tg->siglock);
+}
+
+void cpu_timers_resume(struct task *t)
+{
+	struct thread_group *tg = t->tg;
+
+	__atomic_and_fetch(&t->work, ~WORK_CPUTIMER, __ATOMIC_SEQ_CST);
+	spin_lock(&tg->siglock);
+	if (tg->cpu_timers && tg->cpu_timers->resting)
+		plan_locked(tg->cpu_timers);
+	spin_unlock(&tg->siglock);
+}
+
+void cpu_timer_arm_locked(struct thread_group *tg, struct cpu_timer *ct, u64 expires)
+{
+	struct cpu_timers *c = tg->cpu_timers;
+
+	cds_list_del_init(&ct->link);
+	ct->expires = expires;
+	cds_list_add_tail(&ct->link, &c->list);
+	plan_locked(c);
+}
+
+void cpu_timer_disarm_locked(struct cpu_timer *ct)
+{
+	cds_list_del_init(&ct->link);
+}
+
+static void signal_group_locked(struct thread_group *tg, int signo)
+{
+	siginfo_t si;
+
+	memset(&si, 0, sizeof(si));
+	si.si_signo = signo;
+	si.si_code = SI_KERNEL;
+	(void)signal_group_send_locked(tg, &si);
+}
+
+static void itimer_fire(struct cpu_timer *ct, struct thread_group *tg)
+{
+	struct cpu_itimer *it = caa_container_of(ct, struct cpu_itimer, ct);
+	u64 now, n;
+
+	signal_group_locked(tg, it->signo);
+	if (!it->interval)
+		return;
+	now = cpu_clock_read_locked(tg, NULL, ct->clock);
+	n = (now - ct->expires) / it->interval + 1;
+	ct->expires += n * it->interval;
+	cds_list_add_tail(&ct->link, &tg->cpu_timers->list);
+}
+
+/* SIGXCPU at the soft limit and every second after it, SIGKILL at the hard one. */
+static void limit_fire(struct cpu_timer *ct, struct thread_group *tg)
+{
+	u64 secs = cpu_clock_read_locked(tg, NULL, CPU_CLOCK_PROF) / NSEC_PER_SEC;
+
+	if (secs >= tg->rlim[RLIMIT_CPU].rlim_max) {
+		signal_group_locked(tg, SIGKILL);
+		return;
+	}
+	if (secs < tg->rlim[RLIMIT_CPU].rlim_cur)
+		return;
+	signal_group_locked(tg, SIGXCPU);
+	ct->expires = (secs + 1) * NSEC_PER_SEC;
+	cds_list_add_tail(&ct->link, &tg->cpu_timers->list);
+}
+
+static struct cpu_timers *timers_new(struct thread_group *tg)
+{
+	struct cpu_timers *c = kzalloc(sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->tg = tg;
+	CDS_INIT_LIST_HEAD(&c->list);
+	timer_init(&c->check, check_fn);
+	cpu_timer_init(&c->itimer[0].ct, NULL, CPU_CLOCK_VIRT, itimer_fire);
+	cpu_timer_init(&c->itimer[1].ct, NULL, CPU_CLOCK_PROF, itimer_fire);
+	cpu_timer_init(&c->limit, NULL, CPU_CLOCK_PROF, limit_fire);
+	c->itimer[0].signo = SIGVTALRM;
+	c->itimer[1].signo = SIGPROF;
+	return c;
+}
+
+int cpu_timers_alloc(struct thread_group *tg)
+{
+	struct cpu_timers *c;
+
+	if (__atomic_load_n(&tg->cpu_timers, __ATOMIC_ACQUIRE))
+		return 0;
+	c = timers_new(tg);
+	if (!c)
+		return -ENOMEM;
+	spin_lock(&tg->siglock);
+	if (!tg->cpu_timers) {
+		__atomic_store_n(&tg->cpu_timers, c, __ATOMIC_RELEASE);
+		c = NULL;
+	}
+	spin_unlock(&tg->siglock);
+	kfree(c);
+	return 0;
+}
+
+int cpu_limit_changed_locked(struct thread_group *tg)
+{
+	u64 limit = min(tg->rlim[RLIMIT_CPU].rlim_cur, tg->rlim[RLIMIT_CPU].rlim_max);
+	struct cpu_timers *c = tg->cpu_timers;
+
+	if (limit == RLIM64_INFINITY) {
+		if (c)
+			cpu_timer_disarm_locked(&c->limit);
+		return 0;
+	}
+	if (!c) {
+		c = timers_new(tg);
+		if (!c)
+			return -ENOMEM;
+		__atomic_store_n(&tg->cpu_timers, c, __ATOMIC_RELEASE);
+	}
+	/* A limit of 0 means one second, as POSIX wants a signal and not a surprise. */
+	limit = limit ? min(limit, UINT64_MAX / NSEC_PER_SEC) : 1;
+	cpu_timer_arm_locked(tg, &c->limit, limit * NSEC_PER_SEC);
+	return 0;
+}
+
+void cpu_timers_exit(struct thread_group *tg)
+{
+	struct cpu_timers *c = tg->cpu_timers;
+	struct cpu_timer *ct, *next;
+
+	if (!c)
+		return;
+	/* Without timers on its list the check doesn't arm itself again. */
+	spin_lock(&tg->siglock);
+	cds_list_for_each_entry_safe (ct, next, &c->list, link)
+		cds_list_del_init(&ct->link);
+	spin_unlock(&tg->siglock);
+	timer_cancel_sync(&c->check);
+	spin_lock(&tg->siglock);
+	tg->cpu_timers = NULL;
+	spin_unlock(&tg->siglock);
+	kfree(c);
+}
