@@ -71,6 +71,9 @@ must_check struct mm *mm_fork(struct mm *from, struct context **ctx);
 must_check long mm_mmap(struct mm *mm, uaddr_t addr, size_t len, int prot, int flags, struct file *file, u64 off);
 must_check int mm_munmap(struct mm *mm, uaddr_t addr, size_t len);
 must_check int mm_mprotect(struct mm *mm, uaddr_t addr, size_t len, int prot);
+/* A program that is executed: a reference that denies writers (inode->exec_denied). */
+struct file *exe_file_get(struct file *f);
+void exe_file_put(struct file *f);
 /* The vma that contains addr or the first one behind it; NULL. Caller holds lock. */
 struct vma *vma_find(struct mm *mm, uaddr_t addr);
 

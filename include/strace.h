@@ -4,6 +4,7 @@
 
 #include "syscalls.h"
 
+extern bool strace_enabled; /* constant after boot (--strace) */
 extern bool
 	strace_entries; /* constant after boot: show each call on entry too, to see where a hung guest stands */
 

@@ -21,6 +21,7 @@
 #define STRING_MAX 48  /* bytes shown of a string or buffer */
 #define ELEMS_MAX 8    /* elements shown of an array */
 
+bool strace_enabled;
 bool strace_entries;
 
 /* A line in the making. */

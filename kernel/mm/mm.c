@@ -21,6 +21,18 @@ static struct mm *mm_alloc(void)
 	return mm;
 }
 
+struct file *exe_file_get(struct file *f)
+{
+	__atomic_add_fetch(&f->inode->exec_denied, 1, __ATOMIC_SEQ_CST);
+	return file_get(f);
+}
+
+void exe_file_put(struct file *f)
+{
+	__atomic_sub_fetch(&f->inode->exec_denied, 1, __ATOMIC_SEQ_CST);
+	file_put(f);
+}
+
 struct mm *mm_get(struct mm *mm)
 {
 	__atomic_add_fetch(&mm->refs, 1, __ATOMIC_RELAXED);
@@ -31,7 +43,7 @@ static void mm_free(struct mm *mm)
 {
 	vma_clear_all(mm);
 	if (mm->exe_file)
-		file_put(mm->exe_file);
+		exe_file_put(mm->exe_file);
 	kfree(mm->vmas);
 	kfree(mm);
 }
@@ -121,7 +133,7 @@ struct mm *mm_fork(struct mm *from, struct context **ctx)
 	down_read(&from->lock);
 	copy_layout(mm, from);
 	if (from->exe_file)
-		mm->exe_file = file_get(from->exe_file);
+		mm->exe_file = exe_file_get(from->exe_file);
 	err = vma_copy_all(mm, from);
 	if (!err) {
 		mutex_lock(&from->stub_lock);

@@ -1,0 +1,553 @@
+/*
+ * execve. Up to the point of no return nothing of the old image is touched and errors are returned; behind it, an error
+ * kills the process. An mm with no other user keeps its host address space, emptied; else the task gets a new one.
+ */
+#include "alloc.h"
+#include "cputime.h"
+#include "cred.h"
+#include "engine.h"
+#include "fs.h"
+#include "futex.h"
+#include "kernel/task/exec.h"
+#include "kernel/task/task_priv.h"
+#include "log.h"
+#include "mm.h"
+#include "syscalls.h"
+#include "uaccess.h"
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#define SCRIPT_LINE 256
+#define MAX_SCRIPTS 5
+
+struct exec {
+	int dfd, flags;
+	char *path;	    /* as called */
+	char *filename;	    /* AT_EXECFN, comm, a script's argument */
+	struct exec_strings strings;
+	struct exec_strings env;
+	struct exec_image im;
+	struct elf_image *elf, *interp_elf;
+	struct file *script; /* the outermost file: whose set-id bits and name count */
+};
+
+/* ---- opening ---- */
+
+static int deny_write(struct file *f)
+{
+	/* A file open for writing can't be executed, and one that is executed not opened for writing. */
+	__atomic_add_fetch(&f->inode->exec_denied, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&f->inode->writers, __ATOMIC_SEQ_CST) != 0) {
+		__atomic_sub_fetch(&f->inode->exec_denied, 1, __ATOMIC_SEQ_CST);
+		return -ETXTBSY;
+	}
+	return 0;
+}
+
+static struct file *open_exec_path(const struct path *p)
+{
+	struct inode *inode = p->dentry->inode;
+	struct file *f;
+	int err;
+
+	if (!S_ISREG(inode->mode) || (p->mnt && p->mnt->flags & MS_NOEXEC))
+		return ERR_PTR(-EACCES);
+	err = inode_permission(inode, MAY_EXEC);
+	if (err)
+		return ERR_PTR(err);
+	f = file_open_path(p, O_RDONLY);
+	if (IS_ERR(f))
+		return f;
+	err = deny_write(f);
+	if (err) {
+		file_put(f);
+		return ERR_PTR(err);
+	}
+	return f;
+}
+
+static struct file *open_exec(int dfd, const char *name, int flags)
+{
+	unsigned lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+	struct path p;
+	struct file *f;
+	int err = path_lookup(dfd, name, lookup, &p);
+
+	if (err)
+		return ERR_PTR(err);
+	if (S_ISLNK(p.dentry->inode->mode))
+		f = ERR_PTR(-ELOOP);
+	else
+		f = open_exec_path(&p);
+	path_put(&p);
+	return f;
+}
+
+/* ---- #! ---- */
+
+/* The interpreter and its one argument in line (changed); NULL if it is no script. */
+static int parse_script(char *line, char **interp, char **arg)
+{
+	char *end = memchr(line, '\n', SCRIPT_LINE), *p = line + 2;
+
+	if (!end) {
+		end = line + SCRIPT_LINE - 1;
+		/* Linux: the interpreter's name must have ended */
+		if (!strpbrk(p + strspn(p, " \t"), " \t") && strlen(p) >= SCRIPT_LINE - 3)
+			return -ENOEXEC;
+	}
+	*end = 0;
+	while (end > p && (end[-1] == ' ' || end[-1] == '\t'))
+		*--end = 0;
+	p += strspn(p, " \t");
+	if (!*p)
+		return -ENOEXEC;
+	*interp = p;
+	p += strcspn(p, " \t");
+	*arg = NULL;
+	if (*p) {
+		*p++ = 0;
+		p += strspn(p, " \t");
+		if (*p)
+			*arg = p;
+	}
+	return 0;
+}
+
+/* argv becomes: interpreter, its argument, the script's name, and the old arguments but the first. */
+static int replace_args(struct exec *x, const char *interp, const char *arg)
+{
+	struct exec_strings n = {.limit = x->strings.limit};
+	size_t skip = x->strings.argc ? strlen(x->strings.buf) + 1 : 0;
+	int err = exec_strings_add(&n, interp);
+
+	n.argc = x->strings.argc ? x->strings.argc : 1;
+	if (!err && arg) {
+		err = exec_strings_add(&n, arg);
+		n.argc++;
+	}
+	if (!err)
+		err = exec_strings_add(&n, x->filename);
+	n.argc++;
+	if (!err && x->strings.len > skip) {
+		size_t rest = x->strings.len - skip;
+		char *buf = krealloc(n.buf, n.len + rest);
+
+		if (buf) {
+			n.buf = buf;
+			memcpy(buf + n.len, x->strings.buf + skip, rest);
+			n.len = n.cap = n.len + rest;
+		} else {
+			err = -ENOMEM;
+		}
+	}
+	if (err) {
+		kfree(n.buf);
+		return err;
+	}
+	kfree(x->strings.buf);
+	x->strings = n;
+	return 0;
+}
+
+/* Follows #! lines until a file that is something else. */
+static int resolve_scripts(struct exec *x)
+{
+	for (int depth = 0;; depth++) {
+		char line[SCRIPT_LINE + 1] = "", *interp, *arg, *name;
+		ssize_t n = kernel_read(x->im.file, line, SCRIPT_LINE, 0);
+		struct file *f;
+		int err;
+
+		if (n < 0)
+			return n;
+		if (n < 2 || line[0] != '#' || line[1] != '!')
+			return 0;
+		if (depth == MAX_SCRIPTS)
+			return -ELOOP;
+		err = parse_script(line, &interp, &arg);
+		if (!err)
+			err = replace_args(x, interp, arg);
+		if (err)
+			return err;
+		f = open_exec(AT_FDCWD, interp, 0);
+		if (IS_ERR(f))
+			return PTR_ERR(f);
+		name = kstrdup(interp);
+		if (!name) {
+			exe_file_put(f);
+			return -ENOMEM;
+		}
+		kfree(x->filename);
+		x->filename = name;
+		exe_file_put(x->im.file);
+		x->im.file = f;
+	}
+}
+
+static int load_headers(struct exec *x)
+{
+	int err = elf_read(x->im.file, x->elf);
+
+	if (err || !x->elf->interp[0])
+		return err;
+	x->im.interp = open_exec(AT_FDCWD, x->elf->interp, 0);
+	if (IS_ERR(x->im.interp)) {
+		err = PTR_ERR(x->im.interp);
+		x->im.interp = NULL;
+		return err;
+	}
+	err = elf_read(x->im.interp, x->interp_elf);
+	return err == -ENOEXEC ? -ELIBBAD : err;
+}
+
+/* ---- credentials ---- */
+
+static int prepare_creds(struct exec *x)
+{
+	struct inode *inode = x->im.file->inode;
+	u32 mode = inode->mode;
+	struct kstat st;
+
+	x->im.cred = cred_dup(current->cred);
+	if (!x->im.cred)
+		return -ENOMEM;
+	generic_getattr(inode, &st);
+	if ((x->im.file->path.mnt && x->im.file->path.mnt->flags & MS_NOSUID) || current->cred->no_new_privs)
+		mode &= ~(S_ISUID | S_ISGID);
+	x->im.secure = cred_exec(x->im.cred, mode, st.uid, st.gid);
+	return 0;
+}
+
+/* ---- the other threads ---- */
+
+static bool others_are_gone(void *arg)
+{
+	struct task *t = arg;
+
+	return __atomic_load_n(&t->tg->nr_threads, __ATOMIC_ACQUIRE) <= 1 || fatal_signal_pending(t);
+}
+
+/* The leader has exited and is a shell: t takes its place and its id. */
+static void become_leader(struct task *t)
+{
+	struct thread_group *tg = t->tg;
+	struct task *old = tg->leader;
+	struct pid *own = t->pid, *pid = old->pid;
+
+	spin_lock(&tasklist_lock);
+	spin_lock(&tg->siglock);
+	cds_list_del_init(&old->group_link);
+	__atomic_add_fetch(&t->refs, 1, __ATOMIC_RELAXED); /* the group's on its leader */
+	tg->leader = t;
+	spin_unlock(&tg->siglock);
+	rcu_assign_pointer(own->task, NULL);
+	pid_attach(pid, t);
+	spin_unlock(&tasklist_lock);
+	wake_up_nr(&own->exit_wait, INT32_MAX, POLLIN | POLLHUP);
+	pid_put(own);
+	task_put_memory(old); /* the group's */
+	task_put(old);	      /* the tree's */
+}
+
+int exec_kill_others(struct task *t)
+{
+	struct thread_group *tg = t->tg;
+	struct task *other;
+
+	spin_lock(&tg->siglock);
+	if (tg->group_exit || tg->exec_task) {
+		spin_unlock(&tg->siglock);
+		return -EAGAIN;
+	}
+	tg->exec_task = t;
+	cds_list_for_each_entry(other, &tg->threads, group_link)
+		if (other != t && !other->exiting)
+			signals_kill_thread_locked(other);
+	spin_unlock(&tg->siglock);
+	(void)!wait_event(&tg->exec_wait, others_are_gone, t, &(struct wait_opts){.state = KT_UNINTERRUPTIBLE});
+	spin_lock(&tg->siglock);
+	tg->exec_task = NULL;
+	spin_unlock(&tg->siglock);
+	if (fatal_signal_pending(t) || tg->nr_threads > 1)
+		return -EAGAIN;
+	if (tg->leader != t)
+		become_leader(t);
+	return 0;
+}
+
+/* ---- the switch ---- */
+
+/* The new mm, empty; the task runs in it from now on. */
+static struct mm *new_mm(struct task *t, struct context **ctx)
+{
+	struct mm *mm = ERR_PTR(-EINVAL);
+
+	*ctx = NULL;
+	if (__atomic_load_n(&t->mm->refs, __ATOMIC_ACQUIRE) == 1)
+		mm = mm_take_over(t->mm);
+	return IS_ERR(mm) ? mm_create(ctx) : mm;
+}
+
+static int switch_mm(struct task *t)
+{
+	struct context *ctx;
+	struct mm *old = t->mm, *mm = new_mm(t, &ctx);
+
+	if (IS_ERR(mm))
+		return PTR_ERR(mm);
+	spin_lock(&t->lock);
+	t->mm = mm;
+	spin_unlock(&t->lock);
+	if (ctx) {
+		context_destroy(t->ctx);
+		t->ctx = ctx;
+		__atomic_store_n(&t->kt.bound, 0, __ATOMIC_RELEASE);
+	}
+	mm_put(old);
+	return ctx ? 0 : context_reset_xstate(t->ctx);
+}
+
+static void set_names(struct task *t, struct exec *x)
+{
+	const char *base = strrchr(x->filename, '/');
+
+	base = base ? base + 1 : x->filename;
+	spin_lock(&t->lock);
+	memset(t->comm, 0, TASK_COMM_LEN);
+	memcpy(t->comm, base, strnlen(base, TASK_COMM_LEN - 1));
+	memcpy(t->kt.name, t->comm, sizeof(t->kt.name));
+	spin_unlock(&t->lock);
+}
+
+static void set_registers(struct task *t, const struct exec_image *im)
+{
+	struct pt_regs *r = engine->regs(t->ctx);
+
+	*r = (struct pt_regs){
+		.rip = im->entry, .rsp = im->sp, .cs = 0x33, .ss = 0x2b, .eflags = 0x202, .orig_rax = ~0UL,
+	};
+	engine->regs_changed(t->ctx);
+	t->regs_set = true;
+	t->in_syscall = false;
+}
+
+/* Behind the point of no return. */
+static int install(struct exec *x)
+{
+	struct task *t = current;
+	int err = 0;
+
+	futex_exit_robust(t);
+	t->robust_list = 0;
+	if (t->clear_child_tid && __atomic_load_n(&t->mm->refs, __ATOMIC_RELAXED) > 1) {
+		u32 zero = 0;
+
+		if (put_user(zero, t->clear_child_tid) == 0)
+			futex_wake_mm(t->mm, t->clear_child_tid, 1);
+	}
+	t->clear_child_tid = t->set_child_tid = 0;
+	err = switch_mm(t);
+	if (err)
+		return err;
+	vfork_release(t);
+	t->mm->exe_file = x->im.file; /* takes the reference and the denial of writes */
+	x->im.file = exe_file_get(x->im.file);
+	err = exec_map(t->mm, &x->im);
+	if (err)
+		return err;
+	t->mm->dumpable = !x->im.secure;
+	posix_timers_exit(t->tg);
+	sighand_flush_exec(t);
+	files_close_on_exec(t->files);
+	set_names(t, x);
+	cred_commit(x->im.cred);
+	x->im.cred = NULL;
+	t->pdeath_signal = x->im.secure ? 0 : t->pdeath_signal;
+	t->tg->did_exec = true;
+	t->tg->exit_signal = t->tg->parent ? SIGCHLD : t->tg->exit_signal;
+	set_registers(t, &x->im);
+	return 0;
+}
+
+static void exec_free(struct exec *x)
+{
+	if (x->im.file)
+		exe_file_put(x->im.file);
+	if (x->im.interp)
+		exe_file_put(x->im.interp);
+	if (x->im.cred)
+		cred_put(x->im.cred);
+	kfree(x->strings.buf);
+	kfree(x->env.buf);
+	kfree(x->elf);
+	kfree(x->interp_elf);
+	kfree(x->filename);
+	kfree(x);
+}
+
+/* A private fd table and disposition table: exec ends the sharing. */
+static int unshare_for_exec(struct task *t)
+{
+	struct files *f = files_dup(t->files), *old = t->files;
+	int err;
+
+	if (IS_ERR(f))
+		return PTR_ERR(f);
+	err = sighand_unshare(t);
+	if (err) {
+		files_put(f);
+		return err;
+	}
+	spin_lock(&t->lock);
+	t->files = f;
+	spin_unlock(&t->lock);
+	files_put(old);
+	return 0;
+}
+
+static char *exec_filename(int dfd, const char *path)
+{
+	if (path[0] == '/' || dfd == AT_FDCWD)
+		return kstrdup(path);
+	if (!path[0])
+		return kasprintf("/dev/fd/%d", dfd);
+	return kasprintf("/dev/fd/%d/%s", dfd, path);
+}
+
+/* Everything that can fail with an error to the caller. x->strings and x->env are filled. */
+static int prepare(struct exec *x)
+{
+	int err;
+
+	x->elf = kzalloc(sizeof(*x->elf));
+	x->interp_elf = kzalloc(sizeof(*x->interp_elf));
+	x->filename = exec_filename(x->dfd, x->path);
+	if (!x->elf || !x->interp_elf || !x->filename)
+		return -ENOMEM;
+	x->im.file = open_exec(x->dfd, x->path, x->flags);
+	if (IS_ERR(x->im.file)) {
+		err = PTR_ERR(x->im.file);
+		x->im.file = NULL;
+		return err;
+	}
+	if (!x->strings.argc) { /* Linux gives such a program one empty argument */
+		err = exec_strings_add(&x->strings, "");
+		if (err)
+			return err;
+		x->strings.argc = 1;
+	}
+	err = resolve_scripts(x);
+	if (!err)
+		err = load_headers(x);
+	if (!err)
+		err = prepare_creds(x);
+	if (err)
+		return err;
+	if (x->env.len) { /* strings end up in one buffer */
+		char *buf = krealloc(x->strings.buf, x->strings.len + x->env.len);
+
+		if (!buf)
+			return -ENOMEM;
+		memcpy(buf + x->strings.len, x->env.buf, x->env.len);
+		x->strings.buf = buf;
+		x->strings.len += x->env.len;
+	}
+	x->strings.envc = x->env.envc;
+	x->im.elf = x->elf;
+	x->im.interp_elf = x->interp_elf;
+	x->im.filename = x->filename;
+	x->im.strings = &x->strings;
+	return 0;
+}
+
+static int exec_run(struct exec *x)
+{
+	int err = prepare(x);
+
+	if (!err)
+		err = unshare_for_exec(current);
+	if (!err)
+		err = exec_kill_others(current);
+	if (err)
+		return err;
+	err = install(x);
+	if (err) {
+		exec_free(x);
+		group_exit(err == -ENOMEM || err == -EAGAIN ? SIGKILL : SIGSEGV);
+	}
+	return 0;
+}
+
+/* A quarter of the stack limit, at least 128 KiB and at most 6 MiB, for strings and pointers. */
+static size_t strings_limit(void)
+{
+	return max(min(current->tg->rlim[RLIMIT_STACK].rlim_cur / 4, 6UL << 20), 128UL << 10);
+}
+
+static struct exec *exec_new(int dfd, char *path, int flags)
+{
+	struct exec *x = kzalloc(sizeof(*x));
+
+	if (!x)
+		return NULL;
+	x->dfd = dfd;
+	x->path = path;
+	x->flags = flags;
+	x->strings.limit = strings_limit();
+	return x;
+}
+
+int do_execve(int dfd, char *path, char **argv, char **envp, int flags)
+{
+	struct exec *x = exec_new(dfd, path, flags);
+	int err = 0;
+
+	if (!x)
+		return -ENOMEM;
+	x->env.limit = x->strings.limit;
+	for (; !err && *argv; argv++, x->strings.argc++)
+		err = exec_strings_add(&x->strings, *argv);
+	for (; !err && *envp; envp++, x->env.envc++)
+		err = exec_strings_add(&x->env, *envp);
+	if (!err)
+		err = exec_run(x);
+	exec_free(x);
+	return err;
+}
+
+long sys_execveat(int dfd, uaddr_t upath, uaddr_t argv, uaddr_t envp, int flags)
+{
+	char *path = path_from_user(upath);
+	struct exec *x;
+	long err;
+
+	if (IS_ERR(path))
+		return PTR_ERR(path);
+	if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) {
+		kfree(path);
+		return -EINVAL;
+	}
+	x = exec_new(dfd, path, flags);
+	err = x ? 0 : -ENOMEM;
+	if (!err)
+		err = exec_strings_user(&x->strings, argv, &x->strings.argc);
+	if (!err) {
+		x->env.limit = x->strings.limit > x->strings.len ? x->strings.limit - x->strings.len : 0;
+		err = exec_strings_user(&x->env, envp, &x->env.envc);
+	}
+	if (!err)
+		err = exec_run(x);
+	if (x)
+		exec_free(x);
+	kfree(path);
+	return err;
+}
+
+long sys_execve(uaddr_t path, uaddr_t argv, uaddr_t envp)
+{
+	return sys_execveat(AT_FDCWD, path, argv, envp, 0);
+}

@@ -1,0 +1,37 @@
+/* What the parts of exec hand to each other. */
+#ifndef HEDDLE_KERNEL_TASK_EXEC_H
+#define HEDDLE_KERNEL_TASK_EXEC_H
+
+#include "kernel/task/elf.h"
+#include "types.h"
+
+struct file;
+struct mm;
+struct cred;
+
+/* Argument and environment strings: one kernel buffer, strings one behind the other, arguments first. */
+struct exec_strings {
+	char *buf;
+	size_t len, cap, limit;
+	int argc, envc;
+};
+must_check int exec_strings_add(struct exec_strings *s, const char *str);
+/* All strings of a user's array, counted in *count. -E2BIG, -EFAULT, -ENOMEM. */
+must_check int exec_strings_user(struct exec_strings *s, uaddr_t array, int *count);
+
+struct exec_image {
+	struct file *file;	/* the program */
+	struct file *interp;	/* its interpreter, or NULL */
+	struct elf_image *elf, *interp_elf;
+	const char *filename;	/* AT_EXECFN */
+	struct exec_strings *strings;
+	struct cred *cred;
+	bool secure;
+	/* results of mapping */
+	uaddr_t entry, base, phdr; /* where to start; interpreter's bias; program headers */
+	uaddr_t sp;
+};
+/* Maps program, interpreter and stack into an empty mm and fills the stack. */
+must_check int exec_map(struct mm *mm, struct exec_image *im);
+
+#endif

@@ -1,0 +1,218 @@
+/*
+ * Process ids. The table has two levels, so a lookup is two loads and a walk in numeric order is easy. Readers
+ * use RCU; pid_lock protects changes.
+ */
+#include "alloc.h"
+#include "kernel/task/task_priv.h"
+#include "log.h"
+#include "rcu.h"
+
+#define CHUNK 1024
+#define NCHUNKS (PID_MAX / CHUNK)
+#define PID_RESERVED 300 /* numbers below are not used again after a wrap, as on Linux */
+
+static struct pid **chunks[NCHUNKS]; /* RCU; a chunk is never freed */
+static struct spinlock pid_lock = SPINLOCK_INIT("pid", RANK_MISC);
+static pid_t last_pid; /* pid_lock */
+
+static struct pid *table_get(pid_t nr)
+{
+	struct pid **chunk;
+
+	if (nr <= 0 || nr >= PID_MAX)
+		return NULL;
+	chunk = rcu_dereference(chunks[nr / CHUNK]);
+	return chunk ? rcu_dereference(chunk[nr % CHUNK]) : NULL;
+}
+
+/* pid_lock held. */
+static int table_set(pid_t nr, struct pid *p)
+{
+	struct pid **chunk = chunks[nr / CHUNK];
+
+	if (!chunk) {
+		chunk = kcalloc(CHUNK, sizeof(*chunk));
+		if (!chunk)
+			return -ENOMEM;
+		rcu_assign_pointer(chunks[nr / CHUNK], chunk);
+	}
+	rcu_assign_pointer(chunk[nr % CHUNK], p);
+	return 0;
+}
+
+static pid_t free_number(void)
+{
+	pid_t nr = last_pid;
+
+	for (int tries = 0; tries < PID_MAX; tries++) {
+		if (++nr >= PID_MAX)
+			nr = PID_RESERVED;
+		if (!table_get(nr))
+			return nr;
+	}
+	return -1;
+}
+
+struct pid *pid_alloc(void)
+{
+	struct pid *p = kzalloc(sizeof(*p));
+	int err;
+
+	if (!p)
+		return ERR_PTR(-ENOMEM);
+	p->refs = 1;
+	for (int i = 0; i < PIDTYPE_MAX; i++)
+		CDS_INIT_LIST_HEAD(&p->tasks[i]);
+	wait_queue_init(&p->exit_wait);
+	spin_lock(&pid_lock);
+	p->nr = free_number();
+	err = p->nr < 0 ? -EAGAIN : table_set(p->nr, p);
+	if (!err)
+		last_pid = p->nr;
+	spin_unlock(&pid_lock);
+	if (err) {
+		kfree(p);
+		return ERR_PTR(err);
+	}
+	return p;
+}
+
+struct pid *pid_get(struct pid *p)
+{
+	__atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+	return p;
+}
+
+static void pid_free_rcu(struct rcu_head *head)
+{
+	kfree(caa_container_of(head, struct pid, rcu));
+}
+
+void pid_put(struct pid *p)
+{
+	if (__atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	spin_lock(&pid_lock);
+	ASSERT(table_set(p->nr, NULL) == 0); /* its chunk exists */
+	spin_unlock(&pid_lock);
+	call_rcu(&p->rcu, pid_free_rcu);
+}
+
+/* A reference unless the count has reached zero. */
+static bool try_ref(u32 *refs)
+{
+	u32 n = __atomic_load_n(refs, __ATOMIC_RELAXED);
+
+	while (n)
+		if (__atomic_compare_exchange_n(refs, &n, n + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
+struct pid *find_pid(pid_t nr)
+{
+	struct pid *p;
+
+	rcu_read_lock();
+	p = table_get(nr);
+	if (p && !try_ref(&p->refs))
+		p = NULL;
+	rcu_read_unlock();
+	return p;
+}
+
+struct task *find_task(pid_t tid)
+{
+	struct task *t = NULL;
+	struct pid *p;
+
+	rcu_read_lock();
+	p = table_get(tid);
+	if (p)
+		t = rcu_dereference(p->task);
+	if (t && try_ref(&t->refs)) {
+		if (!try_ref(&t->tg->refs)) { /* both are about to go */
+			task_put_memory(t);
+			t = NULL;
+		}
+	} else {
+		t = NULL;
+	}
+	rcu_read_unlock();
+	return t;
+}
+
+static struct thread_group *pid_process(struct pid *p)
+{
+	struct thread_group *tg = p ? rcu_dereference(p->tg) : NULL;
+
+	return tg && try_ref(&tg->refs) ? tg : NULL;
+}
+
+struct thread_group *find_process(pid_t tgid)
+{
+	struct thread_group *tg;
+
+	rcu_read_lock();
+	tg = pid_process(table_get(tgid));
+	rcu_read_unlock();
+	return tg;
+}
+
+struct thread_group *next_process(pid_t from)
+{
+	struct thread_group *tg = NULL;
+
+	rcu_read_lock();
+	for (pid_t nr = max(from, 1); nr < PID_MAX && !tg; nr++) {
+		if (nr % CHUNK == 0 || nr == from)
+			while (nr < PID_MAX && !rcu_dereference(chunks[nr / CHUNK]))
+				nr = (nr / CHUNK + 1) * CHUNK;
+		tg = pid_process(table_get(nr));
+	}
+	rcu_read_unlock();
+	return tg;
+}
+
+void pid_attach(struct pid *p, struct task *t)
+{
+	t->pid = p;
+	t->tid = p->nr;
+	rcu_assign_pointer(p->task, t);
+}
+
+void pid_detach(struct pid *p)
+{
+	rcu_assign_pointer(p->task, NULL);
+	rcu_assign_pointer(p->tg, NULL);
+}
+
+void tg_set_pgrp_locked(struct thread_group *tg, struct pid *pgrp)
+{
+	struct pid *old = tg->pgrp;
+
+	if (old)
+		cds_list_del(&tg->pgrp_link);
+	if (pgrp) {
+		pid_get(pgrp);
+		cds_list_add_tail(&tg->pgrp_link, &pgrp->tasks[PIDTYPE_PGID]);
+	}
+	rcu_assign_pointer(tg->pgrp, pgrp);
+	if (old)
+		pid_put(old);
+}
+
+void tg_set_session_locked(struct thread_group *tg, struct pid *session)
+{
+	struct pid *old = tg->session;
+
+	if (old)
+		cds_list_del(&tg->session_link);
+	if (session) {
+		pid_get(session);
+		cds_list_add_tail(&tg->session_link, &session->tasks[PIDTYPE_SID]);
+	}
+	rcu_assign_pointer(tg->session, session);
+	if (old)
+		pid_put(old);
+}

@@ -1,0 +1,104 @@
+/* A task's life between system calls: run the guest, see what happened, act, look for signals, run it again. */
+#include "cpu.h"
+#include "cputime.h"
+#include "engine.h"
+#include "kernel/task/task_priv.h"
+#include "log.h"
+#include "strace.h"
+#include "uaccess.h"
+#include "syscalls.h"
+#include "kernel/stats.h"
+#include <asm/unistd_64.h>
+
+static long dispatch(struct task *t)
+{
+	const struct syscall_desc *d;
+	long ret;
+
+	if (t->sys_nr >= NR_SYSCALLS || !syscall_table[t->sys_nr].call) {
+		stats_unknown_call(t->sys_nr);
+		if (strace_enabled && t->sys_nr < NR_SYSCALLS) {
+			strace_enter(t->sys_nr, &syscall_table[t->sys_nr], t->sys_args);
+			strace_exit(t->sys_nr, &syscall_table[t->sys_nr], t->sys_args, -ENOSYS);
+		}
+		return -ENOSYS;
+	}
+	d = &syscall_table[t->sys_nr];
+	if (unlikely(strace_enabled))
+		strace_enter(t->sys_nr, d, t->sys_args);
+	ret = d->call(t->sys_args);
+	if (unlikely(strace_enabled))
+		strace_exit(t->sys_nr, d, t->sys_args, ret);
+	return ret;
+}
+
+static void handle_syscall(struct task *t)
+{
+	this_cpu()->stat.syscalls++;
+	t->sys_nr = t->event.sys.nr;
+	for (int i = 0; i < 6; i++)
+		t->sys_args[i] = t->event.sys.args[i];
+	t->regs_set = false;
+	t->sys_ret = dispatch(t);
+	t->in_syscall = !t->regs_set;
+	if (!t->regs_set)
+		engine->set_result(t->ctx, t->sys_ret);
+}
+
+/* The host process is gone: killed from outside, or it tampered with the stub. The guest sees SIGKILL. */
+static noreturn_ void handle_died(struct task *t)
+{
+	log_info("host process of task %d died (status %#x)\n", t->tid, (unsigned)t->event.died_status);
+	group_exit(SIGKILL);
+}
+
+static void handle_event(struct task *t)
+{
+	t->in_syscall = false;
+	switch (t->event.kind) {
+	case EVENT_SYSCALL:
+		handle_syscall(t);
+		break;
+	case EVENT_FAULT:
+		this_cpu()->stat.faults++;
+		force_fault(t, &t->event.fault);
+		break;
+	case EVENT_KICK:
+		break;
+	case EVENT_DIED:
+		handle_died(t);
+	}
+}
+
+/* Is there a result that means "restart", and no signal to decide about it? */
+static bool wants_restart(const struct task *t)
+{
+	return t->in_syscall && t->sys_ret <= -ERESTARTSYS && t->sys_ret >= -ERESTART_RESTARTBLOCK;
+}
+
+static void prepare_return(struct task *t)
+{
+	do {
+		if (__atomic_load_n(&t->work, __ATOMIC_SEQ_CST))
+			signals_deliver();
+		if (wants_restart(t))
+			signals_no_restart();
+		t->in_syscall = false;
+		sched_return_to_guest();
+	} while (__atomic_load_n(&t->work, __ATOMIC_SEQ_CST));
+}
+
+void task_main(void *arg)
+{
+	struct task *t = arg;
+
+	if (t->set_child_tid)
+		(void)!put_user(t->tid, t->set_child_tid); /* as on Linux, a bad address is the guest's own business */
+	for (;;) {
+		prepare_return(t);
+		__atomic_store_n(&t->kt.bound, 1, __ATOMIC_RELEASE);
+		engine->run(t->ctx, &t->event);
+		sched_enter_kernel();
+		handle_event(t);
+	}
+}
