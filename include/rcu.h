@@ -31,6 +31,7 @@
 #undef rcu_cmpxchg_pointer
 #undef rcu_set_pointer
 #undef synchronize_rcu
+#undef call_rcu
 
 static inline void rcu_read_lock(void)
 {
@@ -84,9 +85,12 @@ void rcu_quiescent_state(void);
  */
 void synchronize_rcu(void);
 
-/* Frees p with kfree() after a grace period. Needs no rcu_head: allocates one. Any thread that is online; under any lock. */
+/*
+ * Calls fn(head) after a grace period, in a thread of its own: fn may take spinlocks and kfree, never sleep, and has no current
+ * task. Any thread that is online; under any lock.
+ */
+void call_rcu(struct rcu_head *head, void (*fn)(struct rcu_head *head));
+/* Frees p with kfree() after a grace period. Needs no rcu_head: allocates one. As call_rcu(). */
 void kfree_rcu(void *p);
-/* call_rcu(struct rcu_head *, void (*)(struct rcu_head *)) is liburcu's; its callbacks run in a thread of
- * their own: they may take spinlocks and kfree, never sleep, and have no current task. */
 
 #endif

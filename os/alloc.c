@@ -46,7 +46,9 @@ void *kzalloc(size_t size)
 
 void *kcalloc(size_t n, size_t size)
 {
-	return counted(calloc(n, size));
+	size_t bytes;
+
+	return __builtin_mul_overflow(n, size, &bytes) ? NULL : kzalloc(bytes);
 }
 
 void *krealloc(void *p, size_t size)

@@ -178,6 +178,7 @@ int smp_run(void)
 {
 	int i, n, err = 0;
 
+	rcu_start();
 	for (n = 0; n < nr_cpus && !err; n++)
 		err = host_cpu_thread_start(&cpus[n], cpu_main);
 	if (err) {

@@ -143,6 +143,8 @@ void fiber_switch_start(struct kthread *from, struct kthread *to, void **save);
 void fiber_switch_finish(void *save);
 
 /* rcu.c */
+/* Starts liburcu's callback thread: from a thread that isn't pinned to a core, which it would inherit. */
+void rcu_start(void);
 void rcu_cpu_start(void);
 void rcu_cpu_stop(void);
 

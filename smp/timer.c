@@ -56,7 +56,7 @@ static struct timer_base *base_lock(struct timer *t)
 		if (!b)
 			return NULL;
 		spin_lock(&b->lock);
-		if (load_relaxed(&t->base) == b)
+		if (load_acquire(&t->base) == b)
 			return b;
 		spin_unlock(&b->lock);
 	}

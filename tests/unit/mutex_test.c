@@ -55,7 +55,7 @@ static u64 rounds[6];
 
 static void greedy(long i)
 {
-	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+	while (!__atomic_load_n(&stop, __ATOMIC_SEQ_CST)) {
 		mutex_lock(&m);
 		burn_us(20);
 		if (rounds[i] % 8 == 0)
@@ -75,7 +75,7 @@ static void greedy_ones(void)
 	for (i = 0; i < 6; i++)
 		spawn(greedy, i);
 	sleep_us(200000);
-	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
 }
 
 START_TEST(nobody_starves)
@@ -108,8 +108,11 @@ static void kill_waiters(void)
 	mutex_init(&m, "test", RANK_PIPE);
 	killed = 0;
 	mutex_lock(&m);
-	for (i = 0; i < 10; i++)
-		t[i] = spawn(wait_killable, i);
+	for (i = 0; i < 10; i++) {
+		t[i] = tt_make("victim", &tt_ops, wait_killable, i);
+		t[i]->keep = true;
+		kthread_start(&t[i]->kt);
+	}
 	sleep_us(5000);
 	for (i = 0; i < 10; i += 2) {
 		__atomic_store_n(&t[i]->signalled, true, __ATOMIC_SEQ_CST);
@@ -123,6 +126,8 @@ static void kill_waiters(void)
 	must_eq(m.owner, 0);
 	mutex_lock(&m);
 	mutex_unlock(&m);
+	for (i = 0; i < 10; i++)
+		kfree(t[i]);
 }
 
 START_TEST(killed_waiters_leave_the_others_in_order)
@@ -133,19 +138,6 @@ END_TEST
 
 /* Kills at random moments, while the mutex goes from hand to hand. */
 static struct test_thread *victims[8];
-
-/* The killer may still look at one that has ended. */
-static void victim_dead(struct kthread *kt)
-{
-	kthread_destroy(kt);
-	__atomic_fetch_sub(&tt_live, 1, __ATOMIC_SEQ_CST);
-	wake_up_all(&tt_queue);
-}
-
-static const struct kthread_ops victim_ops = {
-	.dead = victim_dead,
-	.signal_pending = tt_signal_pending,
-};
 
 static void take_often(long i)
 {
@@ -170,7 +162,8 @@ static void kill_at_random(void)
 	mutex_init(&m, "test", RANK_PIPE);
 	a = b = 0;
 	for (i = 0; i < 8; i++) {
-		victims[i] = tt_make("victim", &victim_ops, take_often, i);
+		victims[i] = tt_make("victim", &tt_ops, take_often, i);
+		victims[i]->keep = true;
 		kthread_start(&victims[i]->kt);
 	}
 	for (n = 0; __atomic_load_n(&tt_live, __ATOMIC_SEQ_CST) > 1; n++) {

@@ -120,7 +120,7 @@ static bool stop;
 
 static void yield_until_stopped(long i)
 {
-	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+	while (!__atomic_load_n(&stop, __ATOMIC_SEQ_CST)) {
 		burn_us(20);
 		yields[i]++;
 		sched_yield_cpu();
@@ -136,7 +136,7 @@ static void yielders(void)
 	for (i = 0; i < 4; i++)
 		spawn(yield_until_stopped, i);
 	sleep_us(200000);
-	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
 }
 
 START_TEST(yielding_kthreads_all_advance)
@@ -154,7 +154,7 @@ static u64 work_done[3];
 
 static void compute(long i)
 {
-	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+	while (!__atomic_load_n(&stop, __ATOMIC_SEQ_CST)) {
 		sched_return_to_guest();
 		burn_us(50);
 		sched_enter_kernel();
@@ -172,7 +172,7 @@ static void nice_pair(void)
 	sched_set_policy(&t->kt, SCHED_OTHER, 0, 5); /* weight 335 against 1024 */
 	kthread_start(&t->kt);
 	sleep_us(600000);
-	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
 }
 
 START_TEST(cpu_time_follows_nice)
@@ -205,7 +205,7 @@ static void fifo_over_fair(void)
 	kthread_start(&t->kt);
 	sleep_us(60000);
 	must(work_done[2] >= before);
-	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
 }
 
 START_TEST(fifo_preempts_fair)
@@ -239,7 +239,7 @@ static void bound_compute(long i)
 {
 	struct kthread *kt = current_kthread();
 
-	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+	while (!__atomic_load_n(&stop, __ATOMIC_SEQ_CST)) {
 		sched_return_to_guest();
 		__atomic_store_n(&kt->bound, 1, __ATOMIC_RELEASE);
 		burn_us(50);
@@ -272,7 +272,7 @@ static void crowd_on_one_cpu(void)
 	for (i = 0; i < 3; i++)
 		sched_set_affinity(&t[i]->kt, UINT64_MAX);
 	sleep_us(100000);
-	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
 }
 
 START_TEST(bound_kthreads_spread_to_idle_cpus)
@@ -300,7 +300,7 @@ static void moved_by_affinity(void)
 			sleep_us(1000);
 		must(n < 1000);
 	}
-	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
 }
 
 START_TEST(affinity_moves_a_running_kthread)

@@ -20,6 +20,7 @@ struct test_thread {
 	void (*fn)(long arg);
 	long arg;
 	bool signalled; /* atomic: what signal_pending says */
+	bool keep;	/* the test frees it, after join_all() */
 };
 
 static struct wait_queue tt_queue;
@@ -27,8 +28,11 @@ static int tt_live; /* atomic */
 
 static inline void tt_dead(struct kthread *kt)
 {
+	struct test_thread *t = caa_container_of(kt, struct test_thread, kt);
+
 	kthread_destroy(kt);
-	kfree(caa_container_of(kt, struct test_thread, kt));
+	if (!t->keep)
+		kfree(t);
 	__atomic_fetch_sub(&tt_live, 1, __ATOMIC_SEQ_CST);
 	wake_up_all(&tt_queue);
 }

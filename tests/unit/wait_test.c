@@ -126,15 +126,18 @@ static void signal_a_sleeper(void)
 
 	wait_queue_init(&q);
 	for (i = 0; i < ARRAY_SIZE(states); i++) {
-		struct test_thread *t = spawn(wait_interruptibly, states[i]);
+		struct test_thread *t = tt_make("sleeper", &tt_ops, wait_interruptibly, states[i]);
 
+		t->keep = true;
 		result = 0;
+		kthread_start(&t->kt);
 		sleep_us(i ? 5000 : 0); /* asleep already, or just starting */
 		__atomic_store_n(&t->signalled, true, __ATOMIC_SEQ_CST);
 		wake_up_state(&t->kt, 1u << states[i]);
 		kick_kthread(&t->kt);
 		join_all();
 		must_eq(result, -ERESTARTSYS);
+		kfree(t);
 	}
 }
 
