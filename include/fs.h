@@ -52,8 +52,18 @@ struct fs_type {
 const struct fs_type *fs_type_find(const char *name);
 extern const struct fs_type *const fs_types[]; /* ends with NULL */
 
+/*
+ * Lives while something refers to it: mounts, and whoever else holds a reference. With the last one its cached dentries are dropped, the
+ * root is put, inodes are evicted; put_super comes last and frees what is left (a file system that pins dentries or inodes of its own puts
+ * them there).
+ *
+ * a atomic   c constant once it is mounted
+ */
 struct super_block {
-	u32 refs; /* atomic */
+	u32 refs; /* a */
+	u32 killers;   /* a: tasks that are evicting its dentries from the cache */
+	bool dying;    /* a: the last reference is gone: nothing is cached any more */
+	u32 dentries;  /* a */
 	const struct fs_type *type;
 	const struct super_ops *ops;
 	struct dentry *root; /* +1 */
@@ -66,6 +76,7 @@ struct super_block {
 	u32 max_links;
 	bool no_dcache; /* proc: dentries live only while they are used, negative ones not at all */
 	bool layer;	/* its inodes' locks have rank INODE_LOWER: sb_make_layer() */
+	struct cds_list_head link; /* super.c: all super blocks */
 };
 /* refs 1, a fresh st_dev, bsize 4096 for all its inodes; source is copied. NULL: no memory. The caller sets root. */
 must_check struct super_block *sb_alloc(const struct fs_type *type, const struct super_ops *ops, const char *source);
@@ -155,7 +166,7 @@ struct inode {
 	u32 refs;			     /* a */
 	u32 mode;			     /* l to write; racy reads */
 	u64 ino;			     /* c */
-	struct super_block *sb;		     /* c, +1 */
+	struct super_block *sb;		     /* c; outlives its inodes */
 	const struct inode_operations *ops;  /* c */
 	const struct file_operations *fops;  /* c: default for files opened on it; devices, fifos get theirs at open */
 	u32 uid, gid;			     /* l */
@@ -177,7 +188,7 @@ struct inode {
 };
 #define INODE_DEAD 1u	  /* a removed directory: nothing is created in it */
 #define INODE_LINKABLE 2u /* O_TMPFILE without O_EXCL: may get its first name */
-/* refs 1, times now, nlink 1 (directories 2); uid and gid of the current fs credentials; +1 on sb. NULL: no memory. */
+/* refs 1, times now, nlink 1 (directories 2); uid and gid of the current fs credentials. NULL: no memory. */
 must_check struct inode *inode_alloc(struct super_block *sb, u64 ino, u32 mode);
 /* For a new inode in dir: gid and the set-gid bit as a set-gid directory wants them. */
 void inode_init_owner(struct inode *i, const struct inode *dir);
@@ -217,7 +228,7 @@ struct dentry {
 	char *name;		       /* r + l, RCU: that of dn. Stable under the directory's inode lock */
 	u32 name_len;		       /* r + l */
 	struct dname *dn;	       /* r + l; RCU */
-	struct super_block *sb;	       /* c, +1 */
+	struct super_block *sb;	       /* c; outlives its dentries */
 	struct spinlock lock;	       /* rank DCACHE */
 	struct cds_list_head children; /* l */
 	struct cds_list_head sibling;  /* p */
@@ -243,6 +254,16 @@ void d_drop(struct dentry *d);				    /* unhash: it isn't found any more, its us
 void d_make_negative(struct dentry *d);
 struct dentry *d_get(struct dentry *d);
 void d_put(struct dentry *d);
+/* For ".." when a directory is read. */
+static inline u64 d_parent_ino(struct dentry *d)
+{
+	u64 ino;
+
+	rcu_read_lock();
+	ino = rcu_dereference(rcu_dereference(d->parent)->inode)->ino;
+	rcu_read_unlock();
+	return ino;
+}
 /* Looks name up in dir, cache first; +1, maybe negative. ERR_PTR. Takes dir's inode lock for a miss. */
 must_check struct dentry *d_lookup_or_load(struct dentry *dir, const char *name, size_t len);
 /* The same with dir's inode lock held for writing by the caller. */
@@ -255,15 +276,14 @@ void d_prune_children(struct dentry *dir);
 struct mount {
 	u32 refs; /* a */
 	int id;
-	struct mount *parent;	   /* RANK_MOUNT + RCU */
-	struct dentry *mountpoint; /* in parent */
-	struct dentry *root;
-	struct super_block *sb;
+	u32 writers;		   /* a: files open for writing */
+	struct mount_at *at;	   /* RANK_MOUNT to write, RCU: (parent, mount point); NULL: the root, or detached */
+	struct dentry *root;	   /* c, +1 */
+	struct super_block *sb;	   /* c, +1 */
 	u64 flags; /* a: MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME ... */
 	struct cds_list_head link;     /* RANK_MOUNT: all mounts, in order of mounting */
 	struct cds_list_head children; /* RANK_MOUNT: mounts on top of this one */
 	struct cds_list_head sibling;  /* RANK_MOUNT */
-	struct cds_lfht_node hash;     /* by (parent, mountpoint), RCU */
 	struct rcu_head rcu;
 };
 struct mount *mnt_get(struct mount *m);
@@ -297,7 +317,6 @@ void path_put(struct path *p);
 #define LOOKUP_IN_ROOT 0x20u
 #define LOOKUP_NO_XDEV 0x40u
 #define LOOKUP_NO_MAGICLINKS 0x80u
-#define LOOKUP_PARENT 0x100u
 /* Resolves a kernel string; +1 on path. -ENOENT, -ENOTDIR, -ELOOP, -EACCES, -ENAMETOOLONG, -EBADF ... */
 must_check int path_lookup(int dfd, const char *name, unsigned flags, struct path *out);
 must_check int user_path_lookup(int dfd, uaddr_t name, unsigned flags, struct path *out);
@@ -313,7 +332,7 @@ must_check int vfs_mknod(const struct path *parent, struct dentry *d, u32 mode, 
 char *path_name(const struct path *p, char *buf, size_t size);
 /* For /proc/PID/...: relative to another root. */
 char *path_name_root(const struct path *p, const struct path *root, char *buf, size_t size);
-/* Boot and mount(2). */
+/* Boot and mount(2). They take references of their own: the caller still puts the one that type->mount() gave. */
 must_check int mount_root(struct super_block *sb, u64 flags);
 must_check int mount_at(const struct path *where, struct super_block *sb, struct dentry *root, u64 flags);
 extern struct mount *root_mount;
@@ -367,6 +386,9 @@ struct file_operations {
 };
 
 /*
+ * Type-stable: the memory of a closed file may become another file at once, but nothing else before a grace period. So lock-free
+ * lookups (fd_get) take a reference first and then check that it is still the file they wanted.
+ *
  * o constant after open   a atomic
  */
 struct file {
@@ -384,7 +406,6 @@ struct file {
 	struct pid *owner;		   /* lock, +1: F_SETOWN */
 	int owner_type, owner_sig;	   /* lock: F_OWNER_*, F_SETSIG */
 	struct cds_list_head epoll_links;  /* lock: epoll entries that watch this file */
-	struct cds_list_head release_link; /* of the task that releases it */
 	struct rcu_head rcu;
 };
 #define FMODE_READ 1u
@@ -412,7 +433,7 @@ must_check struct file *file_open_anon_inode(const char *prefix, u32 mode, const
 /* One more open file on the inode of f, which is such a file: the other end of a pipe. */
 must_check struct file *file_open_anon_again(struct file *f, const struct file_operations *ops, void *priv, int flags);
 struct file *file_get(struct file *f);
-/* When the last reference is put from within another file's release, the release is put off until that one has ended. */
+/* In a task, where sleeping is allowed: the last one releases the file. */
 void file_put(struct file *f);
 must_check ssize_t kernel_read(struct file *f, void *buf, size_t n, u64 pos); /* as far as it goes; short at EOF */
 s64 generic_llseek(struct file *f, s64 off, int whence);

@@ -1,0 +1,351 @@
+/* Contents of a regular file in memory. See memdata.h. */
+#include "kernel/fs/tmpfs/memdata.h"
+
+#include "alloc.h"
+#include "fh.h"
+#include "fs.h"
+#include "kernel/fs/tmpfs/memlimit.h"
+
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How often the blocks of a memfd are counted while it is written. */
+#define COUNT_INTERVAL (1UL << 20)
+
+/* ---- buffer: pages that hold data ---- */
+
+static bool page_written(const struct memdata *d, u64 page)
+{
+	return d->written[page / 64] >> (page % 64) & 1;
+}
+
+static bool charge(struct memdata *d, struct mem_limit *lim, u64 n)
+{
+	if (!limit_take(&lim->bytes, lim->max_bytes, n))
+		return false;
+	d->charged += n;
+	return true;
+}
+
+static void uncharge(struct memdata *d, struct mem_limit *lim, u64 n)
+{
+	limit_give(&lim->bytes, n);
+	d->charged -= n;
+}
+
+/* Marks the pages of [off, end) as data; how far the limit let us: end, or less. */
+static u64 mark_written(struct memdata *d, struct mem_limit *lim, u64 off, u64 end)
+{
+	for (u64 p = off / PAGE_SIZE; p * PAGE_SIZE < end; p++) {
+		if (page_written(d, p))
+			continue;
+		if (!charge(d, lim, PAGE_SIZE))
+			return max(off, p * PAGE_SIZE);
+		d->written[p / 64] |= 1ULL << (p % 64);
+	}
+	return end;
+}
+
+/* The whole pages in [off, end) are holes again. */
+static void unmark_written(struct memdata *d, struct mem_limit *lim, u64 off, u64 end)
+{
+	end = min(end, MEMDATA_BUFFER_MAX);
+	for (u64 p = PAGE_ALIGN(off) / PAGE_SIZE; (p + 1) * PAGE_SIZE <= end; p++) {
+		if (page_written(d, p)) {
+			d->written[p / 64] &= ~(1ULL << (p % 64));
+			uncharge(d, lim, PAGE_SIZE);
+		}
+	}
+}
+
+static int buffer_reserve(struct memdata *d, u64 end)
+{
+	u64 cap = d->cap;
+	u8 *buf;
+
+	if (end <= cap)
+		return 0;
+	/* Exact while small, as most files are written once; then in growing steps. */
+	if (end < PAGE_SIZE)
+		cap = ROUND_UP(end, 64);
+	else
+		cap = min(max(PAGE_ALIGN(end), PAGE_ALIGN(cap + cap / 2)), MEMDATA_BUFFER_MAX);
+	buf = krealloc(d->buf, cap);
+	if (!buf)
+		return -ENOMEM;
+	memset(buf + d->cap, 0, cap - d->cap);
+	d->buf = buf;
+	d->cap = cap;
+	return 0;
+}
+
+static void buffer_zero(struct memdata *d, u64 off, u64 end)
+{
+	end = min(end, (u64)d->cap);
+	if (off < end)
+		memset(d->buf + off, 0, end - off);
+}
+
+/* ---- memfd ---- */
+
+/* Brings `charged` in line with what the host has allocated; mappings allocate too. */
+static void count_memfd(struct memdata *d, struct mem_limit *lim)
+{
+	struct kstat st;
+	u64 bytes;
+
+	d->uncounted = 0;
+	if (fh_stat(d->memfd, &st))
+		return;
+	bytes = st.blocks * 512;
+	__atomic_add_fetch(&lim->bytes, bytes - d->charged, __ATOMIC_RELAXED);
+	d->charged = bytes;
+}
+
+/* May n bytes more be written? Counts exactly only when it is close. */
+static bool memfd_may_grow(struct memdata *d, struct mem_limit *lim, u64 n)
+{
+	u64 used = __atomic_load_n(&lim->bytes, __ATOMIC_RELAXED);
+
+	d->uncounted += n;
+	if (d->uncounted < COUNT_INTERVAL &&
+	    (!lim->max_bytes || used + d->uncounted <= lim->max_bytes))
+		return true;
+	count_memfd(d, lim);
+	d->uncounted = n;
+	used = __atomic_load_n(&lim->bytes, __ATOMIC_RELAXED);
+	return !lim->max_bytes || used + n <= lim->max_bytes;
+}
+
+/* Writes the data, run by run: holes stay holes. */
+static int copy_to_memfd(struct memdata *d, struct fh *h, u64 size)
+{
+	u64 end = min((u64)d->cap, size), off = 0, stop;
+	ssize_t ret;
+	int err = fh_truncate(h, size);
+
+	while (!err && off < end) {
+		if (!page_written(d, off / PAGE_SIZE)) {
+			off += PAGE_SIZE;
+			continue;
+		}
+		for (stop = off; stop < end && page_written(d, stop / PAGE_SIZE); stop += PAGE_SIZE)
+			;
+		stop = min(stop, end);
+		ret = fh_pwrite(h, d->buf + off, stop - off, off);
+		if (ret != (ssize_t)(stop - off))
+			err = ret < 0 ? ret : -ENOSPC;
+		off = stop;
+	}
+	return err;
+}
+
+int memdata_make_memfd(struct memdata *d, struct mem_limit *lim, u64 size)
+{
+	struct fh *h;
+	int err;
+
+	if (d->memfd)
+		return 0;
+	h = fh_memfd("heddle-file");
+	if (IS_ERR(h))
+		return PTR_ERR(h);
+	err = copy_to_memfd(d, h, size);
+	if (err) {
+		fh_put(h);
+		return err;
+	}
+	kfree(d->buf);
+	d->buf = NULL;
+	d->cap = 0;
+	memset(d->written, 0, sizeof(d->written));
+	__atomic_store_n(&d->memfd, h, __ATOMIC_RELEASE);
+	count_memfd(d, lim);
+	return 0;
+}
+
+static void mmap_done(struct mmap_target *t)
+{
+	put_fh(t->cookie);
+	fh_put(t->cookie);
+}
+
+int memdata_mmap(struct memdata *d, struct mem_limit *lim, u64 size, u64 off, struct mmap_target *t)
+{
+	int fd, err = memdata_make_memfd(d, lim, size);
+
+	if (err)
+		return err;
+	fd = get_fh(d->memfd);
+	if (fd < 0)
+		return fd;
+	*t = (struct mmap_target){
+		.hostfd = fd,
+		.offset = off,
+		.done = mmap_done,
+		.cookie = fh_get(d->memfd),
+	};
+	return 0;
+}
+
+/* ---- reading and writing ---- */
+
+ssize_t memdata_read(struct memdata *d, u64 size, struct iov_iter *to, u64 off)
+{
+	size_t n, in_buf, done;
+
+	if (off >= size || !iov_iter_count(to))
+		return 0;
+	if (d->memfd)
+		return fh_read_iter(d->memfd, to, off, size);
+	n = min(iov_iter_count(to), size - off);
+	in_buf = off < d->cap ? min(n, d->cap - off) : 0;
+	done = in_buf ? copy_to_iter(d->buf + off, in_buf, to) : 0;
+	if (done == in_buf && n > in_buf)
+		done += zero_iter(n - in_buf, to);
+	return done ? (ssize_t)done : -EFAULT;
+}
+
+static ssize_t write_memfd(struct memdata *d, struct mem_limit *lim, struct iov_iter *from, u64 off)
+{
+	if (!memfd_may_grow(d, lim, iov_iter_count(from)))
+		return -ENOSPC;
+	return fh_write_iter(d->memfd, from, off);
+}
+
+ssize_t memdata_write(struct memdata *d, struct mem_limit *lim, u64 size, struct iov_iter *from,
+		      u64 off)
+{
+	size_t n = iov_iter_count(from), got;
+	u64 end;
+	int err;
+
+	if (!n)
+		return 0;
+	if (!d->memfd && (off > MEMDATA_BUFFER_MAX || n > MEMDATA_BUFFER_MAX - off)) {
+		err = memdata_make_memfd(d, lim, size);
+		if (err)
+			return err;
+	}
+	if (d->memfd)
+		return write_memfd(d, lim, from, off);
+	err = buffer_reserve(d, off + n);
+	if (err)
+		return err;
+	end = mark_written(d, lim, off, off + n);
+	if (end == off)
+		return -ENOSPC;
+	got = copy_from_iter(d->buf + off, end - off, from);
+	return got ? (ssize_t)got : -EFAULT;
+}
+
+int memdata_resize(struct memdata *d, struct mem_limit *lim, u64 old, u64 size)
+{
+	int err;
+
+	if (d->memfd) {
+		err = fh_truncate(d->memfd, size);
+		if (!err && size < old)
+			count_memfd(d, lim);
+		return err;
+	}
+	if (size < old) {
+		unmark_written(d, lim, size, MEMDATA_BUFFER_MAX);
+		buffer_zero(d, size, old);
+	}
+	if (!size) {
+		kfree(d->buf);
+		d->buf = NULL;
+		d->cap = 0;
+	}
+	return 0;
+}
+
+/* ---- holes ---- */
+
+static int memfd_fallocate(struct memdata *d, struct mem_limit *lim, int mode, u64 off, u64 len)
+{
+	int err = 0;
+
+	if (!(mode & FALLOC_FL_PUNCH_HOLE) && !memfd_may_grow(d, lim, len))
+		return -ENOSPC;
+	if (mode & FALLOC_FL_ZERO_RANGE) { /* memfds have no such call */
+		err = fh_fallocate(d->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, len);
+		mode &= ~FALLOC_FL_ZERO_RANGE;
+	}
+	if (!err)
+		err = fh_fallocate(d->memfd, mode, off, len);
+	count_memfd(d, lim);
+	return err;
+}
+
+int memdata_fallocate(struct memdata *d, struct mem_limit *lim, int mode, u64 off, u64 len, u64 *size)
+{
+	const int known = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+	u64 end = off + len, reached;
+	int err = 0;
+
+	if (mode & ~known)
+		return -EOPNOTSUPP;
+	if (mode & FALLOC_FL_PUNCH_HOLE && mode != (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
+		return -EOPNOTSUPP;
+	if (!d->memfd && !(mode & FALLOC_FL_PUNCH_HOLE)) {
+		err = end > MEMDATA_BUFFER_MAX ? memdata_make_memfd(d, lim, *size) :
+						 buffer_reserve(d, end);
+		if (err)
+			return err;
+	}
+	if (d->memfd) {
+		err = memfd_fallocate(d, lim, mode, off, len);
+	} else {
+		if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+			buffer_zero(d, off, end);
+		if (mode & FALLOC_FL_PUNCH_HOLE) {
+			unmark_written(d, lim, off, end);
+		} else {
+			reached = mark_written(d, lim, off, end);
+			err = reached < end ? -ENOSPC : 0;
+		}
+	}
+	if (!err && !(mode & FALLOC_FL_KEEP_SIZE))
+		*size = max(*size, end);
+	return err;
+}
+
+s64 memdata_seek(struct memdata *d, u64 size, u64 off, int whence)
+{
+	bool want = whence == SEEK_DATA;
+	u64 p;
+
+	if (off >= size)
+		return -ENXIO;
+	if (d->memfd)
+		return fh_seek_data(d->memfd, off, whence);
+	for (p = off / PAGE_SIZE; p < MEMDATA_PAGES && p * PAGE_SIZE < size; p++)
+		if (page_written(d, p) == want)
+			return max(off, p * PAGE_SIZE);
+	/* Behind the last page that the buffer can have there is a hole up to the end. */
+	if (want)
+		return -ENXIO;
+	return min(max(off, p * PAGE_SIZE), size);
+}
+
+u64 memdata_blocks(struct memdata *d)
+{
+	struct kstat st;
+
+	if (d->memfd)
+		return fh_stat(d->memfd, &st) ? d->charged / 512 : st.blocks;
+	return d->charged / 512;
+}
+
+void memdata_free(struct memdata *d, struct mem_limit *lim)
+{
+	fh_put(d->memfd);
+	kfree(d->buf);
+	limit_give(&lim->bytes, d->charged);
+	d->memfd = NULL;
+	d->buf = NULL;
+}
