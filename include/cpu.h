@@ -15,22 +15,22 @@ struct timer_base;
  * a atomic   o written by its own CPU only (others may read a stale value)   c constant after boot
  */
 struct cpu {
-	int id;			   /* c */
-	int host_core;		   /* c: the host core which it is pinned to, or -1 */
-	pid_t host_tid;		   /* c after start */
-	struct kthread *current;   /* o */
-	struct kthread *idle;	   /* c: the loop that runs when nothing is runnable, on the host thread's stack */
-	struct run_queue *rq;	   /* c */
+	int id;			 /* c */
+	int host_core;		 /* c: the host core which it is pinned to, or -1 */
+	pid_t host_tid;		 /* c after start */
+	struct kthread *current; /* o */
+	struct kthread *idle;	 /* c: runs when nothing is runnable, on the host thread's stack */
+	struct run_queue *rq;	 /* c */
 	struct timer_base *timers; /* c */
 	u32 need_resched;	   /* a: looked at on the way back to the guest */
 	u32 in_guest;		   /* a: 1 while a guest runs here, see cpu_kick() */
-	u32 kick_pending;	   /* a: somebody wants this CPU to pass through sched_return_to_guest() once more */
+	u32 kick_pending;	   /* a: it is to pass through sched_return_to_guest() once more */
 	u32 idle_word;		   /* a: host futex: 1 while it sleeps idle */
-	ktime_t host_timer;	   /* a: when the host timer will fire, KTIME_MAX if never; written by its own thread */
-	struct kthread *prev;	   /* o: during a switch, whom it leaves */
-	struct cds_list_head outgoing; /* o: kthreads taken off the queue that are to leave for other CPUs */
-	u32 rcu_depth;		   /* o: debug: nesting of read sections */
-	ktime_t last_switch;	   /* o: when accounting last looked at the clock */
+	ktime_t host_timer;   /* a: when the host timer fires, or KTIME_MAX; written by itself */
+	struct kthread *prev; /* o: during a switch, whom it leaves */
+	struct cds_list_head outgoing; /* o: off the queue, to leave for other CPUs */
+	u32 rcu_depth;		       /* o: debug: nesting of read sections */
+	ktime_t last_switch;	       /* o: when accounting last looked at the clock */
 	struct {
 		u64 switches, migrations, steals, ipis_sent, ipis_taken, kicks, ticks;
 		u64 guest_ns, kernel_ns, idle_ns, wakeups; /* idle wake-ups */
@@ -42,8 +42,8 @@ extern struct cpu cpus[MAX_CPUS];
 extern int nr_cpus; /* c */
 
 /*
- * The CPU that this code runs on. A task may change CPUs whenever it sleeps, so don't keep the result across
- * anything that sleeps. The asm keeps the compiler from doing so.
+ * The CPU that this code runs on. A task may change CPUs whenever it sleeps, so don't keep the result
+ * across anything that sleeps. The asm keeps the compiler from doing so.
  */
 extern __thread struct cpu *this_cpu_ptr;
 static inline struct cpu *this_cpu(void)
@@ -54,16 +54,25 @@ static inline struct cpu *this_cpu(void)
 	return c;
 }
 
-/* Makes that CPU look at its need_resched and run queue soon: wakes it when idle, interrupts its guest. Any thread. */
+/* Whom a CPU runs; a guess for others. (For files where `current` is a macro.) */
+static inline struct kthread *cpu_running(const struct cpu *c)
+{
+	return __atomic_load_n(&c->current, __ATOMIC_RELAXED);
+}
+
+/*
+ * Makes that CPU look at its need_resched and run queue soon: wakes it when idle, interrupts its
+ * guest. Any thread.
+ */
 void cpu_kick(struct cpu *cpu);
 
 /*
- * Around running the guest, by engines. cpu_enter_guest() is false, and the CPU remains in the kernel, when there is work
- * to do: report EVENT_KICK then. A kick after it has returned true interrupts the guest (engine->kick_self).
- * Nothing of the kernel may be touched between the two but what belongs to this CPU: RCU regards it as idle.
+ * Around running the guest, by engines. cpu_enter_guest() is false, and the CPU remains in the kernel,
+ * when there is work to do: report EVENT_KICK then. A kick after it has returned true interrupts the
+ * guest (engine->kick_self). Between the two RCU regards the CPU as idle: no read sections.
  *
- * The way back to the guest is: sched_return_to_guest(); look for signals (from the top, if some were delivered by sleeping code);
- * engine->run(), which calls cpu_enter_guest().
+ * The way back to the guest is: sched_return_to_guest(); look for signals (from the top, if that may have
+ * slept); engine->run(), which calls cpu_enter_guest().
  */
 must_check bool cpu_enter_guest(struct cpu *cpu);
 void cpu_leave_guest(struct cpu *cpu);

@@ -32,11 +32,11 @@ struct cpu;
  * fn must not sleep. It may re-arm its own timer.
  */
 struct timer {
-	ktime_t deadline;	      /* base lock */
-	void (*fn)(struct timer *t);  /* constant after init */
-	struct timer_base *base;      /* atomic: whose heap it is in or ran from last */
-	struct pheap_node node;	      /* base lock: place in the heap */
-	bool armed;		      /* base lock */
+	ktime_t deadline;	     /* base lock */
+	void (*fn)(struct timer *t); /* constant after init */
+	struct timer_base *base;     /* atomic: whose heap it is in or ran from last */
+	struct pheap_node node;	     /* base lock: place in the heap */
+	bool armed;		     /* base lock */
 };
 
 void timer_init(struct timer *t, void (*fn)(struct timer *));

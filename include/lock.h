@@ -22,7 +22,10 @@ struct spinlock {
 	u16 rank;	  /* constant after init */
 	const char *name; /* constant after init */
 };
-#define SPINLOCK_INIT(n, r) {.rank = (r), .name = (n)}
+#define SPINLOCK_INIT(n, r)                                                                        \
+	{                                                                                          \
+		.rank = (r), .name = (n)                                                           \
+	}
 
 void spin_init(struct spinlock *l, const char *name, enum lock_rank rank);
 void spin_lock(struct spinlock *l);
@@ -33,10 +36,10 @@ void spin_unlock(struct spinlock *l);
 bool spin_is_held(const struct spinlock *l); /* by anybody; for assertions */
 
 struct mutex {
-	struct spinlock guard;		/* rank WAITQ */
-	struct cds_list_head waiters;	/* guard */
-	uintptr_t owner;		/* atomic: the holder's kthread, with flags of mutex.c in the low bits */
-	int owner_cpu;			/* atomic: a hint for those who spin */
+	struct spinlock guard;	      /* rank WAITQ */
+	struct cds_list_head waiters; /* guard */
+	uintptr_t owner; /* atomic: the holder's kthread, with flags of mutex.c in the low bits */
+	int owner_cpu;	 /* atomic: a hint for those who spin */
 	u16 rank;
 	const char *name;
 };
@@ -44,7 +47,8 @@ struct mutex {
 void mutex_init(struct mutex *m, const char *name, enum lock_rank rank);
 void mutex_lock(struct mutex *m);
 void mutex_lock_nested(struct mutex *m);
-must_check int mutex_lock_killable(struct mutex *m); /* 0, or -EINTR when a fatal signal is pending */
+/* 0, or -EINTR when a fatal signal is pending. */
+must_check int mutex_lock_killable(struct mutex *m);
 must_check bool mutex_trylock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 bool mutex_is_held(const struct mutex *m); /* by the current kthread */
@@ -62,7 +66,8 @@ void rwsem_init(struct rwsem *s, const char *name, enum lock_rank rank);
 void down_read(struct rwsem *s);
 void up_read(struct rwsem *s);
 void down_write(struct rwsem *s);
-void down_write_nested(struct rwsem *s); /* for a second lock of the same rank; the caller states the order */
+/* For a second lock of the same rank; the caller states the order. */
+void down_write_nested(struct rwsem *s);
 void up_write(struct rwsem *s);
 
 #endif

@@ -31,11 +31,14 @@ struct waiter {
 	struct wait_queue *wq; /* the queue which it is on, or NULL */
 };
 
-#define WAIT_QUEUE_INIT(q) {SPINLOCK_INIT(#q, RANK_WAITQ), CDS_LIST_HEAD_INIT((q).waiters), 0}
+#define WAIT_QUEUE_INIT(q)                                                                         \
+	{                                                                                          \
+		SPINLOCK_INIT(#q, RANK_WAITQ), CDS_LIST_HEAD_INIT((q).waiters), 0                  \
+	}
 void wait_queue_init(struct wait_queue *q);
 
-void wait_add(struct wait_queue *q, struct waiter *w);	 /* w->kt or w->fn set by the caller */
-void wait_remove(struct waiter *w);			 /* no-op when on no queue */
+void wait_add(struct wait_queue *q, struct waiter *w); /* w->kt or w->fn set by the caller */
+void wait_remove(struct waiter *w);		       /* no-op when on no queue */
 
 /* Wake every waiter, and at most nr exclusive ones. `events` (POLLIN ...) goes to callbacks; 0 means unknown (all). */
 void wake_up_nr(struct wait_queue *q, int nr_exclusive, u32 events);
@@ -63,13 +66,15 @@ void wake_up_nr_nested(struct wait_queue *q, int nr_exclusive, u32 events);
 bool wait_queue_active(struct wait_queue *q);
 
 struct wait_opts {
-	enum kthread_state state; /* KT_INTERRUPTIBLE (default when 0), KT_KILLABLE, KT_UNINTERRUPTIBLE */
-	ktime_t deadline;	  /* absolute CLOCK_MONOTONIC; 0 or KTIME_MAX: none */
+	/* KT_INTERRUPTIBLE (default when 0), KT_KILLABLE, KT_UNINTERRUPTIBLE */
+	enum kthread_state state;
+	ktime_t deadline; /* absolute CLOCK_MONOTONIC; 0 or KTIME_MAX: none */
 	bool exclusive;
 };
 
 /* Sleeps until cond(arg), which is called without locks held. 0, -ERESTARTSYS on a signal, -ETIMEDOUT. opts may be NULL. */
-must_check int wait_event(struct wait_queue *q, bool (*cond)(void *), void *arg, const struct wait_opts *opts);
+must_check int wait_event(struct wait_queue *q, bool (*cond)(void *), void *arg,
+			  const struct wait_opts *opts);
 
 /* The same with an expression: `err = wait_event_expr(&q, x->ready, &opts)`. */
 #define wait_event_expr(q, expr, opts)                                                             \

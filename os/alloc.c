@@ -110,7 +110,8 @@ void *pages_alloc(size_t npages)
 
 	if (!npages || npages > SIZE_MAX / PAGE_SIZE)
 		return NULL;
-	p = mmap(NULL, npages * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	p = mmap(NULL, npages * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		 0);
 	return p == MAP_FAILED ? NULL : p;
 }
 

@@ -10,8 +10,8 @@
 #define LINE_MAX_BYTES 1024
 
 bool log_verbose;
-static int sink = -1;					      /* constant after boot */
-static struct spinlock sink_lock = SPINLOCK_INIT("log", RANK_LOG); /* a line may take several writes */
+static int sink = -1;						   /* constant after boot */
+static struct spinlock sink_lock = SPINLOCK_INIT("log", RANK_LOG); /* for lines in several writes */
 
 static void write_all(int fd, const char *buf, size_t len)
 {

@@ -132,7 +132,8 @@ static noreturn_ void die(const void *fp, const void *ip, const char *fmt, va_li
 	here = true;
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	if (c)
-		out("\nheddle: kernel panic on CPU %d, in %.15s: %s\n", c->id, c->current->name, msg);
+		out("\nheddle: kernel panic on CPU %d, in %.15s: %s\n", c->id, c->current->name,
+		    msg);
 	else
 		out("\nheddle: kernel panic on a thread that is no CPU: %s\n", msg);
 	print_backtrace(fp, ip);

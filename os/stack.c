@@ -45,7 +45,8 @@ void *host_stack_alloc(size_t size)
 
 	if (stack)
 		return stack;
-	p = mmap(NULL, PAGE_SIZE + size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	p = mmap(NULL, PAGE_SIZE + size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		 0);
 	if (p == MAP_FAILED)
 		return NULL;
 	if (mprotect(p + PAGE_SIZE, size, PROT_READ | PROT_WRITE)) {

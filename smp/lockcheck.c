@@ -191,8 +191,7 @@ void lockcheck_dump(void (*out)(const char *fmt, ...) printf_like(1, 2))
 
 		out("  cpu %d: %.15s%s%s, %u waiting\n", i, kt->name,
 		    load_relaxed(&c->in_guest) ? ", in the guest" : "",
-		    load_relaxed(&c->idle_word) ? ", asleep" : "",
-		    load_relaxed(&c->rq->nr_queued));
+		    load_relaxed(&c->idle_word) ? ", asleep" : "", load_relaxed(&c->rq->nr_queued));
 		dump_locks(out, c);
 	}
 }

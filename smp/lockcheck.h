@@ -20,7 +20,8 @@ void lockcheck_none_held(const char *what);
 void lockcheck_kthread_init(struct kthread *kt);
 void lockcheck_kthread_destroy(struct kthread *kt);
 #else
-static inline void lockcheck_acquire(const void *lock, const char *name, u16 rank, enum lock_how how)
+static inline void lockcheck_acquire(const void *lock, const char *name, u16 rank,
+				     enum lock_how how)
 {
 }
 static inline void lockcheck_acquired(const void *lock, const char *name, u16 rank)

@@ -206,8 +206,7 @@ static void hand_over(struct mutex *m)
 	cds_list_del(&w->link);
 	w->granted = true;
 	store_relaxed(&m->owner_cpu, -1);
-	__atomic_store_n(&m->owner,
-			 (uintptr_t)kt | (cds_list_empty(&m->waiters) ? 0 : WAITERS),
+	__atomic_store_n(&m->owner, (uintptr_t)kt | (cds_list_empty(&m->waiters) ? 0 : WAITERS),
 			 __ATOMIC_RELEASE);
 	wake_up_kthread(kt);
 }

@@ -34,15 +34,15 @@ enum { OFF_RQ, ON_RQ, MOVING /* between two CPUs: whoever moves it owns it */ };
 struct run_queue {
 	struct spinlock lock; /* rank RQ; held across a switch, released on the other side */
 	struct cpu *cpu;
-	u32 nr_queued;		       /* a */
-	ktime_t oldest;		       /* a: since when the one at the head of `waiting` waits */
-	struct cds_list_head waiting;  /* l: all queued kthreads, in order of arrival */
-	struct pheap fair;	       /* l: SCHED_OTHER, BATCH, IDLE by vruntime */
-	u64 min_vruntime;	       /* a: never goes back */
-	u64 rt_bitmap[2];	       /* l: levels that have somebody */
+	u32 nr_queued;		      /* a */
+	ktime_t oldest;		      /* a: since when the one at the head of `waiting` waits */
+	struct cds_list_head waiting; /* l: all queued kthreads, in order of arrival */
+	struct pheap fair;	      /* l: SCHED_OTHER, BATCH, IDLE by vruntime */
+	u64 min_vruntime;	      /* a: never goes back */
+	u64 rt_bitmap[2];	      /* l: levels that have somebody */
 	struct cds_list_head rt[RT_LEVELS]; /* l: FIFO and RR, a list for each priority */
-	ktime_t offer_delay;	       /* o: from one look for somebody to offer to idle CPUs to the next */
-	ktime_t offer_at;	       /* a: when that is due; KTIME_MAX: not planned */
+	ktime_t offer_delay; /* o: from one look for somebody to offer to idle CPUs to the next */
+	ktime_t offer_at;    /* a: when that is due; KTIME_MAX: not planned */
 };
 
 /* Why a kthread is queued. */
@@ -112,16 +112,16 @@ struct timer_base {
 	struct spinlock lock; /* rank TIMER */
 	struct cpu *cpu;      /* constant */
 	struct pheap heap;    /* lock */
-	ktime_t next;	      /* atomic, written under the lock: the first deadline, KTIME_MAX if none */
+	ktime_t next; /* atomic, written under the lock: the first deadline, KTIME_MAX if none */
 	struct timer *running; /* lock: whose fn is being called */
-	u32 done;	      /* atomic: counts finished calls; host futex of those who wait for one */
-	u32 sync_waiters;     /* lock */
+	u32 done;	  /* atomic: counts finished calls; host futex of those who wait for one */
+	u32 sync_waiters; /* lock */
 };
 ktime_t timers_next(const struct cpu *c);
 void timers_run(struct cpu *c, ktime_t now);
 
 /* cpu.c */
-extern u32 smp_stopping; /* atomic */
+extern u32 smp_stopping;  /* atomic */
 extern bool smp_may_spin; /* constant after boot: each CPU has a host core of its own */
 
 /* sched.c */

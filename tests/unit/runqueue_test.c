@@ -319,7 +319,8 @@ static void take_turns(long me)
 	int i, err;
 
 	for (i = 0; i < 20000; i++) {
-		err = wait_event_expr(&turn_queue, __atomic_load_n(&turn, __ATOMIC_SEQ_CST) == me, &o);
+		err = wait_event_expr(&turn_queue, __atomic_load_n(&turn, __ATOMIC_SEQ_CST) == me,
+				      &o);
 		must_eq(err, 0);
 		__atomic_store_n(&turn, !me, __ATOMIC_SEQ_CST);
 		wake_up_all(&turn_queue);
@@ -396,7 +397,8 @@ static void sleepers(void)
 	int i;
 
 	for (i = 0; i < 64; i++) {
-		struct test_thread *t = tt_make("sleeper", i % 2 ? &tt_ops : &bound_ops, sleep_a_lot, i);
+		struct test_thread *t = tt_make("sleeper", i % 2 ? &tt_ops : &bound_ops,
+						sleep_a_lot, i);
 
 		kthread_start(&t->kt);
 	}
