@@ -1,0 +1,29 @@
+/* What /proc and /sys show, for those who show the same numbers by other ways (sysinfo, getloadavg), and boot's settings. */
+#ifndef HEDDLE_PROC_H
+#define HEDDLE_PROC_H
+
+#include "types.h"
+
+struct fs_type;
+extern const struct fs_type proc_fs_type, sysfs_fs_type, devtmpfs_fs_type, devpts_fs_type;
+
+/*
+ * Boot: reads what is shown of the host (CPU model, flags, caches), once. memory_limit in bytes (0: the host's); cmdline is
+ * what /proc/cmdline shows. -ENOMEM.
+ */
+must_check int proc_init(u64 memory_limit, const char *cmdline);
+
+struct mem_info {
+	u64 total, free, available, buffers, cached, shared, swap_total, swap_free; /* bytes */
+	u64 mapped, anon, committed;
+};
+/* The guest's memory: total is the limit, the rest follows from what its processes and files hold. May sleep. */
+void mem_info_get(struct mem_info *m);
+
+/* Load averages of 1, 5 and 15 minutes in units of 1/65536 (as sysinfo wants them). Computed when asked: nothing ticks. */
+void loadavg_get(u64 avg[3]);
+
+/* Forks since boot, for /proc/stat; the creator of tasks counts. Atomic. */
+extern u64 nr_forks;
+
+#endif

@@ -1,0 +1,34 @@
+/* Pseudo-terminals: private to kernel/tty/. */
+#ifndef HEDDLE_TTY_PTY_H
+#define HEDDLE_TTY_PTY_H
+
+#include "proc.h"
+#include "tty_priv.h"
+
+/*
+ * The pair is one object: the slave's tty, whose `out` is what the master reads and whose `in` and discipline are what the
+ * master writes to.
+ *
+ * c constant   l tty.lock   T the table's lock
+ */
+struct pty {
+	struct tty tty; /* first member */
+	int index;	/* c */
+	bool master_open;  /* l */
+	bool slave_opened; /* l: once */
+	bool locked;	   /* l: TIOCSPTLCK: the slave can't be opened */
+	bool packet;	   /* l: TIOCPKT */
+	u8 status;	   /* l: TIOCPKT_* that the master has not read */
+	struct wait_queue master_wait; /* the master's readers */
+};
+
+static inline struct pty *pty_of(struct tty *t)
+{
+	return (struct pty *)t;
+}
+
+/* pty_table.c */
+must_check struct pty *pty_create(void); /* refs 1, registered; ERR_PTR(-ENOSPC, -ENOMEM) */
+struct pty *pty_find(int index); /* +1 on its tty; NULL */
+
+#endif

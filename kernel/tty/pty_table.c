@@ -1,0 +1,107 @@
+/* Which pty numbers are in use. A number stays taken until the last file and session have let go of the pair. */
+#include "alloc.h"
+#include "pty.h"
+#include "signals.h"
+#include <stdio.h>
+
+#define PTY_MAX 4096
+
+static struct spinlock table_lock = SPINLOCK_INIT("pty table", RANK_FUTEX); /* taken from tty_put(), under anything */
+static struct pty *table[PTY_MAX];						 /* table_lock */
+
+static void wake_master(struct tty *t)
+{
+	wake_up_poll(&pty_of(t)->master_wait, POLLIN | POLLRDNORM | POLLHUP);
+}
+
+static void packet_news(struct tty *t, u8 status)
+{
+	struct pty *p = pty_of(t);
+	bool news = false;
+
+	spin_lock(&t->lock);
+	if (p->packet) {
+		if (status & (TIOCPKT_STOP | TIOCPKT_START))
+			p->status &= ~(TIOCPKT_STOP | TIOCPKT_START);
+		if (status & (TIOCPKT_DOSTOP | TIOCPKT_NOSTOP))
+			p->status &= ~(TIOCPKT_DOSTOP | TIOCPKT_NOSTOP);
+		p->status |= status;
+		news = true;
+	}
+	spin_unlock(&t->lock);
+	if (news)
+		wake_up_poll(&p->master_wait, POLLIN | POLLRDNORM | POLLPRI);
+}
+
+static void destroy(struct tty *t)
+{
+	struct pty *p = pty_of(t);
+
+	spin_lock(&table_lock);
+	table[p->index] = NULL;
+	spin_unlock(&table_lock);
+	tty_free_state(t);
+	kfree(p);
+}
+
+static const struct tty_driver pty_driver = {
+	.output = wake_master,
+	.packet = packet_news,
+	.destroy = destroy,
+};
+
+static int reserve_index(struct pty *p)
+{
+	int index = 0;
+
+	spin_lock(&table_lock);
+	while (index < PTY_MAX && table[index])
+		index++;
+	if (index < PTY_MAX)
+		table[index] = p;
+	spin_unlock(&table_lock);
+	return index < PTY_MAX ? index : -ENOSPC;
+}
+
+struct pty *pty_create(void)
+{
+	struct pty *p = kzalloc(sizeof(*p));
+	int index;
+
+	if (!p)
+		return ERR_PTR(-ENOMEM);
+	/* Whole before others can find it: refs 0 means "not yet" and "no more" to pty_find(). */
+	tty_init(&p->tty, &pty_driver, 0);
+	__atomic_store_n(&p->tty.refs, 0, __ATOMIC_RELAXED);
+	wait_queue_init(&p->master_wait);
+	p->master_open = true;
+	p->locked = true;
+	index = reserve_index(p);
+	if (index < 0) {
+		kfree(p);
+		return ERR_PTR(index);
+	}
+	p->index = index;
+	p->tty.dev = makedev(PTS_MAJOR + index / 256, index % 256);
+	snprintf(p->tty.name, sizeof(p->tty.name), "pts/%d", index);
+	__atomic_store_n(&p->tty.refs, 1, __ATOMIC_RELEASE);
+	return p;
+}
+
+struct pty *pty_find(int index)
+{
+	struct pty *p = NULL;
+	u32 refs = 0;
+
+	if (index < 0 || index >= PTY_MAX)
+		return NULL;
+	spin_lock(&table_lock);
+	p = table[index];
+	if (p)
+		refs = __atomic_load_n(&p->tty.refs, __ATOMIC_ACQUIRE);
+	while (refs && !__atomic_compare_exchange_n(&p->tty.refs, &refs, refs + 1, false, __ATOMIC_ACQ_REL,
+						    __ATOMIC_ACQUIRE))
+		;
+	spin_unlock(&table_lock);
+	return refs ? p : NULL;
+}

@@ -1,0 +1,185 @@
+/*
+ * Terminals: life, open files, and what follows from a change.
+ *
+ * A tty is made by its driver (pty.c, console.c) and lives as long as files, sessions or the driver refer to it. An open file
+ * holds a tty_file with the tty's generation; a hang-up begins a new generation, so that all files opened before are dead at once: they read
+ * end of file and write EIO, as Linux has it.
+ */
+#include "tty_priv.h"
+#include "alloc.h"
+#include "signals.h"
+#include "task.h"
+
+struct tty *tty_get(struct tty *t)
+{
+	__atomic_add_fetch(&t->refs, 1, __ATOMIC_RELAXED);
+	return t;
+}
+
+void tty_put(struct tty *t)
+{
+	if (__atomic_sub_fetch(&t->refs, 1, __ATOMIC_ACQ_REL) == 0 && t->driver->destroy)
+		t->driver->destroy(t);
+}
+
+dev_t tty_device(const struct tty *t)
+{
+	return t->dev;
+}
+
+const char *tty_name(const struct tty *t)
+{
+	return t->name;
+}
+
+static void turn_init(struct turn *turn)
+{
+	turn->busy = false;
+	wait_queue_init(&turn->wait);
+}
+
+static bool turn_try(struct turn *turn)
+{
+	return !__atomic_exchange_n(&turn->busy, true, __ATOMIC_ACQUIRE);
+}
+
+int turn_take(struct turn *turn, bool nonblock)
+{
+	static const struct wait_opts opts = {.state = KT_INTERRUPTIBLE, .exclusive = true};
+
+	if (turn_try(turn))
+		return 0;
+	if (nonblock)
+		return -EAGAIN;
+	return wait_event_expr(&turn->wait, turn_try(turn), &opts);
+}
+
+void turn_give(struct turn *turn)
+{
+	__atomic_store_n(&turn->busy, false, __ATOMIC_SEQ_CST);
+	wake_up(&turn->wait);
+}
+
+void tty_init(struct tty *t, const struct tty_driver *driver, dev_t dev)
+{
+	t->refs = 1;
+	t->driver = driver;
+	t->dev = dev;
+	spin_init(&t->lock, "tty", RANK_MISC);
+	t->termios = tty_default_termios;
+	ldisc_reset(t);
+	byteq_init(&t->in, TTY_QUEUE_SIZE);
+	byteq_init(&t->out, TTY_QUEUE_SIZE);
+	turn_init(&t->reader);
+	turn_init(&t->writer);
+	wait_queue_init(&t->read_wait);
+	wait_queue_init(&t->write_wait);
+	wait_queue_init(&t->room_wait);
+}
+
+void tty_free_state(struct tty *t)
+{
+	byteq_destroy(&t->in);
+	byteq_destroy(&t->out);
+	if (t->session)
+		pid_put(t->session);
+	if (t->pgrp)
+		pid_put(t->pgrp);
+}
+
+static void signal_foreground(struct tty *t, u32 signals)
+{
+	struct pid *pgrp;
+
+	spin_lock(&t->lock);
+	pgrp = t->pgrp ? pid_get(t->pgrp) : NULL;
+	spin_unlock(&t->lock);
+	if (!pgrp)
+		return;
+	for (int sig = 1; sig < 32; sig++)
+		if (signals & 1u << sig)
+			kill_pgrp(pgrp, sig, true);
+	pid_put(pgrp);
+}
+
+/* Signals go first, so that a reader who is woken finds them. */
+void tty_fx_run(struct tty *t, struct tty_fx *fx)
+{
+	if (fx->signals)
+		signal_foreground(t, fx->signals);
+	if (fx->packet && t->driver->packet)
+		t->driver->packet(t, fx->packet);
+	if (fx->output && t->driver->output)
+		t->driver->output(t);
+	if (fx->readers)
+		wake_up_poll(&t->read_wait, POLLIN | POLLRDNORM);
+	if (fx->writers)
+		wake_up_all(&t->write_wait);
+	if (fx->room) {
+		wake_up_all(&t->room_wait);
+		if (t->driver->room)
+			t->driver->room(t);
+	}
+}
+
+void tty_signal(struct tty *t, int sig)
+{
+	signal_foreground(t, 1u << sig);
+}
+
+/* ---- open files ---- */
+
+struct tty *file_tty(const struct file *f)
+{
+	return ((struct tty_file *)f->priv)->tty;
+}
+
+bool file_hung_up(const struct file *f)
+{
+	const struct tty_file *tf = f->priv;
+
+	return tf->generation != __atomic_load_n(&tf->tty->generation, __ATOMIC_ACQUIRE);
+}
+
+int tty_file_open(struct tty *t, struct file *f)
+{
+	struct tty_file *tf = kzalloc(sizeof(*tf));
+	bool refused;
+
+	if (!tf) {
+		tty_put(t);
+		return -ENOMEM;
+	}
+	spin_lock(&t->lock);
+	refused = t->exclusive && t->opens;
+	if (!refused) {
+		t->opens++;
+		tf->generation = t->generation;
+	}
+	spin_unlock(&t->lock);
+	if (refused) {
+		kfree(tf);
+		tty_put(t);
+		return -EBUSY;
+	}
+	tf->tty = t;
+	f->priv = tf;
+	return 0;
+}
+
+void tty_file_release(struct file *f)
+{
+	struct tty_file *tf = f->priv;
+	struct tty *t;
+
+	if (!tf)
+		return;
+	t = tf->tty;
+	spin_lock(&t->lock);
+	if (tf->generation == t->generation && --t->opens == 0)
+		t->exclusive = false;
+	spin_unlock(&t->lock);
+	f->priv = NULL;
+	kfree(tf);
+	tty_put(t);
+}
