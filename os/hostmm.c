@@ -88,6 +88,18 @@ static void slot_prepare(u32 global_slot, int slot)
 
 /* ---- batches ---- */
 
+int shared_futex_wait(u32 *word, u32 val, ktime_t deadline)
+{
+	struct timespec ts = ns_to_timespec(deadline);
+
+	return syscall(SYS_futex, word, FUTEX_WAIT_BITSET, val, &ts, NULL, FUTEX_BITSET_MATCH_ANY) < 0 ? -errno : 0;
+}
+
+static void shared_futex_wake(u32 *word)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
 void host_task_pin(pid_t pid, int *where, int core)
 {
 	cpu_set_t set;
@@ -144,7 +156,7 @@ static int keeper_wait(struct host_mm *hm, pid_t keeper, int report, int *done, 
 			__atomic_compare_exchange_n(word, &w, w - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 			w--;
 		}
-		if (host_futex_wait(word, w, ktime_mono() + NSEC_PER_SEC / 4) == -ETIMEDOUT) {
+		if (shared_futex_wait(word, w, ktime_mono() + NSEC_PER_SEC / 4) == -ETIMEDOUT) {
 			if (report_read(report, hm->seq, done, last))
 				return 0;
 			if (process_is_dead(keeper))
@@ -161,7 +173,14 @@ static int report_index(void)
 	return c ? 2 * c->id : 0;
 }
 
-/* Runs the operations that are in the control page. Results as host_mm_run(). */
+static int batch_result(int n, int done, u32 last)
+{
+	if (done == n)
+		return 0;
+	return (s32)last < 0 && (s32)last >= -MAX_ERRNO ? (s32)last : -EIO;
+}
+
+/* Runs the operations that are in the control page; how many succeeded, and the last result. -ESRCH: the keeper died. */
 static int keeper_run(struct host_mm *hm, int *done, u32 *last)
 {
 	struct cpu *c = this_cpu();
@@ -173,20 +192,19 @@ static int keeper_run(struct host_mm *hm, int *done, u32 *last)
 	hm->ctl->report_fd = KEEPER_FD_REPORT + report;
 	hm->seq++;
 	__atomic_store_n(&hm->ctl->seq, hm->seq, __ATOMIC_RELEASE);
-	host_futex_wake(&hm->ctl->seq, 1);
+	shared_futex_wake(&hm->ctl->seq);
 	err = keeper_wait(hm, hm->keeper, os.fds.report[report], done, last);
 	if (err)
 		__atomic_store_n(&hm->dead, true, __ATOMIC_RELAXED);
 	return err;
 }
 
-static int batch_result(int err, int n, int done, u32 last)
+/* Runs what is in the control page: 0 if all of it succeeded, else the error of the call that didn't. */
+static int keeper_run_all(struct host_mm *hm, u32 *last)
 {
-	if (err)
-		return err;
-	if (done < n)
-		return (s32)last < 0 && (s32)last >= -MAX_ERRNO ? (s32)last : -EIO;
-	return 0;
+	int done = 0, err = keeper_run(hm, &done, last);
+
+	return err ? err : batch_result(hm->ctl->nops, done, *last);
 }
 
 void batch_add(struct batch *b, u64 nr, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
@@ -219,7 +237,8 @@ int host_mm_run(struct host_mm *hm, const struct batch *b, int *done, u64 *last)
 	if (b->hostfd >= 0)
 		op_add(ctl, OPF_IGNORE, SYS_close, os.fds.keeper_end, 0, 0, 0, 0, 0);
 	err = keeper_run(hm, &n, &low);
-	err = batch_result(err, ctl->nops, n, low);
+	if (!err)
+		err = batch_result(ctl->nops, n, low);
 	if (done)
 		*done = max(0, min(n - extra, b->n));
 	if (last)
@@ -334,13 +353,14 @@ static int fork_run(struct host_mm *parent, struct host_mm *hm, pid_t *task)
 	parent->ctl->nops = 0;
 	parent->ctl->fork_off = (u64)hm->id * sizeof(struct stub_ctl);
 	op_add(parent->ctl, OPF_FORK, SYS_clone, CLONE_PARENT, 0, 0, 0, 0, 0);
-	err = batch_result(keeper_run(parent, &done, &last), 1, done, last);
+	err = keeper_run_all(parent, &last);
 	if (err)
 		return err;
 	hm->keeper = last;
 	hm->keeper_core = parent->keeper_core;
-	done = 0;
-	err = batch_result(keeper_wait(hm, hm->keeper, os.fds.report[report], &done, &last), hm->ctl->nops, done, last);
+	err = keeper_wait(hm, hm->keeper, os.fds.report[report], &done, &last);
+	if (!err)
+		err = batch_result(hm->ctl->nops, done, last);
 	*task = last;
 	return err;
 }
@@ -441,8 +461,8 @@ static void slot_give(struct host_mm *hm, struct host_task *ht)
 struct host_task *host_task_create(struct host_mm *hm)
 {
 	struct host_task *ht = parked_take(hm);
-	int done = 0, err;
 	u32 last = 0;
+	int err;
 
 	if (ht)
 		return ht;
@@ -456,7 +476,7 @@ struct host_task *host_task_create(struct host_mm *hm)
 	       KEEPER_FD_SLOTS, (u64)ht->global_slot * SLOT_SIZE);
 	op_add_task_clone(hm->ctl, ht->slot);
 	hm->slots_end = max(hm->slots_end, ht->slot + 1);
-	err = batch_result(keeper_run(hm, &done, &last), 2, done, last);
+	err = keeper_run_all(hm, &last);
 	if (err) {
 		slot_give(hm, ht);
 		return ERR_PTR(err);
@@ -576,7 +596,7 @@ pid_t host_mm_keeper(const struct host_mm *hm)
 static int template_arrange(struct host_mm *hm)
 {
 	struct zygote_map maps[8];
-	int n = zygote_special_maps(hm->keeper, maps, ARRAY_SIZE(maps));
+	int n;
 	struct stub_ctl *ctl = hm->ctl;
 	static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
 	uaddr_t to = STUB_VDSO_AREA;
@@ -584,6 +604,10 @@ static int template_arrange(struct host_mm *hm)
 	int done = 0;
 	u32 last = 0;
 
+	ctl->nops = 0;
+	n = keeper_run(hm, &done, &last); /* when it answers, it has been executed, and its mappings are its own */
+	if (!n)
+		n = zygote_special_maps(hm->keeper, maps, ARRAY_SIZE(maps));
 	if (n < 0)
 		return n;
 	ctl->nops = 0;
@@ -607,7 +631,7 @@ static int template_arrange(struct host_mm *hm)
 	op_add(ctl, 0, SYS_sigaltstack, STUB_CTL + CTL_DATA, 0, 0, 0, 0, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		op_add(ctl, 0, SYS_rt_sigaction, signals[i], STUB_SIGACTION, 0, 8, 0, 0);
-	return batch_result(keeper_run(hm, &done, &last), ctl->nops, done, last);
+	return keeper_run_all(hm, &last);
 }
 
 int host_mm_init(int ncpus)

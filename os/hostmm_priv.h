@@ -42,6 +42,8 @@ struct host_task {
 };
 
 void *slot_alias(u32 global_slot);
+/* As host_futex_wait(), for words that other processes share. deadline is finite. */
+int shared_futex_wait(u32 *word, u32 val, ktime_t deadline);
 static inline uaddr_t slot_addr(int slot)
 {
 	return STUB_SLOTS + (u64)slot * SLOT_SIZE;

@@ -99,7 +99,7 @@ static void wait_ready(struct context *c)
 	u32 *ready = slot_alias(c->ht->global_slot);
 
 	for (int i = 0; i < 8 && !__atomic_load_n(ready, __ATOMIC_ACQUIRE); i++)
-		host_futex_wait(ready, 0, ktime_mono() + NSEC_PER_SEC);
+		shared_futex_wait(ready, 0, ktime_mono() + NSEC_PER_SEC);
 	c->ht->fresh = false;
 }
 
@@ -125,7 +125,7 @@ static void attach(struct context *c, struct cpu *cpu)
 		if (status >> 16 == PTRACE_EVENT_STOP)
 			break;
 	} while (pt(PTRACE_CONT, pid, 0, 0) >= 0);
-	if (pt(PTRACE_GETREGS, pid, 0, (u64)&r) < 0 || r.rip < STUB_PARK || r.rip > STUB_PARK_IP) {
+	if (pt(PTRACE_GETREGS, pid, 0, (u64)&r) < 0 || r.rip < STUB_FILTERED || r.rip > STUB_PARK_IP) {
 		/* Not where it has to be: its slot was tampered with before it was ready. */
 		kill(pid, SIGKILL);
 		context_died(c);

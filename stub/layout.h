@@ -26,6 +26,7 @@
 /*
  * Fixed places in the text: the only host calls that a guest's host process may make lie there.
  */
+#define STUB_FILTERED (STUB_TEXT + 0x3c0) /* a new task reports that it is ready; then it parks */
 #define STUB_PARK (STUB_TEXT + 0x400)	 /* waits for ever */
 #define STUB_PARK_IP (STUB_TEXT + 0x422) /* behind its syscall instruction */
 #define STUB_FAULT (STUB_TEXT + 0x480)	 /* signal handler */

@@ -173,12 +173,7 @@ task_start:
 	syscall
 	test	%rax, %rax
 	jnz	die
-	movl	$1, SLOT_READY(%r13)
-	mov	$__NR_futex, %eax
-	lea	SLOT_READY(%r13), %rdi
-	mov	$FUTEX_WAKE, %esi
-	mov	$1, %edx
-	jmp	wake_and_park
+	jmp	ready
 
 die:
 	mov	$__NR_exit_group, %eax
@@ -186,9 +181,15 @@ die:
 	syscall
 	jmp	die
 
-	.org	0x3f0
-wake_and_park:				/* the wake-up of a new task: the second call which the filter allows */
-	syscall
+	.org	0x3c0, 0x90		/* STUB_FILTERED: from here on the filter is in force */
+ready:
+	movl	$1, SLOT_READY(%r13)
+	mov	$__NR_futex, %eax
+	lea	SLOT_READY(%r13), %rdi
+	mov	$FUTEX_WAKE, %esi
+	mov	$1, %edx
+	.org	0x3f0, 0x90
+	syscall				/* the second call which the filter allows */
 	.globl	stub_wake_ip
 stub_wake_ip:
 
