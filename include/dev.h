@@ -3,18 +3,21 @@
 #define HEDDLE_DEV_H
 
 #include "types.h"
-#include <sys/sysmacros.h>
+#include <sys/sysmacros.h> /* makedev, major, minor */
 
 struct file_operations;
 
-#define DEV_NULL makedev(1, 3)
-#define DEV_ZERO makedev(1, 5)
-#define DEV_FULL makedev(1, 7)
-#define DEV_RANDOM makedev(1, 8)
-#define DEV_URANDOM makedev(1, 9)
-#define DEV_TTY makedev(5, 0)
-#define DEV_CONSOLE makedev(5, 1)
-#define DEV_PTMX makedev(5, 2)
+/* makedev() as a constant, for minor numbers below 256. */
+#define DEV_NUMBER(maj, min) ((dev_t)((maj) << 8 | (min)))
+
+#define DEV_NULL DEV_NUMBER(1, 3)
+#define DEV_ZERO DEV_NUMBER(1, 5)
+#define DEV_FULL DEV_NUMBER(1, 7)
+#define DEV_RANDOM DEV_NUMBER(1, 8)
+#define DEV_URANDOM DEV_NUMBER(1, 9)
+#define DEV_TTY DEV_NUMBER(5, 0)
+#define DEV_CONSOLE DEV_NUMBER(5, 1)
+#define DEV_PTMX DEV_NUMBER(5, 2)
 #define PTS_MAJOR 136
 
 extern const struct file_operations null_fops, zero_fops, full_fops, random_fops;

@@ -328,7 +328,7 @@ must_check int path_create(int dfd, const char *name, bool is_dir, struct path *
 void path_create_done(struct path *parent, struct dentry *d);
 /* Device, fifo, socket or regular file; mode with type, umask applied. */
 must_check int vfs_mknod(const struct path *parent, struct dentry *d, u32 mode, dev_t dev);
-/* The path as the current root sees it; "(unreachable)" or " (deleted)" as Linux has it. Pointer into buf or ERR_PTR(-ENAMETOOLONG). */
+/* The path as the current root sees it, " (deleted)" where Linux has it. Pointer into buf or ERR_PTR(-ENAMETOOLONG). */
 char *path_name(const struct path *p, char *buf, size_t size);
 /* For /proc/PID/...: relative to another root. */
 char *path_name_root(const struct path *p, const struct path *root, char *buf, size_t size);

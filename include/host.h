@@ -37,6 +37,8 @@ void host_cpu_timer(struct cpu *cpu, ktime_t deadline);
 void host_random(void *buf, size_t n);
 
 void host_yield(void);
+/* Ends the process at once, with all threads. */
+noreturn_ void host_exit(int status);
 static inline void cpu_relax(void)
 {
 	__builtin_ia32_pause();

@@ -12,8 +12,12 @@
 
 struct host_mm;
 
-/* An address space with nothing in it but the stub and the vDSO. ERR_PTR. */
-must_check struct host_mm *host_mm_create(void);
+/* Boot, in this order, before other threads exist. -errno. */
+must_check int host_mm_init(int ncpus);
+must_check int reaper_init(void);
+
+
+
 /* Ends every host process of it, the keeper last. Returns at once; the reaper collects them. */
 void host_mm_destroy(struct host_mm *hm);
 /* Unmaps everything below TASK_SIZE but the vDSO: what exec does to an mm that it may keep. */

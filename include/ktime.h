@@ -6,9 +6,9 @@
 #include "types.h"
 #include <time.h>
 
-#define NSEC_PER_SEC 1000000000ULL
-#define NSEC_PER_USEC 1000ULL
-#define NSEC_PER_MSEC 1000000ULL
+#define NSEC_PER_SEC 1000000000UL
+#define NSEC_PER_USEC 1000UL
+#define NSEC_PER_MSEC 1000000UL
 
 /* Host clocks, by the host's vDSO (25 ns): CLOCK_MONOTONIC and CLOCK_REALTIME in ns. */
 ktime_t ktime_mono(void);

@@ -20,8 +20,8 @@ enum lock_rank {
 	RANK_INODE,	 /* inode of a file: writes, truncate, size */
 	RANK_INODE_LOWER, /* inodes of the layers below an overlay (dirs by address, then files) */
 	RANK_TTY,	 /* a tty and its line discipline */
-	RANK_SOCK_BIND,	 /* name -> socket */
-	RANK_SOCK,	 /* a socket (pairs by address) */
+	RANK_SOCK,	 /* a socket's readers */
+	RANK_UNIX_GC,	 /* sockets that travel in messages */
 	RANK_PIPE,	 /* a pipe's buffer */
 	RANK_STUB,	 /* mm->stub_lock: keeper batches */
 	RANK_SLEEPING_LAST,
@@ -34,6 +34,8 @@ enum lock_rank {
 	RANK_DCACHE,	 /* dentry->lock, names, children (parent before child) */
 	RANK_INODE_SPIN, /* inode cache, small inode state, file locks */
 	RANK_FH,	 /* fh state */
+	RANK_UNIX_NAMES, /* abstract socket names: a hash bucket */
+	RANK_UNIX_SOCK,	 /* a socket's state and queue (pairs by address; a listener before those who wait in its queue) */
 	RANK_MISC,	 /* leaf-ish locks of small drivers */
 	RANK_FUTEX,	 /* a futex hash bucket (two: by address) */
 	RANK_WAITQ,	 /* wait_queue->lock */

@@ -11,6 +11,8 @@ void log_warn(const char *fmt, ...) printf_like(1, 2);
 /* One finished line (with its newline) to the --strace sink; whole lines never interleave. */
 void log_line(const char *buf, size_t len);
 
+/* Opens a file for it (NULL: a copy of stderr). The descriptor or -errno. */
+must_check int log_open_sink(const char *path);
 /* Where log_line() writes; -1 (the default): nowhere. Set at boot. */
 void log_set_sink(int fd);
 

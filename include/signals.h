@@ -122,6 +122,8 @@ void signals_join_locked(struct task *t);	  /* a new thread takes part in a stop
 void signals_exit(struct task *t);
 /* All threads of tg are to die with this wait status, unless that was decided before. Under siglock. */
 void group_exit_locked(struct thread_group *tg, int status);
+/* One thread is to die by itself, for an exec of another one. Under siglock. */
+void signals_kill_thread_locked(struct task *t);
 
 /*
  * When no signal is to be looked at: makes a leftover -ERESTART* in current->sys_ret a restart of the call.

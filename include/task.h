@@ -127,6 +127,7 @@ struct task {
 	bool in_syscall;	/* results of it may be restarted by signal delivery */
 	bool regs_set;		/* the call set all registers itself (sigreturn, exec): don't store a result */
 	struct event event;
+	void (*start)(struct task *t); /* c: what it does before it first enters the guest; only init has that */
 	struct {
 		long (*fn)(struct task *t); /* restart_syscall() */
 		u64 arg[6];

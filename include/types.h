@@ -69,6 +69,10 @@ static inline bool IS_ERR(const void *p)
 {
 	return (unsigned long)p >= (unsigned long)-MAX_ERRNO;
 }
+static inline bool IS_ERR_OR_NULL(const void *p)
+{
+	return !p || IS_ERR(p);
+}
 
 /* Results of interrupted calls; never seen by the guest (signals.c turns them into EINTR or a restart). */
 #define ERESTARTSYS 512

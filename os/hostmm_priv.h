@@ -62,9 +62,5 @@ void host_task_pin(pid_t pid, int *where, int core);
 
 /* The reaper: SIGKILLs and waits for a process in its own time, then calls done(arg), which may be NULL. */
 void reap_later(pid_t pid, void (*done)(void *), void *arg);
-must_check int reaper_init(void);
-
-/* Boot: control and slot files, the template address space. */
-must_check int host_mm_init(int ncpus);
 
 #endif

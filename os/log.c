@@ -1,6 +1,7 @@
 /* Messages. A line goes out in one write, so lines of several CPUs never mix. */
 #include "log.h"
 #include "lock.h"
+#include <fcntl.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -76,4 +77,11 @@ void log_line(const char *buf, size_t len)
 	spin_lock(&sink_lock);
 	write_all(sink, buf, len);
 	spin_unlock(&sink_lock);
+}
+
+int log_open_sink(const char *path)
+{
+	int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : fcntl(2, F_DUPFD_CLOEXEC, 3);
+
+	return fd < 0 ? -errno : fd;
 }

@@ -59,6 +59,11 @@ void host_yield(void)
 	sched_yield();
 }
 
+void host_exit(int status)
+{
+	_exit(status);
+}
+
 /* The cores that the process might use when it started: CPU threads are pinned later. */
 static cpu_set_t core_set;
 static int core_count;

@@ -7,7 +7,7 @@
 #include "strace.h"
 #include "uaccess.h"
 #include "syscalls.h"
-#include "kernel/stats.h"
+#include "kernel/init/stats.h"
 #include <asm/unistd_64.h>
 
 static long dispatch(struct task *t)
@@ -92,6 +92,8 @@ void task_main(void *arg)
 {
 	struct task *t = arg;
 
+	if (t->start)
+		t->start(t);
 	if (t->set_child_tid)
 		(void)!put_user(t->tid, t->set_child_tid); /* as on Linux, a bad address is the guest's own business */
 	for (;;) {

@@ -1,6 +1,6 @@
 /* Counters for --stats. */
-#ifndef HEDDLE_KERNEL_STATS_H
-#define HEDDLE_KERNEL_STATS_H
+#ifndef HEDDLE_KERNEL_INIT_STATS_H
+#define HEDDLE_KERNEL_INIT_STATS_H
 
 #include "types.h"
 

@@ -1,0 +1,95 @@
+/* heddle: parses the command line, sets the machine up, runs it, and reports how it ended. */
+#include "cpu.h"
+#include "engine.h"
+#include "event.h"
+#include "fh.h"
+#include "fs.h"
+#include "host.h"
+#include "hostmm.h"
+#include "kernel/init/boot.h"
+#include "kernel/init/options.h"
+#include "kernel/init/stats.h"
+#include "log.h"
+#include "net.h"
+#include "proc.h"
+#include "sched.h"
+#include "strace.h"
+#include "tty.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void choose_engine(const char *name)
+{
+	static const struct engine_ops *const engines[] = {&ptrace_engine};
+	bool any = !strcmp(name, "auto");
+	char why[200] = "";
+
+	if (!any && strcmp(name, "ptrace") && strcmp(name, "seccomp"))
+		usage_error("--engine %s: use auto, ptrace or seccomp", name);
+	for (size_t i = 0; i < ARRAY_SIZE(engines); i++) {
+		if (!any && strcmp(engines[i]->name, name))
+			continue;
+		if (engines[i]->probe(why, sizeof(why)) == 0) {
+			engine = engines[i];
+			log_info("heddle: engine %s\n", engine->name);
+			return;
+		}
+		if (!any)
+			usage_error("engine %s: %s", name, why);
+	}
+	if (!any)
+		usage_error("engine %s is not built in; use --engine ptrace", name);
+	usage_error("this host allows no engine: %s", why);
+}
+
+static void must(int err, const char *what)
+{
+	if (err)
+		usage_error("can't set up %s: %s", what, strerrordesc_np(-err));
+}
+
+static void set_up_strace(const struct options *o)
+{
+	int fd;
+
+	if (!o->strace)
+		return;
+	fd = log_open_sink(o->strace_file);
+	if (fd < 0)
+		usage_error("--strace=%s: %s", o->strace_file, strerrordesc_np(-fd));
+	log_set_sink(fd);
+	strace_enabled = true;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+	int ncpus;
+
+	options_parse(&o, argc, argv);
+	log_verbose = o.verbose;
+	panic_on_crash();
+	choose_engine(o.engine);
+	set_up_strace(&o);
+	ncpus = o.cpus ? o.cpus : min(host_cores(), MAX_CPUS);
+	log_info("heddle: %d CPUs on %d host cores\n", ncpus, host_cores());
+	sched_debug_migrate = o.debug_migrate;
+	/* The zygote first: it is forked from this thread, before there are others. */
+	must(smp_init(ncpus), "CPUs");
+	must(host_mm_init(ncpus), "the guests' first process");
+	must(reaper_init(), "the reaper");
+	must(fh_init(), "file handles");
+	must(event_init(), "the event thread");
+	must(vfs_init(), "the file system caches");
+	must(net_init(), "sockets");
+	must(proc_init(o.memory, "heddle"), "proc");
+	must(console_init(), "the console");
+	must(boot_start(&o), "the first process");
+	must(smp_run(), "CPU threads");
+	console_shutdown();
+	if (o.stats)
+		stats_print();
+	/* Host processes of guests that are left go with this process. */
+	host_exit(boot_result());
+}

@@ -1,0 +1,192 @@
+/* Command-line options, by argp. */
+#include "kernel/init/options.h"
+#include "cpu.h"
+#include <argp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OPT_RW = 256, OPT_CLEAN_ENV, OPT_HOSTNAME, OPT_STRACE, OPT_STATS, OPT_VERBOSE, OPT_DEBUG };
+
+static const struct argp_option table[] = {
+	{NULL, 0, NULL, 0, "Machine:", 1},
+	{"cpus", 'c', "N", 0, "Virtual CPUs, 1 to 64 (default: the host's cores)", 1},
+	{"memory", 'm', "SIZE", 0, "Memory that the guest finds: bytes, or with K, M, G", 1},
+	{"engine", 'e', "NAME", 0, "auto, ptrace or seccomp", 1},
+	{"hostname", OPT_HOSTNAME, "NAME", 0, "The guest's host name", 1},
+	{NULL, 0, NULL, 0, "Files:", 2},
+	{"root", 'r', "DIR", 0, "Host directory that becomes the guest's root (default: /)", 2},
+	{"rw", OPT_RW, NULL, 0, "Write through to the root (default: changes stay in memory and are lost)", 2},
+	{"mount", 'v', "TYPE:SOURCE:TARGET[:ro]", 0, "Mount a hostfs or tmpfs", 2},
+	{"workdir", 'w', "DIR", 0, "Working directory in the guest", 2},
+	{NULL, 0, NULL, 0, "Process:", 3},
+	{"user", 'u', "UID[:GID]", 0, "User and group of the first process", 3},
+	{"env", 'E', "KEY=VALUE", 0, "Set an environment variable", 3},
+	{"clean-env", OPT_CLEAN_ENV, NULL, 0, "Start from an empty environment", 3},
+	{NULL, 0, NULL, 0, "Looking inside:", 4},
+	{"strace", OPT_STRACE, "FILE", OPTION_ARG_OPTIONAL, "Show the guest's system calls (default: on stderr)", 4},
+	{"stats", OPT_STATS, NULL, 0, "Print the kernel's counters at the end", 4},
+	{"verbose", OPT_VERBOSE, NULL, 0, "Say what is chosen and why", 4},
+	{"debug", OPT_DEBUG, "WHAT", 0, "migrate: move a task to another CPU whenever it is scheduled", 4},
+	{0},
+};
+
+void usage_error(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("heddle: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+	exit(2);
+}
+
+static long number(const char *s, long low, long high, const char *what)
+{
+	char *end;
+	long n = strtol(s, &end, 10);
+
+	if (end == s || *end || n < low || n > high)
+		usage_error("%s: not a %s from %ld to %ld", s, what, low, high);
+	return n;
+}
+
+static u64 size(const char *s)
+{
+	static const char units[] = "KMGT";
+	char *end, *u;
+	u64 n = strtoull(s, &end, 10);
+
+	if (end == s || *s == '-' || !n)
+		usage_error("%s: not a size; use bytes, or a number with K, M or G", s);
+	u = *end ? strchr(units, *end & ~0x20) : NULL;
+	if (u) {
+		for (int i = 0; i <= u - units; i++)
+			n <<= 10;
+		end++;
+		if ((*end == 'i' || *end == 'I') && (end[1] & ~0x20) == 'B')
+			end += 2;
+		else if ((*end & ~0x20) == 'B')
+			end++;
+	}
+	if (*end || n < 16UL << 20)
+		usage_error("%s: not a size of at least 16M", s);
+	return n;
+}
+
+/* TYPE:SOURCE:TARGET[:ro] */
+static void add_mount(struct options *o, char *arg)
+{
+	struct mount_option *m = &o->mounts[o->nmounts];
+	char *whole = strdup(arg), *rest = arg, *flag;
+
+	if (o->nmounts == MAX_MOUNTS)
+		usage_error("too many --mount options");
+	m->type = strsep(&rest, ":");
+	m->source = strsep(&rest, ":");
+	m->target = strsep(&rest, ":");
+	flag = rest;
+	if (!m->target || !*m->source || m->target[0] != '/' || (flag && strcmp(flag, "ro") && strcmp(flag, "rw")))
+		usage_error("--mount %s: use TYPE:SOURCE:TARGET[:ro] with an absolute TARGET", whole);
+	if (strcmp(m->type, "hostfs") && strcmp(m->type, "tmpfs"))
+		usage_error("--mount %s: the type must be hostfs or tmpfs", whole);
+	m->read_only = flag && !strcmp(flag, "ro");
+	free(whole);
+	o->nmounts++;
+}
+
+static void set_user(struct options *o, const char *arg)
+{
+	char *copy = strdup(arg), *colon = strchr(copy, ':');
+
+	if (colon)
+		*colon = 0;
+	o->uid = number(copy, 0, UINT32_MAX - 1, "user number");
+	o->gid = colon ? number(colon + 1, 0, UINT32_MAX - 1, "group number") : o->uid;
+	o->user_given = true;
+	free(copy);
+}
+
+static void add_env(struct options *o, const char *arg)
+{
+	if (!strchr(arg, '=') || arg[0] == '=')
+		usage_error("--env %s: use KEY=VALUE", arg);
+	o->env = realloc(o->env, (o->nenv + 2) * sizeof(*o->env));
+	if (!o->env)
+		usage_error("out of memory");
+	o->env[o->nenv++] = arg;
+	o->env[o->nenv] = NULL;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	switch (key) {
+	case 'c': o->cpus = number(arg, 1, MAX_CPUS, "number of CPUs"); break;
+	case 'm': o->memory = size(arg); break;
+	case 'e': o->engine = arg; break;
+	case 'r': o->root = arg; break;
+	case 'v': add_mount(o, arg); break;
+	case 'w': o->workdir = arg; break;
+	case 'u': set_user(o, arg); break;
+	case 'E': add_env(o, arg); break;
+	case OPT_HOSTNAME: o->hostname = arg; break;
+	case OPT_RW: o->rw = true; break;
+	case OPT_CLEAN_ENV: o->clean_env = true; break;
+	case OPT_STRACE: o->strace = true; o->strace_file = arg; break;
+	case OPT_STATS: o->stats = true; break;
+	case OPT_VERBOSE: o->verbose = true; break;
+	case OPT_DEBUG:
+		if (strcmp(arg, "migrate"))
+			usage_error("--debug %s: the only choice is migrate", arg);
+		o->debug_migrate = true;
+		break;
+	case ARGP_KEY_ARG: /* the program; what follows is its own */
+		o->argv = &state->argv[state->next - 1];
+		state->next = state->argc;
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static void print_version(FILE *f, struct argp_state *state)
+{
+	(void)state;
+	fprintf(f, "heddle %s\n", HEDDLE_VERSION);
+}
+
+void options_parse(struct options *o, int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = table,
+		.parser = parse,
+		.args_doc = "[--] [PROGRAM [ARG...]]",
+		.doc = "Runs PROGRAM (default: an interactive bash) on Heddle's own kernel.\v"
+		       "Exit status: the program's, or 128 + the signal that ended it; 2 for a usage or set-up error; 70 after a kernel panic.",
+	};
+	static char name[] = "heddle run";
+
+	argp_program_version_hook = print_version;
+	argp_err_exit_status = 2;
+	*o = (struct options){.engine = "auto", .root = "/"};
+	if (argc < 2)
+		usage_error("nothing to do; try 'heddle run -- PROGRAM', or 'heddle --help'");
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+		print_version(stdout, NULL);
+		exit(0);
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-?") || !strcmp(argv[1], "-h")) {
+		argp_help(&argp, stdout, ARGP_HELP_STD_HELP & ~ARGP_HELP_EXIT_OK, name);
+		exit(0);
+	}
+	if (strcmp(argv[1], "run"))
+		usage_error("%s: unknown command; the command is 'run' (see 'heddle --help')", argv[1]);
+	argv[1] = name;
+	argp_parse(&argp, argc - 1, argv + 1, ARGP_IN_ORDER, NULL, o);
+}

@@ -1,0 +1,34 @@
+/* The command line of `heddle run`. */
+#ifndef HEDDLE_KERNEL_INIT_OPTIONS_H
+#define HEDDLE_KERNEL_INIT_OPTIONS_H
+
+#include "types.h"
+
+#define MAX_MOUNTS 64
+
+struct mount_option {
+	const char *type, *source, *target;
+	bool read_only;
+};
+
+struct options {
+	int cpus; /* 0: as many as the host has */
+	const char *engine, *root, *workdir, *hostname;
+	bool rw, clean_env, strace, stats, verbose, debug_migrate;
+	const char *strace_file; /* NULL: stderr */
+	struct mount_option mounts[MAX_MOUNTS];
+	int nmounts;
+	bool user_given;
+	u32 uid, gid;
+	const char **env; /* KEY=VALUE, ends with NULL */
+	int nenv;
+	u64 memory; /* bytes; 0: the host's */
+	char **argv; /* the program and its arguments; NULL: an interactive shell */
+};
+
+/* Parses; ends the process with status 2 and one line on stderr if something is wrong (0 for --help and --version). */
+void options_parse(struct options *o, int argc, char **argv);
+/* One line "heddle: ..." on stderr, and exit status 2. */
+noreturn_ void usage_error(const char *fmt, ...) printf_like(1, 2);
+
+#endif
