@@ -1,0 +1,102 @@
+/* From the lower layer into memory: opening lower files, and copying contents when a file is first changed. */
+#include "kernel/fs/overlay/overlay_priv.h"
+
+#include "alloc.h"
+
+#define COPY_CHUNK (128 * 1024UL)
+
+struct file *ovl_open_lower(struct inode *inode, int flags)
+{
+	struct inode *lower = ovl_i(inode)->lower;
+	struct path path = {};
+	struct file *f;
+
+	path.dentry = d_alloc_anon(lower->sb, inode_get(lower), "lower");
+	if (!path.dentry)
+		return ERR_PTR(-ENOMEM);
+	f = file_open_path(&path, flags);
+	d_put(path.dentry);
+	return f;
+}
+
+struct file *ovl_lower_file(struct inode *inode)
+{
+	struct ovl_inode *oi = ovl_i(inode);
+	struct file *f = __atomic_load_n(&oi->lower_file, __ATOMIC_ACQUIRE), *extra = NULL;
+
+	if (f)
+		return f;
+	f = ovl_open_lower(inode, O_RDONLY);
+	if (IS_ERR(f))
+		return f;
+	spin_lock(&inode->spin);
+	if (oi->lower_file) {
+		extra = f;
+		f = oi->lower_file;
+	} else {
+		__atomic_store_n(&oi->lower_file, f, __ATOMIC_RELEASE);
+	}
+	spin_unlock(&inode->spin);
+	if (extra)
+		file_put(extra);
+	return f;
+}
+
+static int copy_contents(struct inode *inode, struct memdata *data, u64 upto)
+{
+	struct file *lower = ovl_lower_file(inode);
+	struct mem_limit *limit = ovl_limit(inode);
+	struct iov_iter it;
+	char *buf;
+	u64 off = 0;
+	ssize_t n;
+	int err = 0;
+
+	if (IS_ERR(lower))
+		return PTR_ERR(lower);
+	if (upto > MEMDATA_BUFFER_MAX)
+		err = memdata_make_memfd(data, limit, upto);
+	buf = kmalloc(COPY_CHUNK);
+	if (!buf)
+		err = -ENOMEM;
+	while (!err && off < upto) {
+		n = kernel_read(lower, buf, min(COPY_CHUNK, upto - off), off);
+		if (n <= 0) { /* shorter than it was: the rest is zero */
+			err = n;
+			break;
+		}
+		for (ssize_t done = 0, w; done < n && !err; done += w) {
+			iov_iter_kernel(&it, buf + done, n - done);
+			w = memdata_write(data, limit, upto, &it, off + done);
+			if (w <= 0)
+				err = w ? w : -ENOSPC;
+		}
+		off += n;
+	}
+	kfree(buf);
+	return err;
+}
+
+int ovl_copy_up(struct inode *inode, u64 upto)
+{
+	struct ovl_inode *oi = ovl_i(inode);
+	struct memdata *data;
+	int err = 0;
+
+	if (oi->data)
+		return 0;
+	data = kzalloc(sizeof(*data));
+	if (!data)
+		return -ENOMEM;
+	upto = min(upto, inode->size);
+	if (upto)
+		err = copy_contents(inode, data, upto);
+	if (err) {
+		memdata_free(data, ovl_limit(inode));
+		kfree(data);
+		return err;
+	}
+	__atomic_store_n(&oi->data, data, __ATOMIC_RELEASE);
+	ovl_pin(inode);
+	return 0;
+}

@@ -1,0 +1,312 @@
+/*
+ * Reading overlay directories. An open directory is read in one of three ways, chosen when reading starts (or starts again at 0):
+ *
+ * - new, nothing below: straight from its own entries, whose cookies are stable;
+ * - nothing of its own but whiteouts: the lower directory's entries and cookies, less what is whited out;
+ * - both: a list made at the start, own entries first; the cookie is the index.
+ *
+ * What is created or removed while somebody reads may be seen or not, as POSIX has it.
+ */
+#include "kernel/fs/overlay/overlay_priv.h"
+
+#include "alloc.h"
+
+#include <dirent.h>
+#include <string.h>
+
+struct ovl_list {
+	struct ovl_list_entry {
+		u64 ino;
+		u32 name; /* offset in names */
+		u8 len, type;
+	} *entries;
+	u32 nr, cap;
+	char *names;
+	u32 names_len, names_cap;
+};
+
+/* f->priv; under the file's position lock. */
+struct ovl_reader {
+	enum { READ_OWN, READ_LOWER, READ_LIST } way;
+	struct file *lower;   /* +1, or NULL */
+	struct ovl_list list; /* READ_LIST */
+};
+
+/* ---- lists ---- */
+
+static void list_free(struct ovl_list *l)
+{
+	kfree(l->entries);
+	kfree(l->names);
+	*l = (struct ovl_list){};
+}
+
+static int list_reserve(struct ovl_list *l, size_t len)
+{
+	void *more;
+
+	if (l->nr == l->cap) {
+		more = krealloc(l->entries, (l->cap * 2 + 32) * sizeof(*l->entries));
+		if (!more)
+			return -ENOMEM;
+		l->entries = more;
+		l->cap = l->cap * 2 + 32;
+	}
+	if (l->names_len + len > l->names_cap) {
+		more = krealloc(l->names, l->names_cap * 2 + 1024 + len);
+		if (!more)
+			return -ENOMEM;
+		l->names = more;
+		l->names_cap = l->names_cap * 2 + 1024 + len;
+	}
+	return 0;
+}
+
+static int list_add(struct ovl_list *l, const char *name, size_t len, u64 ino, unsigned type)
+{
+	int err = list_reserve(l, len);
+
+	if (err)
+		return err;
+	memcpy(l->names + l->names_len, name, len);
+	l->entries[l->nr++] = (struct ovl_list_entry){
+		.ino = ino,
+		.name = l->names_len,
+		.len = len,
+		.type = type,
+	};
+	l->names_len += len;
+	return 0;
+}
+
+/* ---- the lower directory ---- */
+
+static bool is_dots(const char *name, size_t len)
+{
+	return name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.'));
+}
+
+static int iterate_lower(struct file *lower, struct dir_context *dc)
+{
+	return lower->ops->iterate(lower, dc);
+}
+
+struct merge_ctx {
+	struct dir_context dc;
+	const struct memdir *names;
+	struct ovl_list *list; /* NULL: only find out whether there is anything */
+	bool any;
+	int err;
+};
+
+/* Keeps what the directory's own entries don't replace or hide. */
+static bool merge_one(struct dir_context *dc, const char *name, size_t len, u64 ino, unsigned type,
+		      u64 next_pos)
+{
+	struct merge_ctx *m = caa_container_of(dc, struct merge_ctx, dc);
+
+	if (is_dots(name, len) || memdir_find(m->names, name, len))
+		return true;
+	m->any = true;
+	if (!m->list)
+		return false;
+	m->err = list_add(m->list, name, len, ino, type);
+	return !m->err;
+}
+
+int ovl_dir_empty(struct inode *dir)
+{
+	struct merge_ctx m = {.dc.emit = merge_one, .names = &ovl_i(dir)->names};
+	struct file *lower;
+	int err;
+
+	if (m.names->live)
+		return 0;
+	if (!ovl_i(dir)->lower)
+		return 1;
+	lower = ovl_open_lower(dir, O_RDONLY | O_DIRECTORY);
+	if (IS_ERR(lower))
+		return PTR_ERR(lower);
+	err = iterate_lower(lower, &m.dc);
+	file_put(lower);
+	return err ? err : !m.any;
+}
+
+static int build_list(struct inode *dir, struct ovl_reader *r)
+{
+	const struct memdir *names = &ovl_i(dir)->names;
+	struct merge_ctx m = {.dc.emit = merge_one, .names = names, .list = &r->list};
+	struct memdirent *e;
+	u64 pos = 0;
+	int err = 0;
+
+	while (!err && (e = memdir_next(names, pos))) {
+		if (e->inode)
+			err = list_add(&r->list, e->name, e->len, e->inode->ino,
+				       IFTODT(e->inode->mode));
+		pos = e->cookie + 1;
+	}
+	if (!err)
+		err = iterate_lower(r->lower, &m.dc);
+	return err ? err : m.err;
+}
+
+/* ---- readers ---- */
+
+static void reader_free(struct ovl_reader *r)
+{
+	if (!r)
+		return;
+	if (r->lower)
+		file_put(r->lower);
+	list_free(&r->list);
+	kfree(r);
+}
+
+static int reader_start(struct file *f)
+{
+	struct inode *dir = f->inode;
+	struct ovl_reader *r = kzalloc(sizeof(*r));
+	int err = 0;
+
+	if (!r)
+		return -ENOMEM;
+	if (ovl_i(dir)->lower) {
+		r->lower = ovl_open_lower(dir, O_RDONLY | O_DIRECTORY);
+		if (IS_ERR(r->lower)) {
+			err = PTR_ERR(r->lower);
+			r->lower = NULL;
+		}
+	}
+	if (!err) {
+		down_read(&dir->lock);
+		r->way = !r->lower ? READ_OWN : ovl_i(dir)->names.live ? READ_LIST : READ_LOWER;
+		if (r->way == READ_LIST)
+			err = build_list(dir, r);
+		up_read(&dir->lock);
+	}
+	if (err) {
+		reader_free(r);
+		return err;
+	}
+	reader_free(f->priv);
+	f->priv = r;
+	return 0;
+}
+
+struct filter_ctx {
+	struct dir_context dc;
+	struct dir_context *to;
+	struct file *f;
+};
+
+static bool filter_one(struct dir_context *dc, const char *name, size_t len, u64 ino, unsigned type,
+		       u64 next_pos)
+{
+	struct filter_ctx *c = caa_container_of(dc, struct filter_ctx, dc);
+	struct inode *dir = c->f->inode;
+	bool hidden = false;
+
+	if (is_dots(name, len)) {
+		ino = len == 1 ? dir->ino : d_parent_ino(c->f->path.dentry);
+	} else if (ovl_i(dir)->names.whiteouts || ovl_i(dir)->names.live) {
+		const struct memdirent *e = memdir_find(&ovl_i(dir)->names, name, len);
+
+		hidden = e && !e->inode;
+	}
+	return hidden || c->to->emit(c->to, name, len, ino, type, next_pos);
+}
+
+static int read_lower(struct file *f, struct ovl_reader *r, struct dir_context *dc)
+{
+	struct filter_ctx c = {.dc = {.emit = filter_one, .pos = dc->pos}, .to = dc, .f = f};
+	int err;
+
+	down_read(&f->inode->lock);
+	err = iterate_lower(r->lower, &c.dc);
+	up_read(&f->inode->lock);
+	return err;
+}
+
+static void read_own(struct inode *dir, struct dir_context *dc, u64 pos)
+{
+	const struct memdir *names = &ovl_i(dir)->names;
+	struct memdirent *e;
+	bool more = true;
+
+	down_read(&dir->lock);
+	while (more && (e = memdir_next(names, pos))) {
+		pos = e->cookie + 1;
+		if (e->inode)
+			more = dc->emit(dc, e->name, e->len, e->inode->ino, IFTODT(e->inode->mode),
+					pos);
+	}
+	up_read(&dir->lock);
+}
+
+static void read_list(const struct ovl_list *l, struct dir_context *dc, u64 pos)
+{
+	bool more = true;
+
+	for (u64 i = pos - MEMDIR_FIRST_COOKIE; more && i < l->nr; i++) {
+		const struct ovl_list_entry *e = &l->entries[i];
+
+		more = dc->emit(dc, l->names + e->name, e->len, e->ino, e->type,
+				i + MEMDIR_FIRST_COOKIE + 1);
+	}
+}
+
+static int ovl_iterate(struct file *f, struct dir_context *dc)
+{
+	struct ovl_reader *r = f->priv;
+	u64 pos = dc->pos;
+	int err;
+
+	if (!r || !pos) {
+		err = reader_start(f);
+		if (err)
+			return err;
+		r = f->priv;
+	}
+	if (r->way == READ_LOWER)
+		return read_lower(f, r, dc);
+	if (pos == 0) {
+		if (!dc->emit(dc, ".", 1, f->inode->ino, DT_DIR, 1))
+			return 0;
+		pos = 1;
+	}
+	if (pos == 1) {
+		if (!dc->emit(dc, "..", 2, d_parent_ino(f->path.dentry), DT_DIR,
+			      MEMDIR_FIRST_COOKIE))
+			return 0;
+		pos = MEMDIR_FIRST_COOKIE;
+	}
+	if (r->way == READ_OWN)
+		read_own(f->inode, dc, pos);
+	else
+		read_list(&r->list, dc, pos);
+	return 0;
+}
+
+static void ovl_dir_release(struct file *f)
+{
+	reader_free(f->priv);
+}
+
+static int ovl_dir_fsync(struct file *f, bool datasync)
+{
+	return 0;
+}
+
+static s64 ovl_dir_llseek(struct file *f, s64 off, int whence)
+{
+	/* Cookies may be the lower directory's: any position is possible, the end has none. */
+	return whence == SEEK_SET || whence == SEEK_CUR ? generic_llseek(f, off, whence) : -EINVAL;
+}
+
+const struct file_operations ovl_dir_fops = {
+	.iterate = ovl_iterate,
+	.release = ovl_dir_release,
+	.fsync = ovl_dir_fsync,
+	.llseek = ovl_dir_llseek,
+};
