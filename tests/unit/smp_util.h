@@ -25,6 +25,7 @@ struct test_thread {
 
 static struct wait_queue tt_queue;
 static int tt_live; /* atomic */
+static struct test_thread *tt_first;
 
 static inline void tt_dead(struct kthread *kt)
 {
@@ -110,7 +111,7 @@ static inline void with_cpus(int n, void (*fn)(void))
 	tt_live = 0;
 	wait_queue_init(&tt_queue);
 	ck_assert_int_eq(smp_init(n), 0);
-	spawn(tt_boot, (long)fn);
+	tt_first = spawn(tt_boot, (long)fn);
 	ck_assert_int_eq(smp_run(), 0);
 }
 

@@ -1,0 +1,347 @@
+/*
+ * The border to the guest: kicks are never lost, those who wait get the CPU from a guest that computes for ever, and a guest that
+ * is alone is left alone. The guest is a futex wait which the engine's kick_self ends.
+ */
+#include "smp_util.h"
+#include "engine.h"
+#include "host.h"
+#include <pthread.h>
+#include <string.h>
+
+const struct engine_ops *engine;
+
+static u32 guest_word[MAX_CPUS]; /* atomic: 1 when the guest of that CPU is to stop */
+
+static void fake_kick_self(struct cpu *c)
+{
+	__atomic_store_n(&guest_word[c->id], 1, __ATOMIC_SEQ_CST);
+}
+
+static const struct engine_ops fake_engine = {.name = "fake", .kick_self = fake_kick_self};
+
+/* Until kicked. */
+static void run_guest(void)
+{
+	struct cpu *c = this_cpu();
+
+	__atomic_store_n(&guest_word[c->id], 0, __ATOMIC_SEQ_CST);
+	if (!cpu_enter_guest(c))
+		return;
+	while (!__atomic_load_n(&guest_word[c->id], __ATOMIC_SEQ_CST))
+		host_futex_wait(&guest_word[c->id], 0, KTIME_MAX);
+	cpu_leave_guest(c);
+}
+
+static bool stop; /* atomic */
+static u64 rounds[8];
+
+static bool stopping(void)
+{
+	return __atomic_load_n(&stop, __ATOMIC_SEQ_CST);
+}
+
+static void compute(long i)
+{
+	struct kthread *kt = current_kthread();
+
+	for (;;) {
+		sched_return_to_guest();
+		if (stopping())
+			break;
+		if (kt->ops->migrate_out)
+			__atomic_store_n(&kt->bound, 1, __ATOMIC_SEQ_CST);
+		run_guest();
+		sched_enter_kernel();
+		rounds[i]++;
+	}
+	__atomic_store_n(&kt->bound, 0, __ATOMIC_SEQ_CST);
+}
+
+static struct test_thread *team[8];
+
+static void start_team(int n, const struct kthread_ops *ops, u64 allowed)
+{
+	int i;
+
+	engine = &fake_engine;
+	stop = false;
+	memset(rounds, 0, sizeof(rounds));
+	for (i = 0; i < n; i++) {
+		team[i] = tt_make("guest", ops, compute, i);
+		team[i]->keep = true;
+		sched_set_affinity(&team[i]->kt, allowed);
+		kthread_start(&team[i]->kt);
+	}
+}
+
+static void stop_team(int n)
+{
+	int i;
+
+	__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
+	for (i = 0; i < n; i++)
+		kick_kthread(&team[i]->kt);
+	join_all();
+	for (i = 0; i < n; i++)
+		kfree(team[i]);
+}
+
+/* ---- kicks ---- */
+
+static u32 asked, answered; /* atomic */
+
+static void answer(long arg)
+{
+	for (;;) {
+		u32 a;
+
+		/* As a task looks for signals: after it. */
+		sched_return_to_guest();
+		if (stopping())
+			return;
+		a = __atomic_load_n(&asked, __ATOMIC_SEQ_CST);
+		if (a != __atomic_load_n(&answered, __ATOMIC_SEQ_CST)) {
+			__atomic_store_n(&answered, a, __ATOMIC_SEQ_CST);
+			continue;
+		}
+		run_guest();
+		sched_enter_kernel();
+	}
+}
+
+/* A lost kick would leave it in the guest for ever. */
+static void ask(struct kthread *kt, int times, void (*idle)(int n))
+{
+	u32 n;
+
+	for (n = 1; n <= (u32)times; n++) {
+		__atomic_store_n(&asked, n, __ATOMIC_SEQ_CST);
+		kick_kthread(kt);
+		while (__atomic_load_n(&answered, __ATOMIC_SEQ_CST) != n)
+			idle(n);
+		if (n % 7 == 0)
+			idle(n);
+	}
+}
+
+static void idle_kthread(int n)
+{
+	if (n % 3)
+		burn_us(n % 50);
+	sched_yield_cpu();
+}
+
+static void kick_from_cpu(void)
+{
+	struct test_thread *t = tt_make("answer", &tt_ops, answer, 0);
+
+	engine = &fake_engine;
+	asked = answered = 0;
+	stop = false;
+	kthread_start(&t->kt);
+	ask(&t->kt, nr_cpus == 1 ? 100 : 3000, idle_kthread);
+	__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
+	kick_kthread(&t->kt);
+}
+
+START_TEST(no_kick_of_another_cpu_is_lost)
+{
+	with_cpus(cpu_counts[_i], kick_from_cpu);
+}
+END_TEST
+
+static struct test_thread *answerer;
+
+static void idle_foreign(int n)
+{
+	host_yield();
+}
+
+static void *kick_from_outside(void *arg)
+{
+	ask(&answerer->kt, 3000, idle_foreign);
+	__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
+	kick_kthread(&answerer->kt);
+	return NULL;
+}
+
+static pthread_t kicker;
+
+static void start_foreign_kicker(void)
+{
+	engine = &fake_engine;
+	asked = answered = 0;
+	stop = false;
+	answerer = tt_make("answer", &tt_ops, answer, 0);
+	answerer->keep = true;
+	kthread_start(&answerer->kt);
+	must(!pthread_create(&kicker, NULL, kick_from_outside, NULL));
+}
+
+START_TEST(no_kick_of_a_foreign_thread_is_lost)
+{
+	with_cpus(cpu_counts[_i], start_foreign_kicker);
+	pthread_join(kicker, NULL);
+	kfree(answerer);
+}
+END_TEST
+
+/* ---- sharing a CPU ---- */
+
+static void guests_share(void)
+{
+	start_team(4, &tt_ops, 1);
+	sleep_us(300000);
+	stop_team(4);
+}
+
+START_TEST(guests_that_compute_take_turns)
+{
+	int i;
+
+	with_cpus(cpu_counts[_i], guests_share);
+	for (i = 0; i < 4; i++)
+		ck_assert_uint_gt(rounds[i], 8);
+	/* In slices, not in slivers. */
+	ck_assert_uint_lt(rounds[0] + rounds[1] + rounds[2] + rounds[3], 400);
+}
+END_TEST
+
+static u64 late;
+
+static void wake_often(long arg)
+{
+	int n;
+
+	for (n = 0; n < 50; n++) {
+		ktime_t due = ktime_mono() + 2 * NSEC_PER_MSEC;
+
+		kthread_set_state(KT_UNINTERRUPTIBLE);
+		schedule_deadline(due);
+		if (ktime_mono() - due > 2 * NSEC_PER_MSEC)
+			late++;
+	}
+}
+
+static void sleeper_against_guest(void)
+{
+	struct test_thread *t = tt_make("sleeper", &tt_ops, wake_often, 0);
+
+	late = 0;
+	start_team(1, &tt_ops, 1);
+	sched_set_affinity(&t->kt, 1);
+	kthread_start(&t->kt);
+	sleep_us(150000);
+	stop_team(1);
+}
+
+START_TEST(a_sleeper_gets_the_cpu_when_it_wakes)
+{
+	with_cpus(cpu_counts[_i], sleeper_against_guest);
+	ck_assert_uint_lt(late, 15);
+}
+END_TEST
+
+static u64 ticks_of_one;
+
+static void guest_alone(void)
+{
+	u64 before;
+
+	start_team(1, &tt_ops, 1);
+	sleep_us(50000);
+	before = rounds[0];
+	sleep_us(300000);
+	ticks_of_one = rounds[0] - before;
+	stop_team(1);
+}
+
+/* One round for the sleep of the observer itself, if it shares the CPU. */
+START_TEST(a_guest_alone_is_not_interrupted)
+{
+	with_cpus(cpu_counts[_i], guest_alone);
+	ck_assert_uint_le(ticks_of_one, 3);
+}
+END_TEST
+
+/* ---- spreading ---- */
+
+static int migrations;
+
+static void migrate_out(struct kthread *kt)
+{
+	must(this_cpu()->id == kt->cpu && current_kthread() != kt);
+	__atomic_fetch_add(&migrations, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&kt->bound, 0, __ATOMIC_SEQ_CST);
+}
+
+static const struct kthread_ops bound_ops = {
+	.dead = tt_dead,
+	.signal_pending = tt_signal_pending,
+	.migrate_out = migrate_out,
+};
+
+/* All start on CPU 0; one for each CPU. */
+static void crowd(void)
+{
+	u64 seen = 0;
+	int i, n;
+
+	migrations = 0;
+	start_team(nr_cpus, &bound_ops, 1);
+	sleep_us(20000);
+	for (i = 0; i < nr_cpus; i++)
+		sched_set_affinity(&team[i]->kt, UINT64_MAX);
+	for (n = 0; n < 100 && seen != (1ULL << nr_cpus) - 1; n++) {
+		sleep_us(5000);
+		for (seen = 0, i = 0; i < nr_cpus; i++)
+			seen |= 1ULL << __atomic_load_n(&team[i]->kt.cpu, __ATOMIC_ACQUIRE);
+	}
+	must(seen == (1ULL << nr_cpus) - 1);
+	stop_team(nr_cpus);
+}
+
+START_TEST(guests_spread_over_idle_cpus)
+{
+	with_cpus(cpu_counts[_i], crowd);
+	ck_assert_int_ge(migrations, cpu_counts[_i] - 1);
+}
+END_TEST
+
+/* Whatever runs when the kernel stops is left where it is. */
+static void stop_with_guests(void)
+{
+	start_team(8, &tt_ops, UINT64_MAX);
+	sleep_us(20000);
+	smp_stop();
+	sleep_us(1000000);
+	must(false);
+}
+
+START_TEST(stopping_does_not_wait_for_guests)
+{
+	int i;
+
+	with_cpus(cpu_counts[_i], stop_with_guests);
+	kthread_destroy(&tt_first->kt);
+	kfree(tt_first);
+	for (i = 0; i < 8; i++) {
+		kthread_destroy(&team[i]->kt);
+		kfree(team[i]);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("cpu");
+
+	tcase_add_loop_test(tc, no_kick_of_another_cpu_is_lost, 0, 3);
+	tcase_add_loop_test(tc, no_kick_of_a_foreign_thread_is_lost, 0, 3);
+	tcase_add_loop_test(tc, guests_that_compute_take_turns, 0, 3);
+	tcase_add_loop_test(tc, a_sleeper_gets_the_cpu_when_it_wakes, 0, 3);
+	tcase_add_loop_test(tc, a_guest_alone_is_not_interrupted, 0, 3);
+	tcase_add_loop_test(tc, guests_spread_over_idle_cpus, 0, 3);
+	tcase_add_loop_test(tc, stopping_does_not_wait_for_guests, 0, 3);
+	return run_suite(tc, "cpu");
+}
