@@ -63,6 +63,18 @@ void group_exit_locked(struct thread_group *tg, int status)
 	}
 }
 
+void signals_kill_thread_locked(struct task *t)
+{
+	__atomic_store_n(&t->killed, true, __ATOMIC_SEQ_CST);
+	t->stopped_by = 0;
+	if (t->stop_counted) {
+		t->stop_counted = false;
+		t->tg->stop_pending--;
+	}
+	work_set(t, WORK_SIGNAL | WORK_DIE);
+	wake_in_states(t, 1u << KT_INTERRUPTIBLE | 1u << KT_KILLABLE | 1u << KT_STOPPED);
+}
+
 /* May t take a new signal now? One that has others to look at already is not asked. */
 static bool wants_signal(struct task *t, int sig)
 {

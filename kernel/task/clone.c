@@ -149,6 +149,12 @@ static void copy_rest(struct task *t, struct task *from, const struct clone_requ
 	t->kt.policy = from->kt.policy;
 	t->kt.rt_priority = from->kt.rt_priority;
 	t->kt.allowed = from->kt.allowed;
+	t->ioprio = from->ioprio;
+	if (from->sched_reset_on_fork) {
+		t->kt.policy = SCHED_OTHER;
+		t->kt.rt_priority = 0;
+		t->kt.nice = max(t->kt.nice, (s8)0);
+	}
 	copy_signals(t, from, rq);
 	if (rq->flags & CLONE_CHILD_SETTID)
 		t->set_child_tid = rq->ctid;

@@ -1,0 +1,344 @@
+/* sched_*: policies, priorities, CPU sets. */
+#include "sched_priv.h"
+
+#include "cred.h"
+#include "ktime.h"
+#include "syscall_protos.h"
+#include "uaccess.h"
+#include <linux/capability.h>
+#include <sched.h>
+#include <string.h>
+
+#define RESET_ON_FORK 0x40000000
+#define FLAG_RESET_ON_FORK 1u
+#define FLAG_KEEP_POLICY 8u
+#define FLAG_KEEP_PARAMS 16u
+#define RT_MAX 99
+#define RR_SLICE_NS (100 * NSEC_PER_MSEC)
+#define FAIR_SLICE_NS (3 * NSEC_PER_MSEC)
+
+struct attr {
+	u32 size, policy;
+	u64 flags;
+	s32 nice;
+	u32 priority;
+	u64 runtime, deadline, period;
+	u32 util_min, util_max;
+};
+#define ATTR_SIZE_MIN 48
+
+bool sched_may_change(struct task *t)
+{
+	const struct cred *me = current->cred, *c;
+	bool ok;
+
+	rcu_read_lock();
+	c = rcu_dereference(t->cred);
+	ok = me->euid == c->euid || me->euid == c->uid;
+	rcu_read_unlock();
+	return ok || capable(CAP_SYS_NICE);
+}
+
+bool sched_may_nice(struct task *t, int nice)
+{
+	return (u64)(20 - nice) <= t->tg->rlim[RLIMIT_NICE].rlim_cur || capable(CAP_SYS_NICE);
+}
+
+static struct task *find_target(int pid)
+{
+	return pid ? find_task(pid) : task_get(current);
+}
+
+static bool is_rt(int policy)
+{
+	return policy == SCHED_FIFO || policy == SCHED_RR;
+}
+
+struct change {
+	int policy, priority, nice;
+	bool reset_on_fork;
+};
+
+/* What an unprivileged caller may not do. */
+static long check_unprivileged(struct task *t, const struct change *c)
+{
+	u64 rt_limit = t->tg->rlim[RLIMIT_RTPRIO].rlim_cur;
+
+	if (capable(CAP_SYS_NICE))
+		return 0;
+	if (!is_rt(c->policy) && c->nice < t->kt.nice && !sched_may_nice(t, c->nice))
+		return -EPERM;
+	if (is_rt(c->policy)) {
+		if (c->policy != t->kt.policy && !rt_limit)
+			return -EPERM;
+		if (c->priority > t->kt.rt_priority && (u64)c->priority > rt_limit)
+			return -EPERM;
+	}
+	if (t->kt.policy == SCHED_IDLE && c->policy != SCHED_IDLE && !sched_may_nice(t, t->kt.nice))
+		return -EPERM;
+	if (!sched_may_change(t) || (t->sched_reset_on_fork && !c->reset_on_fork))
+		return -EPERM;
+	return 0;
+}
+
+static long apply(struct task *t, const struct change *c)
+{
+	long err;
+
+	switch (c->policy) {
+	case SCHED_OTHER:
+	case SCHED_BATCH:
+	case SCHED_IDLE:
+		if (c->priority)
+			return -EINVAL;
+		break;
+	case SCHED_FIFO:
+	case SCHED_RR:
+		if (c->priority < 1 || c->priority > RT_MAX)
+			return -EINVAL;
+		break;
+	default: /* SCHED_DEADLINE isn't offered */
+		return -EINVAL;
+	}
+	err = check_unprivileged(t, c);
+	if (err)
+		return err;
+	t->sched_reset_on_fork = c->reset_on_fork;
+	sched_set_policy(&t->kt, c->policy, c->priority, c->nice);
+	return 0;
+}
+
+static long set_scheduler(int pid, int policy, bool keep_policy, uaddr_t param)
+{
+	struct change c;
+	struct sched_param sp;
+	struct task *t;
+	long err;
+
+	if (!param || pid < 0 || (!keep_policy && policy < 0))
+		return -EINVAL;
+	if (copy_from_user(&sp, param, sizeof(sp)))
+		return -EFAULT;
+	t = find_target(pid);
+	if (!t)
+		return -ESRCH;
+	c.policy = keep_policy ? t->kt.policy : policy & ~RESET_ON_FORK;
+	c.priority = sp.sched_priority;
+	c.nice = t->kt.nice;
+	c.reset_on_fork = keep_policy ? t->sched_reset_on_fork : policy & RESET_ON_FORK;
+	err = apply(t, &c);
+	task_put(t);
+	return err;
+}
+
+long sys_sched_setscheduler(int pid, int policy, uaddr_t param)
+{
+	return set_scheduler(pid, policy, false, param);
+}
+
+long sys_sched_setparam(int pid, uaddr_t param)
+{
+	return set_scheduler(pid, 0, true, param);
+}
+
+long sys_sched_getscheduler(int pid)
+{
+	struct task *t = pid < 0 ? NULL : find_target(pid);
+	long policy;
+
+	if (!t)
+		return pid < 0 ? -EINVAL : -ESRCH;
+	policy = t->kt.policy | (t->sched_reset_on_fork ? RESET_ON_FORK : 0);
+	task_put(t);
+	return policy;
+}
+
+long sys_sched_getparam(int pid, uaddr_t param)
+{
+	struct sched_param sp = {0};
+	struct task *t;
+
+	if (!param || pid < 0)
+		return -EINVAL;
+	t = find_target(pid);
+	if (!t)
+		return -ESRCH;
+	if (is_rt(t->kt.policy))
+		sp.sched_priority = t->kt.rt_priority;
+	task_put(t);
+	return copy_to_user(param, &sp, sizeof(sp));
+}
+
+/* The user's structure may be older (shorter) or newer: what we don't know of it must be zero. */
+static long read_attr(uaddr_t uattr, struct attr *a)
+{
+	u8 rest[32];
+	u32 size, off;
+
+	memset(a, 0, sizeof(*a));
+	if (get_user(size, uattr))
+		return -EFAULT;
+	if (!size)
+		size = ATTR_SIZE_MIN;
+	if (size < ATTR_SIZE_MIN || size > PAGE_SIZE)
+		goto bad_size;
+	if (copy_from_user(a, uattr, min((size_t)size, sizeof(*a))))
+		return -EFAULT;
+	for (off = sizeof(*a); off < size; off++) {
+		u32 n = min(size - off, (u32)sizeof(rest));
+
+		if (copy_from_user(rest, uattr + off, n))
+			return -EFAULT;
+		while (n--)
+			if (rest[n])
+				goto bad_size;
+		off += min(size - off, (u32)sizeof(rest)) - 1;
+	}
+	return 0;
+bad_size:
+	size = sizeof(*a);
+	return put_user(size, uattr) ? -EFAULT : -E2BIG;
+}
+
+long sys_sched_setattr(int pid, uaddr_t uattr, unsigned int flags)
+{
+	struct attr a;
+	struct change c;
+	struct task *t;
+	long err;
+
+	if (!uattr || pid < 0 || flags)
+		return -EINVAL;
+	err = read_attr(uattr, &a);
+	if (err)
+		return err;
+	if ((s32)a.policy < 0 || (a.flags & ~(u64)(FLAG_RESET_ON_FORK | FLAG_KEEP_POLICY |
+						   FLAG_KEEP_PARAMS)))
+		return -EINVAL;
+	t = find_target(pid);
+	if (!t)
+		return -ESRCH;
+	c.policy = a.flags & FLAG_KEEP_POLICY ? t->kt.policy : (int)a.policy;
+	c.priority = (int)min(a.priority, 1000u);
+	c.nice = max(NICE_MIN, min(NICE_MAX, a.nice));
+	if (a.flags & FLAG_KEEP_PARAMS) {
+		c.priority = t->kt.rt_priority;
+		c.nice = t->kt.nice;
+	}
+	c.reset_on_fork = a.flags & FLAG_RESET_ON_FORK;
+	err = apply(t, &c);
+	task_put(t);
+	return err;
+}
+
+long sys_sched_getattr(int pid, uaddr_t uattr, unsigned int bytes, unsigned int flags)
+{
+	struct attr a = {.size = sizeof(a)};
+	struct task *t;
+
+	if (!uattr || pid < 0 || bytes < ATTR_SIZE_MIN || bytes > PAGE_SIZE || flags)
+		return -EINVAL;
+	t = find_target(pid);
+	if (!t)
+		return -ESRCH;
+	a.policy = t->kt.policy;
+	a.flags = t->sched_reset_on_fork ? FLAG_RESET_ON_FORK : 0;
+	if (is_rt(t->kt.policy))
+		a.priority = t->kt.rt_priority;
+	else
+		a.nice = t->kt.nice;
+	a.util_max = 1024;
+	task_put(t);
+	a.size = min(bytes, (u32)sizeof(a));
+	return copy_to_user(uattr, &a, a.size);
+}
+
+long sys_sched_get_priority_max(int policy)
+{
+	if (is_rt(policy))
+		return RT_MAX;
+	return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE ? 0 : -EINVAL;
+}
+
+long sys_sched_get_priority_min(int policy)
+{
+	if (is_rt(policy))
+		return 1;
+	return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE ? 0 : -EINVAL;
+}
+
+long sys_sched_rr_get_interval(int pid, uaddr_t interval)
+{
+	struct timespec ts;
+	struct task *t;
+
+	if (pid < 0)
+		return -EINVAL;
+	t = find_target(pid);
+	if (!t)
+		return -ESRCH;
+	ts = ns_to_timespec(t->kt.policy == SCHED_RR   ? RR_SLICE_NS :
+			    t->kt.policy == SCHED_FIFO ? 0 :
+							 FAIR_SLICE_NS);
+	task_put(t);
+	return copy_to_user(interval, &ts, sizeof(ts));
+}
+
+long sys_sched_yield(void)
+{
+	sched_yield_cpu();
+	return 0;
+}
+
+/* ---- CPU sets ---- */
+
+static u64 all_cpus(void)
+{
+	return nr_cpus >= 64 ? ~0ull : (1ull << nr_cpus) - 1;
+}
+
+long sys_sched_setaffinity(int pid, unsigned int len, uaddr_t mask)
+{
+	u64 set = 0;
+	struct task *t;
+	long err = 0;
+
+	if (copy_from_user(&set, mask, min((size_t)len, sizeof(set))))
+		return -EFAULT;
+	t = find_target(pid);
+	if (!t)
+		return -ESRCH;
+	if (!sched_may_change(t))
+		err = -EPERM;
+	else if (!(set & all_cpus()))
+		err = -EINVAL;
+	else
+		sched_set_affinity(&t->kt, set & all_cpus());
+	task_put(t);
+	return err;
+}
+
+/* The result is how many bytes were written. */
+long sys_sched_getaffinity(int pid, unsigned int len, uaddr_t mask)
+{
+	struct task *t;
+	u64 set;
+
+	if ((u64)len * 8 < (u64)nr_cpus || len % sizeof(u64))
+		return -EINVAL;
+	t = find_target(pid);
+	if (!t)
+		return -ESRCH;
+	set = __atomic_load_n(&t->kt.allowed, __ATOMIC_RELAXED) & all_cpus();
+	task_put(t);
+	return put_user(set, mask) ? -EFAULT : (long)sizeof(set);
+}
+
+long sys_getcpu(uaddr_t cpu, uaddr_t node, uaddr_t cache)
+{
+	unsigned id = (unsigned)this_cpu()->id, zero = 0;
+
+	if (cpu && put_user(id, cpu))
+		return -EFAULT;
+	return node && put_user(zero, node) ? -EFAULT : 0;
+}
