@@ -52,7 +52,7 @@ size_t host_mm_writev(struct host_mm *hm, const struct iovec *to, int cnt, const
 /* Atomic compare-and-exchange on a guest's 32-bit word, done by the keeper. 0 and *old; -EFAULT. */
 must_check int host_mm_cmpxchg32(struct host_mm *hm, uaddr_t addr, u32 expect, u32 val, u32 *old);
 
-/* Where the vDSO that guests see lies in every host mm, its size, and the host's vvar/vdso range. */
+/* Where the vDSO that guests see lies in every host mm (0: there is none), and its size. The host's own lies below it. */
 uaddr_t host_mm_vdso(size_t *size);
 /* Resident pages etc. as the host sees them, for /proc: parsed from the keeper's statm. */
 must_check int host_mm_statm(struct host_mm *hm, u64 pages[7]);

@@ -10,6 +10,7 @@
 #include "host.h"
 #include "ktime.h"
 #include "log.h"
+#include "os/vdso.h"
 #include "os/zygote.h"
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -592,6 +593,24 @@ pid_t host_mm_keeper(const struct host_mm *hm)
 
 /* ---- boot ---- */
 
+/* Our vDSO at `to`, behind the host's. A host without one isn't an error: guests then find none. */
+static int template_map_vdso(struct host_mm *hm, uaddr_t host_vdso, uaddr_t to)
+{
+	struct batch b;
+	int err;
+
+	batch_init(&b);
+	b.hostfd = host_vdso ? vdso_image(host_vdso, &os.vdso_size) : -ENOSYS;
+	if (b.hostfd < 0)
+		return b.hostfd == -ENOSYS ? 0 : b.hostfd;
+	batch_add(&b, SYS_mmap, to, os.vdso_size, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, BATCH_FD, 0);
+	err = host_mm_run(hm, &b, NULL, NULL);
+	close(b.hostfd);
+	if (!err)
+		os.vdso = to;
+	return err;
+}
+
 /* The zygote still has its own stack, and vvar and vDSO at places which the host chose: puts all in order. */
 static int template_arrange(struct host_mm *hm)
 {
@@ -599,7 +618,7 @@ static int template_arrange(struct host_mm *hm)
 	int n;
 	struct stub_ctl *ctl = hm->ctl;
 	static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
-	uaddr_t to = STUB_VDSO_AREA;
+	uaddr_t to = STUB_VDSO_AREA, host_vdso = 0;
 	stack_t ss = {.ss_sp = (void *)(STUB_SLOTS + SLOT_SIGSTACK), .ss_size = SLOT_SIGSTACK_SIZE};
 	int done = 0;
 	u32 last = 0;
@@ -618,10 +637,8 @@ static int template_arrange(struct host_mm *hm)
 		size_t len = maps[i].end - maps[i].start;
 
 		op_add(ctl, 0, SYS_mremap, maps[i].start, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to, 0);
-		if (maps[i].vdso) {
-			os.vdso = to;
-			os.vdso_size = len;
-		}
+		if (maps[i].vdso)
+			host_vdso = to;
 		to += len;
 	}
 	op_add(ctl, 0, SYS_munmap, 0, STUB_VDSO_AREA, 0, 0, 0, 0);
@@ -631,7 +648,8 @@ static int template_arrange(struct host_mm *hm)
 	op_add(ctl, 0, SYS_sigaltstack, STUB_CTL + CTL_DATA, 0, 0, 0, 0, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		op_add(ctl, 0, SYS_rt_sigaction, signals[i], STUB_SIGACTION, 0, 8, 0, 0);
-	return keeper_run_all(hm, &last);
+	n = keeper_run_all(hm, &last);
+	return n ? n : template_map_vdso(hm, host_vdso, to);
 }
 
 int host_mm_init(int ncpus)

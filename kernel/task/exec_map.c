@@ -192,8 +192,8 @@ static int map_stack(struct mm *mm, bool exec)
 	struct vma v = {.start = mm->stack_limit_low, .end = mm->stack_top,
 			.flags = VM_READ | VM_WRITE | VM_MAYWRITE | VM_STACK | (exec ? VM_EXEC : 0)};
 	size_t vdso_size;
-	struct vma vdso = {.start = STUB_VDSO_AREA, .flags = VM_READ | VM_VDSO};
-	struct vma vdso_code = {.flags = VM_READ | VM_EXEC | VM_VDSO};
+	struct vma vvar = {.start = STUB_VDSO_AREA, .flags = VM_READ | VM_VDSO};
+	struct vma vdso = {.flags = VM_READ | VM_EXEC | VM_VDSO};
 	struct batch b;
 	int err = vma_reserve(mm, 4);
 
@@ -207,11 +207,13 @@ static int map_stack(struct mm *mm, bool exec)
 	if (err)
 		return err;
 	vma_insert(mm, &v);
-	vdso.end = vdso_code.start = host_mm_vdso(&vdso_size);
-	vdso_code.end = vdso_code.start + vdso_size;
-	if (vdso.end > vdso.start)
+	/* What the host's vDSO is made of shows as [vvar]: to the guest it is what [vdso] works with. */
+	vvar.end = vdso.start = host_mm_vdso(&vdso_size);
+	vdso.end = vdso.start + vdso_size;
+	if (vdso.start) {
+		vma_insert(mm, &vvar);
 		vma_insert(mm, &vdso);
-	vma_insert(mm, &vdso_code);
+	}
 	return 0;
 }
 
@@ -228,7 +230,8 @@ static void fill_auxv(struct mm *mm, const struct exec_image *im, uaddr_t random
 
 	__get_cpuid(1, &a, &b, &ecx, &edx);
 	mm->auxv_len = 0;
-	aux(mm, AT_SYSINFO_EHDR, host_mm_vdso(NULL));
+	if (host_mm_vdso(NULL))
+		aux(mm, AT_SYSINFO_EHDR, host_mm_vdso(NULL));
 	aux(mm, AT_MINSIGSTKSZ, getauxval(AT_MINSIGSTKSZ));
 	aux(mm, AT_HWCAP, edx);
 	aux(mm, AT_PAGESZ, PAGE_SIZE);
