@@ -52,20 +52,6 @@ static int pts_open(struct inode *inode, struct file *f)
 	return 0;
 }
 
-static void pts_release(struct file *f)
-{
-	struct tty *t;
-
-	if (!f->priv)
-		return;
-	t = tty_get(file_tty(f));
-	tty_file_release(f);
-	/* Perhaps the last one: a reader of the master is to see that. */
-	t->driver->output(t);
-	wake_up_poll(&t->room_wait, POLLOUT | POLLHUP);
-	tty_put(t);
-}
-
 /* ---- the master ---- */
 
 static int ptmx_open(struct inode *inode, struct file *f)
@@ -390,7 +376,7 @@ const struct file_operations ptmx_fops = {
 
 const struct file_operations pts_fops = {
 	.open = pts_open,
-	.release = pts_release,
+	.release = tty_file_release,
 	.read = tty_read,
 	.write = tty_write,
 	.poll = tty_poll,

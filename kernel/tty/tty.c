@@ -181,5 +181,26 @@ void tty_file_release(struct file *f)
 	spin_unlock(&t->lock);
 	f->priv = NULL;
 	kfree(tf);
+	/* Perhaps the last one: who is at a pty's other end is to see that. */
+	t->driver->output(t);
+	wake_up_poll(&t->room_wait, POLLOUT | POLLHUP);
 	tty_put(t);
 }
+
+/* /dev/tty: the terminal of whoever opens it. */
+static int dev_tty_open(struct inode *inode, struct file *f)
+{
+	struct tty *t = tty_of(current->tg);
+
+	return t ? tty_file_open(t, f) : -ENXIO;
+}
+
+const struct file_operations dev_tty_fops = {
+	.open = dev_tty_open,
+	.release = tty_file_release,
+	.read = tty_read,
+	.write = tty_write,
+	.poll = tty_poll,
+	.ioctl = tty_ioctl,
+	.llseek = no_llseek,
+};

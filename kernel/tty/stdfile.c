@@ -1,0 +1,406 @@
+/*
+ * stdin, stdout and stderr that aren't terminals: guest files that pass reads and writes through to the host's descriptors, so that
+ * positions and contents are shared with the programs around heddle. console_init() and console_open_std() are here.
+ *
+ * Data goes through a buffer in the kernel. Nothing waits in a host call: what isn't ready is waited for by the event
+ * thread, and a regular file that must come from the disk is read by an I/O worker.
+ */
+#include "alloc.h"
+#include "console.h"
+#include "event.h"
+#include "fs.h"
+#include "log.h"
+#include "signals.h"
+#include "task.h"
+#include "tty_priv.h"
+#include <asm/ioctls.h>
+#include <limits.h>
+
+#define PIECE 65536u
+
+/* One of the three: lives as long as the kernel. */
+struct stdfile {
+	struct host_stdio *host;
+	struct host_ready ready; /* pipes, sockets */
+	bool watched;		 /* constant: ready is initialised */
+	struct wait_queue wait;
+	u32 files;		 /* atomic: open guest files */
+};
+static struct stdfile stdfiles[3]; /* constant but for their own locks */
+static struct host_stdio hosts[3]; /* constant after console_init() */
+
+static bool nonblocking(const struct file *f)
+{
+	return __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_NONBLOCK;
+}
+
+static struct stdfile *file_std(const struct file *f)
+{
+	return f->priv;
+}
+
+static void on_ready(void *arg, u32 events)
+{
+	struct stdfile *s = arg;
+
+	wake_up_all(&s->wait);
+}
+
+static u32 with_trouble(u32 events)
+{
+	return events | POLLERR | POLLHUP;
+}
+
+/* Ready now? If not, the event thread will wake s->wait. */
+static bool ready_or_want(struct stdfile *s, u32 events)
+{
+	if (host_stdio_poll(s->host, events, 0) & with_trouble(events))
+		return true;
+	return !s->watched || !host_ready_want(&s->ready, events);
+}
+
+/* After -EAGAIN of the host. 0: try again. */
+static int await(struct file *f, struct stdfile *s, u32 events)
+{
+	static const struct wait_opts opts = {.state = KT_INTERRUPTIBLE};
+
+	if (nonblocking(f)) {
+		/* Whoever waits for an edge is to see one. */
+		ready_or_want(s, events);
+		return -EAGAIN;
+	}
+	return wait_event_expr(&s->wait, ready_or_want(s, events), &opts);
+}
+
+/* ---- reading ---- */
+
+struct read_job {
+	struct host_stdio *host;
+	void *buf;
+	size_t n;
+};
+
+static long read_wait(void *arg)
+{
+	struct read_job *j = arg;
+
+	return host_stdio_read_wait(j->host, j->buf, j->n);
+}
+
+static ssize_t read_piece(struct file *f, struct stdfile *s, void *buf, size_t n)
+{
+	struct read_job job = {s->host, buf, n};
+
+	for (;;) {
+		ssize_t got = host_stdio_read(s->host, buf, n);
+
+		if (got != -EAGAIN)
+			return got;
+		if (s->host->kind == HOST_STDIO_FILE)
+			return io_worker_call(read_wait, &job);
+		got = await(f, s, POLLIN);
+		if (got)
+			return got;
+	}
+}
+
+static ssize_t std_read(struct file *f, struct iov_iter *to, u64 *pos)
+{
+	struct stdfile *s = file_std(f);
+	size_t size = min(iov_iter_count(to), (size_t)PIECE);
+	size_t total = 0;
+	void *buf;
+	ssize_t n = 0;
+
+	if (!size)
+		return 0;
+	buf = kmalloc(size);
+	if (!buf)
+		return -ENOMEM;
+	/* Only files go on after a piece: a pipe's reader gets what is there. */
+	while (iov_iter_count(to)) {
+		n = read_piece(f, s, buf, min(iov_iter_count(to), size));
+		if (n <= 0)
+			break;
+		if (copy_to_iter(buf, n, to) != (size_t)n) {
+			n = -EFAULT;
+			break;
+		}
+		total += n;
+		if (s->host->kind != HOST_STDIO_FILE || (size_t)n < size)
+			break;
+	}
+	kfree(buf);
+	return total ? (ssize_t)total : n;
+}
+
+/* ---- writing ---- */
+
+/* Bytes written before the first error, which is left in *err. */
+static size_t write_piece(struct file *f, struct stdfile *s, const u8 *buf, size_t n, int *err)
+{
+	size_t done = 0;
+
+	while (done < n && !*err) {
+		ssize_t w = host_stdio_write(s->host, buf + done, n - done);
+
+		if (w >= 0)
+			done += w;
+		else if (w == -EAGAIN)
+			*err = await(f, s, POLLOUT);
+		else
+			*err = w;
+	}
+	return done;
+}
+
+static ssize_t std_write(struct file *f, struct iov_iter *from, u64 *pos)
+{
+	struct stdfile *s = file_std(f);
+	size_t size = min(iov_iter_count(from), (size_t)PIECE);
+	size_t total = 0;
+	int err = 0;
+	u8 *buf;
+
+	if (!size)
+		return 0;
+	buf = kmalloc(size);
+	if (!buf)
+		return -ENOMEM;
+	while (iov_iter_count(from) && !err) {
+		size_t n = copy_from_iter(buf, min(iov_iter_count(from), size), from), done;
+
+		if (!n) {
+			err = -EFAULT;
+			break;
+		}
+		done = write_piece(f, s, buf, n, &err);
+		if (done < n)
+			iov_iter_revert(from, n - done);
+		total += done;
+	}
+	kfree(buf);
+	return total ? (ssize_t)total : err;
+}
+
+/* ---- the rest ---- */
+
+static u32 std_poll(struct file *f, struct poll_table *pt)
+{
+	struct stdfile *s = file_std(f);
+	u32 asked = POLLIN | POLLOUT, events;
+
+	if (pt)
+		asked &= pt->events;
+	if (!(f->mode & FMODE_READ))
+		asked &= ~POLLIN;
+	if (!(f->mode & FMODE_WRITE))
+		asked &= ~POLLOUT;
+	if (!s->watched)
+		return asked | asked << 6; /* POLLRDNORM, POLLWRNORM */
+	poll_wait(pt, &s->wait);
+	events = host_stdio_poll(s->host, asked, 0) & with_trouble(asked);
+	if (asked & ~events)
+		host_ready_want(&s->ready, asked & ~events);
+	if (events & POLLIN)
+		events |= POLLRDNORM;
+	if (events & POLLOUT)
+		events |= POLLWRNORM;
+	return events;
+}
+
+static s64 std_llseek(struct file *f, s64 off, int whence)
+{
+	return host_stdio_lseek(file_std(f)->host, off, whence);
+}
+
+static long std_ioctl(struct file *f, unsigned cmd, u64 arg)
+{
+	int n;
+
+	if (cmd != FIONREAD)
+		return -ENOIOCTLCMD;
+	n = host_stdio_readable_bytes(file_std(f)->host);
+	return n < 0 ? n : put_user(n, arg);
+}
+
+static int std_mmap(struct file *f, int prot, int flags, u64 off, size_t len, struct mmap_target *t)
+{
+	if (file_std(f)->host->kind != HOST_STDIO_FILE)
+		return -ENODEV;
+	t->hostfd = file_std(f)->host->fd;
+	t->offset = off;
+	return 0;
+}
+
+struct sync_job {
+	struct host_stdio *host;
+	bool datasync;
+};
+
+static long sync_wait(void *arg)
+{
+	struct sync_job *j = arg;
+
+	return host_stdio_sync(j->host, j->datasync);
+}
+
+static int std_fsync(struct file *f, bool datasync)
+{
+	struct sync_job job = {file_std(f)->host, datasync};
+
+	return io_worker_call(sync_wait, &job);
+}
+
+static void std_release(struct file *f)
+{
+	struct stdfile *s = file_std(f);
+
+	if (s && __atomic_sub_fetch(&s->files, 1, __ATOMIC_ACQ_REL) == 0)
+		host_stdio_retire(s->host);
+}
+
+/* Opened again through /proc/PID/fd. */
+static int std_open(struct inode *inode, struct file *f)
+{
+	struct stdfile *s = inode->priv;
+	u32 had = s->host->flags & O_ACCMODE;
+
+	/* The host's descriptor can't do more than it was opened for. */
+	if (((f->mode & FMODE_READ) && had == O_WRONLY) || ((f->mode & FMODE_WRITE) && had == O_RDONLY))
+		return -EACCES;
+	__atomic_add_fetch(&s->files, 1, __ATOMIC_RELAXED);
+	f->priv = s;
+	return 0;
+}
+
+static const struct file_operations std_fops = {
+	.open = std_open,
+	.release = std_release,
+	.read = std_read,
+	.write = std_write,
+	.poll = std_poll,
+	.llseek = std_llseek,
+	.ioctl = std_ioctl,
+	.mmap = std_mmap,
+	.fsync = std_fsync,
+};
+
+/* Sizes and times are the host's; the rest is an inode of ours. */
+static int std_getattr(struct inode *inode, struct kstat *st)
+{
+	struct stdfile *s = inode->priv;
+	struct stat host;
+	int err = host_stdio_stat(s->host, &host);
+
+	if (err)
+		return err;
+	generic_getattr(inode, st);
+	st->size = host.st_size;
+	st->blocks = host.st_blocks;
+	st->blksize = host.st_blksize;
+	st->atime = host.st_atim;
+	st->mtime = host.st_mtim;
+	st->ctime = host.st_ctim;
+	return 0;
+}
+
+static int std_setattr(struct inode *inode, struct iattr *a)
+{
+	struct stdfile *s = inode->priv;
+	int err = 0;
+
+	if (a->valid & ATTR_SIZE)
+		err = host_stdio_truncate(s->host, a->size);
+	return err ? err : generic_setattr(inode, a);
+}
+
+static const struct inode_operations std_inode_ops = {
+	.getattr = std_getattr,
+	.setattr = std_setattr,
+};
+
+static const char *const prefixes[] = {
+	[HOST_STDIO_FILE] = "file",
+	[HOST_STDIO_PIPE] = "pipe",
+	[HOST_STDIO_SOCKET] = "socket",
+	[HOST_STDIO_OTHER] = "host",
+};
+
+static u32 guest_mode(const struct host_stdio *h)
+{
+	switch (h->kind) {
+	case HOST_STDIO_FILE:
+		return S_IFREG | (h->st.st_mode & 0777);
+	case HOST_STDIO_SOCKET:
+		return S_IFSOCK | 0777;
+	default:
+		return S_IFIFO | 0600;
+	}
+}
+
+struct file *stdfile_open(struct host_stdio *h)
+{
+	struct stdfile *s = &stdfiles[h->fd];
+	struct file *f;
+
+	f = file_open_anon_inode(prefixes[h->kind], guest_mode(h), &std_fops, s, h->flags);
+	if (IS_ERR(f))
+		return f;
+	/* Nobody else has seen the inode yet. */
+	f->inode->ops = &std_inode_ops;
+	f->inode->fops = &std_fops;
+	f->inode->priv = s;
+	if (h->kind == HOST_STDIO_FILE)
+		f->mode |= FMODE_LSEEK;
+	__atomic_add_fetch(&s->files, 1, __ATOMIC_RELAXED);
+	return f;
+}
+
+/* ---- boot ---- */
+
+static int stdfile_init(struct stdfile *s, struct host_stdio *h)
+{
+	int err;
+
+	s->host = h;
+	wait_queue_init(&s->wait);
+	if (h->kind != HOST_STDIO_PIPE && h->kind != HOST_STDIO_SOCKET && h->kind != HOST_STDIO_OTHER)
+		return 0;
+	err = host_ready_init(&s->ready, h->io, on_ready, s);
+	s->watched = !err && s->ready.watch;
+	return err;
+}
+
+int console_init(void)
+{
+	int err = 0;
+
+	for (int fd = 0; fd < 3 && !err; fd++) {
+		host_stdio_probe(&hosts[fd], fd);
+		err = stdfile_init(&stdfiles[fd], &hosts[fd]);
+	}
+	for (int fd = 0; fd < 3 && !err; fd++)
+		if (hosts[fd].kind == HOST_STDIO_TTY)
+			err = console_tty_init(&hosts[fd]);
+	return err;
+}
+
+int console_open_std(int hostfd, struct file **f)
+{
+	struct host_stdio *h = &hosts[hostfd];
+
+	switch (h->kind) {
+	case HOST_STDIO_CLOSED:
+		return -EBADF;
+	case HOST_STDIO_TTY:
+		*f = file_open(AT_FDCWD, "/dev/console", h->flags | O_NOCTTY, 0);
+		break;
+	case HOST_STDIO_NULL:
+		*f = file_open(AT_FDCWD, "/dev/null", h->flags, 0);
+		break;
+	default:
+		*f = stdfile_open(h);
+	}
+	return IS_ERR(*f) ? PTR_ERR(*f) : 0;
+}
