@@ -4,6 +4,7 @@
  */
 #include "kernel/init/boot.h"
 #include "alloc.h"
+#include "cputime.h"
 #include "cred.h"
 #include "engine.h"
 #include "fs.h"
@@ -299,6 +300,7 @@ static int init_group(struct task *t)
 		return -ENOMEM;
 	tg->exit_signal = SIGCHLD;
 	init_limits(tg);
+	itimers_init(tg);
 	spin_lock(&tasklist_lock);
 	pid_attach(pid, t);
 	pid->tg = tg;

@@ -113,9 +113,10 @@ static void split(struct mm *mm, uaddr_t addr)
 	if (i == mm->nr_vmas || mm->vmas[i].start >= addr)
 		return;
 	right = mm->vmas[i];
-	if (right.file)
+	if (right.file) {
 		file_get(right.file);
-	right.pgoff += addr - right.start;
+		right.pgoff += addr - right.start;
+	}
 	right.start = addr;
 	mm->vmas[i].end = addr;
 	insert_at(mm, i + 1, &right);

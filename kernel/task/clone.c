@@ -1,5 +1,6 @@
 /* clone and its family: a new task, in the same address space or in a copy of it. */
 #include "alloc.h"
+#include "cputime.h"
 #include "cred.h"
 #include "engine.h"
 #include "fs.h"
@@ -73,6 +74,7 @@ static int copy_thread_group(struct task *t, struct task *from, const struct clo
 	if (!tg->sighand)
 		return -ENOMEM;
 	memcpy(tg->rlim, old->rlim, sizeof(tg->rlim));
+	itimers_init(tg);
 	tg->exit_signal = rq->exit_signal;
 	tg->oom_score_adj = old->oom_score_adj;
 	tg->has_subreaper_ancestor = old->has_subreaper_ancestor || old->is_subreaper;

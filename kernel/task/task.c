@@ -1,6 +1,5 @@
 /* Tasks and thread groups: allocation, references, and what smp/ asks of them. */
 #include "alloc.h"
-#include "cputime.h"
 #include "cred.h"
 #include "engine.h"
 #include "fs.h"
@@ -122,7 +121,6 @@ struct thread_group *tg_alloc(void)
 	wait_queue_init(&tg->child_wait);
 	wait_queue_init(&tg->exec_wait);
 	signals_group_init(tg);
-	itimers_init(tg);
 	tg->start_time = ktime_mono();
 	return tg;
 }
