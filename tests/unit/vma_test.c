@@ -1,8 +1,9 @@
 /*
  * The vma table: splits, merges, gaps, against a model with one entry a page.
- * objects: kernel/mm/vma.o os/alloc.o
+ * objects: kernel/mm/vma.o
  */
 #include "kernel/mm/vma.h"
+#include "alloc.h"
 #include "fs.h"
 #include "log.h"
 #include "unit.h"
@@ -23,6 +24,11 @@ struct file *file_get(struct file *f)
 
 void file_put(struct file *f)
 {
+}
+
+void *krealloc(void *p, size_t size)
+{
+	return realloc(p, size);
 }
 
 void panic(const char *fmt, ...)
