@@ -31,6 +31,7 @@ struct cpu {
 	struct cds_list_head outgoing; /* o: off the queue, to leave for other CPUs */
 	u32 rcu_depth;		       /* o: debug: nesting of read sections */
 	ktime_t last_switch;	       /* o: when accounting last looked at the clock */
+	ktime_t spin_ns;	       /* o: how long it spins when it becomes idle */
 	struct {
 		u64 switches, migrations, steals, ipis_sent, ipis_taken, kicks, ticks;
 		u64 guest_ns, kernel_ns, idle_ns, wakeups; /* idle wake-ups */

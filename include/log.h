@@ -16,9 +16,11 @@ must_check int log_open_sink(const char *path);
 /* Where log_line() writes; -1 (the default): nowhere. Set at boot. */
 void log_set_sink(int fd);
 
-/* What a panic prints about the state of CPUs and locks: set by smp_init(). Runs once, without locks, and only reads. */
+/* What a panic prints about the state of CPUs and locks: set by smp_init(). Only reads, no locks. */
 extern void (*panic_dump)(void (*out)(const char *fmt, ...) printf_like(1, 2));
-/* From boot: SIGSEGV, SIGBUS, SIGILL, SIGFPE of the kernel itself panic, with a word about overflown kernel stacks. */
+/* "function+0x12" in buf, or just the address; for the messages of a panic. Returns buf. */
+const char *kernel_symbol(const void *addr, char *buf, size_t size);
+/* From boot: SIGSEGV, SIGBUS, SIGILL, SIGFPE of the kernel itself panic. Before CPUs are started. */
 void panic_on_crash(void);
 /* The end of a panic: no host process may survive. Weak, so that unit tests do without. */
 void os_kill_all_host_processes(void);

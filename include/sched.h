@@ -92,7 +92,7 @@ must_check int kthread_init(struct kthread *kt, const char *name, const struct k
 			    void (*fn)(void *), void *arg);
 /* Frees the stack of a kthread that never started, or from ops->dead. */
 void kthread_destroy(struct kthread *kt);
-/* Makes a new kthread runnable, on an idle CPU if there is one, else on the creator's. */
+/* Makes a new kthread runnable: on the creator's CPU, and soon on an idle one if it has to wait. */
 void kthread_start(struct kthread *kt);
 
 /*

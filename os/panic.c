@@ -5,7 +5,6 @@
 #include "cpu.h"
 #include "log.h"
 #include "sched.h"
-#include <execinfo.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -81,7 +80,8 @@ static bool read_own(const void *from, void *to, size_t n)
 static void print_backtrace(const void *fp, const void *ip)
 {
 	const void *frame[2], *ips[FRAMES_MAX];
-	int n = 0;
+	char name[80];
+	int i, n = 0;
 
 	if (ip)
 		ips[n++] = ip;
@@ -91,8 +91,9 @@ static void print_backtrace(const void *fp, const void *ip)
 			break;
 		fp = frame[0];
 	}
-	out("backtrace (addr2line -fpe heddle):\n");
-	backtrace_symbols_fd((void *const *)ips, n, STDERR_FILENO);
+	out("backtrace (lines: addr2line -e heddle ADDRESS...):\n");
+	for (i = 0; i < n; i++)
+		out("  %p %s\n", ips[i], kernel_symbol(ips[i], name, sizeof(name)));
 }
 
 static void print_ring(int i)
@@ -182,12 +183,9 @@ void panic_on_crash(void)
 	static const int sigs[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
 	struct sigaction sa = {.sa_sigaction = crash_handler,
 			       .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
-	void *warm[1];
 	size_t i;
 
 	sigemptyset(&sa.sa_mask);
 	for (i = 0; i < ARRAY_SIZE(sigs); i++)
 		sigaction(sigs[i], &sa, NULL);
-	/* Loads what backtraces need while that is still safe. */
-	(void)backtrace(warm, 1);
 }

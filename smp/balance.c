@@ -12,7 +12,9 @@
  *    bound is taken; for one that is, the CPU that it is bound to is asked for an offer: only that one may call migrate_out.
  *
  * Idle CPUs are not woken for more than that: no polling, nobody sleeping is woken for nothing.
- * A new kthread, never bound, starts on an idle CPU if there is one.
+ *
+ * A new kthread starts on its creator's CPU: often the creator is about to wait for it, and if it isn't, an idle CPU has it OFFER_AGE
+ * later. What nobody who runs has created goes to an idle CPU at once.
  */
 #include "smp.h"
 

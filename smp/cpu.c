@@ -15,6 +15,10 @@ bool smp_may_spin;
 
 static const struct kthread_ops idle_ops;
 
+/* How long a CPU that has become idle spins: from nothing to SPIN_MAX. */
+#define SPIN_MIN ((ktime_t)(5 * NSEC_PER_USEC))
+#define SPIN_MAX ((ktime_t)(60 * NSEC_PER_USEC))
+
 /* What a CPU consists of besides struct cpu, in one allocation. */
 struct cpu_parts {
 	struct kthread idle;
@@ -66,7 +70,54 @@ static bool has_work(struct cpu *c)
 	       load_relaxed(&smp_stopping);
 }
 
-/* Sleeps in the host until something comes up. *look: go and look at the queues of others a second time, if that seems useful. */
+/*
+ * Waking another host core takes tens of microseconds, so a CPU that has a core of its own looks around for a while before it sleeps, if
+ * that has paid lately: work came, or would have come, within SPIN_MAX. Not beyond `until`. True if work has come.
+ */
+static bool idle_spin(struct cpu *c, ktime_t until)
+{
+	ktime_t end = min(c->last_switch + c->spin_ns, until);
+	bool work;
+
+	if (!c->spin_ns)
+		return false;
+	do {
+		work = has_work(c);
+		cpu_relax();
+	} while (!work && ktime_mono() < end);
+	return work;
+}
+
+/* After a sleep of `slept` ns. */
+static void idle_learn(struct cpu *c, ktime_t slept)
+{
+	if (!smp_may_spin)
+		return;
+	if (slept > SPIN_MAX)
+		c->spin_ns = c->spin_ns > SPIN_MIN ? c->spin_ns / 2 : 0;
+	else
+		c->spin_ns = min(max(2 * c->spin_ns, SPIN_MIN), SPIN_MAX);
+}
+
+/* Sleeps in the host until something comes up. `again`: until then at most. */
+static void idle_wait(struct cpu *c, ktime_t again)
+{
+	ktime_t until = min(again, timers_next(c));
+
+	rcu_thread_offline();
+	if (!idle_spin(c, until)) {
+		store_mb(&c->idle_word, 1);
+		if (!has_work(c)) {
+			host_futex_wait(&c->idle_word, 1, until);
+			stat_add(&c->stat.wakeups, 1);
+		}
+		store_relaxed(&c->idle_word, 0);
+		idle_learn(c, ktime_mono() - c->last_switch);
+	}
+	rcu_thread_online();
+}
+
+/* *look: go and look at the queues of others a second time, if that seems useful. */
 static void idle_sleep(struct cpu *c, bool *look)
 {
 	ktime_t again = KTIME_MAX;
@@ -74,20 +125,10 @@ static void idle_sleep(struct cpu *c, bool *look)
 	c->rq->offer_delay = 0;
 	__atomic_fetch_or(&idle_mask, cpu_bit(c), __ATOMIC_SEQ_CST);
 	/* Its bit is seen from now on by CPUs that are about to return to their guests: those offer by themselves. */
-	if (balance_idle(c, c->last_switch, &again))
-		goto out;
-	if (!*look)
-		again = KTIME_MAX;
-	*look = false;
-	rcu_thread_offline();
-	store_mb(&c->idle_word, 1);
-	if (!has_work(c)) {
-		host_futex_wait(&c->idle_word, 1, min(again, timers_next(c)));
-		stat_add(&c->stat.wakeups, 1);
+	if (!balance_idle(c, c->last_switch, &again)) {
+		idle_wait(c, *look ? again : KTIME_MAX);
+		*look = false;
 	}
-	store_relaxed(&c->idle_word, 0);
-	rcu_thread_online();
-out:
 	__atomic_fetch_and(&idle_mask, ~cpu_bit(c), __ATOMIC_SEQ_CST);
 }
 

@@ -63,12 +63,18 @@ void kthread_destroy(struct kthread *kt)
 void kthread_start(struct kthread *kt)
 {
 	struct cpu *me = this_cpu();
+	bool here = me && me->current != me->idle && kthread_allowed(kt, me);
+	u64 v;
 
 	ASSERT(kt->on_rq == OFF_RQ && !kt->on_cpu);
 	kt->cpu = me ? me->id : 0;
-	kt->vruntime = load_relaxed(&cpus[kt->cpu].rq->min_vruntime);
+	v = load_relaxed(&cpus[kt->cpu].rq->min_vruntime);
+	/* Not before its creator. */
+	if (here && (s64)(me->current->vruntime - v) > 0)
+		v = me->current->vruntime;
+	kt->vruntime = v;
 	store_relaxed(&kt->on_rq, MOVING);
-	balance_deliver(kt, -1);
+	balance_deliver(kt, here ? me->id : -1);
 }
 
 void sched_set_affinity(struct kthread *kt, u64 allowed)

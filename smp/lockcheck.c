@@ -13,12 +13,14 @@
 #include "alloc.h"
 
 #define LOCKS_MAX 32
+/* For a message. */
+#define WHERE(held) kernel_symbol((held)->where, (char[80]){0}, 80)
 
 struct held_lock {
 	const void *lock;
 	const char *name;
 	u16 rank;
-	void *where; /* the code that took it */
+	const void *where; /* the code that took it */
 };
 
 /* Written by its CPU, thread or kthread; a panic elsewhere reads it as it is. */
@@ -74,8 +76,8 @@ static void check_order(const struct lock_trace *t, const void *lock, const char
 	}
 	if (!top || rank > top->rank || (how == LOCK_NESTED && rank == top->rank))
 		return;
-	panic("lock order: %s (rank %u) taken while %s (rank %u, taken at %p) is held", name, rank,
-	      top->name, top->rank, top->where);
+	panic("lock order: %s (rank %u) taken while %s (rank %u, taken in %s) is held", name, rank,
+	      top->name, top->rank, WHERE(top));
 }
 
 void lockcheck_may_sleep(const char *what, const void *except)
@@ -86,8 +88,8 @@ void lockcheck_may_sleep(const char *what, const void *except)
 
 	for (i = 0; i < t->n; i++) {
 		if (t->held[i].lock != except)
-			panic("%s while spinlock %s (taken at %p) is held", what, t->held[i].name,
-			      t->held[i].where);
+			panic("%s while spinlock %s (taken in %s) is held", what, t->held[i].name,
+			      WHERE(&t->held[i]));
 	}
 	if (c && c->rcu_depth)
 		panic("%s in an RCU read section", what);
@@ -109,13 +111,13 @@ void lockcheck_acquire(const void *lock, const char *name, u16 rank, enum lock_h
 	check_order(sleeping(), lock, name, rank, how);
 }
 
-void lockcheck_acquired(const void *lock, const char *name, u16 rank)
+void lockcheck_acquired(const void *lock, const char *name, u16 rank, const void *where)
 {
 	struct lock_trace *t = is_sleeping(rank) ? sleeping() : spins();
 
 	if (t->n == LOCKS_MAX)
 		panic("more than %d locks held", LOCKS_MAX);
-	t->held[t->n] = (struct held_lock){lock, name, rank, __builtin_return_address(0)};
+	t->held[t->n] = (struct held_lock){lock, name, rank, where};
 	store_release(&t->n, t->n + 1);
 }
 
@@ -139,8 +141,8 @@ void lockcheck_none_held(const char *what)
 
 	lockcheck_may_sleep(what, NULL);
 	if (t && t->n)
-		panic("%s while lock %s (taken at %p) is held", what, t->held[0].name,
-		      t->held[0].where);
+		panic("%s while lock %s (taken in %s) is held", what, t->held[0].name,
+		      WHERE(&t->held[0]));
 }
 
 void lockcheck_kthread_init(struct kthread *kt)
@@ -163,8 +165,8 @@ static void dump_trace(void (*out)(const char *fmt, ...), const struct lock_trac
 	u32 i, n = t ? min(load_acquire(&t->n), (u32)LOCKS_MAX) : 0;
 
 	for (i = 0; i < n; i++)
-		out("    holds %s %p, rank %u, taken at %p\n", t->held[i].name, t->held[i].lock,
-		    t->held[i].rank, t->held[i].where);
+		out("    holds %s %p, rank %u, taken in %s\n", t->held[i].name, t->held[i].lock,
+		    t->held[i].rank, WHERE(&t->held[i]));
 }
 
 static void dump_locks(void (*out)(const char *fmt, ...), const struct cpu *c)

@@ -11,7 +11,8 @@ enum lock_how { LOCK_NORMAL, LOCK_NESTED, LOCK_TRY };
 #ifdef HEDDLE_DEBUG
 /* Before waiting for it: panics if that could deadlock by the order of ranks, or at a wrong place. */
 void lockcheck_acquire(const void *lock, const char *name, u16 rank, enum lock_how how);
-void lockcheck_acquired(const void *lock, const char *name, u16 rank);
+/* `where`: the code that took it. */
+void lockcheck_acquired(const void *lock, const char *name, u16 rank, const void *where);
 void lockcheck_release(const void *lock, const char *name, u16 rank);
 /* Panics if the caller may not sleep: spinlocks held (but for `except`), or in a read section. */
 void lockcheck_may_sleep(const char *what, const void *except);
@@ -24,7 +25,8 @@ static inline void lockcheck_acquire(const void *lock, const char *name, u16 ran
 				     enum lock_how how)
 {
 }
-static inline void lockcheck_acquired(const void *lock, const char *name, u16 rank)
+static inline void lockcheck_acquired(const void *lock, const char *name, u16 rank,
+				      const void *where)
 {
 }
 static inline void lockcheck_release(const void *lock, const char *name, u16 rank)

@@ -161,7 +161,7 @@ static int lock_slow(struct mutex *m, enum kthread_state state)
 	return 0;
 }
 
-static int lock(struct mutex *m, enum lock_how how, enum kthread_state state)
+static int lock(struct mutex *m, enum lock_how how, enum kthread_state state, const void *where)
 {
 	int err = 0;
 
@@ -169,23 +169,23 @@ static int lock(struct mutex *m, enum lock_how how, enum kthread_state state)
 	if (unlikely(!try(m)))
 		err = lock_slow(m, state);
 	if (!err)
-		lockcheck_acquired(m, m->name, m->rank);
+		lockcheck_acquired(m, m->name, m->rank, where);
 	return err;
 }
 
 void mutex_lock(struct mutex *m)
 {
-	lock(m, LOCK_NORMAL, KT_UNINTERRUPTIBLE);
+	lock(m, LOCK_NORMAL, KT_UNINTERRUPTIBLE, __builtin_return_address(0));
 }
 
 void mutex_lock_nested(struct mutex *m)
 {
-	lock(m, LOCK_NESTED, KT_UNINTERRUPTIBLE);
+	lock(m, LOCK_NESTED, KT_UNINTERRUPTIBLE, __builtin_return_address(0));
 }
 
 int mutex_lock_killable(struct mutex *m)
 {
-	return lock(m, LOCK_NORMAL, KT_KILLABLE);
+	return lock(m, LOCK_NORMAL, KT_KILLABLE, __builtin_return_address(0));
 }
 
 bool mutex_trylock(struct mutex *m)
@@ -193,7 +193,7 @@ bool mutex_trylock(struct mutex *m)
 	lockcheck_acquire(m, m->name, m->rank, LOCK_TRY);
 	if (!try(m))
 		return false;
-	lockcheck_acquired(m, m->name, m->rank);
+	lockcheck_acquired(m, m->name, m->rank, __builtin_return_address(0));
 	return true;
 }
 

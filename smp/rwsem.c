@@ -38,7 +38,7 @@ static void enter(struct rwsem *s, struct kthread *kt, bool writer)
 	}
 }
 
-static void down(struct rwsem *s, bool writer, enum lock_how how)
+static void down(struct rwsem *s, bool writer, enum lock_how how, const void *where)
 {
 	struct rwsem_waiter w = {.kt = current_kthread(), .writer = writer};
 
@@ -60,7 +60,7 @@ static void down(struct rwsem *s, bool writer, enum lock_how how)
 		spin_lock(&s->guard);
 		spin_unlock(&s->guard);
 	}
-	lockcheck_acquired(s, s->name, s->rank);
+	lockcheck_acquired(s, s->name, s->rank, where);
 }
 
 /* Lets in the head of the line. guard held. */
@@ -83,7 +83,7 @@ static void admit(struct rwsem *s)
 
 void down_read(struct rwsem *s)
 {
-	down(s, false, LOCK_NORMAL);
+	down(s, false, LOCK_NORMAL, __builtin_return_address(0));
 }
 
 void up_read(struct rwsem *s)
@@ -98,12 +98,12 @@ void up_read(struct rwsem *s)
 
 void down_write(struct rwsem *s)
 {
-	down(s, true, LOCK_NORMAL);
+	down(s, true, LOCK_NORMAL, __builtin_return_address(0));
 }
 
 void down_write_nested(struct rwsem *s)
 {
-	down(s, true, LOCK_NESTED);
+	down(s, true, LOCK_NESTED, __builtin_return_address(0));
 }
 
 void up_write(struct rwsem *s)

@@ -91,7 +91,7 @@ static inline bool kthread_allowed(const struct kthread *kt, const struct cpu *c
 }
 /* For a kthread that leaves c: the next CPU that it may run on, -1 if there is no other. */
 int balance_next_cpu(const struct kthread *kt, const struct cpu *c);
-/* Where a new kthread starts, or one that has to leave. */
+/* An idle CPU, or a good one, for a kthread that belongs nowhere yet, or has to leave. */
 int balance_place(const struct kthread *kt);
 /* After kt was queued on c by somebody who then released the lock: makes c see to it. `preempt`: at once. */
 void balance_notify(struct cpu *c, bool preempt);

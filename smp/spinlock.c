@@ -38,7 +38,7 @@ void spin_lock(struct spinlock *l)
 	lockcheck_acquire(l, l->name, l->rank, LOCK_NORMAL);
 	if (unlikely(!try(l)))
 		lock_slow(l);
-	lockcheck_acquired(l, l->name, l->rank);
+	lockcheck_acquired(l, l->name, l->rank, __builtin_return_address(0));
 }
 
 void spin_lock_nested(struct spinlock *l)
@@ -46,7 +46,7 @@ void spin_lock_nested(struct spinlock *l)
 	lockcheck_acquire(l, l->name, l->rank, LOCK_NESTED);
 	if (unlikely(!try(l)))
 		lock_slow(l);
-	lockcheck_acquired(l, l->name, l->rank);
+	lockcheck_acquired(l, l->name, l->rank, __builtin_return_address(0));
 }
 
 bool spin_trylock(struct spinlock *l)
@@ -54,7 +54,7 @@ bool spin_trylock(struct spinlock *l)
 	lockcheck_acquire(l, l->name, l->rank, LOCK_TRY);
 	if (!try(l))
 		return false;
-	lockcheck_acquired(l, l->name, l->rank);
+	lockcheck_acquired(l, l->name, l->rank, __builtin_return_address(0));
 	return true;
 }
 

@@ -110,9 +110,9 @@ static inline void with_cpus(int n, void (*fn)(void))
 {
 	tt_live = 0;
 	wait_queue_init(&tt_queue);
-	ck_assert_int_eq(smp_init(n), 0);
+	must(smp_init(n) == 0);
 	tt_first = spawn(tt_boot, (long)fn);
-	ck_assert_int_eq(smp_run(), 0);
+	must(smp_run() == 0);
 }
 
 static const int cpu_counts[] = {1, 2, 4};
