@@ -11,6 +11,8 @@
  *  - A CPU that goes idle looks at the queues of the others, and once more when those who wait now have waited OFFER_AGE. Who isn't
  *    bound is taken; for one that is, the CPU that it is bound to is asked for an offer: only that one may call migrate_out.
  *
+ *  - When a slice ends, and another CPU has at least two kthreads less, it gets one: without anybody idle that is a matter of fairness.
+ *
  * Idle CPUs are not woken for more than that: no polling, nobody sleeping is woken for nothing.
  *
  * A new kthread starts on its creator's CPU: often the creator is about to wait for it, and if it isn't, an idle CPU has it OFFER_AGE
@@ -171,6 +173,52 @@ void balance_offer(struct cpu *c, ktime_t now)
 	}
 	spin_unlock(&rq->lock);
 	rq->offer_delay = found ? OFFER_AGE : min(2 * rq->offer_delay, OFFER_DELAY_MAX);
+	balance_outgoing(c);
+}
+
+static u32 load_of(const struct cpu *c)
+{
+	return load_relaxed(&c->rq->nr_queued) + (load_relaxed(&c->current) != c->idle);
+}
+
+static struct cpu *least_busy(const struct cpu *but)
+{
+	struct cpu *best = NULL;
+	u32 least = UINT32_MAX;
+	int i;
+
+	for (i = 1; i < nr_cpus; i++) {
+		struct cpu *n = &cpus[(but->id + i) % nr_cpus];
+		u32 l = load_of(n);
+
+		if (l < least) {
+			best = n;
+			least = l;
+		}
+	}
+	return best;
+}
+
+void balance_even(struct cpu *c)
+{
+	struct run_queue *rq = c->rq;
+	struct cpu *to = least_busy(c);
+	struct kthread *kt;
+	int n = 0;
+
+	if (!to || load_of(c) < load_of(to) + 2)
+		return;
+	spin_lock(&rq->lock);
+	cds_list_for_each_entry(kt, &rq->waiting, rq_link) {
+		if (n++ == SCAN_MAX)
+			break;
+		if (kthread_allowed(kt, to)) {
+			rq_take_out(rq, kt, to->id);
+			cds_list_add_tail(&kt->rq_link, &c->outgoing);
+			break;
+		}
+	}
+	spin_unlock(&rq->lock);
 	balance_outgoing(c);
 }
 

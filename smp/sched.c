@@ -284,10 +284,12 @@ void sched_return_to_guest(void)
 		run_due(c, now);
 		if (likely(!load_relaxed(&c->need_resched) && !slice_over(c, now)))
 			break;
-		if (slice_over(c, now))
+		if (slice_over(c, now)) {
+			balance_even(c);
 			sched_switch(c, now, RQ_EXPIRED);
-		else
+		} else {
 			sched_switch(c, now, RQ_PREEMPTED);
+		}
 	}
 	host_cpu_timer(c, next_event(c, now));
 }

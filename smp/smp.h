@@ -99,6 +99,8 @@ void balance_notify(struct cpu *c, bool preempt);
 void balance_deliver(struct kthread *kt, int cpu);
 /* Where c->current is about to return to the guest or switches: offers those who have waited long to idle CPUs. No locks. */
 void balance_offer(struct cpu *c, ktime_t now);
+/* At the end of a slice: evens out the number of kthreads. As balance_offer(). */
+void balance_even(struct cpu *c);
 /* When the next look is due: KTIME_MAX if nobody waits or nobody is idle. */
 ktime_t balance_offer_time(struct cpu *c, ktime_t now);
 /* A CPU that is going idle looks for work elsewhere. True if it got some; else *again is when to look once more. */

@@ -308,6 +308,33 @@ START_TEST(guests_spread_over_idle_cpus)
 }
 END_TEST
 
+static u64 most, least;
+
+static void crowd_of_many(void)
+{
+	int i, n = 2 * nr_cpus;
+
+	start_team(n, &bound_ops, UINT64_MAX);
+	sleep_us(500000);
+	most = 0;
+	least = UINT64_MAX;
+	for (i = 0; i < n; i++) {
+		u64 ran = __atomic_load_n(&team[i]->kt.runtime_ns, __ATOMIC_RELAXED);
+
+		most = max(most, ran);
+		least = min(least, ran);
+	}
+	stop_team(n);
+}
+
+/* Two on each CPU: one and three would make it 3 : 1. */
+START_TEST(guests_share_cpus_evenly)
+{
+	with_cpus(cpu_counts[_i], crowd_of_many);
+	ck_assert_msg(most < 2 * least, "%lu %lu", most, least);
+}
+END_TEST
+
 /* Whatever runs when the kernel stops is left where it is. */
 static void stop_with_guests(void)
 {
@@ -342,6 +369,7 @@ int main(void)
 	tcase_add_loop_test(tc, a_sleeper_gets_the_cpu_when_it_wakes, 0, 3);
 	tcase_add_loop_test(tc, a_guest_alone_is_not_interrupted, 0, 3);
 	tcase_add_loop_test(tc, guests_spread_over_idle_cpus, 0, 3);
+	tcase_add_loop_test(tc, guests_share_cpus_evenly, 0, 3);
 	tcase_add_loop_test(tc, stopping_does_not_wait_for_guests, 0, 3);
 	return run_suite(tc, "cpu");
 }
