@@ -12,6 +12,7 @@
 #include "ktime.h"
 #include "log.h"
 #include "os/context.h"
+#include "sched.h"
 #include "stub/layout.h"
 #include <elf.h>
 #include <linux/audit.h>
@@ -387,7 +388,15 @@ static int ptrace_get_xstate(struct context *c, void *buf, size_t size)
 		memcpy(buf, c->xstate, min(size, xstate_size()));
 		return 0;
 	}
-	if (!c->bound || c->dead)
+	/* It may have left its last CPU in the meantime. The state is in the host process, so this CPU has to trace it. */
+	if (!c->bound && !c->dead) {
+		struct kthread *kt = current_kthread();
+
+		if (kt)
+			__atomic_store_n(&kt->bound, 1, __ATOMIC_RELEASE);
+		attach(c, this_cpu());
+	}
+	if (c->dead)
 		return -ESRCH;
 	err = pt(PTRACE_GETREGSET, c->ht->pid, NT_X86_XSTATE, (u64)&iov);
 	return err < 0 ? err : 0;
