@@ -12,6 +12,7 @@ enum lock_rank {
 	RANK_EXEC = 1,	 /* thread_group->exec_mutex: one exec a group */
 	RANK_EPOLL,	 /* epoll instances (outer before inner): they call poll operations, which may take what follows */
 	RANK_FILE_POS,	 /* file->pos_lock: reads and writes take what follows (two: by address) */
+	RANK_SEQ,	 /* the text of an open /proc file, while it is made */
 	RANK_MMAP,	 /* mm->lock: the vma table; before inodes, because mapping a file may have to turn it into a mappable one */
 	RANK_MOUNT,	 /* the mount table */
 	RANK_RENAME,	 /* rename across directories: one at a time for each super block */
