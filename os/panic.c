@@ -99,7 +99,7 @@ static void print_backtrace(const void *fp, const void *ip)
 static void print_ring(int i)
 {
 	struct trace_ring *r = &rings[i];
-	u32 next = __atomic_load_n(&r->next, __ATOMIC_RELAXED), n = next;
+	u32 next = __atomic_load_n(&r->next, __ATOMIC_RELAXED), n;
 	u64 now = mono_ns();
 
 	if (!next)
