@@ -458,6 +458,8 @@ void fd_unreserve(int fd);
 /* Both in one: takes the reference even on failure. The fd or -errno (also if f is an ERR_PTR). */
 must_check int fd_add(struct file *f, bool cloexec);
 int fd_close(int fd);
+/* For a task that is being made: f (reference taken over, unless it fails) as descriptor fd of another table. -EBUSY, -ENOMEM, -EMFILE. */
+must_check int files_install(struct files *fs, int fd, struct file *f);
 /* The next open fd >= from, or -1, for /proc. */
 int files_next(struct files *f, int from);
 bool files_cloexec(struct files *f, int fd);

@@ -1,0 +1,187 @@
+/* From file to file within the kernel: sendfile and copy_file_range, through a buffer. */
+#include "vfs.h"
+
+#define CHUNK (64 << 10)
+
+/* One end of a copy. */
+struct end {
+	struct file *file;
+	u64 pos;
+	bool own; /* pos is the file's own: put back afterwards */
+};
+
+static ssize_t write_all(struct end *out, char *buf, size_t n)
+{
+	struct iov_iter it;
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t put;
+
+		iov_iter_kernel(&it, buf + done, n - done);
+		put = file_write_iter(out->file, &it, &out->pos);
+		if (put <= 0)
+			return done ? (ssize_t)done : put;
+		done += put;
+	}
+	return done;
+}
+
+/* Copies until `count`, the end of the input, an error, or a signal. Bytes, or the error if there are none. */
+static ssize_t copy(struct end *in, struct end *out, size_t count)
+{
+	char *buf = kmalloc(min(count, (size_t)CHUNK));
+	ssize_t got = 0, put = 0;
+	size_t done = 0;
+
+	if (!buf)
+		return -ENOMEM;
+	while (done < count) {
+		size_t want = min(count - done, (size_t)CHUNK);
+		u64 start = in->pos;
+		struct iov_iter it;
+
+		iov_iter_kernel(&it, buf, want);
+		got = file_read_iter(in->file, &it, &in->pos);
+		if (got <= 0)
+			break;
+		put = write_all(out, buf, got);
+		in->pos = start + (put > 0 ? put : 0);
+		if (put <= 0)
+			break;
+		done += put;
+		if (put < got || signal_pending(current))
+			break;
+	}
+	kfree(buf);
+	if (done)
+		return done;
+	return got < 0 ? got : put;
+}
+
+/* ---- positions: the file's own, or a guest's variable ---- */
+
+static int pos_begin(struct end *e, uaddr_t upos)
+{
+	s64 pos;
+
+	e->own = !upos;
+	if (!upos) {
+		/* Copies by several tasks at once through one open file race for its position, as on Linux. */
+		e->pos = e->file->mode & FMODE_LSEEK ? __atomic_load_n(&e->file->pos, __ATOMIC_RELAXED) : 0;
+		return 0;
+	}
+	if (get_user(pos, upos))
+		return -EFAULT;
+	if (!(e->file->mode & FMODE_LSEEK))
+		return -ESPIPE;
+	e->pos = pos;
+	return pos < 0 ? -EINVAL : 0;
+}
+
+static int pos_end(struct end *e, uaddr_t upos)
+{
+	if (!e->own)
+		return put_user(e->pos, upos);
+	if (e->file->mode & FMODE_LSEEK)
+		__atomic_store_n(&e->file->pos, e->pos, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* ---- sendfile ---- */
+
+static long sendfile(struct end *in, struct end *out, uaddr_t uoff, size_t count)
+{
+	long ret, err;
+
+	if (!(in->file->mode & FMODE_READ) || !(out->file->mode & FMODE_WRITE))
+		return -EBADF;
+	ret = pos_begin(in, uoff);
+	if (!ret)
+		ret = pos_begin(out, 0);
+	if (ret)
+		return ret;
+	if (!(in->file->mode & FMODE_LSEEK) || S_ISDIR(in->file->inode->mode) ||
+	    __atomic_load_n(&out->file->flags, __ATOMIC_RELAXED) & O_APPEND)
+		return -EINVAL;
+	ret = copy(in, out, min(count, MAX_RW_COUNT));
+	if (ret <= 0)
+		return ret;
+	err = pos_end(in, uoff);
+	(void)pos_end(out, 0);
+	return err ? err : ret;
+}
+
+long sys_sendfile(int out_fd, int in_fd, uaddr_t offset, size_t count)
+{
+	struct end in = {.file = fd_get(in_fd)}, out = {.file = fd_get(out_fd)};
+	long ret = -EBADF;
+
+	if (in.file && out.file)
+		ret = sendfile(&in, &out, offset, count);
+	if (in.file)
+		file_put(in.file);
+	if (out.file)
+		file_put(out.file);
+	return ret;
+}
+
+/* ---- copy_file_range ---- */
+
+static int may_copy(const struct end *in, const struct end *out)
+{
+	const struct file *i = in->file, *o = out->file;
+
+	if (S_ISDIR(i->inode->mode) || S_ISDIR(o->inode->mode))
+		return -EISDIR;
+	if (!S_ISREG(i->inode->mode) || !S_ISREG(o->inode->mode))
+		return -EINVAL;
+	if (!(i->mode & FMODE_READ) || !(o->mode & FMODE_WRITE) || o->flags & O_APPEND)
+		return -EBADF;
+	return i->inode->sb == o->inode->sb ? 0 : -EXDEV;
+}
+
+static long copy_range(struct end *in, struct end *out, uaddr_t uin, uaddr_t uout, size_t count)
+{
+	long ret, err;
+
+	ret = pos_begin(in, uin);
+	if (!ret)
+		ret = pos_begin(out, uout);
+	if (!ret)
+		ret = may_copy(in, out);
+	if (ret)
+		return ret;
+	count = min(count, MAX_RW_COUNT);
+	if (in->pos + count > FILE_POS_MAX || out->pos + count > FILE_POS_MAX)
+		return -EOVERFLOW;
+	if (in->pos < inode_size(in->file->inode))
+		count = min((u64)count, inode_size(in->file->inode) - in->pos);
+	else
+		count = 0;
+	if (in->file->inode == out->file->inode && in->pos < out->pos + count && out->pos < in->pos + count)
+		return -EINVAL;
+	if (!count)
+		return 0;
+	ret = copy(in, out, count);
+	if (ret <= 0)
+		return ret;
+	err = pos_end(in, uin);
+	if (!err)
+		err = pos_end(out, uout);
+	return err ? err : ret;
+}
+
+long sys_copy_file_range(int in_fd, uaddr_t in_off, int out_fd, uaddr_t out_off, size_t count, unsigned int flags)
+{
+	struct end in = {.file = fd_get(in_fd)}, out = {.file = fd_get(out_fd)};
+	long ret = -EBADF;
+
+	if (in.file && out.file)
+		ret = flags ? -EINVAL : copy_range(&in, &out, in_off, out_off, count);
+	if (in.file)
+		file_put(in.file);
+	if (out.file)
+		file_put(out.file);
+	return ret;
+}

@@ -1,0 +1,146 @@
+/* Making names: mkdir, mknod, symlink, link. */
+#include "vfs.h"
+
+/* path_create() of a path in guest memory. */
+static int user_path_create(int dfd, uaddr_t upath, bool is_dir, struct path *parent, struct dentry **d)
+{
+	char *name = path_from_user(upath);
+	int err;
+
+	if (IS_ERR(name))
+		return PTR_ERR(name);
+	err = path_create(dfd, name, is_dir, parent, d);
+	kfree(name);
+	return err;
+}
+
+long sys_mkdirat(int dfd, uaddr_t path, unsigned int mode)
+{
+	struct path parent;
+	struct dentry *d;
+	struct inode *dir;
+	int err = user_path_create(dfd, path, true, &parent, &d);
+
+	if (err)
+		return err;
+	dir = parent.dentry->inode;
+	err = dir->ops->mkdir ? dir->ops->mkdir(dir, d, S_IFDIR | (mode & 01777 & ~fs_umask())) :
+				missing_op(dir, -EPERM);
+	path_create_done(&parent, d);
+	return err;
+}
+
+long sys_mkdir(uaddr_t path, unsigned int mode)
+{
+	return sys_mkdirat(AT_FDCWD, path, mode);
+}
+
+long sys_mknodat(int dfd, uaddr_t path, unsigned int mode, unsigned int dev)
+{
+	struct path parent;
+	struct dentry *d;
+	int err;
+
+	switch (mode & S_IFMT) {
+	case 0:
+		mode |= S_IFREG;
+		break;
+	case S_IFREG:
+	case S_IFCHR:
+	case S_IFBLK:
+	case S_IFIFO:
+	case S_IFSOCK:
+		break;
+	case S_IFDIR:
+		return -EPERM;
+	default:
+		return -EINVAL;
+	}
+	err = user_path_create(dfd, path, false, &parent, &d);
+	if (err)
+		return err;
+	mode = (mode & S_IFMT) | (mode & 07777 & ~fs_umask());
+	err = vfs_mknod(&parent, d, mode, S_ISCHR(mode) || S_ISBLK(mode) ? dev : 0);
+	path_create_done(&parent, d);
+	return err;
+}
+
+long sys_mknod(uaddr_t path, unsigned int mode, unsigned int dev)
+{
+	return sys_mknodat(AT_FDCWD, path, mode, dev);
+}
+
+long sys_symlinkat(uaddr_t utarget, int dfd, uaddr_t path)
+{
+	char *target = path_from_user(utarget);
+	struct path parent;
+	struct dentry *d;
+	struct inode *dir;
+	int err;
+
+	if (IS_ERR(target))
+		return PTR_ERR(target);
+	err = *target ? user_path_create(dfd, path, false, &parent, &d) : -ENOENT;
+	if (!err) {
+		dir = parent.dentry->inode;
+		err = dir->ops->symlink ? dir->ops->symlink(dir, d, target) : missing_op(dir, -EPERM);
+		path_create_done(&parent, d);
+	}
+	kfree(target);
+	return err;
+}
+
+long sys_symlink(uaddr_t target, uaddr_t path)
+{
+	return sys_symlinkat(target, AT_FDCWD, path);
+}
+
+/* With the new name's directory locked. */
+static int do_link(const struct path *old, const struct path *parent, struct dentry *d)
+{
+	struct inode *inode = old->dentry->inode, *dir = parent->dentry->inode;
+	int err;
+
+	if (old->mnt != parent->mnt)
+		return -EXDEV;
+	if (S_ISDIR(inode->mode) || !dir->ops->link)
+		return -EPERM;
+	if (!inode->nlink && !(inode->state & INODE_LINKABLE))
+		return -ENOENT;
+	if (inode->nlink >= inode->sb->max_links)
+		return -EMLINK;
+	err = dir->ops->link(dir, d, inode);
+	if (!err)
+		inode->state &= ~INODE_LINKABLE; /* it has a name: losing that makes it like any other */
+	return err;
+}
+
+long sys_linkat(int olddfd, uaddr_t oldpath, int newdfd, uaddr_t newpath, int flags)
+{
+	struct path old, parent;
+	struct dentry *d;
+	int err;
+
+	if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	if (flags & AT_EMPTY_PATH && !capable(CAP_DAC_READ_SEARCH))
+		return -ENOENT;
+	err = user_path_lookup(olddfd, oldpath,
+			       (flags & AT_SYMLINK_FOLLOW ? LOOKUP_FOLLOW : 0) |
+				       (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0),
+			       &old);
+	if (err)
+		return err;
+	err = user_path_create(newdfd, newpath, false, &parent, &d);
+	if (!err) {
+		err = do_link(&old, &parent, d);
+		path_create_done(&parent, d);
+	}
+	path_put(&old);
+	return err;
+}
+
+long sys_link(uaddr_t oldpath, uaddr_t newpath)
+{
+	return sys_linkat(AT_FDCWD, oldpath, AT_FDCWD, newpath, 0);
+}

@@ -1,0 +1,134 @@
+/* Sizes: truncate, ftruncate, fallocate. */
+#include "vfs.h"
+#include <linux/falloc.h>
+
+int do_truncate(const struct path *p, u64 size, struct file *f, u32 extra_valid)
+{
+	struct inode *i = p->dentry->inode;
+	struct iattr a = {.valid = ATTR_SIZE | ATTR_MTIME | extra_valid, .size = size, .file = f};
+	u32 kill = 0;
+
+	a.mtime = inode_now();
+	if (i->mode & S_ISUID)
+		kill |= S_ISUID;
+	if ((i->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+		kill |= S_ISGID;
+	if (kill && !cred_capable(vfs_cred(), CAP_FSETID)) {
+		a.valid |= ATTR_MODE;
+		a.mode = i->mode & 07777 & ~kill;
+	}
+	return path_setattr(p, &a);
+}
+
+static int truncate_path(const struct path *p, u64 size)
+{
+	struct inode *i = p->dentry->inode;
+	int err;
+
+	if (S_ISDIR(i->mode))
+		return -EISDIR;
+	if (!S_ISREG(i->mode))
+		return -EINVAL;
+	err = path_want_write(p);
+	if (!err)
+		err = inode_permission(i, MAY_WRITE);
+	if (err)
+		return err;
+	/* Counted as a writer meanwhile, so that nobody begins to execute it. */
+	__atomic_fetch_add(&i->writers, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&i->exec_denied, __ATOMIC_SEQ_CST))
+		err = -ETXTBSY;
+	if (!err)
+		err = check_fsize(size);
+	if (!err)
+		err = do_truncate(p, size, NULL, 0);
+	__atomic_fetch_sub(&i->writers, 1, __ATOMIC_SEQ_CST);
+	return err;
+}
+
+long sys_truncate(uaddr_t path, int64_t length)
+{
+	struct path p;
+	int err;
+
+	if (length < 0)
+		return -EINVAL;
+	err = user_path_lookup(AT_FDCWD, path, LOOKUP_FOLLOW, &p);
+	if (err)
+		return err;
+	err = truncate_path(&p, length);
+	path_put(&p);
+	return err;
+}
+
+long sys_ftruncate(int fd, int64_t length)
+{
+	struct file *f;
+	int err;
+
+	if (length < 0)
+		return -EINVAL;
+	f = fd_get(fd);
+	if (!f)
+		return -EBADF;
+	if (!S_ISREG(f->inode->mode) || !(f->mode & FMODE_WRITE))
+		err = -EINVAL;
+	else
+		err = check_fsize(length);
+	if (!err)
+		err = do_truncate(&f->path, length, f, 0);
+	file_put(f);
+	return err;
+}
+
+/* The modes that mean something; which of them a file system can do is its own affair (-EOPNOTSUPP). */
+static int check_falloc_mode(int mode)
+{
+	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE |
+		     FALLOC_FL_ZERO_RANGE | FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE))
+		return -EOPNOTSUPP;
+	if (mode & FALLOC_FL_PUNCH_HOLE && mode != (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
+		return -EOPNOTSUPP;
+	if (mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE) &&
+	    mode != FALLOC_FL_COLLAPSE_RANGE && mode != FALLOC_FL_INSERT_RANGE)
+		return -EINVAL;
+	return 0;
+}
+
+static int do_fallocate(struct file *f, int mode, u64 off, u64 len)
+{
+	int err = check_falloc_mode(mode);
+
+	if (err)
+		return err;
+	if (!(f->mode & FMODE_WRITE))
+		return -EBADF;
+	if (S_ISFIFO(f->inode->mode))
+		return -ESPIPE;
+	if (S_ISDIR(f->inode->mode))
+		return -EISDIR;
+	if (!S_ISREG(f->inode->mode))
+		return -ENODEV;
+	if (off + len > FILE_POS_MAX)
+		return -EFBIG;
+	if (!f->ops->fallocate)
+		return -EOPNOTSUPP;
+	if (!(mode & FALLOC_FL_KEEP_SIZE)) {
+		err = check_fsize(off + len);
+		if (err)
+			return err;
+	}
+	return f->ops->fallocate(f, mode, off, len);
+}
+
+long sys_fallocate(int fd, int mode, int64_t offset, int64_t len)
+{
+	struct file *f = fd_get(fd);
+	int err;
+
+	if (!f)
+		return -EBADF;
+	err = offset < 0 || len <= 0 ? -EINVAL : do_fallocate(f, mode, offset, len);
+	file_put(f);
+	return err;
+}
