@@ -66,13 +66,20 @@ int kill_pgrp(struct pid *pgrp, int sig, bool from_kernel)
 	return sent ? 0 : err;
 }
 
+/* A process, also by the number of one of its threads. */
 static long kill_one(pid_t pid, const siginfo_t *si)
 {
 	struct thread_group *tg = find_process(pid);
+	struct task *t;
 	long err;
 
-	if (!tg)
-		return -ESRCH;
+	if (!tg) {
+		t = find_task(pid);
+		if (!t)
+			return -ESRCH;
+		tg = tg_get(t->tg);
+		task_put(t);
+	}
 	err = signal_group_checked(tg, si);
 	tg_put(tg);
 	return err;
