@@ -84,5 +84,10 @@ void context_destroy(struct context *c); /* parks or kills the host process; on 
 int context_copy_xstate(struct context *to, struct context *from);
 int context_reset_xstate(struct context *c);
 pid_t context_host_pid(const struct context *c);
+/*
+ * *bound is 1 while the context is attached to a CPU's thread, so that only this CPU may touch it or release() it; engines
+ * keep it up to date (struct kthread's bound). Any operation on registers or FP state may attach.
+ */
+void context_set_owner(struct context *c, u32 *bound);
 
 #endif

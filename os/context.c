@@ -115,6 +115,19 @@ int context_reset_xstate(struct context *c)
 	return 0;
 }
 
+void context_set_owner(struct context *c, u32 *bound)
+{
+	c->owner_bound = bound;
+	__atomic_store_n(bound, c->bound != NULL, __ATOMIC_RELEASE);
+}
+
+void context_bind(struct context *c, struct cpu *cpu)
+{
+	c->bound = cpu;
+	if (c->owner_bound)
+		__atomic_store_n(c->owner_bound, cpu != NULL, __ATOMIC_RELEASE);
+}
+
 pid_t context_host_pid(const struct context *c)
 {
 	return c->ht->pid;

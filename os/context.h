@@ -10,6 +10,7 @@ struct context {
 	struct host_mm *hm;
 	struct host_task *ht;
 	struct cpu *bound; /* whose thread has it attached; NULL: parked */
+	u32 *owner_bound;  /* atomic: tells the owner's scheduler the same; NULL: no owner yet */
 	struct pt_regs regs;
 	bool regs_valid;   /* regs holds what the host process has (or regs_dirty) */
 	bool regs_dirty;   /* the host process is to get regs before it runs */
@@ -19,6 +20,9 @@ struct context {
 	int died_status;
 	void *xstate;	   /* to be loaded before it runs; NULL: nothing */
 };
+
+/* Notes whose thread has it attached (NULL: nobody's any more), for the engine and for the owner. */
+void context_bind(struct context *c, struct cpu *cpu);
 
 /* Engine's part of context_destroy: detach, leaving the host process at STUB_PARK. False: it can't be reused. */
 bool ptrace_context_park(struct context *c);

@@ -113,7 +113,7 @@ static void attach(struct context *c, struct cpu *cpu)
 	host_task_pin(pid, &c->ht->core, cpu->host_core);
 	if (c->ht->fresh)
 		wait_ready(c);
-	c->bound = cpu;
+	context_bind(c, cpu);
 	if (pt(PTRACE_SEIZE, pid, 0, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD) < 0 ||
 	    pt(PTRACE_INTERRUPT, pid, 0, 0) < 0) {
 		context_died(c);
@@ -131,6 +131,15 @@ static void attach(struct context *c, struct cpu *cpu)
 		kill(pid, SIGKILL);
 		context_died(c);
 	}
+}
+
+/* It may have left its last CPU in the meantime: what needs the host process needs it traced by this CPU. */
+static void ensure_attached(struct context *c)
+{
+	if (c->bound == this_cpu() || c->dead)
+		return;
+	ASSERT(!c->bound);
+	attach(c, this_cpu());
 }
 
 /* Writes back what the kernel changed. */
@@ -180,7 +189,7 @@ static void ptrace_release(struct context *c)
 		if (pt(PTRACE_SETREGS, c->ht->pid, 0, (u64)&park) < 0 || pt(PTRACE_DETACH, c->ht->pid, 0, 0) < 0)
 			context_died(c);
 	}
-	c->bound = NULL;
+	context_bind(c, NULL);
 }
 
 bool ptrace_context_park(struct context *c)
@@ -346,10 +355,7 @@ static void ptrace_run(struct context *c, struct event *ev)
 {
 	struct cpu *cpu = this_cpu();
 
-	if (c->bound != cpu && !c->dead) {
-		ASSERT(!c->bound);
-		attach(c, cpu);
-	}
+	ensure_attached(c);
 	if (!c->dead && (c->regs_dirty | c->result_dirty || c->xstate))
 		flush(c);
 	else
@@ -388,14 +394,7 @@ static int ptrace_get_xstate(struct context *c, void *buf, size_t size)
 		memcpy(buf, c->xstate, min(size, xstate_size()));
 		return 0;
 	}
-	/* It may have left its last CPU in the meantime. The state is in the host process, so this CPU has to trace it. */
-	if (!c->bound && !c->dead) {
-		struct kthread *kt = current_kthread();
-
-		if (kt)
-			__atomic_store_n(&kt->bound, 1, __ATOMIC_RELEASE);
-		attach(c, this_cpu());
-	}
+	ensure_attached(c);
 	if (c->dead)
 		return -ESRCH;
 	err = pt(PTRACE_GETREGSET, c->ht->pid, NT_X86_XSTATE, (u64)&iov);
@@ -407,14 +406,13 @@ static int ptrace_set_xstate(struct context *c, const void *buf, size_t size)
 	struct iovec iov = {(void *)buf, size};
 	long err;
 
+	ensure_attached(c);
+	if (c->dead)
+		return -ESRCH;
 	kfree(c->xstate);
 	c->xstate = NULL;
-	if (c->bound && !c->dead) {
-		err = pt(PTRACE_SETREGSET, c->ht->pid, NT_X86_XSTATE, (u64)&iov);
-		return err < 0 ? err : 0;
-	}
-	c->xstate = kmemdup(buf, size);
-	return c->xstate ? 0 : -ENOMEM;
+	err = pt(PTRACE_SETREGSET, c->ht->pid, NT_X86_XSTATE, (u64)&iov);
+	return err < 0 ? err : 0;
 }
 
 static void ptrace_kick_self(struct cpu *cpu)

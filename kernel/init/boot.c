@@ -315,6 +315,7 @@ static int init_group(struct task *t)
 int boot_start(const struct options *o)
 {
 	struct task *t = task_alloc("init");
+	struct context *ctx;
 	struct mm *mm;
 
 	if (!t)
@@ -327,10 +328,11 @@ int boot_start(const struct options *o)
 	if (!t->cred || IS_ERR_OR_NULL(t->files) || init_group(t))
 		return -ENOMEM;
 	t->cred->user->processes++;
-	mm = mm_create(&t->ctx);
+	mm = mm_create(&ctx);
 	if (IS_ERR(mm))
 		return PTR_ERR(mm);
 	t->mm = mm;
+	task_set_context(t, ctx);
 	t->start = init_start;
 	init_task = t;
 	kthread_start(&t->kt);

@@ -99,23 +99,23 @@ static int copy_files(struct task *t, struct task *from, const struct clone_requ
 
 static int copy_mm(struct task *t, struct task *from, const struct clone_request *rq)
 {
+	struct context *ctx;
 	struct mm *mm;
 
 	if (rq->flags & CLONE_VM) {
-		struct context *ctx;
-
 		mutex_lock(&from->mm->stub_lock);
 		ctx = context_create(from->mm->host);
 		mutex_unlock(&from->mm->stub_lock);
 		if (IS_ERR(ctx))
 			return PTR_ERR(ctx);
-		t->ctx = ctx;
+		task_set_context(t, ctx);
 		t->mm = mm_get(from->mm);
 		return 0;
 	}
-	mm = mm_fork(from->mm, &t->ctx);
+	mm = mm_fork(from->mm, &ctx);
 	if (IS_ERR(mm))
 		return PTR_ERR(mm);
+	task_set_context(t, ctx);
 	t->mm = mm;
 	return 0;
 }

@@ -304,8 +304,7 @@ static int switch_mm(struct task *t)
 	spin_unlock(&t->lock);
 	if (ctx) {
 		context_destroy(t->ctx);
-		t->ctx = ctx;
-		__atomic_store_n(&t->kt.bound, 0, __ATOMIC_RELEASE);
+		task_set_context(t, ctx);
 	}
 	mm_put(old);
 	return ctx ? 0 : context_reset_xstate(t->ctx);

@@ -98,7 +98,6 @@ void task_main(void *arg)
 		(void)!put_user(t->tid, t->set_child_tid); /* as on Linux, a bad address is the guest's own business */
 	for (;;) {
 		prepare_return(t);
-		__atomic_store_n(&t->kt.bound, 1, __ATOMIC_RELEASE);
 		engine->run(t->ctx, &t->event);
 		sched_enter_kernel();
 		handle_event(t);

@@ -22,7 +22,6 @@ static void task_migrate_out(struct kthread *kt)
 
 	if (t->ctx)
 		engine->release(t->ctx);
-	__atomic_store_n(&kt->bound, 0, __ATOMIC_RELEASE);
 }
 
 static void task_dead(struct kthread *kt)
@@ -186,6 +185,12 @@ void task_set_work(struct task *t, u32 bits)
 	kick_kthread(&t->kt);
 }
 
+void task_set_context(struct task *t, struct context *ctx)
+{
+	t->ctx = ctx;
+	context_set_owner(ctx, &t->kt.bound);
+}
+
 void task_release_mm(struct task *t)
 {
 	struct mm *mm = t->mm;
@@ -196,7 +201,6 @@ void task_release_mm(struct task *t)
 	if (t->ctx) {
 		context_destroy(t->ctx);
 		t->ctx = NULL;
-		__atomic_store_n(&t->kt.bound, 0, __ATOMIC_RELEASE);
 	}
 	if (mm)
 		mm_put(mm);

@@ -18,7 +18,8 @@ void tg_set_session_locked(struct thread_group *tg, struct pid *session); /* tas
 
 /* vfork: the child lets its parent go on (exec, exit). */
 void vfork_release(struct task *t);
-/* The current task lets go of its mm; the context goes with it unless keep_ctx. */
+void task_set_context(struct task *t, struct context *ctx);
+/* The current task lets go of its mm, and of its context. */
 void task_release_mm(struct task *t);
 
 /* wait.c: a process that nobody waits for, or was waited for, disappears. Takes tasklist_lock. */
