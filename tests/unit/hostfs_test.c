@@ -1,0 +1,141 @@
+/* hostfs, read-write and changed behind its back, and tmpfs: against a plain host directory. */
+#include "fs_model.h"
+#include "layerfs.h"
+#include "tmpfs.h"
+
+static char host_path[320];
+
+static struct super_block *mount_hostfs(bool rw, bool exclusive)
+{
+	struct super_block *sb;
+
+	must(!vfs_init());
+	snprintf(host_path, sizeof(host_path), "%s/lower", base);
+	must(!hostfs_mount_dir(host_path, rw, exclusive, &sb));
+	must(!mount_root(sb, 0));
+	return sb;
+}
+
+static void write_through(void)
+{
+	random_operations(mount_hostfs(true, false), 2000);
+	run("diff -r --no-dereference %s/lower %s/model");
+}
+
+/* With few descriptors, so that handles are reopened all the time. */
+START_TEST(writing_through_matches_the_host)
+{
+	seed = 2000 + _i;
+	build_trees();
+	ck_assert_int_eq(fh_init(), 0);
+	if (_i % 2)
+		fh_set_budget(4);
+	with_cpus(1, write_through);
+	run("rm -rf %s");
+}
+END_TEST
+
+static void tmpfs_steps(void)
+{
+	struct super_block *sb;
+
+	must(!vfs_init());
+	sb = tmpfs_fs_type.mount(&tmpfs_fs_type, "tmpfs", "size=10m,mode=755", 0);
+	must(!IS_ERR(sb));
+	must(!mount_root(sb, 0));
+	random_operations(sb, 3000);
+}
+
+START_TEST(tmpfs_matches_the_host)
+{
+	seed = 3000 + _i;
+	build_trees();
+	run("rm -rf %s/model/*");
+	ck_assert_int_eq(fh_init(), 0);
+	with_cpus(1, tmpfs_steps);
+	run("rm -rf %s");
+}
+END_TEST
+
+static void changed_below(void)
+{
+	struct super_block *sb = mount_hostfs(false, false);
+	struct stat st;
+	struct file *f;
+	char buf[16];
+
+	must(!sys_stat(U("/a/a"), U(&st)));
+	must_eq(st.st_size, 4);
+	must_eq(sys_stat(U("/a/x"), U(&st)), -ENOENT);
+	/* Names and attributes are the host's at each use. */
+	run("echo longer >%s/lower/a/a; echo new >%s/lower/a/x; rm -r %s/lower/b");
+	must(!sys_stat(U("/a/a"), U(&st)));
+	must_eq(st.st_size, 7);
+	must(!sys_stat(U("/a/x"), U(&st)));
+	must_eq(sys_stat(U("/b/a"), U(&st)), -ENOENT);
+	/* An open file stays that file when its name goes to another. */
+	f = file_open(AT_FDCWD, "/a/x", O_RDONLY, 0);
+	must(!IS_ERR(f));
+	run("echo other >%s/lower/a/y; mv %s/lower/a/y %s/lower/a/x");
+	must_eq(kernel_read(f, buf, sizeof(buf), 0), 4);
+	must(!memcmp(buf, "new\n", 4));
+	file_put(f);
+	f = file_open(AT_FDCWD, "/a/x", O_RDONLY, 0);
+	must(!IS_ERR(f));
+	must_eq(kernel_read(f, buf, sizeof(buf), 0), 6);
+	file_put(f);
+	/* Nothing can be changed. */
+	must_eq(sys_mkdir(U("/a/n"), 0755), -EROFS);
+	must_eq(sys_unlink(U("/a/x")), -EROFS);
+	must_eq(guest_write("/a/x", O_WRONLY, "x", 0), -EROFS);
+	(void)sb;
+}
+
+START_TEST(changes_of_the_host_show)
+{
+	build_trees();
+	ck_assert_int_eq(fh_init(), 0);
+	with_cpus(cpu_counts[_i], changed_below);
+	run("rm -rf %s");
+}
+END_TEST
+
+static void inside_only(void)
+{
+	struct stat st;
+	char buf[64];
+
+	mount_hostfs(false, false);
+	/* Symlinks are the guest's: "/" is the mount, ".." ends there. */
+	must_eq(sys_stat(U("/abs"), U(&st)), -ENOENT);
+	must_eq(sys_stat(U("/up"), U(&st)), -ENOENT);
+	must_eq(sys_stat(U("/../../../etc/passwd"), U(&st)), -ENOENT);
+	must(sys_readlink(U("/abs"), U(buf), sizeof(buf)) == 11);
+	must(!sys_stat(U("/in"), U(&st)) && S_ISREG(st.st_mode));
+	/* A directory that the host swaps for a symlink to the outside. */
+	must(!sys_stat(U("/d/d/a"), U(&st)));
+	run("mv %s/lower/d %s/lower/gone; ln -s /etc %s/lower/d");
+	must_eq(sys_stat(U("/d/passwd"), U(&st)), -ENOENT);
+	must_eq(sys_stat(U("/d/d/a"), U(&st)), -ENOENT);
+}
+
+START_TEST(nothing_outside_can_be_reached)
+{
+	build_trees();
+	run("cd %s/lower; ln -s /etc/passwd abs; ln -s ../../../../../etc/passwd up; ln -s /a/a in");
+	ck_assert_int_eq(fh_init(), 0);
+	with_cpus(1, inside_only);
+	run("rm -rf %s");
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("hostfs");
+
+	tcase_add_loop_test(tc, writing_through_matches_the_host, 0, 4);
+	tcase_add_loop_test(tc, tmpfs_matches_the_host, 0, 3);
+	tcase_add_loop_test(tc, changes_of_the_host_show, 0, 3);
+	tcase_add_test(tc, nothing_outside_can_be_reached);
+	return run_forked(tc, "hostfs");
+}
