@@ -46,6 +46,11 @@ int host_stdio_readable_bytes(struct host_stdio *s); /* FIONREAD; -errno */
 /* The guest has closed the last file of it: lets the other end see that. The descriptor number stays taken. */
 void host_stdio_retire(struct host_stdio *s);
 
+/* ---- what the host tells about itself (os/hostinfo.c) ---- */
+
+/* A small file of the host's /proc or /sys, NUL-terminated, in fresh memory (kfree). NULL: not there, or no memory. */
+must_check char *host_file_text(const char *path);
+
 /* ---- the terminal ---- */
 
 struct host_tty_modes {

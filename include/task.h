@@ -183,6 +183,7 @@ void tg_put(struct thread_group *tg);
 struct pid *pid_get(struct pid *p);
 void pid_put(struct pid *p);
 must_check struct pid *find_pid(pid_t nr);
+pid_t pid_last(void); /* the number given out last */
 must_check struct pid *pid_alloc(void); /* ERR_PTR(-EAGAIN, -ENOMEM) */
 /* Calls fn for each process, under RCU: fn must not sleep; nonzero ends it. In order of tgid starting at `from`. */
 must_check struct thread_group *next_process(pid_t from); /* lowest tgid >= from, +1 */

@@ -53,6 +53,11 @@ static pid_t free_number(void)
 	return -1;
 }
 
+pid_t pid_last(void)
+{
+	return __atomic_load_n(&last_pid, __ATOMIC_RELAXED);
+}
+
 struct pid *pid_alloc(void)
 {
 	struct pid *p = kzalloc(sizeof(*p));

@@ -48,13 +48,8 @@ static struct pid *current_pgrp(bool *orphaned)
 
 static bool signal_is_ignored(int sig)
 {
-	struct thread_group *tg = current->tg;
-	bool r;
-
-	spin_lock(&tg->siglock);
-	r = (current->blocked & sig_bit(sig)) || tg->sighand->action[sig - 1].handler == 1;
-	spin_unlock(&tg->siglock);
-	return r;
+	/* Our own mask: only we change it. */
+	return (current->blocked & sig_bit(sig)) || sighand_action(current->tg, sig).handler == 1;
 }
 
 static bool in_background(struct tty *t)

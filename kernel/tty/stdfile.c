@@ -34,9 +34,43 @@ static bool nonblocking(const struct file *f)
 	return __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_NONBLOCK;
 }
 
+/*
+ * file->priv. A regular file's position is the host's, which others move too; f->pos follows it. When f->pos is found changed
+ * (sendfile), the host's is set.
+ */
+struct std_open {
+	struct stdfile *std; /* constant */
+	u64 synced;	     /* f->pos_lock: what f->pos was left at */
+};
+
 static struct stdfile *file_std(const struct file *f)
 {
-	return f->priv;
+	return ((struct std_open *)f->priv)->std;
+}
+
+static bool is_file(const struct stdfile *s)
+{
+	return s->host->kind == HOST_STDIO_FILE;
+}
+
+/* Around a transfer at the file's own position, under f->pos_lock. */
+static int own_position_begin(struct file *f)
+{
+	struct std_open *o = f->priv;
+	s64 err = 0;
+
+	if (f->pos != o->synced)
+		err = host_stdio_lseek(o->std->host, f->pos, SEEK_SET);
+	return err < 0 ? err : 0;
+}
+
+static void own_position_end(struct file *f)
+{
+	struct std_open *o = f->priv;
+	s64 pos = host_stdio_lseek(o->std->host, 0, SEEK_CUR);
+
+	if (pos >= 0)
+		f->pos = o->synced = pos;
 }
 
 static void on_ready(void *arg, u32 events)
@@ -72,54 +106,82 @@ static int await(struct file *f, struct stdfile *s, u32 events)
 	return wait_event_expr(&s->wait, ready_or_want(s, events), &opts);
 }
 
-/* ---- reading ---- */
+/* ---- host calls that may wait for a disk ---- */
 
-struct read_job {
+struct job {
 	struct host_stdio *host;
 	void *buf;
 	size_t n;
+	u64 off;
+	bool flag;
 };
 
-static long read_wait(void *arg)
+static long do_read(void *arg)
 {
-	struct read_job *j = arg;
+	struct job *j = arg;
 
 	return host_stdio_read_wait(j->host, j->buf, j->n);
 }
 
-static ssize_t read_piece(struct file *f, struct stdfile *s, void *buf, size_t n)
+static long do_pread(void *arg)
 {
-	struct read_job job = {s->host, buf, n};
+	struct job *j = arg;
+
+	return host_stdio_pread(j->host, j->buf, j->n, j->off);
+}
+
+static long do_pwrite(void *arg)
+{
+	struct job *j = arg;
+
+	return host_stdio_pwrite(j->host, j->buf, j->n, j->off);
+}
+
+static long do_sync(void *arg)
+{
+	struct job *j = arg;
+
+	return host_stdio_sync(j->host, j->flag);
+}
+
+/* ---- reading ---- */
+
+/* A piece from where the host stands. */
+static ssize_t read_piece(struct file *f, void *buf, size_t n)
+{
+	struct stdfile *s = file_std(f);
+	struct job job = {.host = s->host, .buf = buf, .n = n};
 
 	for (;;) {
 		ssize_t got = host_stdio_read(s->host, buf, n);
 
 		if (got != -EAGAIN)
 			return got;
-		if (s->host->kind == HOST_STDIO_FILE)
-			return io_worker_call(read_wait, &job);
+		if (is_file(s))
+			return io_worker_call(do_read, &job);
 		got = await(f, s, POLLIN);
 		if (got)
 			return got;
 	}
 }
 
-static ssize_t std_read(struct file *f, struct iov_iter *to, u64 *pos)
+static ssize_t pread_piece(struct file *f, void *buf, size_t n, u64 off)
 {
-	struct stdfile *s = file_std(f);
-	size_t size = min(iov_iter_count(to), (size_t)PIECE);
+	struct job job = {.host = file_std(f)->host, .buf = buf, .n = n, .off = off};
+
+	return io_worker_call(do_pread, &job);
+}
+
+static ssize_t read_loop(struct file *f, struct iov_iter *to, u64 *pos, void *buf, size_t size)
+{
 	size_t total = 0;
-	void *buf;
 	ssize_t n = 0;
 
-	if (!size)
-		return 0;
-	buf = kmalloc(size);
-	if (!buf)
-		return -ENOMEM;
 	/* Only files go on after a piece: a pipe's reader gets what is there. */
 	while (iov_iter_count(to)) {
-		n = read_piece(f, s, buf, min(iov_iter_count(to), size));
+		size_t want = min(iov_iter_count(to), size);
+
+		n = pos ? pread_piece(f, buf, want, *pos) : read_piece(f, buf, want);
 		if (n <= 0)
 			break;
 		if (copy_to_iter(buf, n, to) != (size_t)n) {
@@ -127,18 +189,41 @@ static ssize_t std_read(struct file *f, struct iov_iter *to, u64 *pos)
 			break;
 		}
 		total += n;
-		if (s->host->kind != HOST_STDIO_FILE || (size_t)n < size)
+		if (pos)
+			*pos += n;
+		if (!is_file(file_std(f)) || (size_t)n < want)
 			break;
 	}
-	kfree(buf);
 	return total ? (ssize_t)total : n;
+}
+
+static ssize_t std_read(struct file *f, struct iov_iter *to, u64 *pos)
+{
+	size_t size = min(iov_iter_count(to), (size_t)PIECE);
+	bool own = pos == &f->pos, file = is_file(file_std(f));
+	void *buf;
+	ssize_t n;
+
+	if (!size)
+		return 0;
+	buf = kmalloc(size);
+	if (!buf)
+		return -ENOMEM;
+	n = file && own ? own_position_begin(f) : 0;
+	if (!n)
+		n = read_loop(f, to, file && !own ? pos : NULL, buf, size);
+	if (file && own)
+		own_position_end(f);
+	kfree(buf);
+	return n;
 }
 
 /* ---- writing ---- */
 
 /* Bytes written before the first error, which is left in *err. */
-static size_t write_piece(struct file *f, struct stdfile *s, const u8 *buf, size_t n, int *err)
+static size_t write_piece(struct file *f, const u8 *buf, size_t n, int *err)
 {
+	struct stdfile *s = file_std(f);
 	size_t done = 0;
 
 	while (done < n && !*err) {
@@ -154,19 +239,24 @@ static size_t write_piece(struct file *f, struct stdfile *s, const u8 *buf, size
 	return done;
 }
 
-static ssize_t std_write(struct file *f, struct iov_iter *from, u64 *pos)
+static size_t pwrite_piece(struct file *f, u8 *buf, size_t n, u64 *pos, int *err)
 {
-	struct stdfile *s = file_std(f);
-	size_t size = min(iov_iter_count(from), (size_t)PIECE);
+	struct job job = {.host = file_std(f)->host, .buf = buf, .n = n, .off = *pos};
+	ssize_t w = io_worker_call(do_pwrite, &job);
+
+	if (w < 0) {
+		*err = w;
+		return 0;
+	}
+	*pos += w;
+	return w;
+}
+
+static ssize_t write_loop(struct file *f, struct iov_iter *from, u64 *pos, u8 *buf, size_t size)
+{
 	size_t total = 0;
 	int err = 0;
-	u8 *buf;
 
-	if (!size)
-		return 0;
-	buf = kmalloc(size);
-	if (!buf)
-		return -ENOMEM;
 	while (iov_iter_count(from) && !err) {
 		size_t n = copy_from_iter(buf, min(iov_iter_count(from), size), from), done;
 
@@ -174,13 +264,36 @@ static ssize_t std_write(struct file *f, struct iov_iter *from, u64 *pos)
 			err = -EFAULT;
 			break;
 		}
-		done = write_piece(f, s, buf, n, &err);
-		if (done < n)
-			iov_iter_revert(from, n - done);
+		done = pos ? pwrite_piece(f, buf, n, pos, &err) : write_piece(f, buf, n, &err);
 		total += done;
+		if (done < n) {
+			iov_iter_revert(from, n - done);
+			if (!done)
+				break;
+		}
 	}
-	kfree(buf);
 	return total ? (ssize_t)total : err;
+}
+
+static ssize_t std_write(struct file *f, struct iov_iter *from, u64 *pos)
+{
+	size_t size = min(iov_iter_count(from), (size_t)PIECE);
+	bool own = pos == &f->pos, file = is_file(file_std(f));
+	ssize_t n;
+	u8 *buf;
+
+	if (!size)
+		return 0;
+	buf = kmalloc(size);
+	if (!buf)
+		return -ENOMEM;
+	n = file && own ? own_position_begin(f) : 0;
+	if (!n)
+		n = write_loop(f, from, file && !own ? pos : NULL, buf, size);
+	if (file && own)
+		own_position_end(f);
+	kfree(buf);
+	return n;
 }
 
 /* ---- the rest ---- */
@@ -211,7 +324,12 @@ static u32 std_poll(struct file *f, struct poll_table *pt)
 
 static s64 std_llseek(struct file *f, s64 off, int whence)
 {
-	return host_stdio_lseek(file_std(f)->host, off, whence);
+	struct std_open *o = f->priv;
+	s64 pos = host_stdio_lseek(o->std->host, off, whence);
+
+	if (pos >= 0)
+		f->pos = o->synced = pos;
+	return pos;
 }
 
 static long std_ioctl(struct file *f, unsigned cmd, u64 arg)
@@ -226,56 +344,54 @@ static long std_ioctl(struct file *f, unsigned cmd, u64 arg)
 
 static int std_mmap(struct file *f, int prot, int flags, u64 off, size_t len, struct mmap_target *t)
 {
-	if (file_std(f)->host->kind != HOST_STDIO_FILE)
+	if (!is_file(file_std(f)))
 		return -ENODEV;
 	t->hostfd = file_std(f)->host->fd;
 	t->offset = off;
 	return 0;
 }
 
-struct sync_job {
-	struct host_stdio *host;
-	bool datasync;
-};
-
-static long sync_wait(void *arg)
-{
-	struct sync_job *j = arg;
-
-	return host_stdio_sync(j->host, j->datasync);
-}
-
 static int std_fsync(struct file *f, bool datasync)
 {
-	struct sync_job job = {file_std(f)->host, datasync};
+	struct job job = {.host = file_std(f)->host, .flag = datasync};
 
-	return io_worker_call(sync_wait, &job);
+	return io_worker_call(do_sync, &job);
 }
 
 static void std_release(struct file *f)
 {
-	struct stdfile *s = file_std(f);
+	struct std_open *o = f->priv;
 
-	if (s && __atomic_sub_fetch(&s->files, 1, __ATOMIC_ACQ_REL) == 0)
-		host_stdio_retire(s->host);
+	if (__atomic_sub_fetch(&o->std->files, 1, __ATOMIC_ACQ_REL) == 0)
+		host_stdio_retire(o->std->host);
+	kfree(o);
 }
 
-/* Opened again through /proc/PID/fd. */
-static int std_open(struct inode *inode, struct file *f)
+static struct std_open *std_open_new(struct stdfile *s)
+{
+	struct std_open *o = kzalloc(sizeof(*o));
+
+	if (!o)
+		return NULL;
+	o->std = s;
+	__atomic_add_fetch(&s->files, 1, __ATOMIC_RELAXED);
+	return o;
+}
+
+/* Opened again through /proc/PID/fd: no more than the host's descriptor was opened for. */
+static int std_open_again(struct inode *inode, struct file *f)
 {
 	struct stdfile *s = inode->priv;
 	u32 had = s->host->flags & O_ACCMODE;
 
-	/* The host's descriptor can't do more than it was opened for. */
 	if (((f->mode & FMODE_READ) && had == O_WRONLY) || ((f->mode & FMODE_WRITE) && had == O_RDONLY))
 		return -EACCES;
-	__atomic_add_fetch(&s->files, 1, __ATOMIC_RELAXED);
-	f->priv = s;
-	return 0;
+	f->priv = std_open_new(s);
+	return f->priv ? 0 : -ENOMEM;
 }
 
 static const struct file_operations std_fops = {
-	.open = std_open,
+	.open = std_open_again,
 	.release = std_release,
 	.read = std_read,
 	.write = std_write,
@@ -342,18 +458,25 @@ static u32 guest_mode(const struct host_stdio *h)
 struct file *stdfile_open(struct host_stdio *h)
 {
 	struct stdfile *s = &stdfiles[h->fd];
+	struct std_open *o = std_open_new(s);
 	struct file *f;
 
-	f = file_open_anon_inode(prefixes[h->kind], guest_mode(h), &std_fops, s, h->flags);
-	if (IS_ERR(f))
+	if (!o)
+		return ERR_PTR(-ENOMEM);
+	f = file_open_anon_inode(prefixes[h->kind], guest_mode(h), &std_fops, o, h->flags);
+	if (IS_ERR(f)) {
+		__atomic_sub_fetch(&s->files, 1, __ATOMIC_RELAXED);
+		kfree(o);
 		return f;
+	}
 	/* Nobody else has seen the inode yet. */
 	f->inode->ops = &std_inode_ops;
 	f->inode->fops = &std_fops;
 	f->inode->priv = s;
-	if (h->kind == HOST_STDIO_FILE)
-		f->mode |= FMODE_LSEEK;
-	__atomic_add_fetch(&s->files, 1, __ATOMIC_RELAXED);
+	if (is_file(s)) {
+		f->mode |= FMODE_LSEEK | FMODE_ATOMIC_POS;
+		own_position_end(f);
+	}
 	return f;
 }
 

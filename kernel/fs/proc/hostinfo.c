@@ -1,0 +1,41 @@
+/* What is read of the host once, at boot. */
+#include "alloc.h"
+#include "hostio.h"
+#include "kernel/fs/proc/proc_priv.h"
+#include <stdlib.h>
+#include <string.h>
+
+struct host_info host_info; /* constant after proc_init() */
+
+/* Up to the empty line behind the first processor. */
+static char *first_cpu_block(void)
+{
+	char *text = host_file_text("/proc/cpuinfo"), *end;
+
+	if (!text)
+		return kstrdup("processor\t: 0\nvendor_id\t: unknown\nflags\t\t:\n");
+	end = strstr(text, "\n\n");
+	if (end)
+		end[1] = '\0';
+	return text;
+}
+
+static u64 memory_total(void)
+{
+	char *text = host_file_text("/proc/meminfo");
+	u64 kb = 0;
+
+	if (text && !strncmp(text, "MemTotal:", 9))
+		kb = strtoull(text + 9, NULL, 10);
+	kfree(text);
+	return kb ? kb << 10 : 1ULL << 30;
+}
+
+int proc_init(u64 memory_limit, const char *cmdline)
+{
+	host_info.cpu_block = first_cpu_block();
+	host_info.cmdline = kstrdup(cmdline);
+	host_info.memory_total = memory_total();
+	host_info.memory_limit = memory_limit;
+	return host_info.cpu_block && host_info.cmdline ? 0 : -ENOMEM;
+}
