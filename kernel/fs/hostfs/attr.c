@@ -167,13 +167,14 @@ bool hostfs_revalidate(struct dentry *d)
 	dir = name_of(d, name);
 	h = hostfs_dir(dir);
 	err = IS_ERR(h) ? (int)PTR_ERR(h) : fh_stat_at(h, name, &st);
+	if (inode && !err) {
+		if (!hostfs_same(inode, &st))
+			err = -ESTALE;
+		else
+			err = hostfs_found(inode, &st, h, name);
+	}
 	inode_put(dir);
-	if (!inode)
-		return err == -ENOENT;
-	if (err || !hostfs_same(inode, &st))
-		return false;
-	hostfs_update(inode, &st);
-	return true;
+	return inode ? !err : err == -ENOENT;
 }
 
 const struct inode_operations hostfs_file_ops = {

@@ -156,13 +156,28 @@ fail:
 	return NULL;
 }
 
+int hostfs_found(struct inode *inode, const struct kstat *st, struct fh *dir, const char *name)
+{
+	struct place *p;
+	int err = 0;
+
+	if (hostfs_sb(inode->sb)->exclusive)
+		return 0;
+	hostfs_update(inode, st);
+	p = place_get(inode);
+	if (p && (p->dir != dir || strcmp(p->name, name)))
+		err = place_set(inode, dir, name);
+	place_put(p);
+	return err;
+}
+
 /* The live inode under st's numbers, brought up to date; NULL if there is none, or if the host has used the numbers again. */
 static struct inode *hostfs_cached(struct super_block *sb, const struct kstat *st, struct fh *dir,
 				   const char *name)
 {
 	struct hostfs_sb *hs = hostfs_sb(sb);
 	struct inode *inode = ihash_find(&hs->inodes, st->dev, st->ino);
-	struct place *p;
+	int err;
 
 	if (!inode)
 		return NULL;
@@ -171,16 +186,11 @@ static struct inode *hostfs_cached(struct super_block *sb, const struct kstat *s
 		inode_put(inode);
 		return NULL;
 	}
-	if (hs->exclusive)
-		return inode;
-	hostfs_update(inode, st);
-	/* Another name of it, or renamed on the host: this name was there a moment ago. */
-	p = place_get(inode);
-	if (p && (p->dir != dir || strcmp(p->name, name)) && place_set(inode, dir, name)) {
+	err = hostfs_found(inode, st, dir, name);
+	if (err) {
 		inode_put(inode);
-		inode = ERR_PTR(-ENOMEM);
+		return ERR_PTR(err);
 	}
-	place_put(p);
 	return inode;
 }
 

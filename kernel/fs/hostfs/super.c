@@ -54,7 +54,7 @@ static struct hostfs_sb *hostfs_sb_alloc(const char *host_dir, bool rw, bool exc
 	}
 	spin_init(&hs->lock, "hostfs devices", RANK_INODE_SPIN);
 	hs->rw = rw;
-	hs->exclusive = exclusive;
+	hs->exclusive = exclusive && !rw; /* names that we remove ourselves must not stay valid */
 	hs->root = fh_open_root(host_dir);
 	if (IS_ERR(hs->root)) {
 		err = PTR_ERR(hs->root);
