@@ -14,6 +14,7 @@ static u64 checks;		/* nest_mutex: the number of this check */
 /* The watch that is asked for: target by ep. It isn't there yet, but counts. */
 struct nest_check {
 	struct eventpoll *ep, *target;
+	bool count; /* second round: ways up, now that there is no loop */
 	int budget; /* ways up that may still be found */
 };
 
@@ -84,7 +85,10 @@ static int down_item(struct epitem *epi, void *arg)
 	return 0;
 }
 
-/* The longest chain of watched eventpolls that starts with ep. -ELOOP: c->ep is among them. -EINVAL: too many ways up from one. */
+/*
+ * The longest chain of watched eventpolls that starts with ep. -ELOOP: c->ep is among them. In the second round -EINVAL: too many ways
+ * up from one of them.
+ */
 static int depth_down(struct eventpoll *ep, struct nest_check *c)
 {
 	struct down d = {.c = c};
@@ -95,7 +99,7 @@ static int depth_down(struct eventpoll *ep, struct nest_check *c)
 	if (ep->visit == checks)
 		return ep->visit_depth;
 	c->budget = EP_MAX_PATHS;
-	if (!count_up(ep, c))
+	if (c->count && !count_up(ep, c))
 		return -EINVAL;
 	mutex_lock_nested(&ep->mtx); /* outer before inner */
 	err = ep_table_each(&ep->table, down_item, &d);
@@ -116,5 +120,10 @@ int ep_nest_check(struct eventpoll *ep, struct file *target)
 	down = depth_down(c.target, &c);
 	if (down < 0)
 		return down;
-	return down + depth_up(ep) > EP_MAX_DEPTH ? -ELOOP : 0;
+	if (down + depth_up(ep) > EP_MAX_DEPTH)
+		return -ELOOP;
+	checks++;
+	c.count = true;
+	down = depth_down(c.target, &c);
+	return down < 0 ? down : 0;
 }
