@@ -16,7 +16,8 @@
 #include "unix.h"
 #include <linux/capability.h>
 
-#define RELEASES_PER_SOCK 16 /* a run for every nr_socks / 16 releases */
+#define FEW 1024u	    /* up to so many in flight it runs at each release */
+#define RELEASES_PER_SOCK 16u /* else one run for every nr_socks / 16 releases */
 
 static struct mutex unix_gc_mutex; /* rank UNIX_GC */
 static CDS_LIST_HEAD(in_flight);   /* unix_gc_mutex: gc_link */
@@ -197,7 +198,7 @@ void unix_gc_after_release(void)
 	if (!__atomic_load_n(&nr_socks, __ATOMIC_RELAXED))
 		return;
 	unix_gc_lock();
-	if (++releases * RELEASES_PER_SOCK >= nr_socks) {
+	if (nr_socks <= FEW || ++releases * RELEASES_PER_SOCK >= nr_socks) {
 		releases = 0;
 		collect(&dead);
 	}
