@@ -1,0 +1,319 @@
+/* POSIX record locks, open-file-description locks and flock. */
+#include "t.h"
+
+#include <sys/file.h>
+
+static int file(void)
+{
+	t_cd_tmpdir();
+	if (access("f", F_OK))
+		t_write_file("f", "0123456789");
+	return MUST(open("f", O_RDWR));
+}
+
+static int lock(int fd, int cmd, int type, off_t start, off_t len)
+{
+	struct flock l = {
+		.l_type = (short)type, .l_whence = SEEK_SET, .l_start = start, .l_len = len};
+
+	return fcntl(fd, cmd, &l);
+}
+
+/* The lock that is in the way of a whole-file write lock, as another process sees it. */
+static struct flock blocking_lock(int fd, off_t start, off_t len)
+{
+	struct flock *l = t_shared(4096);
+
+	*l = (struct flock){
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = len};
+	CHECK_EXITED(IN_CHILD(MUST(fcntl(fd, F_GETLK, l))), 0);
+	return *l;
+}
+
+TEST(write_lock_excludes_other_processes)
+{
+	int fd = file();
+
+	MUST(lock(fd, F_SETLK, F_WRLCK, 0, 0));
+	CHECK_EXITED(IN_CHILD({
+			     CHECK_ERR(lock(fd, F_SETLK, F_RDLCK, 0, 1), EAGAIN);
+			     CHECK_ERR(lock(fd, F_SETLK, F_WRLCK, 100, 0), EAGAIN);
+		     }),
+		     0);
+	MUST(lock(fd, F_SETLK, F_UNLCK, 0, 0));
+	CHECK_EXITED(IN_CHILD(MUST(lock(fd, F_SETLK, F_WRLCK, 0, 0))), 0);
+}
+
+TEST(read_locks_share)
+{
+	int fd = file();
+
+	MUST(lock(fd, F_SETLK, F_RDLCK, 0, 0));
+	CHECK_EXITED(IN_CHILD({
+			     MUST(lock(fd, F_SETLK, F_RDLCK, 0, 0));
+			     CHECK_ERR(lock(fd, F_SETLK, F_WRLCK, 0, 0), EAGAIN);
+		     }),
+		     0);
+}
+
+TEST(own_locks_never_conflict_and_are_converted)
+{
+	int fd = file(), other = file();
+
+	MUST(lock(fd, F_SETLK, F_WRLCK, 0, 0));
+	MUST(lock(other, F_SETLK, F_RDLCK, 0, 5));
+	CHECK_EQ(blocking_lock(fd, 0, 5).l_type, F_RDLCK);
+	CHECK_EQ(blocking_lock(fd, 5, 0).l_type, F_WRLCK);
+}
+
+TEST(getlk_describes_the_lock_in_the_way)
+{
+	int fd = file();
+	struct flock l;
+
+	CHECK_EQ(blocking_lock(fd, 0, 0).l_type, F_UNLCK);
+	MUST(lock(fd, F_SETLK, F_WRLCK, 3, 4));
+	l = blocking_lock(fd, 0, 0);
+	CHECK_EQ(l.l_type, F_WRLCK);
+	CHECK_EQ(l.l_start, 3);
+	CHECK_EQ(l.l_len, 4);
+	CHECK_EQ(l.l_whence, SEEK_SET);
+	CHECK_EQ(l.l_pid, getpid());
+	CHECK_EQ(blocking_lock(fd, 0, 3).l_type, F_UNLCK);
+	CHECK_EQ(blocking_lock(fd, 7, 0).l_type, F_UNLCK);
+}
+
+TEST(unlock_in_the_middle_splits)
+{
+	int fd = file();
+
+	MUST(lock(fd, F_SETLK, F_WRLCK, 0, 10));
+	MUST(lock(fd, F_SETLK, F_UNLCK, 4, 2));
+	CHECK_EQ(blocking_lock(fd, 0, 0).l_len, 4);
+	CHECK_EQ(blocking_lock(fd, 4, 2).l_type, F_UNLCK);
+	CHECK_EQ(blocking_lock(fd, 5, 0).l_start, 6);
+}
+
+TEST(adjacent_locks_merge)
+{
+	int fd = file();
+	struct flock l;
+
+	MUST(lock(fd, F_SETLK, F_WRLCK, 0, 5));
+	MUST(lock(fd, F_SETLK, F_WRLCK, 5, 5));
+	l = blocking_lock(fd, 0, 0);
+	CHECK(l.l_start == 0 && l.l_len == 10);
+}
+
+TEST(length_zero_reaches_to_the_end_and_negative_lengths_go_back)
+{
+	int fd = file();
+	struct flock l;
+
+	MUST(lock(fd, F_SETLK, F_WRLCK, 5, 0));
+	l = blocking_lock(fd, 1000000, 1);
+	CHECK(l.l_start == 5 && l.l_len == 0);
+	MUST(lock(fd, F_SETLK, F_UNLCK, 0, 0));
+	MUST(lock(fd, F_SETLK, F_WRLCK, 5, -3));
+	l = blocking_lock(fd, 0, 0);
+	CHECK(l.l_start == 2 && l.l_len == 3);
+	CHECK_ERR(lock(fd, F_SETLK, F_WRLCK, 2, -3), EINVAL);
+}
+
+TEST(lock_relative_to_position_and_end)
+{
+	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_CUR, .l_start = 1, .l_len = 1};
+	int fd = file();
+
+	MUST(lseek(fd, 4, SEEK_SET));
+	MUST(fcntl(fd, F_SETLK, &l));
+	CHECK_EQ(blocking_lock(fd, 0, 0).l_start, 5);
+	MUST(lock(fd, F_SETLK, F_UNLCK, 0, 0));
+	l = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_END, .l_start = -2, .l_len = 1};
+	MUST(fcntl(fd, F_SETLK, &l));
+	CHECK_EQ(blocking_lock(fd, 0, 0).l_start, 8);
+}
+
+TEST(any_close_of_the_file_drops_the_locks)
+{
+	int fd = file(), other = file();
+
+	MUST(lock(fd, F_SETLK, F_WRLCK, 0, 0));
+	MUST(close(other));
+	CHECK_EQ(blocking_lock(fd, 0, 0).l_type, F_UNLCK);
+}
+
+TEST(locks_are_not_inherited_by_fork_and_end_with_the_process)
+{
+	struct t_gate locked = t_gate(), end = t_gate();
+	int fd = file();
+	pid_t pid = SPAWN({
+		MUST(lock(fd, F_SETLK, F_WRLCK, 0, 0));
+		CHECK_EXITED(IN_CHILD(CHECK_ERR(lock(fd, F_SETLK, F_WRLCK, 0, 0), EAGAIN)), 0);
+		t_gate_open(&locked);
+		t_gate_pass(&end);
+	});
+
+	t_gate_pass(&locked);
+	CHECK_ERR(lock(fd, F_SETLK, F_WRLCK, 0, 0), EAGAIN);
+	t_gate_open(&end);
+	CHECK_EXITED(t_wait(pid), 0);
+	MUST(lock(fd, F_SETLK, F_WRLCK, 0, 0));
+}
+
+HELPER(try_lock)
+{
+	return lock(MUST(open("f", O_RDWR)), F_SETLK, F_WRLCK, 0, 0) == -1 ? 0 : 1;
+}
+
+HELPER(keep_lock)
+{
+	int status = IN_CHILD(T_EXEC_HELPER("try_lock"));
+
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 9;
+}
+
+TEST(locks_survive_exec)
+{
+	int fd = file();
+
+	CHECK_EXITED(IN_CHILD({
+			     MUST(lock(fd, F_SETLK, F_WRLCK, 0, 0));
+			     T_EXEC_HELPER("keep_lock");
+		     }),
+		     0);
+}
+
+TEST(waiter_gets_the_lock_when_it_is_free)
+{
+	int fd = file();
+	pid_t pid;
+
+	MUST(lock(fd, F_SETLK, F_WRLCK, 0, 0));
+	pid = SPAWN(MUST(lock(fd, F_SETLKW, F_WRLCK, 0, 0)));
+	t_wait_state(pid, 'S');
+	MUST(lock(fd, F_SETLK, F_UNLCK, 0, 0));
+	CHECK_EXITED(t_wait(pid), 0);
+}
+
+TEST(deadlock_is_found)
+{
+	struct t_gate ready = t_gate();
+	int fd = file();
+	pid_t pid;
+
+	MUST(lock(fd, F_SETLK, F_WRLCK, 0, 1));
+	pid = SPAWN({
+		MUST(lock(fd, F_SETLK, F_WRLCK, 1, 1));
+		t_gate_open(&ready);
+		MUST(lock(fd, F_SETLKW, F_WRLCK, 0, 1));
+	});
+	t_gate_pass(&ready);
+	t_wait_state(pid, 'S');
+	CHECK_ERR(lock(fd, F_SETLKW, F_WRLCK, 1, 1), EDEADLK);
+	MUST(lock(fd, F_SETLK, F_UNLCK, 0, 0));
+	CHECK_EXITED(t_wait(pid), 0);
+}
+
+TEST(lock_needs_the_right_access_mode)
+{
+	int fd = file(), ro = MUST(open("f", O_RDONLY)), wo = MUST(open("f", O_WRONLY));
+
+	CHECK_ERR(lock(ro, F_SETLK, F_WRLCK, 0, 0), EBADF);
+	CHECK_ERR(lock(wo, F_SETLK, F_RDLCK, 0, 0), EBADF);
+	CHECK_EQ(lock(ro, F_SETLK, F_RDLCK, 0, 0), 0);
+	CHECK_EQ(lock(wo, F_SETLK, F_WRLCK, 0, 0), 0);
+	CHECK_EQ(lock(fd, F_SETLK, F_UNLCK, 0, 0), 0);
+}
+
+TEST(ofd_locks_belong_to_the_open_file)
+{
+	int fd = file(), other = file(), copy = MUST(dup(fd));
+
+	MUST(lock(fd, F_OFD_SETLK, F_WRLCK, 0, 0));
+	CHECK_ERR(lock(other, F_OFD_SETLK, F_WRLCK, 0, 0), EAGAIN);
+	CHECK_EQ(lock(copy, F_OFD_SETLK, F_RDLCK, 0, 5), 0);
+	CHECK_EXITED(IN_CHILD(MUST(lock(fd, F_OFD_SETLK, F_WRLCK, 0, 0))), 0);
+	MUST(close(fd)); /* the copy still holds it */
+	CHECK_ERR(lock(other, F_OFD_SETLK, F_WRLCK, 0, 0), EAGAIN);
+	MUST(close(copy));
+	CHECK_EQ(lock(other, F_OFD_SETLK, F_WRLCK, 0, 0), 0);
+}
+
+TEST(ofd_and_process_locks_conflict)
+{
+	int fd = file(), other = file();
+	struct flock l = {.l_type = F_WRLCK};
+
+	MUST(lock(fd, F_OFD_SETLK, F_WRLCK, 0, 0));
+	CHECK_ERR(lock(other, F_SETLK, F_RDLCK, 0, 0), EAGAIN);
+	MUST(fcntl(other, F_GETLK, &l));
+	CHECK_EQ(l.l_pid, -1);
+}
+
+TEST(flock_excludes_other_opens)
+{
+	int fd = file(), other = file();
+
+	MUST(flock(fd, LOCK_EX));
+	CHECK_ERR(flock(other, LOCK_EX | LOCK_NB), EWOULDBLOCK);
+	CHECK_ERR(flock(other, LOCK_SH | LOCK_NB), EWOULDBLOCK);
+	MUST(flock(fd, LOCK_SH)); /* converted */
+	MUST(flock(other, LOCK_SH | LOCK_NB));
+	CHECK_ERR(flock(fd, LOCK_EX | LOCK_NB), EWOULDBLOCK);
+	MUST(flock(other, LOCK_UN));
+	MUST(flock(other, LOCK_UN));
+}
+
+TEST(flock_is_shared_by_duplicates_and_children)
+{
+	int fd = file(), copy = MUST(dup(fd)), other = file();
+
+	MUST(flock(fd, LOCK_EX));
+	MUST(flock(copy, LOCK_EX | LOCK_NB));
+	CHECK_EXITED(IN_CHILD(MUST(flock(fd, LOCK_EX | LOCK_NB))), 0);
+	MUST(close(fd));
+	CHECK_ERR(flock(other, LOCK_EX | LOCK_NB), EWOULDBLOCK);
+	MUST(close(copy));
+	MUST(flock(other, LOCK_EX | LOCK_NB));
+}
+
+TEST(flock_waits_until_it_is_free)
+{
+	int fd = file(), other = file();
+	pid_t pid;
+
+	MUST(flock(fd, LOCK_EX));
+	pid = SPAWN(MUST(flock(other, LOCK_EX)));
+	t_wait_state(pid, 'S');
+	MUST(flock(fd, LOCK_UN));
+	CHECK_EXITED(t_wait(pid), 0);
+}
+
+TEST(flock_ends_with_its_last_holder)
+{
+	int fd = file(), other;
+
+	CHECK_KILLED(IN_CHILD({
+			     other = file();
+			     MUST(flock(other, LOCK_EX));
+			     raise(SIGKILL);
+		     }),
+		     SIGKILL);
+	MUST(flock(fd, LOCK_EX | LOCK_NB));
+}
+
+TEST(flock_works_on_read_only_files_and_directories)
+{
+	file();
+	MUST(flock(MUST(open("f", O_RDONLY)), LOCK_EX | LOCK_NB));
+	MUST(flock(MUST(open(".", O_RDONLY)), LOCK_EX | LOCK_NB));
+}
+
+TEST(flock_and_record_locks_ignore_each_other)
+{
+	int fd = file();
+
+	MUST(flock(fd, LOCK_EX));
+	CHECK_EXITED(IN_CHILD(MUST(lock(file(), F_SETLK, F_WRLCK, 0, 0))), 0);
+}
