@@ -26,7 +26,7 @@ static inline void poll_wait(struct poll_table *pt, struct wait_queue *q)
 {
 	if (pt && pt->queue) {
 		pt->queue(pt, q, NULL, NULL);
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		smp_mb();
 	}
 }
 
@@ -38,7 +38,7 @@ static inline void poll_wait_owned(struct poll_table *pt, struct wait_queue *q, 
 {
 	if (pt && pt->queue) {
 		pt->queue(pt, q, owner, put);
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		smp_mb();
 	} else {
 		put(owner);
 	}

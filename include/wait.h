@@ -13,6 +13,9 @@
 #include "sched.h"
 #include "types.h"
 
+/* A full barrier. Not __atomic_thread_fence(), which ThreadSanitizer doesn't know; what it orders here are atomics. */
+#define smp_mb() __asm__ volatile("lock; addl $0, -4(%%rsp)" ::: "memory", "cc")
+
 struct wait_queue {
 	struct spinlock lock;	      /* rank WAITQ */
 	struct cds_list_head waiters; /* lock */

@@ -9,6 +9,7 @@
 #include "pheap.h"
 #include "sched.h"
 #include "types.h"
+#include "wait.h"
 
 #define load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
@@ -16,8 +17,6 @@
 #define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 /* Store, then a full barrier: the store half of Dekker's protocol. */
 #define store_mb(p, v) ((void)__atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST))
-/* Not __atomic_thread_fence(), which ThreadSanitizer doesn't know; what it orders here are atomics. */
-#define smp_mb() __asm__ volatile("lock; addl $0, -4(%%rsp)" ::: "memory", "cc")
 /* For counters with one writer: no locked instruction. */
 #define stat_add(p, n) store_relaxed((p), load_relaxed(p) + (n))
 

@@ -52,7 +52,7 @@ bool dgram_peer_has_room(struct unix_sock *sk)
 			sk->relay_to = unix_get(other);
 			wait_add(&other->space_wait, &sk->relay);
 		}
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		smp_mb();
 		room = !full_for(sk, other);
 	} else {
 		old = dgram_relay_stop(sk);
