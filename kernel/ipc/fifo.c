@@ -118,11 +118,11 @@ int fifo_open(struct inode *inode, struct file *f)
 	default:
 		err = -EINVAL;
 	}
-	mutex_unlock(&p->lock);
-	if (err) {
+	if (err)
 		pipe_wake_ends(p); /* somebody may have slept because we were there */
+	mutex_unlock(&p->lock);
+	if (err)
 		pipe_put(inode, p);
-	}
 	return err;
 }
 

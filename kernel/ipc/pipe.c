@@ -243,8 +243,8 @@ static void pipe_release(struct file *f)
 		__atomic_store_n(&p->readers, p->readers - 1, __ATOMIC_RELEASE);
 	if (f->mode & FMODE_WRITE)
 		__atomic_store_n(&p->writers, p->writers - 1, __ATOMIC_RELEASE);
-	mutex_unlock(&p->lock);
 	pipe_wake_ends(p);
+	mutex_unlock(&p->lock);
 	pipe_put(inode, p);
 }
 

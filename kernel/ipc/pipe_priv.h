@@ -28,7 +28,7 @@ struct pipe {
 must_check struct pipe *pipe_alloc(void); /* files 1; NULL: no memory */
 /* Drops a reference of the kind that inode->pipe->files counts. */
 void pipe_put(struct inode *inode, struct pipe *p);
-/* After a change of readers or writers: whoever waits sees that the other side is gone or came. */
+/* After a change of readers or writers, under the lock: whoever waits sees that the other side is gone or came. */
 void pipe_wake_ends(struct pipe *p);
 /* For POLLHUP: has f seen a writer? Not if it was opened without waiting for one, and none came since. */
 bool fifo_had_writer(const struct file *f, const struct pipe *p);
