@@ -73,10 +73,8 @@ static int pos_begin(struct end *e, uaddr_t upos)
 	}
 	if (get_user(pos, upos))
 		return -EFAULT;
-	if (!(e->file->mode & FMODE_LSEEK))
-		return -ESPIPE;
 	e->pos = pos;
-	return pos < 0 ? -EINVAL : 0;
+	return 0;
 }
 
 static int pos_end(struct end *e, uaddr_t upos)
@@ -90,18 +88,23 @@ static int pos_end(struct end *e, uaddr_t upos)
 
 /* ---- sendfile ---- */
 
-static long sendfile(struct end *in, struct end *out, uaddr_t uoff, size_t count)
+static long do_sendfile(struct end *in, struct end *out, uaddr_t uoff, size_t count)
 {
 	long ret, err;
 
-	if (!(in->file->mode & FMODE_READ) || !(out->file->mode & FMODE_WRITE))
+	if (!in->file || !(in->file->mode & FMODE_READ))
 		return -EBADF;
 	ret = pos_begin(in, uoff);
-	if (!ret)
-		ret = pos_begin(out, 0);
 	if (ret)
 		return ret;
-	if (!(in->file->mode & FMODE_LSEEK) || S_ISDIR(in->file->inode->mode) ||
+	if (uoff && !(in->file->mode & FMODE_LSEEK))
+		return -ESPIPE;
+	if (!out->file || !(out->file->mode & FMODE_WRITE))
+		return -EBADF;
+	ret = pos_begin(out, 0);
+	if (ret)
+		return ret;
+	if ((s64)in->pos < 0 || !(in->file->mode & FMODE_LSEEK) || S_ISDIR(in->file->inode->mode) ||
 	    __atomic_load_n(&out->file->flags, __ATOMIC_RELAXED) & O_APPEND)
 		return -EINVAL;
 	ret = copy(in, out, min(count, MAX_RW_COUNT));
@@ -115,10 +118,8 @@ static long sendfile(struct end *in, struct end *out, uaddr_t uoff, size_t count
 long sys_sendfile(int out_fd, int in_fd, uaddr_t offset, size_t count)
 {
 	struct end in = {.file = fd_get(in_fd)}, out = {.file = fd_get(out_fd)};
-	long ret = -EBADF;
+	long ret = do_sendfile(&in, &out, offset, count);
 
-	if (in.file && out.file)
-		ret = sendfile(&in, &out, offset, count);
 	if (in.file)
 		file_put(in.file);
 	if (out.file)
@@ -152,6 +153,8 @@ static long copy_range(struct end *in, struct end *out, uaddr_t uin, uaddr_t uou
 		ret = may_copy(in, out);
 	if (ret)
 		return ret;
+	if ((s64)in->pos < 0 || (s64)out->pos < 0)
+		return -EINVAL;
 	count = min(count, MAX_RW_COUNT);
 	if (in->pos + count > FILE_POS_MAX || out->pos + count > FILE_POS_MAX)
 		return -EOVERFLOW;

@@ -16,6 +16,8 @@ s64 generic_llseek(struct file *f, s64 off, int whence)
 	u64 size = inode_size(f->inode);
 	s64 base;
 
+	if (S_ISDIR(f->inode->mode) && whence != SEEK_SET && whence != SEEK_CUR)
+		return -EINVAL; /* positions of a directory are cookies */
 	switch (whence) {
 	case SEEK_SET:
 		base = 0;
