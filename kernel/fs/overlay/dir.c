@@ -107,7 +107,12 @@ static int ovl_mknod(struct inode *dir, struct dentry *d, u32 mode, dev_t dev)
 
 static int ovl_create(struct inode *dir, struct dentry *d, u32 mode)
 {
-	return ovl_mknod(dir, d, mode, 0);
+	return ovl_mknod(dir, d, S_IFREG | (mode & 07777), 0);
+}
+
+static int ovl_mkdir(struct inode *dir, struct dentry *d, u32 mode)
+{
+	return ovl_mknod(dir, d, S_IFDIR | (mode & 07777), 0);
 }
 
 static int ovl_symlink(struct inode *dir, struct dentry *d, const char *target)
@@ -247,7 +252,7 @@ static int ovl_rename(const struct rename_ctx *rc)
 
 static int ovl_tmpfile(struct inode *dir, struct inode **out, u32 mode)
 {
-	struct inode *inode = ovl_new_inode(dir, mode, 0);
+	struct inode *inode = ovl_new_inode(dir, S_IFREG | (mode & 07777), 0);
 
 	if (IS_ERR(inode))
 		return PTR_ERR(inode);
@@ -265,7 +270,7 @@ static int ovl_dir_setattr(struct inode *dir, struct iattr *a)
 const struct inode_operations ovl_dir_ops = {
 	.lookup = ovl_lookup,
 	.create = ovl_create,
-	.mkdir = ovl_create,
+	.mkdir = ovl_mkdir,
 	.mknod = ovl_mknod,
 	.symlink = ovl_symlink,
 	.link = ovl_link,

@@ -60,7 +60,12 @@ static int tmpfs_mknod(struct inode *dir, struct dentry *d, u32 mode, dev_t dev)
 
 static int tmpfs_create(struct inode *dir, struct dentry *d, u32 mode)
 {
-	return tmpfs_mknod(dir, d, mode, 0);
+	return tmpfs_mknod(dir, d, S_IFREG | (mode & 07777), 0);
+}
+
+static int tmpfs_mkdir(struct inode *dir, struct dentry *d, u32 mode)
+{
+	return tmpfs_mknod(dir, d, S_IFDIR | (mode & 07777), 0);
 }
 
 static int tmpfs_symlink(struct inode *dir, struct dentry *d, const char *target)
@@ -186,7 +191,7 @@ static int tmpfs_rename(const struct rename_ctx *rc)
 
 static int tmpfs_tmpfile(struct inode *dir, struct inode **out, u32 mode)
 {
-	struct inode *inode = tmpfs_new_inode(dir->sb, dir, mode, 0);
+	struct inode *inode = tmpfs_new_inode(dir->sb, dir, S_IFREG | (mode & 07777), 0);
 
 	if (IS_ERR(inode))
 		return PTR_ERR(inode);
@@ -198,7 +203,7 @@ static int tmpfs_tmpfile(struct inode *dir, struct inode **out, u32 mode)
 const struct inode_operations tmpfs_dir_ops = {
 	.lookup = tmpfs_lookup,
 	.create = tmpfs_create,
-	.mkdir = tmpfs_create,
+	.mkdir = tmpfs_mkdir,
 	.mknod = tmpfs_mknod,
 	.symlink = tmpfs_symlink,
 	.link = tmpfs_link,
