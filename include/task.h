@@ -71,7 +71,8 @@ struct thread_group {
 	struct cds_list_head child_link;	/* tasklist_lock */
 	bool is_subreaper, has_subreaper_ancestor;
 	int exit_signal;			/* sent to the parent; SIGCHLD mostly */
-	int exit_status;			/* tasklist_lock: valid when zombie */
+	bool exit_decided;			/* siglock: the last member has begun to exit; exit_status is final */
+	int exit_status;			/* siglock; valid when zombie */
 	bool zombie;				/* tasklist_lock: all threads gone, not yet reaped */
 
 	struct pid *pgrp, *session;		/* tasklist_lock; RCU readers */

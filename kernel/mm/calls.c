@@ -36,16 +36,23 @@ static int mmap_check(unsigned long prot, unsigned long flags)
 long sys_mmap(unsigned long addr, size_t len, unsigned long prot, unsigned long flags, int fd, loff_t off)
 {
 	struct file *file = NULL;
-	long ret = mmap_check(prot, flags);
+	long ret;
 
-	if (ret)
-		return ret;
 	if (off & ~PAGE_MASK)
 		return -EINVAL;
 	if (!(flags & MAP_ANONYMOUS)) {
 		file = fd_get(fd);
 		if (!file)
 			return -EBADF;
+	}
+	ret = mmap_check(prot, flags);
+	if (ret) {
+		if (file)
+			file_put(file);
+		return ret;
+	}
+	if (file) {
+		/* mapped below */
 	} else if ((flags & MAP_TYPE) != MAP_PRIVATE) {
 		if (!len)
 			return -EINVAL;
@@ -93,8 +100,11 @@ long sys_mprotect(unsigned long addr, size_t len, unsigned long prot)
 	return mm_mprotect(current->mm, addr, len, prot & (PROT_READ | PROT_WRITE | PROT_EXEC));
 }
 
-/* A call whose work the host does on a range that must be mapped; behind a hole it goes on, but fails in the end. */
-static long range_call(u64 nr, unsigned long addr, size_t len, u64 arg)
+/*
+ * A call whose work the host does on a range that must be mapped; behind a hole it goes on, but fails in the end.
+ * absurd: the error for a length that wraps.
+ */
+static long range_call(u64 nr, unsigned long addr, size_t len, u64 arg, int absurd)
 {
 	struct mm *mm = current->mm;
 	uaddr_t end;
@@ -105,7 +115,9 @@ static long range_call(u64 nr, unsigned long addr, size_t len, u64 arg)
 	if (!len)
 		return 0;
 	len = PAGE_ALIGN(len);
-	if (!len || len > GUEST_TOP || addr > GUEST_TOP - len)
+	if (!len || addr + len < addr)
+		return absurd;
+	if (len > GUEST_TOP || addr > GUEST_TOP - len)
 		return -ENOMEM;
 	down_read(&mm->lock);
 	ret = mm_host_call(mm, nr, addr, len, arg);
@@ -159,7 +171,7 @@ long sys_madvise(unsigned long addr, size_t len, int advice)
 
 	if (!advice_known(advice))
 		return -EINVAL;
-	ret = range_call(__NR_madvise, addr, len, advice);
+	ret = range_call(__NR_madvise, addr, len, advice, -EINVAL);
 	if (ret || !len || !advice_flags(advice, &set, &clear))
 		return ret;
 	down_write(&mm->lock);
@@ -174,7 +186,7 @@ long sys_msync(unsigned long addr, size_t len, int flags)
 {
 	if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) || (flags & MS_ASYNC && flags & MS_SYNC))
 		return -EINVAL;
-	return range_call(__NR_msync, addr, len, flags);
+	return range_call(__NR_msync, addr, len, flags, -ENOMEM);
 }
 
 static long lock_range(u64 nr, unsigned long addr, size_t len, int flags)
@@ -187,7 +199,7 @@ static long lock_range(u64 nr, unsigned long addr, size_t len, int flags)
 	if (nr != __NR_munlock && current->tg->rlim[RLIMIT_MEMLOCK].rlim_cur != RLIM64_INFINITY &&
 	    (mm->locked_pages << PAGE_SHIFT) + len > current->tg->rlim[RLIMIT_MEMLOCK].rlim_cur)
 		return current->tg->rlim[RLIMIT_MEMLOCK].rlim_cur ? -ENOMEM : -EPERM;
-	ret = range_call(nr, addr, len, flags);
+	ret = range_call(nr, addr, len, flags, -EINVAL);
 	if (ret || !len)
 		return ret;
 	down_write(&mm->lock);

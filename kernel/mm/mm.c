@@ -158,7 +158,7 @@ int mm_futex_key(struct mm *mm, uaddr_t addr, struct inode **inode, u64 *off)
 	*off = addr;
 	down_read(&mm->lock);
 	v = vma_find(mm, addr);
-	if (!v || v->start > addr) {
+	if (!v || v->start > addr || !(v->flags & (VM_READ | VM_WRITE | VM_EXEC))) {
 		err = -EFAULT;
 	} else if (v->flags & VM_SHARED && v->file) {
 		*inode = inode_get(v->file->inode);

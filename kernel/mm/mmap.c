@@ -12,9 +12,7 @@
 #define MMAP_MIN_ADDR 0x10000
 #define GUEST_TOP STUB_VDSO_AREA /* mappings lie below; the vDSO above is not the guest's to change */
 
-#ifndef MAP_DROPPABLE
-#define MAP_DROPPABLE 0x08
-#endif
+#define HOST_TASK_SIZE 0x7ffffffff000UL /* up to there a guest may believe that it has memory to unmap */
 
 static u32 prot_flags(int prot)
 {
@@ -206,8 +204,11 @@ int mm_munmap(struct mm *mm, uaddr_t addr, size_t len)
 	int err;
 
 	len = PAGE_ALIGN(len);
-	if (addr & ~PAGE_MASK || !len || !range_ok(addr, len))
+	if (addr & ~PAGE_MASK || !len || len > HOST_TASK_SIZE || addr > HOST_TASK_SIZE - len)
 		return -EINVAL;
+	if (addr >= GUEST_TOP) /* nothing of the guest's lies there */
+		return 0;
+	len = min(len, GUEST_TOP - addr);
 	down_write(&mm->lock);
 	err = vma_reserve(mm, 1);
 	if (!err && !vma_range_free(mm, addr, addr + len)) {

@@ -56,6 +56,14 @@ static int clone_check(const struct clone_request *rq)
 
 /* ---- parts of the copy; whatever was made is undone by copy_undo() ---- */
 
+/* CLONE_CLEAR_SIGHAND: handlers become default, what is ignored stays so. Nobody else sees s yet. */
+static void clear_handlers(struct sighand *s)
+{
+	for (int i = 0; i < NSIG; i++)
+		if (s->action[i].handler != (u64)SIG_IGN)
+			s->action[i] = (struct ksigaction){0};
+}
+
 static int copy_thread_group(struct task *t, struct task *from, const struct clone_request *rq)
 {
 	struct thread_group *tg, *old = from->tg;
@@ -69,10 +77,11 @@ static int copy_thread_group(struct task *t, struct task *from, const struct clo
 		return -ENOMEM;
 	tg->leader = t;
 	__atomic_add_fetch(&t->refs, 1, __ATOMIC_RELAXED); /* the group's, on its leader */
-	tg->sighand = rq->flags & CLONE_SIGHAND ? sighand_get(old->sighand) :
-						  sighand_new(rq->flags & CLONE_CLEAR_SIGHAND ? NULL : old->sighand);
+	tg->sighand = rq->flags & CLONE_SIGHAND ? sighand_get(old->sighand) : sighand_new(old->sighand);
 	if (!tg->sighand)
 		return -ENOMEM;
+	if (rq->flags & CLONE_CLEAR_SIGHAND)
+		clear_handlers(tg->sighand);
 	memcpy(tg->rlim, old->rlim, sizeof(tg->rlim));
 	itimers_init(tg);
 	tg->exit_signal = rq->exit_signal;

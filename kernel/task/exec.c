@@ -26,12 +26,12 @@
 struct exec {
 	int dfd, flags;
 	char *path;	    /* as called */
-	char *filename;	    /* AT_EXECFN, comm, a script's argument */
+	char *filename;	    /* AT_EXECFN and comm, also of a script */
+	char *script;	    /* what the interpreter is told to run, if it is a script */
 	struct exec_strings strings;
 	struct exec_strings env;
 	struct exec_image im;
 	struct elf_image *elf, *interp_elf;
-	struct file *script; /* the outermost file: whose set-id bits and name count */
 };
 
 /* ---- opening ---- */
@@ -130,7 +130,7 @@ static int replace_args(struct exec *x, const char *interp, const char *arg)
 		n.argc++;
 	}
 	if (!err)
-		err = exec_strings_add(&n, x->filename);
+		err = exec_strings_add(&n, x->script ? x->script : x->filename);
 	n.argc++;
 	if (!err && x->strings.len > skip) {
 		size_t rest = x->strings.len - skip;
@@ -181,8 +181,8 @@ static int resolve_scripts(struct exec *x)
 			exe_file_put(f);
 			return -ENOMEM;
 		}
-		kfree(x->filename);
-		x->filename = name;
+		kfree(x->script);
+		x->script = name;
 		exe_file_put(x->im.file);
 		x->im.file = f;
 	}
@@ -385,6 +385,7 @@ static void exec_free(struct exec *x)
 	kfree(x->elf);
 	kfree(x->interp_elf);
 	kfree(x->filename);
+	kfree(x->script);
 	kfree(x);
 }
 

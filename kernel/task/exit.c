@@ -127,13 +127,8 @@ static void exit_notify(struct task *t)
 	cputime_fold_locked(t);
 	if (!leader)
 		cds_list_del_init(&t->group_link);
-	if (!tg->group_exit && leader)
-		tg->exit_status = t->exit_code;
-	if (last) {
-		if (tg->group_exit)
-			tg->exit_status = tg->group_exit_code;
+	if (last)
 		tg->zombie = true;
-	}
 	if (tg->exec_task && tg->nr_threads <= 1)
 		wake_up_all(&tg->exec_wait);
 	spin_unlock(&tg->siglock);
@@ -197,7 +192,7 @@ static void exit_files(struct task *t)
 		fs_context_put(fs);
 }
 
-/* Is t the last that has not begun to exit? Its process is over then, but for the rest of this path. */
+/* Is t the last to begin its exit? Its process is over then, but for the rest of this path, and its status is known. */
 static bool group_is_ending(struct task *t)
 {
 	struct thread_group *tg = t->tg;
@@ -208,6 +203,12 @@ static bool group_is_ending(struct task *t)
 	cds_list_for_each_entry(other, &tg->threads, group_link)
 		if (other != t && !other->exiting)
 			ending = false;
+	if (ending && !tg->exit_decided) {
+		tg->exit_decided = true;
+		tg->exit_status = tg->group_exit ? tg->group_exit_code : t->exit_code;
+	} else {
+		ending = false;
+	}
 	spin_unlock(&tg->siglock);
 	return ending;
 }
@@ -230,12 +231,14 @@ static noreturn_ void exit_init(struct task *t)
 void task_exit(int status)
 {
 	struct task *t = current;
+	bool last;
 
 	t->exit_code = status;
 	signals_exit(t);
+	last = group_is_ending(t);
 	exit_mm(t);
 	exit_files(t);
-	if (group_is_ending(t))
+	if (last)
 		exit_process_parts(t);
 	__atomic_sub_fetch(&t->cred->user->processes, 1, __ATOMIC_RELAXED);
 	if (t->tg == init_task->tg && t->tg->nr_threads == 1) /* nobody can add a thread to it now */
