@@ -1,0 +1,6 @@
+#!/bin/sh
+# test: cpus=2,4 limit=240
+# tar with every usual compressor: what comes out is what went in.
+set -u
+# shellcheck disable=SC2086  # HEDDLE is a list of words
+exec $HEDDLE /bin/bash "$APPS/archive/roundtrip.bash"

@@ -1,0 +1,6 @@
+#!/bin/sh
+# test: cpus=1,2,4 limit=300
+# g++ with templates and exceptions, shared libraries, dlopen, binutils: files are byte for byte the host's.
+set -u
+# shellcheck disable=SC2086  # HEDDLE is a list of words
+exec $HEDDLE /bin/bash "$APPS/cxx/build.bash"

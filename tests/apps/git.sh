@@ -1,0 +1,6 @@
+#!/bin/sh
+# test: cpus=1,2,4 limit=240
+# git on a repository of its own: the same commits have the same names everywhere.
+set -u
+# shellcheck disable=SC2086  # HEDDLE is a list of words
+exec $HEDDLE /bin/bash "$APPS/git/story.bash"
