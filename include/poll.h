@@ -13,7 +13,8 @@ struct file;
 
 struct poll_table {
 	/* See poll_wait() and poll_wait_owned(). NULL: the poller doesn't wait (any more). */
-	void (*queue)(struct poll_table *pt, struct wait_queue *q, void *owner, void (*put)(void *owner));
+	void (*queue)(struct poll_table *pt, struct wait_queue *q, void *owner,
+		      void (*put)(void *owner));
 	/* What the poller is interested in; POLLERR and POLLHUP always. epoll gives ~0, because that changes later. */
 	u32 events;
 };
@@ -34,7 +35,8 @@ static inline void poll_wait(struct poll_table *pt, struct wait_queue *q)
  * The same for a queue that may go before the file does: takes over a reference on `owner`, which is given back by put(owner)
  * when the waiter has left the queue (in a task, without locks but maybe an epoll's).
  */
-static inline void poll_wait_owned(struct poll_table *pt, struct wait_queue *q, void *owner, void (*put)(void *owner))
+static inline void poll_wait_owned(struct poll_table *pt, struct wait_queue *q, void *owner,
+				   void (*put)(void *owner))
 {
 	if (pt && pt->queue) {
 		pt->queue(pt, q, owner, put);

@@ -90,7 +90,8 @@ static struct ep_wait *item_new_wait(struct epitem *epi)
 	return ew;
 }
 
-static void item_queue(struct poll_table *pt, struct wait_queue *q, void *owner, void (*put)(void *owner))
+static void item_queue(struct poll_table *pt, struct wait_queue *q, void *owner,
+		       void (*put)(void *owner))
 {
 	struct epitem *epi = caa_container_of(pt, struct item_table, pt)->epi;
 	struct ep_wait *ew = item_new_wait(epi);
@@ -166,7 +167,8 @@ static bool item_check(struct epitem *epi, struct poll_table *pt)
 	return tell;
 }
 
-static struct epitem *item_alloc(struct eventpoll *ep, struct file *file, int fd, const struct epoll_event *ev)
+static struct epitem *item_alloc(struct eventpoll *ep, struct file *file, int fd,
+				 const struct epoll_event *ev)
 {
 	struct epitem *epi;
 
@@ -187,7 +189,8 @@ static struct epitem *item_alloc(struct eventpoll *ep, struct file *file, int fd
 	return epi;
 }
 
-static int item_insert(struct eventpoll *ep, struct file *file, int fd, const struct epoll_event *ev)
+static int item_insert(struct eventpoll *ep, struct file *file, int fd,
+		       const struct epoll_event *ev)
 {
 	struct item_table it = {.pt = {.queue = item_queue, .events = ~0u}};
 	struct epitem *epi = item_alloc(ep, file, fd, ev);
@@ -218,7 +221,8 @@ static int item_modify(struct epitem *epi, const struct epoll_event *ev)
 	if (epi->events & EPOLLEXCLUSIVE)
 		return -EINVAL;
 	epi->data = ev->data.u64;
-	spin_lock(&epi->ep->lock); /* a wake-up either sees the new events, or came before the check below */
+	spin_lock(
+		&epi->ep->lock); /* a wake-up either sees the new events, or came before the check below */
 	epi->events = ev->events;
 	spin_unlock(&epi->ep->lock);
 	if (item_check(epi, NULL))
@@ -294,7 +298,8 @@ static int fdinfo_item(struct epitem *epi, void *arg)
 	struct fdinfo *fi = arg;
 	int n;
 
-	n = snprintf(fi->buf, fi->size, "tfd: %8d events: %8x data: %16llx  pos:%lli ino:%llx sdev:%llx\n", epi->fd,
+	n = snprintf(fi->buf, fi->size,
+		     "tfd: %8d events: %8x data: %16llx  pos:%lli ino:%llx sdev:%llx\n", epi->fd,
 		     epi->events, (unsigned long long)epi->data, (long long)epi->file->pos,
 		     (unsigned long long)epi->file->inode->ino,
 		     (unsigned long long)epi->file->inode->sb->dev);
@@ -360,7 +365,8 @@ long sys_epoll_create(int n)
 
 /* ---- epoll_ctl ---- */
 
-static int check_targets(const struct file *epf, const struct file *tf, int op, const struct epoll_event *ev)
+static int check_targets(const struct file *epf, const struct file *tf, int op,
+			 const struct epoll_event *ev)
 {
 	if (!tf->ops->poll)
 		return -EPERM;

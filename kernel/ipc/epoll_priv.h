@@ -17,8 +17,8 @@
 #include "wait.h"
 #include <sys/epoll.h>
 
-#define EP_MAX_DEPTH 5	  /* eventpolls in a chain of watches */
-#define EP_MAX_PATHS 500  /* ways up from one eventpoll: what one wake-up may set off */
+#define EP_MAX_DEPTH 5		/* eventpolls in a chain of watches */
+#define EP_MAX_PATHS 500	/* ways up from one eventpoll: what one wake-up may set off */
 #define EP_MAX_ITEMS (1u << 20) /* in all eventpolls together */
 
 /* Bits of epoll_event.events that aren't events. */
@@ -63,16 +63,16 @@ struct ep_table {
 };
 
 struct eventpoll {
-	u32 refs;		      /* atomic: its file's, and one an item */
-	struct mutex mtx;	      /* rank EPOLL */
-	struct spinlock lock;	      /* rank POLLQ */
-	struct cds_list_head ready;   /* l */
-	struct wait_queue wq;	      /* epoll_wait sleeps here */
-	struct wait_queue poll_wait;  /* poll, and outer eventpolls */
-	struct ep_table table;	      /* m */
-	struct file *file;	      /* c: its own, valid while the file isn't released */
-	u64 visit;		      /* nest_mutex: the check that has been here last */
-	int visit_depth;	      /* nest_mutex: what it found */
+	u32 refs;		     /* atomic: its file's, and one an item */
+	struct mutex mtx;	     /* rank EPOLL */
+	struct spinlock lock;	     /* rank POLLQ */
+	struct cds_list_head ready;  /* l */
+	struct wait_queue wq;	     /* epoll_wait sleeps here */
+	struct wait_queue poll_wait; /* poll, and outer eventpolls */
+	struct ep_table table;	     /* m */
+	struct file *file;	     /* c: its own, valid while the file isn't released */
+	u64 visit;		     /* nest_mutex: the check that has been here last */
+	int visit_depth;	     /* nest_mutex: what it found */
 };
 
 extern const struct file_operations epoll_ops;
@@ -92,7 +92,8 @@ int ep_table_each(const struct ep_table *t, int (*fn)(struct epitem *epi, void *
 
 /* epoll_wait.c */
 bool ep_has_ready(struct eventpoll *ep);
-u32 ep_item_events(struct epitem *epi, struct poll_table *pt); /* what its file says now, of what it wants. Under mtx */
+u32 ep_item_events(struct epitem *epi,
+		   struct poll_table *pt); /* what its file says now, of what it wants. Under mtx */
 u32 ep_poll(struct file *f, struct poll_table *pt);
 
 /* epoll_nest.c */

@@ -175,7 +175,8 @@ static long send_ready(struct eventpoll *ep, uaddr_t to, int max)
 
 static long ep_wait(struct eventpoll *ep, uaddr_t events, int max, ktime_t deadline)
 {
-	const struct wait_opts opts = {.state = KT_INTERRUPTIBLE, .deadline = deadline, .exclusive = true};
+	const struct wait_opts opts = {
+		.state = KT_INTERRUPTIBLE, .deadline = deadline, .exclusive = true};
 	bool over = !deadline;
 	long n;
 	int err;
@@ -230,7 +231,8 @@ long sys_epoll_wait(int epfd, uaddr_t events, int max, int timeout)
 	return do_wait(epfd, events, max, ms_deadline(timeout));
 }
 
-static long masked_wait(int epfd, uaddr_t events, int max, ktime_t deadline, uaddr_t set, size_t setsize)
+static long masked_wait(int epfd, uaddr_t events, int max, ktime_t deadline, uaddr_t set,
+			size_t setsize)
 {
 	int err = set ? sigmask_install(set, setsize) : 0;
 	long n;
@@ -248,7 +250,8 @@ long sys_epoll_pwait(int epfd, uaddr_t events, int max, int timeout, uaddr_t set
 	return masked_wait(epfd, events, max, ms_deadline(timeout), set, setsize);
 }
 
-long sys_epoll_pwait2(int epfd, uaddr_t events, int max, uaddr_t timeout, uaddr_t set, size_t setsize)
+long sys_epoll_pwait2(int epfd, uaddr_t events, int max, uaddr_t timeout, uaddr_t set,
+		      size_t setsize)
 {
 	ktime_t deadline = KTIME_MAX;
 	int err = timeout ? poll_deadline(timeout, &deadline) : 0;

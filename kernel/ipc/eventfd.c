@@ -155,7 +155,8 @@ long sys_eventfd2(unsigned int count, int flags)
 	e->count = count;
 	e->semaphore = flags & EFD_SEMAPHORE;
 	e->id = __atomic_fetch_add(&next_id, 1, __ATOMIC_RELAXED);
-	f = file_open_anon("anon_inode:[eventfd]", &eventfd_ops, e, O_RDWR | (flags & EFD_NONBLOCK));
+	f = file_open_anon("anon_inode:[eventfd]", &eventfd_ops, e,
+			   O_RDWR | (flags & EFD_NONBLOCK));
 	if (IS_ERR(f))
 		kfree(e);
 	return fd_add(f, flags & EFD_CLOEXEC);

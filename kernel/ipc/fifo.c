@@ -43,7 +43,8 @@ static int wait_for_partner(struct pipe *p, const u32 *opened)
 	int err;
 
 	mutex_unlock(&p->lock);
-	err = wait_event_expr(&p->open_wait, __atomic_load_n(opened, __ATOMIC_ACQUIRE) != before, NULL);
+	err = wait_event_expr(&p->open_wait, __atomic_load_n(opened, __ATOMIC_ACQUIRE) != before,
+			      NULL);
 	mutex_lock(&p->lock);
 	return err;
 }

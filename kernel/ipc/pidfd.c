@@ -59,7 +59,8 @@ struct file *pidfd_create(struct pid *pid, int flags)
 {
 	struct file *f;
 
-	f = file_open_anon("anon_inode:[pidfd]", &pidfd_ops, pid_get(pid), O_RDWR | (flags & PIDFD_NONBLOCK));
+	f = file_open_anon("anon_inode:[pidfd]", &pidfd_ops, pid_get(pid),
+			   O_RDWR | (flags & PIDFD_NONBLOCK));
 	if (IS_ERR(f))
 		pid_put(pid);
 	else if (flags & PIDFD_THREAD)
@@ -71,7 +72,8 @@ int pidfd_flags(const struct file *f)
 {
 	if (f->ops != &pidfd_ops)
 		return -EBADF;
-	return (int)(__atomic_load_n(&f->flags, __ATOMIC_RELAXED) & (PIDFD_NONBLOCK | PIDFD_THREAD));
+	return (int)(__atomic_load_n(&f->flags, __ATOMIC_RELAXED) &
+		     (PIDFD_NONBLOCK | PIDFD_THREAD));
 }
 
 struct pid *pidfd_to_pid(int fd, int *flags)
@@ -178,7 +180,8 @@ long sys_pidfd_send_signal(int pidfd, int sig, uaddr_t info, unsigned int flags)
 	int pidfd_fl;
 	long err;
 
-	if (flags & ~(SIGNAL_THREAD | SIGNAL_THREAD_GROUP | SIGNAL_PROCESS_GROUP) || (flags & (flags - 1)))
+	if (flags & ~(SIGNAL_THREAD | SIGNAL_THREAD_GROUP | SIGNAL_PROCESS_GROUP) ||
+	    (flags & (flags - 1)))
 		return -EINVAL;
 	pid = pidfd_to_pid(pidfd, &pidfd_fl);
 	if (IS_ERR(pid))

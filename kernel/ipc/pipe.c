@@ -122,7 +122,8 @@ static ssize_t pipe_read(struct file *f, struct iov_iter *to, u64 *pos)
 }
 
 /* Stores what fits now. 0: everything; -EAGAIN: sleep for more; other errors end the write. */
-static int write_some(struct pipe *p, struct iov_iter *from, bool packet, size_t *done, bool *was_empty)
+static int write_some(struct pipe *p, struct iov_iter *from, bool packet, size_t *done,
+		      bool *was_empty)
 {
 	bool empty = !pipe_ring_used(&p->ring);
 	ssize_t n;
@@ -230,7 +231,8 @@ static long pipe_ioctl(struct file *f, unsigned cmd, u64 arg)
 
 	if (cmd != FIONREAD)
 		return -ENOIOCTLCMD;
-	return put_user((int)min(__atomic_load_n(&p->ring.bytes, __ATOMIC_RELAXED), (u64)INT32_MAX), arg);
+	return put_user((int)min(__atomic_load_n(&p->ring.bytes, __ATOMIC_RELAXED), (u64)INT32_MAX),
+			arg);
 }
 
 static void pipe_release(struct file *f)
@@ -294,7 +296,8 @@ long pipe_set_size(struct file *f, u64 size)
 		return -EINVAL;
 	while ((u64)slots * PIPE_SLOT_SIZE < size)
 		slots *= 2;
-	if (slots > p->ring.nslots && (u64)slots * PIPE_SLOT_SIZE > PIPE_MAX_SIZE && !capable(CAP_SYS_RESOURCE))
+	if (slots > p->ring.nslots && (u64)slots * PIPE_SLOT_SIZE > PIPE_MAX_SIZE &&
+	    !capable(CAP_SYS_RESOURCE))
 		return -EPERM;
 	mutex_lock(&p->lock);
 	err = pipe_ring_resize(&p->ring, slots);
@@ -312,7 +315,8 @@ static int pipe_open_ends(struct file *ends[2], int flags)
 
 	if (!p)
 		return -ENOMEM;
-	ends[0] = file_open_anon_inode("pipe", S_IFIFO | 0600, &fifo_ops, p, O_RDONLY | (flags & O_NONBLOCK));
+	ends[0] = file_open_anon_inode("pipe", S_IFIFO | 0600, &fifo_ops, p,
+				       O_RDONLY | (flags & O_NONBLOCK));
 	if (IS_ERR(ends[0])) {
 		kfree(p);
 		return (int)PTR_ERR(ends[0]);
@@ -320,7 +324,8 @@ static int pipe_open_ends(struct file *ends[2], int flags)
 	ends[0]->inode->pipe = p;
 	p->readers = 1;
 	p->r_opened = p->w_opened = 1;
-	ends[1] = file_open_anon_again(ends[0], &fifo_ops, p, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)));
+	ends[1] = file_open_anon_again(ends[0], &fifo_ops, p,
+				       O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)));
 	if (IS_ERR(ends[1])) {
 		file_put(ends[0]);
 		return (int)PTR_ERR(ends[1]);

@@ -13,13 +13,13 @@
  * p p->lock (read atomically without it by poll and sleepers)   i inode->spin
  */
 struct pipe {
-	struct mutex lock; /* rank PIPE; also held while data is copied */
-	struct pipe_ring ring; /* p */
-	u32 readers, writers;  /* p: open files for reading, for writing */
+	struct mutex lock;	/* rank PIPE; also held while data is copied */
+	struct pipe_ring ring;	/* p */
+	u32 readers, writers;	/* p: open files for reading, for writing */
 	u32 r_opened, w_opened; /* p: how often it was opened so: what a fifo's open waits for */
 	u32 files;		/* i: open files, and opens under way */
-	bool poll_usage;	/* atomic: somebody polls it: then each write wakes, not only that to an empty pipe */
-	bool named;		/* constant: a fifo, whose inode shows times */
+	bool poll_usage; /* atomic: somebody polls it: then each write wakes, not only that to an empty pipe */
+	bool named;		     /* constant: a fifo, whose inode shows times */
 	struct wait_queue rd_wait;   /* readers: data, or no writers */
 	struct wait_queue wr_wait;   /* writers: room, or no readers */
 	struct wait_queue open_wait; /* opens of a fifo that wait for the other side */

@@ -99,7 +99,8 @@ static ssize_t ring_fill(struct pipe_ring *r, struct iov_iter *from, bool packet
 		return 0;
 	got = copy_from_iter(r->data + (size_t)head * PIPE_SLOT_SIZE, n, from);
 	if (got < n)
-		got &= ~(size_t)(PIPE_SLOT_SIZE - 1); /* whole slots count, as with a page at a time */
+		got &= ~(size_t)(PIPE_SLOT_SIZE -
+				 1); /* whole slots count, as with a page at a time */
 	if (!got)
 		return -EFAULT;
 	for (size_t left = got; left; head++) {
@@ -143,7 +144,8 @@ static size_t ring_run(const struct pipe_ring *r, size_t limit)
 
 	if (s->packet)
 		return min(n, limit);
-	while (n < limit && i < r->used && r->tail + i < r->nslots && s->off + s->len == PIPE_SLOT_SIZE) {
+	while (n < limit && i < r->used && r->tail + i < r->nslots &&
+	       s->off + s->len == PIPE_SLOT_SIZE) {
 		s = &r->slots[r->tail + i++];
 		if (s->off || s->packet)
 			break;

@@ -20,7 +20,7 @@ struct pipe_slot {
 };
 
 struct pipe_ring {
-	u32 tail;		 /* index of the oldest slot; 0 whenever the ring is empty: the warm page is used again */
+	u32 tail; /* index of the oldest slot; 0 whenever the ring is empty: the warm page is used again */
 	u32 used;		 /* slots that hold data; atomic for pipe_ring_used() */
 	u32 nslots;		 /* power of two; atomic */
 	u64 bytes;		 /* atomic */

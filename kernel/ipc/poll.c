@@ -72,7 +72,8 @@ static long do_poll(uaddr_t ufds, unsigned n, ktime_t deadline)
 	poll_set_init(&ps, deadline != 0);
 	count = poll_loop(&ps, fds, n, deadline);
 	poll_set_done(&ps);
-	if (n && (count >= 0 || count == -ERESTARTNOHAND) && copy_to_user(ufds, fds, n * sizeof(*fds)))
+	if (n && (count >= 0 || count == -ERESTARTNOHAND) &&
+	    copy_to_user(ufds, fds, n * sizeof(*fds)))
 		count = -EFAULT;
 out:
 	if (fds != small)

@@ -45,7 +45,8 @@ static struct poll_entry *entry_new(struct poll_set *ps)
 	return &c->entries[i];
 }
 
-static void set_queue(struct poll_table *pt, struct wait_queue *q, void *owner, void (*put)(void *owner))
+static void set_queue(struct poll_table *pt, struct wait_queue *q, void *owner,
+		      void (*put)(void *owner))
 {
 	struct poll_set *ps = caa_container_of(pt, struct poll_set, pt);
 	struct poll_entry *e = entry_new(ps);

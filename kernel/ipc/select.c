@@ -30,7 +30,8 @@ static int clip(int n)
 
 	if (n <= high)
 		return n;
-	for (int fd = files_next(current->files, high); fd >= 0 && fd < n; fd = files_next(current->files, fd + 1))
+	for (int fd = files_next(current->files, high); fd >= 0 && fd < n;
+	     fd = files_next(current->files, fd + 1))
 		high = fd + 1;
 	return min(n, (int)ROUND_UP((unsigned)high, 1024u));
 }
@@ -189,8 +190,9 @@ long sys_select(int n, uaddr_t rd, uaddr_t wr, uaddr_t ex, uaddr_t timeout)
 	count = do_select(n, usets, deadline);
 	if (timeout && deadline) {
 		left = poll_time_left(deadline);
-		tv = (struct timeval){.tv_sec = (time_t)(left / NSEC_PER_SEC),
-				      .tv_usec = (suseconds_t)(left % NSEC_PER_SEC / NSEC_PER_USEC)};
+		tv = (struct timeval){
+			.tv_sec = (time_t)(left / NSEC_PER_SEC),
+			.tv_usec = (suseconds_t)(left % NSEC_PER_SEC / NSEC_PER_USEC)};
 		if (put_user(tv, timeout) && count == -ERESTARTNOHAND)
 			count = -EINTR;
 	}

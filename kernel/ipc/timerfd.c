@@ -16,10 +16,10 @@
  * l lock   c constant
  */
 struct timerfd {
-	struct spinlock lock;	/* rank MISC */
-	int clock;		/* c */
-	int settime_flags;	/* l: for fdinfo */
-	bool armed;		/* l: `expiry` lies ahead; for periodic ones: or is due to be advanced by the next read */
+	struct spinlock lock; /* rank MISC */
+	int clock;	      /* c */
+	int settime_flags;    /* l: for fdinfo */
+	bool armed; /* l: `expiry` lies ahead; for periodic ones: or is due to be advanced by the next read */
 	ktime_t expiry;		/* l: next, by `clock` */
 	ktime_t interval;	/* l: 0: once */
 	u64 ticks;		/* l; atomic reads: expirations not read yet */
@@ -187,11 +187,13 @@ static void timerfd_fdinfo(struct file *f, char *buf, size_t size)
 	flags = t->settime_flags;
 	get_locked(t, &its);
 	spin_unlock(&t->lock);
-	snprintf(buf, size,
-		 "clockid: %d\nticks: %llu\nsettime flags: 0%o\nit_value: (%llu, %llu)\nit_interval: (%llu, %llu)\n",
-		 t->clock, (unsigned long long)ticks, (unsigned)flags, (unsigned long long)its.it_value.tv_sec,
-		 (unsigned long long)its.it_value.tv_nsec, (unsigned long long)its.it_interval.tv_sec,
-		 (unsigned long long)its.it_interval.tv_nsec);
+	snprintf(
+		buf, size,
+		"clockid: %d\nticks: %llu\nsettime flags: 0%o\nit_value: (%llu, %llu)\nit_interval: (%llu, %llu)\n",
+		t->clock, (unsigned long long)ticks, (unsigned)flags,
+		(unsigned long long)its.it_value.tv_sec, (unsigned long long)its.it_value.tv_nsec,
+		(unsigned long long)its.it_interval.tv_sec,
+		(unsigned long long)its.it_interval.tv_nsec);
 }
 
 static const struct file_operations timerfd_ops = {
@@ -214,7 +216,8 @@ long sys_timerfd_create(int clock, int flags)
 
 	if (flags & ~(TFD_CLOEXEC | TFD_NONBLOCK))
 		return -EINVAL;
-	if (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME && clock != CLOCK_BOOTTIME && !is_alarm_clock(clock))
+	if (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME && clock != CLOCK_BOOTTIME &&
+	    !is_alarm_clock(clock))
 		return -EINVAL;
 	if (is_alarm_clock(clock) && !capable(CAP_WAKE_ALARM))
 		return -EPERM;
@@ -225,7 +228,8 @@ long sys_timerfd_create(int clock, int flags)
 	wait_queue_init(&t->wait);
 	timer_init(&t->timer, timerfd_fire);
 	t->clock = clock;
-	f = file_open_anon("anon_inode:[timerfd]", &timerfd_ops, t, O_RDWR | (flags & TFD_NONBLOCK));
+	f = file_open_anon("anon_inode:[timerfd]", &timerfd_ops, t,
+			   O_RDWR | (flags & TFD_NONBLOCK));
 	if (IS_ERR(f))
 		kfree(t);
 	return fd_add(f, flags & TFD_CLOEXEC);
@@ -247,7 +251,8 @@ static int timerfd_get(int fd, struct file **file)
 }
 
 /* Sets the timer anew; *old gets what was. Serialised against a running timerfd_fire by the lock. */
-static void timerfd_set(struct timerfd *t, int flags, ktime_t value, ktime_t interval, struct itimerspec *old)
+static void timerfd_set(struct timerfd *t, int flags, ktime_t value, ktime_t interval,
+			struct itimerspec *old)
 {
 	ktime_t now;
 	bool due;

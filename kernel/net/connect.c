@@ -101,7 +101,8 @@ static int wait_for_listener(struct unix_sock *listener, ktime_t deadline)
 	return err;
 }
 
-static int connect_with(struct unix_sock *sk, struct sockaddr_un *name, int len, struct skb *skb, ktime_t deadline)
+static int connect_with(struct unix_sock *sk, struct sockaddr_un *name, int len, struct skb *skb,
+			ktime_t deadline)
 {
 	struct unix_sock *listener;
 	int err;

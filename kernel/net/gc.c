@@ -16,7 +16,7 @@
 #include "unix.h"
 #include <linux/capability.h>
 
-#define FEW 1024u	    /* up to so many in flight it runs at each release */
+#define FEW 1024u	      /* up to so many in flight it runs at each release */
 #define RELEASES_PER_SOCK 16u /* else one run for every nr_socks / 16 releases */
 
 static struct mutex unix_gc_mutex; /* rank UNIX_GC */
@@ -87,14 +87,17 @@ void scm_land(struct scm_files *files)
 
 /* ---- the collector; under unix_gc_mutex ---- */
 
-static void each_in_queue(struct unix_sock *sk, void (*fn)(struct unix_sock *child, void *arg), void *arg)
+static void each_in_queue(struct unix_sock *sk, void (*fn)(struct unix_sock *child, void *arg),
+			  void *arg)
 {
 	struct unix_sock *child;
 	struct skb *skb;
 
 	cds_list_for_each_entry(skb, &sk->queue, link) {
 		if (skb->embryo && skb->embryo->queue_scm) {
-			spin_lock_nested(&skb->embryo->lock); /* a listener before the connections in its queue */
+			spin_lock_nested(
+				&skb->embryo
+					 ->lock); /* a listener before the connections in its queue */
 			each_in_queue(skb->embryo, fn, arg); /* not deeper: those have no embryos */
 			spin_unlock(&skb->embryo->lock);
 		}
@@ -107,7 +110,8 @@ static void each_in_queue(struct unix_sock *sk, void (*fn)(struct unix_sock *chi
 }
 
 /* Calls fn for each candidate that a message to sk carries, once for each time. */
-static void each_child(struct unix_sock *sk, void (*fn)(struct unix_sock *child, void *arg), void *arg)
+static void each_child(struct unix_sock *sk, void (*fn)(struct unix_sock *child, void *arg),
+		       void *arg)
 {
 	spin_lock(&sk->lock);
 	if (sk->queue_scm)
@@ -136,7 +140,8 @@ static void find_garbage(void)
 
 	cds_list_for_each_entry(sk, &in_flight, gc_link) {
 		sk->gc_outside = sk->in_flight;
-		sk->gc_candidate = __atomic_load_n(&sk->file->refs, __ATOMIC_ACQUIRE) == sk->in_flight;
+		sk->gc_candidate = __atomic_load_n(&sk->file->refs, __ATOMIC_ACQUIRE) ==
+				   sk->in_flight;
 	}
 	cds_list_for_each_entry(sk, &in_flight, gc_link)
 		if (sk->gc_candidate)
@@ -165,7 +170,8 @@ static void empty_queue(struct unix_sock *sk, struct cds_list_head *dead)
 			continue;
 		cds_list_move(&skb->link, dead);
 		sk->queue_scm--;
-		__atomic_store_n(&sk->queue_bytes, sk->queue_bytes - (skb->len - skb->off), __ATOMIC_RELAXED);
+		__atomic_store_n(&sk->queue_bytes, sk->queue_bytes - (skb->len - skb->off),
+				 __ATOMIC_RELAXED);
 		__atomic_store_n(&sk->queue_len, sk->queue_len - 1, __ATOMIC_RELEASE);
 	}
 }

@@ -90,7 +90,8 @@ long sys_sendto(int fd, uaddr_t buf, size_t len, unsigned int flags, uaddr_t add
 	return n;
 }
 
-long sys_recvfrom(int fd, uaddr_t buf, size_t len, unsigned int flags, uaddr_t addr, uaddr_t addrlen)
+long sys_recvfrom(int fd, uaddr_t buf, size_t len, unsigned int flags, uaddr_t addr,
+		  uaddr_t addrlen)
 {
 	struct iov_iter it;
 	struct sock_msg m = {.it = &it, .flags = (int)flags, .want_name = addr != 0};
@@ -234,7 +235,8 @@ static int put_header(uaddr_t umsg, const struct msghdr *h, const struct sock_ms
 		err = put_user((socklen_t)m->namelen, umsg + offsetof(struct msghdr, msg_namelen));
 	}
 	if (!err)
-		err = put_user(m->out_flags | (m->flags & MSG_CMSG_CLOEXEC), umsg + offsetof(struct msghdr, msg_flags));
+		err = put_user(m->out_flags | (m->flags & MSG_CMSG_CLOEXEC),
+			       umsg + offsetof(struct msghdr, msg_flags));
 	if (!err)
 		err = put_user(h->msg_controllen, umsg + offsetof(struct msghdr, msg_controllen));
 	return err;
@@ -280,7 +282,8 @@ long sys_recvmsg(int fd, uaddr_t msg, unsigned int flags)
 }
 
 /* As many messages as there are, or until the deadline, which is looked at behind each. The number, or an error if none came. */
-static long receive_many(struct unix_sock *sk, struct file *f, uaddr_t msgs, unsigned n, unsigned flags, ktime_t deadline)
+static long receive_many(struct unix_sock *sk, struct file *f, uaddr_t msgs, unsigned n,
+			 unsigned flags, ktime_t deadline)
 {
 	unsigned done = 0;
 	ssize_t r;

@@ -44,7 +44,8 @@ static u32 hash_of(const struct sockaddr_un *name, int len, int type)
 
 static struct unix_addr *addr_alloc(const struct sockaddr_un *name, int len, int type)
 {
-	struct unix_addr *a = kzalloc(sizeof(*a) + 1); /* room for the NUL of a path that fills it */
+	struct unix_addr *a =
+		kzalloc(sizeof(*a) + 1); /* room for the NUL of a path that fills it */
 
 	if (!a)
 		return NULL;
@@ -160,7 +161,8 @@ static char *path_of(const struct sockaddr_un *name, int len)
 }
 
 /* The socket's inode was made at parent/d: both know each other from now on. 0, or -EINVAL if it has a name. */
-static int attach(struct unix_sock *sk, const struct path *parent, struct dentry *d, struct unix_addr *a)
+static int attach(struct unix_sock *sk, const struct path *parent, struct dentry *d,
+		  struct unix_addr *a)
 {
 	struct inode *inode = d->inode;
 	int err = 0;
@@ -193,7 +195,8 @@ static int bind_path(struct unix_sock *sk, const char *path, struct unix_addr *a
 	if (err)
 		return err == -EEXIST ? -EADDRINUSE : err;
 	dir = parent.dentry->inode;
-	err = addr_of(sk) ? -EINVAL : vfs_mknod(&parent, d, S_IFSOCK | (sk->file->inode->mode & 07777), 0);
+	err = addr_of(sk) ? -EINVAL
+			  : vfs_mknod(&parent, d, S_IFSOCK | (sk->file->inode->mode & 07777), 0);
 	if (!err) {
 		err = attach(sk, &parent, d, a);
 		if (err && dir->ops->unlink && dir->ops->unlink(dir, d))
@@ -291,7 +294,8 @@ void unix_unname(struct unix_sock *sk)
 	if (!a->name.sun_path[0]) {
 		b = &buckets[a->hash % BUCKETS];
 		spin_lock(&b->lock);
-		cds_list_del_init(&sk->name_link); /* of an accepted one: on no list, it only shares the name */
+		cds_list_del_init(
+			&sk->name_link); /* of an accepted one: on no list, it only shares the name */
 		spin_unlock(&b->lock);
 	} else if (sk->path.dentry) {
 		inode = sk->path.dentry->inode;

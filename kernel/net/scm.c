@@ -20,7 +20,8 @@ static int add_files(struct scm *scm, const u8 *data, size_t len)
 		return -EINVAL;
 	if (!n)
 		return 0;
-	files = krealloc(files, sizeof(*files) + (size_t)(n + (files ? files->n : 0)) * sizeof(files->f[0]));
+	files = krealloc(files, sizeof(*files) +
+					(size_t)(n + (files ? files->n : 0)) * sizeof(files->f[0]));
 	if (!files)
 		return -ENOMEM;
 	if (!scm->files)
@@ -42,8 +43,10 @@ static bool creds_allowed(const struct ucred *c)
 	const struct cred *me = current->cred;
 
 	return (c->pid == tg_nr(current->tg) || capable(CAP_SYS_ADMIN)) &&
-	       (c->uid == me->uid || c->uid == me->euid || c->uid == me->suid || capable(CAP_SETUID)) &&
-	       (c->gid == me->gid || c->gid == me->egid || c->gid == me->sgid || capable(CAP_SETGID));
+	       (c->uid == me->uid || c->uid == me->euid || c->uid == me->suid ||
+		capable(CAP_SETUID)) &&
+	       (c->gid == me->gid || c->gid == me->egid || c->gid == me->sgid ||
+		capable(CAP_SETGID));
 }
 
 static int set_creds(struct scm *scm, const u8 *data, size_t len)

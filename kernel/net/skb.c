@@ -13,7 +13,8 @@ static u32 truesize_of(size_t len)
 
 static bool may_send(const struct unix_sock *sk)
 {
-	return sock_load(&sk->wmem) < sock_load(&sk->sndbuf) || (sock_load(&sk->shutdown) & SHUT_MASK_SEND) ||
+	return sock_load(&sk->wmem) < sock_load(&sk->sndbuf) ||
+	       (sock_load(&sk->shutdown) & SHUT_MASK_SEND) ||
 	       __atomic_load_n(&sk->err, __ATOMIC_ACQUIRE);
 }
 
@@ -137,7 +138,8 @@ void skb_take(struct unix_sock *sk, struct skb *skb)
 	cds_list_del(&skb->link);
 	if (gc)
 		sk->queue_scm--;
-	__atomic_store_n(&sk->queue_bytes, sk->queue_bytes - (skb->len - skb->off), __ATOMIC_RELAXED);
+	__atomic_store_n(&sk->queue_bytes, sk->queue_bytes - (skb->len - skb->off),
+			 __ATOMIC_RELAXED);
 	__atomic_store_n(&sk->queue_len, sk->queue_len - 1, __ATOMIC_RELEASE);
 	spin_unlock(&sk->lock);
 	if (gc) {
@@ -182,7 +184,8 @@ void skb_add_creds(struct skb *skb, const struct unix_sock *to)
 {
 	const struct cred *c = current->cred;
 
-	if (skb->scm.has_creds || (to->file && !sock_option(to, OPT_PASSCRED) && !sock_option(skb->from, OPT_PASSCRED)))
+	if (skb->scm.has_creds ||
+	    (to->file && !sock_option(to, OPT_PASSCRED) && !sock_option(skb->from, OPT_PASSCRED)))
 		return;
 	skb->scm.creds = (struct ucred){.pid = tg_nr(current->tg), .uid = c->uid, .gid = c->gid};
 	skb->scm.has_creds = true;

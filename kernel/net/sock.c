@@ -55,7 +55,8 @@ struct file *unix_open(struct unix_sock *sk, int flags)
 {
 	struct file *f;
 
-	f = file_open_anon_inode("socket", S_IFSOCK | 0777, &socket_ops, sk, O_RDWR | (flags & O_NONBLOCK));
+	f = file_open_anon_inode("socket", S_IFSOCK | 0777, &socket_ops, sk,
+				 O_RDWR | (flags & O_NONBLOCK));
 	if (IS_ERR(f))
 		return f;
 	if (sk->type != SOCK_STREAM)
@@ -101,7 +102,8 @@ void unix_wake_state(struct unix_sock *sk)
 
 bool unix_writable(const struct unix_sock *sk)
 {
-	return sock_load(&sk->state) != US_LISTEN && (u64)sock_load(&sk->wmem) * 4 <= sock_load(&sk->sndbuf);
+	return sock_load(&sk->state) != US_LISTEN &&
+	       (u64)sock_load(&sk->wmem) * 4 <= sock_load(&sk->sndbuf);
 }
 
 bool unix_queue_full(const struct unix_sock *sk)

@@ -26,7 +26,8 @@ static u32 queue_bytes(struct unix_sock *sk)
 	u32 n;
 
 	if (is_stream_like(sk))
-		return (u32)min(__atomic_load_n(&sk->queue_bytes, __ATOMIC_RELAXED), (u64)INT32_MAX);
+		return (u32)min(__atomic_load_n(&sk->queue_bytes, __ATOMIC_RELAXED),
+				(u64)INT32_MAX);
 	spin_lock(&sk->lock);
 	skb = skb_first(sk);
 	n = skb ? skb->len : 0;
@@ -289,7 +290,8 @@ static int name_to_user(struct unix_sock *sk, bool peer, uaddr_t addr, uaddr_t u
 }
 
 /* Waits for a connection: its file. */
-static struct file *do_accept(struct unix_sock *sk, bool nonblock, int flags, uaddr_t addr, uaddr_t addrlen)
+static struct file *do_accept(struct unix_sock *sk, bool nonblock, int flags, uaddr_t addr,
+			      uaddr_t addrlen)
 {
 	struct unix_sock *conn = unix_accept(sk, nonblock);
 	struct file *f;

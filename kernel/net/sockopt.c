@@ -101,12 +101,14 @@ static int set_int(struct unix_sock *sk, int name, int v)
 		set_sndbuf(sk, (u32)min(max(v, 0), INT32_MAX / 2));
 		return 0;
 	case SO_RCVBUF:
-		__atomic_store_n(&sk->rcvbuf, max(min((u32)max(v, 0), BUF_MAX) * 2, RCVBUF_MIN), __ATOMIC_RELAXED);
+		__atomic_store_n(&sk->rcvbuf, max(min((u32)max(v, 0), BUF_MAX) * 2, RCVBUF_MIN),
+				 __ATOMIC_RELAXED);
 		return 0;
 	case SO_RCVBUFFORCE:
 		if (!capable(CAP_NET_ADMIN))
 			return -EPERM;
-		__atomic_store_n(&sk->rcvbuf, max((u32)min(max(v, 0), INT32_MAX / 2) * 2, RCVBUF_MIN),
+		__atomic_store_n(&sk->rcvbuf,
+				 max((u32)min(max(v, 0), INT32_MAX / 2) * 2, RCVBUF_MIN),
 				 __ATOMIC_RELAXED);
 		return 0;
 	case SO_RCVLOWAT:

@@ -37,7 +37,8 @@ static int queue_to_peer(struct unix_sock *sk, struct unix_sock *peer, struct sk
 }
 
 /* One piece, with whatever scm holds (which it takes). Bytes. */
-static ssize_t send_chunk(struct unix_sock *sk, struct unix_sock *peer, struct sock_msg *m, size_t n, ktime_t deadline)
+static ssize_t send_chunk(struct unix_sock *sk, struct unix_sock *peer, struct sock_msg *m,
+			  size_t n, ktime_t deadline)
 {
 	struct skb *skb = skb_alloc(sk, n, deadline);
 	int err;
@@ -121,7 +122,9 @@ static int wait_for_data(struct stream_read *r)
 	if (r->copied >= r->target || (r->peek && r->copied))
 		return 1;
 	/* The other end queues nothing after it has shut us down or reset us: so look at the queue again behind that. */
-	if (((sock_load(&sk->shutdown) & SHUT_MASK_RCV) || __atomic_load_n(&sk->err, __ATOMIC_ACQUIRE)) && next_skb(r))
+	if (((sock_load(&sk->shutdown) & SHUT_MASK_RCV) ||
+	     __atomic_load_n(&sk->err, __ATOMIC_ACQUIRE)) &&
+	    next_skb(r))
 		return 0;
 	err = unix_take_error(sk);
 	if (err)
@@ -151,7 +154,8 @@ static bool same_sender(struct stream_read *r, const struct skb *skb)
 	if (!sock_option(r->sk, OPT_PASSCRED))
 		return true;
 	return m->scm.has_creds == skb->scm.has_creds &&
-	       (!m->scm.has_creds || !memcmp(&m->scm.creds, &skb->scm.creds, sizeof(skb->scm.creds)));
+	       (!m->scm.has_creds ||
+		!memcmp(&m->scm.creds, &skb->scm.creds, sizeof(skb->scm.creds)));
 }
 
 /* What was copied from skb is taken off. True if the call ends with it, because it carried files. */

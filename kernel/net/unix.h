@@ -79,8 +79,8 @@ enum unix_state { US_CLOSED, US_CONNECTED, US_LISTEN };
  * c constant after creation   l lock   a atomic   g unix_gc_mutex   r read_mutex
  */
 struct unix_sock {
-	u32 refs; /* a: its file, peers, messages from it, lookups */
-	int type; /* c: SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET */
+	u32 refs;	      /* a: its file, peers, messages from it, lookups */
+	int type;	      /* c: SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET */
 	struct spinlock lock; /* rank UNIX_SOCK */
 	u32 state;	      /* l; a to read: enum unix_state */
 	u32 shutdown;	      /* l; a to read: SHUT_MASK_* */
@@ -88,9 +88,10 @@ struct unix_sock {
 	int err;	      /* a: positive errno for the next call, SO_ERROR */
 	struct file *file;    /* l: NULL before accept and once dead. No reference */
 
-	struct unix_sock *peer; /* l, +1. Of connected stream and seqpacket sockets constant until release */
-	struct unix_addr *addr; /* l to set, a to read; then constant, +1 */
-	struct path path;	/* l: of a socket bound to a path, +1 */
+	struct unix_sock
+		*peer; /* l, +1. Of connected stream and seqpacket sockets constant until release */
+	struct unix_addr *addr;		/* l to set, a to read; then constant, +1 */
+	struct path path;		/* l: of a socket bound to a path, +1 */
 	struct cds_list_head name_link; /* its name bucket's lock: abstract names */
 
 	struct cds_list_head queue; /* l */
@@ -100,19 +101,19 @@ struct unix_sock {
 	u32 backlog;		    /* l; a to read: queue_len beyond this is full */
 	struct mutex read_mutex;    /* rank SOCK */
 
-	u32 wmem;		 /* a: of messages from here that are under way */
-	u32 sndbuf, rcvbuf;	 /* a */
+	u32 wmem;		      /* a: of messages from here that are under way */
+	u32 sndbuf, rcvbuf;	      /* a */
 	struct wait_queue in_wait;    /* messages, connections; changes of state */
 	struct wait_queue out_wait;   /* room in the send buffer; changes of state */
 	struct wait_queue space_wait; /* room in the queue: other sockets' senders and connects */
 	struct waiter relay;	      /* l: on relay_to->space_wait: see dgram.c */
 	struct unix_sock *relay_to;   /* l, +1 */
 
-	u32 options;		  /* a: OPT_* of sockopt.c */
-	int rcvlowat, priority;	  /* a */
+	u32 options;		    /* a: OPT_* of sockopt.c */
+	int rcvlowat, priority;	    /* a */
 	ktime_t rcvtimeo, sndtimeo; /* a: 0: none */
-	struct linger linger;	  /* l */
-	struct ucred peercred;	  /* l; pid 0 and ids -1: none */
+	struct linger linger;	    /* l */
+	struct ucred peercred;	    /* l; pid 0 and ids -1: none */
 
 	struct cds_list_head gc_link; /* g: in flight */
 	u32 in_flight;		      /* g: messages that hold its file */
@@ -182,9 +183,11 @@ must_check struct unix_sock *unix_alloc(int type); /* refs 1; NULL: no memory */
 struct unix_sock *unix_get(struct unix_sock *sk);
 void unix_put(struct unix_sock *sk);
 void unix_put_void(void *sk);
-must_check struct file *unix_open(struct unix_sock *sk, int flags); /* takes the reference if it succeeds. ERR_PTR */
-void unix_shut_down(struct unix_sock *sk, bool embryo);		    /* the last file is gone, or was never made */
-struct unix_sock *unix_peer_get(struct unix_sock *sk);		    /* +1 or NULL */
+must_check struct file *unix_open(struct unix_sock *sk,
+				  int flags); /* takes the reference if it succeeds. ERR_PTR */
+void unix_shut_down(struct unix_sock *sk,
+		    bool embryo); /* the last file is gone, or was never made */
+struct unix_sock *unix_peer_get(struct unix_sock *sk); /* +1 or NULL */
 void unix_lock_two(struct unix_sock *a, struct unix_sock *b);
 void unix_unlock_two(struct unix_sock *a, struct unix_sock *b);
 void unix_wake_state(struct unix_sock *sk); /* all who wait, after a change of state */
@@ -216,8 +219,9 @@ static inline int sock_wait_result(int err, ktime_t deadline)
 /* skb.c */
 /* A message of len bytes from sk: waits for room in its send buffer. ERR_PTR(-EAGAIN, -EPIPE, -ENOBUFS, sk's error ...) */
 must_check struct skb *skb_alloc(struct unix_sock *sk, size_t len, ktime_t deadline);
-must_check struct skb *skb_alloc_embryo(struct unix_sock *embryo); /* takes the reference; NULL: no memory */
-void skb_free(struct skb *skb); /* with what it carries. Without locks */
+must_check struct skb *skb_alloc_embryo(
+	struct unix_sock *embryo); /* takes the reference; NULL: no memory */
+void skb_free(struct skb *skb);	   /* with what it carries. Without locks */
 /*
  * Queueing: skb_begin() locks the receiver, and for a message with files what keeps count of those. After it skb_queue(), or not;
  * then skb_end(). Taking a message with files off locks the same.
@@ -227,7 +231,8 @@ struct skb_section {
 	struct skb *skb; /* NULL once queued */
 	bool gc;
 };
-must_check int skb_begin(struct unix_sock *to, struct skb *skb, struct skb_section *s); /* 0, or -ETOOMANYREFS */
+must_check int skb_begin(struct unix_sock *to, struct skb *skb,
+			 struct skb_section *s); /* 0, or -ETOOMANYREFS */
 void skb_queue(struct skb_section *s);
 void skb_end(struct skb_section *s);
 /* Under sk->read_mutex: takes it off the queue. */
@@ -242,7 +247,8 @@ void skb_add_creds(struct skb *skb, const struct unix_sock *to);
 void skb_advance(struct unix_sock *sk, struct skb *skb, u32 n);
 static inline struct skb *skb_first(struct unix_sock *sk)
 {
-	return cds_list_empty(&sk->queue) ? NULL : cds_list_first_entry(&sk->queue, struct skb, link);
+	return cds_list_empty(&sk->queue) ? NULL
+					  : cds_list_first_entry(&sk->queue, struct skb, link);
 }
 
 /* name.c */
@@ -250,7 +256,8 @@ int unix_check_addr(const struct sockaddr_un *name, int len); /* 0 or -EINVAL */
 int unix_bind(struct unix_sock *sk, struct sockaddr_un *name, int len);
 int unix_autobind(struct unix_sock *sk);
 void unix_unname(struct unix_sock *sk); /* nobody finds it any more */
-must_check struct unix_sock *unix_find(struct sockaddr_un *name, int len, int type); /* +1; ERR_PTR */
+must_check struct unix_sock *unix_find(struct sockaddr_un *name, int len,
+				       int type); /* +1; ERR_PTR */
 void unix_addr_put(struct unix_addr *a);
 int unix_name_of(struct unix_sock *sk, struct sockaddr_un *name); /* copies; its length */
 void unix_names_init(void);
@@ -269,15 +276,17 @@ ssize_t dgram_send(struct unix_sock *sk, struct sock_msg *m);
 ssize_t dgram_recv(struct unix_sock *sk, struct sock_msg *m);
 int dgram_connect(struct unix_sock *sk, struct sockaddr_un *name, int len);
 bool dgram_peer_has_room(struct unix_sock *sk); /* for poll: else it will be woken when there is */
-struct unix_sock *dgram_relay_stop(struct unix_sock *sk); /* under lock; what it gives (maybe NULL) is to be put after it */
+struct unix_sock *dgram_relay_stop(
+	struct unix_sock *sk); /* under lock; what it gives (maybe NULL) is to be put after it */
 
 /* scm.c, gc.c */
 must_check int scm_parse(struct scm *scm, const u8 *control, size_t len); /* of sendmsg */
 /* Writes what `scm` holds to the guest's control buffer of *len bytes, which becomes what was written. Takes the files. */
 void scm_deliver(struct unix_sock *sk, struct sock_msg *m, uaddr_t control, size_t *len);
-void scm_drop(struct scm *scm);			    /* puts its files. Without locks */
-void scm_peek(struct sock_msg *m, const struct skb *skb); /* for MSG_PEEK: references of its own on skb's files */
-void scm_files_put(struct scm_files *files);	    /* not (or no more) in flight. NULL is allowed */
+void scm_drop(struct scm *scm); /* puts its files. Without locks */
+void scm_peek(struct sock_msg *m,
+	      const struct skb *skb); /* for MSG_PEEK: references of its own on skb's files */
+void scm_files_put(struct scm_files *files); /* not (or no more) in flight. NULL is allowed */
 /* Passed files while their messages are in queues: all of it under unix_gc_lock(). */
 void unix_gc_lock(void);
 void unix_gc_unlock(void);

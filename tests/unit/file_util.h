@@ -27,7 +27,9 @@ static inline struct file *fu_file(const struct file_operations *ops, void *priv
 	must(f);
 	f->refs = 1;
 	f->flags = (u32)flags;
-	f->mode = (flags & O_ACCMODE) == O_RDONLY ? FMODE_READ : (flags & O_ACCMODE) == O_WRONLY ? FMODE_WRITE : FMODE_READ | FMODE_WRITE;
+	f->mode = (flags & O_ACCMODE) == O_RDONLY   ? FMODE_READ
+		  : (flags & O_ACCMODE) == O_WRONLY ? FMODE_WRITE
+						    : FMODE_READ | FMODE_WRITE;
 	f->ops = ops;
 	f->priv = priv;
 	spin_init(&f->lock, "file", RANK_MISC);
@@ -64,7 +66,8 @@ static inline struct inode *fu_inode(u32 mode)
 	return i;
 }
 
-struct file *file_open_anon_inode(const char *prefix, u32 mode, const struct file_operations *ops, void *priv, int flags)
+struct file *file_open_anon_inode(const char *prefix, u32 mode, const struct file_operations *ops,
+				  void *priv, int flags)
 {
 	struct file *f = fu_file(ops, priv, flags);
 
@@ -72,12 +75,14 @@ struct file *file_open_anon_inode(const char *prefix, u32 mode, const struct fil
 	return f;
 }
 
-struct file *file_open_anon(const char *name, const struct file_operations *ops, void *priv, int flags)
+struct file *file_open_anon(const char *name, const struct file_operations *ops, void *priv,
+			    int flags)
 {
 	return file_open_anon_inode(name, 0600, ops, priv, flags);
 }
 
-struct file *file_open_anon_again(struct file *f, const struct file_operations *ops, void *priv, int flags)
+struct file *file_open_anon_again(struct file *f, const struct file_operations *ops, void *priv,
+				  int flags)
 {
 	struct file *g = fu_file(ops, priv, flags);
 
@@ -214,7 +219,8 @@ int iov_iter_user(struct iov_iter *it, uaddr_t base, size_t len)
 int iov_iter_user_iov(struct iov_iter *it, uaddr_t iov, unsigned long n)
 {
 	must(n == 1); /* tests need no more */
-	return iov_iter_user(it, (uaddr_t)((struct iovec *)iov)->iov_base, ((struct iovec *)iov)->iov_len);
+	return iov_iter_user(it, (uaddr_t)((struct iovec *)iov)->iov_base,
+			     ((struct iovec *)iov)->iov_len);
 }
 
 void iov_iter_kernel(struct iov_iter *it, void *base, size_t len)

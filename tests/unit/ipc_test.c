@@ -616,14 +616,16 @@ static void select_reader(long arg)
 		must(n >= 0);
 		for (int i = 0; n && i < PIPES; i++)
 			if (FD_ISSET(many[i][0], &in))
-				for (ssize_t got; (got = fu_read(many[i][0], buf, sizeof(buf))) > 0;)
+				for (ssize_t got;
+				     (got = fu_read(many[i][0], buf, sizeof(buf))) > 0;)
 					__atomic_fetch_sub(&left, got, __ATOMIC_SEQ_CST);
 	}
 }
 
 static void polls(void)
 {
-	struct pollfd bad[3] = {{.fd = -5, .events = POLLIN}, {.fd = 999, .events = POLLIN}, {.fd = 0}};
+	struct pollfd bad[3] = {
+		{.fd = -5, .events = POLLIN}, {.fd = 999, .events = POLLIN}, {.fd = 0}};
 	struct timeval tv = {0, 0};
 	fd_set set;
 
@@ -654,7 +656,8 @@ static void polls(void)
 /* ---- running ---- */
 
 static void (*const parts[])(void) = {
-	pipe_errors, ping_pong, crowd, fifos, eventfds, timerfds, epoll_modes, epoll_nested, too_many_ways_up, epoll_crowds, polls,
+	pipe_errors,  ping_pong,	crowd,	      fifos, eventfds, timerfds, epoll_modes,
+	epoll_nested, too_many_ways_up, epoll_crowds, polls,
 };
 
 static void run_part(long i)

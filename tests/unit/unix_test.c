@@ -248,7 +248,8 @@ static void stream_errors(void)
 	must_eq(sys_sendto(s[0], 8, 1, 0, 0, 0), -EFAULT);
 	/* Unread data makes the other end's close a reset. */
 	must(!fd_close(s[1]));
-	must_eq(events_of(s[0]) & (POLLIN | POLLHUP | POLLERR | POLLRDHUP), POLLIN | POLLHUP | POLLERR | POLLRDHUP);
+	must_eq(events_of(s[0]) & (POLLIN | POLLHUP | POLLERR | POLLRDHUP),
+		POLLIN | POLLHUP | POLLERR | POLLRDHUP);
 	must_eq(recv_(s[0], buf, 10, 0), -ECONNRESET);
 	must_eq(recv_(s[0], buf, 10, 0), 0);
 	nothing_left();
@@ -407,9 +408,14 @@ static long send_fds(int sock, const int *fds, int n)
 	u8 control[CMSG_SPACE(253 * sizeof(int))] = {0};
 	struct cmsghdr *h = (struct cmsghdr *)control;
 	struct iovec iov = {.iov_base = (void *)"f", .iov_len = 1};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_SPACE((size_t)n * sizeof(int))};
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = control,
+			   .msg_controllen = CMSG_SPACE((size_t)n * sizeof(int))};
 
-	*h = (struct cmsghdr){.cmsg_len = CMSG_LEN((size_t)n * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+	*h = (struct cmsghdr){.cmsg_len = CMSG_LEN((size_t)n * sizeof(int)),
+			      .cmsg_level = SOL_SOCKET,
+			      .cmsg_type = SCM_RIGHTS};
 	memcpy(CMSG_DATA(h), fds, (size_t)n * sizeof(int));
 	return sys_sendmsg(sock, U(&m), 0);
 }
@@ -421,7 +427,10 @@ static int recv_fds(int sock, int *fds, int room, int flags)
 	struct cmsghdr *h = (struct cmsghdr *)control;
 	char c;
 	struct iovec iov = {.iov_base = &c, .iov_len = 1};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = room ? CMSG_SPACE((size_t)room * sizeof(int)) : 0};
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = control,
+			   .msg_controllen = room ? CMSG_SPACE((size_t)room * sizeof(int)) : 0};
 	int n = 0;
 
 	must_eq(sys_recvmsg(sock, U(&m), (unsigned)flags), 1);
@@ -493,7 +502,8 @@ static void collector(void)
 	l = (int)sys_socket(AF_UNIX, SOCK_STREAM, 0);
 	c = (int)sys_socket(AF_UNIX, SOCK_STREAM, 0);
 	addr_len = abstract(&addr, "listener");
-	must(!sys_bind(l, U(&addr), addr_len) && !sys_listen(l, 5) && !sys_connect(c, U(&addr), addr_len));
+	must(!sys_bind(l, U(&addr), addr_len) && !sys_listen(l, 5) &&
+	     !sys_connect(c, U(&addr), addr_len));
 	must_eq(send_fds(c, &l, 1), 1);
 	must(!fd_close(l));
 	must(!fd_close(c));
@@ -528,7 +538,8 @@ static void passer(long n)
 		} else {
 			must_eq(recv_fds(s[1], got, 2, 0), 2);
 			must_eq(recv_fds(got[1], p, 2, 0), 2);
-			must(!fd_close(got[0]) && !fd_close(got[1]) && !fd_close(p[0]) && !fd_close(p[1]));
+			must(!fd_close(got[0]) && !fd_close(got[1]) && !fd_close(p[0]) &&
+			     !fd_close(p[1]));
 		}
 	}
 }
@@ -549,7 +560,10 @@ static void passcred(void)
 	struct cmsghdr *h = (struct cmsghdr *)control;
 	char c;
 	struct iovec iov = {.iov_base = &c, .iov_len = 1};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = control,
+			   .msg_controllen = sizeof(control)};
 	struct ucred cred;
 	int on = 1, len = sizeof(cred);
 
@@ -575,7 +589,8 @@ static void passcred(void)
 /* ---- running ---- */
 
 static void (*const parts[])(void) = {
-	stream_errors, streams, datagrams, connections, rights, collector, deep, passing_crowd, passcred,
+	stream_errors, streams, datagrams,     connections, rights,
+	collector,     deep,	passing_crowd, passcred,
 };
 
 static int part_done; /* atomic */
