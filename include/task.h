@@ -68,6 +68,7 @@ struct thread_group {
 	int cld_notify;				/* CLD_STOPPED, CLD_CONTINUED: the parent is to be told by the next member that looks */
 
 	struct thread_group *parent;		/* tasklist_lock */
+	pid_t parent_tid;			/* tasklist_lock: the parent's thread that forked it, for __WNOTHREAD */
 	struct cds_list_head child_link;	/* tasklist_lock */
 	bool is_subreaper, has_subreaper_ancestor;
 	int exit_signal;			/* sent to the parent; SIGCHLD mostly */

@@ -241,7 +241,10 @@ static void link_process(struct task *t, struct task *from, const struct clone_r
 
 	if (rq->flags & CLONE_PARENT) {
 		tg->exit_signal = parent->exit_signal;
+		tg->parent_tid = parent->parent_tid;
 		parent = parent->parent;
+	} else {
+		tg->parent_tid = from->tid;
 	}
 	tg->parent = parent;
 	cds_list_add_tail(&tg->child_link, &parent->children);

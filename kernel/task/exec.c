@@ -168,6 +168,8 @@ static int resolve_scripts(struct exec *x)
 			return 0;
 		if (depth == MAX_SCRIPTS)
 			return -ELOOP;
+		if (!depth && x->path[0] != '/' && x->dfd != AT_FDCWD && files_cloexec(current->files, x->dfd))
+			return -ENOENT; /* the interpreter could not open /dev/fd/N any more */
 		err = parse_script(line, &interp, &arg);
 		if (!err)
 			err = replace_args(x, interp, arg);
@@ -234,7 +236,7 @@ static bool others_are_gone(void *arg)
 /* The leader has exited and is a shell: t takes its place and its id. */
 static void become_leader(struct task *t)
 {
-	struct thread_group *tg = t->tg;
+	struct thread_group *tg = t->tg, *child;
 	struct task *old = tg->leader;
 	struct pid *own = t->pid, *pid = old->pid;
 
@@ -244,6 +246,8 @@ static void become_leader(struct task *t)
 	__atomic_add_fetch(&t->refs, 1, __ATOMIC_RELAXED); /* the group's on its leader */
 	tg->leader = t;
 	spin_unlock(&tg->siglock);
+	cds_list_for_each_entry(child, &tg->children, child_link)
+		child->parent_tid = pid->nr;
 	rcu_assign_pointer(own->task, NULL);
 	pid_attach(pid, t);
 	spin_unlock(&tasklist_lock);

@@ -89,6 +89,7 @@ static void reparent_children_locked(struct thread_group *tg, struct cds_list_he
 	cds_list_for_each_entry_safe(child, next, &tg->children, child_link) {
 		cds_list_move(&child->child_link, &reaper->children);
 		child->parent = reaper;
+		child->parent_tid = tg_nr(reaper);
 		child->exit_signal = SIGCHLD;
 		if (child->leader->pdeath_signal) {
 			siginfo_user(&si, child->leader->pdeath_signal, SI_USER);
@@ -114,6 +115,16 @@ static void release_thread_locked(struct task *t)
 	wake_up_nr(&t->pid->exit_wait, INT32_MAX, POLLIN | POLLHUP);
 }
 
+/* The children of a thread that ends become another one's. tasklist_lock held. */
+static void hand_children_over_locked(struct thread_group *tg, pid_t from, pid_t to)
+{
+	struct thread_group *child;
+
+	cds_list_for_each_entry(child, &tg->children, child_link)
+		if (child->parent_tid == from)
+			child->parent_tid = to;
+}
+
 static void exit_notify(struct task *t)
 {
 	struct thread_group *tg = t->tg, *child, *next;
@@ -134,6 +145,8 @@ static void exit_notify(struct task *t)
 	spin_unlock(&tg->siglock);
 	if (!leader)
 		release_thread_locked(t);
+	if (!last)
+		hand_children_over_locked(tg, t->tid, tg_nr(tg));
 	if (last) {
 		reparent_children_locked(tg, &dead);
 		pgrp_check_orphaned_locked(tg, tg->parent);

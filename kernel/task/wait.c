@@ -66,6 +66,8 @@ static bool eligible(struct thread_group *tg, const struct wait_request *rq)
 
 	if (rq->type == PIDTYPE_TGID && tg_nr(tg) != rq->nr)
 		return false;
+	if (rq->options & __WNOTHREAD && tg->parent_tid != current->tid)
+		return false;
 	if (rq->type == PIDTYPE_PGID && (!tg->pgrp || tg->pgrp->nr != rq->nr))
 		return false;
 	return rq->options & __WALL || clone_child == !!(rq->options & __WCLONE);

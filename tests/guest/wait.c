@@ -122,9 +122,11 @@ TEST(wait_by_process_group)
 		MUST(setpgid(0, 0));
 		_exit(1);
 	});
-	pid_t b = SPAWN(_exit(2));
+	pid_t b;
 	int status;
 
+	setpgid(a, a); /* whoever comes first; fails if it has ended already */
+	b = SPAWN(_exit(2));
 	CHECK_EQ(waitpid(0, &status, 0), b);
 	CHECK_EXITED(status, 2);
 	CHECK_EQ(waitpid(-a, &status, 0), a);
