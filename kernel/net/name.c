@@ -67,15 +67,15 @@ static struct unix_addr *addr_of(const struct unix_sock *sk)
 	return __atomic_load_n(&sk->addr, __ATOMIC_ACQUIRE);
 }
 
-int unix_name_of(struct unix_sock *sk, struct sockaddr_un *name)
+int unix_name_of(struct unix_sock *sk, struct sockaddr_storage *name)
 {
 	const struct unix_addr *a = addr_of(sk); /* lives as long as sk */
 
 	if (!a) {
-		name->sun_family = AF_UNIX;
+		name->ss_family = AF_UNIX;
 		return UNIX_ADDR_EMPTY;
 	}
-	memcpy(name, &a->name, (size_t)a->len);
+	memcpy(name, &a->storage, (size_t)a->len);
 	return a->len;
 }
 

@@ -177,7 +177,7 @@ void skb_advance(struct unix_sock *sk, struct skb *skb, u32 n)
 void skb_name(const struct skb *skb, struct sock_msg *m)
 {
 	if (m->want_name && __atomic_load_n(&skb->from->addr, __ATOMIC_ACQUIRE))
-		m->namelen = unix_name_of(skb->from, &m->name);
+		m->namelen = unix_name_of(skb->from, &m->storage);
 }
 
 void skb_add_creds(struct skb *skb, const struct unix_sock *to)

@@ -275,7 +275,7 @@ long sys_connect(int fd, uaddr_t addr, int addrlen)
 /* The name of sk, or of its peer, to the guest. */
 static int name_to_user(struct unix_sock *sk, bool peer, uaddr_t addr, uaddr_t ulen)
 {
-	struct sockaddr_un name;
+	struct sockaddr_storage name;
 	int len;
 
 	if (peer) {

@@ -42,7 +42,10 @@ struct unix_addr {
 	u32 refs; /* atomic */
 	int len;
 	u32 hash;
-	struct sockaddr_un name;
+	union {
+		struct sockaddr_un name;
+		struct sockaddr_storage storage; /* the NUL may lie behind sun_path */
+	};
 };
 #define UNIX_ADDR_EMPTY ((int)offsetof(struct sockaddr_un, sun_path)) /* length of no name */
 
@@ -259,7 +262,7 @@ void unix_unname(struct unix_sock *sk); /* nobody finds it any more */
 must_check struct unix_sock *unix_find(struct sockaddr_un *name, int len,
 				       int type); /* +1; ERR_PTR */
 void unix_addr_put(struct unix_addr *a);
-int unix_name_of(struct unix_sock *sk, struct sockaddr_un *name); /* copies; its length */
+int unix_name_of(struct unix_sock *sk, struct sockaddr_storage *name); /* copies; its length */
 void unix_names_init(void);
 
 /* connect.c */
