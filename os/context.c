@@ -75,6 +75,14 @@ int host_mm_fork(struct host_mm *parent, struct host_mm **hm, struct context **c
 	return -ENOMEM;
 }
 
+static void context_free(struct context *c)
+{
+	if (c->owner_bound)
+		__atomic_store_n(c->owner_bound, 0, __ATOMIC_RELEASE);
+	kfree(c->xstate);
+	kfree(c);
+}
+
 void context_destroy(struct context *c)
 {
 	if (!c->dead && ptrace_context_park(c)) {
@@ -83,8 +91,13 @@ void context_destroy(struct context *c)
 	} else {
 		host_task_kill(c->hm, c->ht);
 	}
-	kfree(c->xstate);
-	kfree(c);
+	context_free(c);
+}
+
+void context_destroy_last(struct context *c)
+{
+	host_task_kill(c->hm, c->ht); /* a tracee can be killed as it stands */
+	context_free(c);
 }
 
 int context_copy_xstate(struct context *to, struct context *from)

@@ -199,7 +199,10 @@ void task_release_mm(struct task *t)
 	t->mm = NULL;
 	spin_unlock(&t->lock);
 	if (t->ctx) {
-		context_destroy(t->ctx);
+		if (mm && __atomic_load_n(&mm->refs, __ATOMIC_ACQUIRE) == 1)
+			context_destroy_last(t->ctx);
+		else
+			context_destroy(t->ctx);
 		t->ctx = NULL;
 	}
 	if (mm)
