@@ -219,9 +219,10 @@ static int jump_to_root(struct walk *w)
 {
 	if (w->flags & LOOKUP_BENEATH)
 		return -EXDEV;
-	need_root(w);
-	if (w->flags & LOOKUP_NO_XDEV && w->root.mnt != w->cur.mnt)
+	/* Linux compares with the root only if the walk has met it before: an absolute link on a relative path is refused. */
+	if (w->flags & LOOKUP_NO_XDEV && (!w->root_known || w->root.mnt != w->cur.mnt))
 		return -EXDEV;
+	need_root(w);
 	w->cur = w->root;
 	return 0;
 }
