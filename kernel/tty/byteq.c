@@ -67,6 +67,16 @@ size_t byteq_put(struct byteq *q, const void *from, size_t n)
 	return n;
 }
 
+bool byteq_insert(struct byteq *q, u64 at, u8 c)
+{
+	if (!byteq_put(q, &c, 1))
+		return false;
+	for (u64 i = q->head - 1; i != at; i--)
+		q->buf[i & (q->cap - 1)] = q->buf[(i - 1) & (q->cap - 1)];
+	q->buf[at & (q->cap - 1)] = c;
+	return true;
+}
+
 size_t byteq_peek(const struct byteq *q, const u8 **p)
 {
 	size_t off, used = byteq_used(q);

@@ -28,6 +28,13 @@ static inline size_t byteq_room(const struct byteq *q)
 {
 	return q->max - byteq_used(q);
 }
+/* Puts c before the byte with count `at`, which is queued. False: no room. */
+must_check bool byteq_insert(struct byteq *q, u64 at, u8 c);
+/* Drops the newest, down to that head. */
+static inline void byteq_truncate(struct byteq *q, u64 head)
+{
+	q->head = head;
+}
 static inline void byteq_skip(struct byteq *q, size_t n)
 {
 	q->tail += n;

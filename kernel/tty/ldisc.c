@@ -98,7 +98,7 @@ static void echo_erased(struct tty *t, u8 c, u32 n, bool one_char)
 	} else if (one_char && !L_FLAG(t, ECHOE)) {
 		echo_char(t, TTY_CC(t, VERASE));
 	} else if (c == '\t') {
-		echo_erase_to(t, line_end_column(t));
+		echo_erase_tab(t, line_end_column(t));
 	} else if (!is_control(c)) {
 		echo_rubout(t);
 	} else if (L_FLAG(t, ECHOCTL)) {
@@ -158,6 +158,8 @@ static void kill_line(struct tty *t)
 {
 	struct ldisc *ld = &t->ld;
 
+	if (ld->head == ld->canon)
+		return;
 	if (L_FLAG(t, ECHO) && L_FLAG(t, ECHOK) && L_FLAG(t, ECHOKE) && L_FLAG(t, ECHOE)) {
 		erase(t, TTY_CC(t, VKILL));
 		return;
@@ -193,10 +195,6 @@ static void echo_start_of_line(struct tty *t)
 static void echo_typed(struct tty *t, u8 c)
 {
 	finish_erasing(t);
-	if (c == '\n') {
-		echo_char_post(t, c);
-		return;
-	}
 	echo_start_of_line(t);
 	echo_char(t, c);
 }
@@ -223,6 +221,7 @@ static bool receive_flow(struct tty *t, u8 c, struct tty_fx *fx)
 		return false;
 	if (is_cc(t, VSTART, c)) {
 		tty_start(t, fx);
+		tty_echo_shown(t);
 		return true;
 	}
 	if (is_cc(t, VSTOP, c)) {
@@ -317,13 +316,28 @@ static bool receive_line_end(struct tty *t, u8 c, struct tty_fx *fx)
 	return true;
 }
 
+static void keep(struct tty *t, u8 c, struct tty_fx *fx)
+{
+	put_char(t, c);
+	if (!canonical(t))
+		fx->readers = true;
+}
+
 static void receive_ordinary(struct tty *t, u8 c, struct tty_fx *fx)
 {
 	if (L_FLAG(t, ECHO))
 		echo_typed(t, c);
-	put_char(t, c);
-	if (!canonical(t))
-		fx->readers = true;
+	keep(t, c, fx);
+}
+
+/* A newline that ends no line, made of a return: shown as one, where a genuine one shows as a control character. */
+static void receive_made_newline(struct tty *t, struct tty_fx *fx)
+{
+	if (L_FLAG(t, ECHO)) {
+		finish_erasing(t);
+		echo_char_post(t, '\n');
+	}
+	keep(t, '\n', fx);
 }
 
 /* Any character lets output go on if IXANY. */
@@ -333,12 +347,36 @@ static void start_by_any(struct tty *t, struct tty_fx *fx)
 		tty_start(t, fx);
 }
 
-static void receive_char(struct tty *t, u8 c, struct tty_fx *fx)
+/* With IUCLC; Latin-1 has lower-case letters too. */
+static u8 lower(u8 c)
 {
+	if (c >= 0xc0 && c <= 0xde && c != 0xd7)
+		return c + 0x20;
+	return tolower(c);
+}
+
+/* ICRNL, INLCR, IGNCR. False: the character is ignored. */
+static bool map_return(const struct tty *t, u8 *c)
+{
+	if (*c == '\r') {
+		if (I_FLAG(t, IGNCR))
+			return false;
+		if (I_FLAG(t, ICRNL))
+			*c = '\n';
+	} else if (*c == '\n' && I_FLAG(t, INLCR)) {
+		*c = '\r';
+	}
+	return true;
+}
+
+static void receive_char(struct tty *t, u8 typed, struct tty_fx *fx)
+{
+	u8 c = typed;
+
 	if (I_FLAG(t, ISTRIP))
 		c &= 0x7f;
 	if (I_FLAG(t, IUCLC) && L_FLAG(t, IEXTEN))
-		c = tolower(c);
+		c = lower(c);
 	if (L_FLAG(t, EXTPROC)) {
 		put_byte(t, c);
 		fx->readers = true;
@@ -353,17 +391,14 @@ static void receive_char(struct tty *t, u8 c, struct tty_fx *fx)
 	if (receive_flow(t, c, fx) || receive_signal(t, c, fx))
 		return;
 	start_by_any(t, fx);
-	if (c == '\r') {
-		if (I_FLAG(t, IGNCR))
-			return;
-		if (I_FLAG(t, ICRNL))
-			c = '\n';
-	} else if (c == '\n' && I_FLAG(t, INLCR)) {
-		c = '\r';
-	}
+	if (!map_return(t, &c))
+		return;
 	if (canonical(t) && (receive_edit(t, c) || receive_line_end(t, c, fx)))
 		return;
-	receive_ordinary(t, c, fx);
+	if (c == '\n' && typed != '\n')
+		receive_made_newline(t, fx);
+	else
+		receive_ordinary(t, c, fx);
 }
 
 /* ---- in bulk ---- */
@@ -398,6 +433,7 @@ size_t ldisc_receive(struct tty *t, const u8 *buf, size_t n, struct tty_fx *fx)
 {
 	size_t done = 0;
 
+	tty_batch_begin(t);
 	while (done < n) {
 		size_t room = min(n - done, receive_room(t));
 
@@ -439,7 +475,7 @@ void ldisc_reset(struct tty *t)
 
 	ld->head = ld->canon = ld->tail = 0;
 	memset(ld->delim, 0, sizeof(ld->delim));
-	ld->erasing = ld->lnext = ld->push = false;
+	ld->erasing = ld->push = false;
 }
 
 void ldisc_flush_input(struct tty *t, struct tty_fx *fx)

@@ -9,6 +9,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#define MASTER_BUFFER 4095 /* bytes that a pty's master has taken over before it reads them */
+
 /* Room that an echo may use, and a write. */
 static size_t echo_space(const struct tty *t)
 {
@@ -79,6 +81,14 @@ static bool post_tab(struct tty *t, size_t space)
 	return ok;
 }
 
+/* Latin-1 has lower-case letters too. */
+static u8 upper(u8 c)
+{
+	if (c >= 0xdf && c != 0xf7)
+		return c - 0x20;
+	return toupper(c);
+}
+
 /* One character with OPOST. False: no room for what it becomes. */
 static bool post_char(struct tty *t, u8 c, size_t space)
 {
@@ -94,7 +104,7 @@ static bool post_char(struct tty *t, u8 c, size_t space)
 		return post_tab(t, space);
 	}
 	if (O_FLAG(t, OLCUC) && !is_control(c))
-		out = toupper(c);
+		out = upper(c);
 	if (!put(t, &out, 1, space))
 		return false;
 	if (c == '\b') {
@@ -200,18 +210,38 @@ void echo_char(struct tty *t, u8 c)
 
 		echo_raw(t, caret, 2);
 		t->ld.column += 2;
+	} else if (c == 0xff) {
+		echo_raw(t, "\xff", 1); /* as Linux has it, without output processing */
+		t->ld.column++;
 	} else {
 		echo_char_post(t, c);
 	}
 }
 
-/* Moves the cursor back over an erased tab. */
-void echo_erase_to(struct tty *t, u32 column)
+/* Moves the cursor back over an erased tab, to that column. */
+void echo_erase_tab(struct tty *t, u32 column)
 {
-	while (t->ld.column > column) {
+	for (u32 n = 8 - (column & 7); n; n--) {
 		echo_raw(t, "\b", 1);
-		t->ld.column--;
+		t->ld.column -= t->ld.column > 0;
 	}
+}
+
+/* ---- flow control and flushing ---- */
+
+static struct tty_mark mark_here(const struct tty *t)
+{
+	return (struct tty_mark){t->out.head, t->ld.column, t->ld.line_column};
+}
+
+static struct tty_mark mark_first(struct tty_mark a, struct tty_mark b)
+{
+	return a.at < b.at ? a : b;
+}
+
+void tty_batch_begin(struct tty *t)
+{
+	t->batch = t->shown = mark_here(t);
 }
 
 void tty_stop(struct tty *t, struct tty_fx *fx)
@@ -219,30 +249,68 @@ void tty_stop(struct tty *t, struct tty_fx *fx)
 	if (t->stopped)
 		return;
 	t->stopped = true;
-	t->stop_at = t->out.head;
+	/* Echoes of the input that came together with ^S are held back too. */
+	t->stop = t->shown;
 	fx->packet |= TIOCPKT_STOP;
 }
 
 void tty_start(struct tty *t, struct tty_fx *fx)
 {
-	if (!t->stopped || t->stopped_by_ioctl)
-		return;
-	t->stopped = false;
-	fx->packet |= TIOCPKT_START;
-	fx->output = fx->writers = true;
+	if (t->stopped && !t->stopped_by_ioctl) {
+		t->stopped = false;
+		/* What was held back is on its way only now. */
+		t->batch = mark_first(t->batch, t->stop);
+		fx->packet |= TIOCPKT_START;
+		fx->output = fx->writers = true;
+	}
 }
 
+void tty_echo_shown(struct tty *t)
+{
+	t->shown = mark_here(t);
+}
+
+/*
+ * Drops what is on its way out: echoes of this batch of input and those held back by ^S, and what lies beyond the buffer
+ * of a pty's master, who has the rest already. Nobody has seen it, so the cursor is where it was before.
+ */
 void tty_flush_output(struct tty *t, struct tty_fx *fx)
 {
-	byteq_skip(&t->out, byteq_used(&t->out));
-	t->stop_at = t->out.head;
+	u64 keep = t->out.tail + (t->driver->device_opost ? 0 : MASTER_BUFFER);
+	struct tty_mark to = t->batch;
+
+	if (t->stopped)
+		to = mark_first(to, t->stop);
+	if (to.at < t->out.head) {
+		t->ld.column = to.column;
+		t->ld.line_column = to.line_column;
+	}
+	to.at = max(min(to.at, keep), t->out.tail);
+	if (to.at < t->out.head)
+		byteq_truncate(&t->out, to.at);
+	t->batch = t->shown = mark_here(t);
+	if (t->stopped)
+		t->stop = mark_first(t->stop, t->batch);
 	fx->writers = true;
 	fx->packet |= TIOCPKT_FLUSHWRITE;
+}
+
+/* ^S or ^Q for the other side (TCIOFF, TCION): it goes before what is held back; TCOOFF holds it back for good. */
+void tty_send_flow(struct tty *t, u8 c)
+{
+	if (t->stopped && t->stopped_by_ioctl)
+		return;
+	if (!t->stopped || t->stop.at >= t->out.head)
+		byteq_put(&t->out, &c, 1);
+	else if (!byteq_insert(&t->out, t->stop.at, c))
+		return;
+	if (t->stopped)
+		t->stop.at++;
 }
 
 size_t tty_out_ready(const struct tty *t)
 {
 	if (t->stopped)
-		return t->stop_at > t->out.tail ? t->stop_at - t->out.tail : 0;
+		return t->stop.at > t->out.tail ? t->stop.at - t->out.tail : 0;
 	return byteq_used(&t->out);
 }

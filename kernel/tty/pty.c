@@ -324,12 +324,11 @@ static long master_flush(struct pty *p, u64 which)
 		return -EINVAL;
 	spin_lock(&t->lock);
 	if (which != TCOFLUSH)
-		tty_flush_output(t, &fx);
+		byteq_skip(&t->out, byteq_used(&t->out));
 	if (which != TCIFLUSH)
 		byteq_skip(&t->in, byteq_used(&t->in));
 	spin_unlock(&t->lock);
-	fx.room = true;
-	fx.packet = 0;
+	fx.room = fx.writers = true;
 	tty_fx_run(t, &fx);
 	return 0;
 }

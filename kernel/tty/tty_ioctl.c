@@ -68,6 +68,7 @@ static long flush_queues(struct tty *t, u64 which)
 	if (err)
 		return err;
 	spin_lock(&t->lock);
+	tty_batch_begin(t);
 	if (which != TCOFLUSH)
 		ldisc_flush_input(t, &fx);
 	if (which != TCIFLUSH)
@@ -79,6 +80,7 @@ static long flush_queues(struct tty *t, u64 which)
 
 static void flow_output(struct tty *t, bool on, struct tty_fx *fx)
 {
+	tty_batch_begin(t);
 	if (!on) {
 		t->stopped_by_ioctl = true;
 		tty_stop(t, fx);
@@ -90,10 +92,8 @@ static void flow_output(struct tty *t, bool on, struct tty_fx *fx)
 
 static void flow_input(struct tty *t, int key, struct tty_fx *fx)
 {
-	char c = TTY_CC(t, key);
-
-	if (c) {
-		echo_raw(t, &c, 1);
+	if (TTY_CC(t, key)) {
+		tty_send_flow(t, TTY_CC(t, key));
 		fx->output = true;
 	}
 }

@@ -71,6 +71,12 @@ struct turn {
 	struct wait_queue wait;
 };
 
+/* A place in the output, and where the cursor was. */
+struct tty_mark {
+	u64 at; /* count of bytes */
+	u32 column, line_column;
+};
+
 /*
  * c constant   a atomic   others: lock
  */
@@ -88,7 +94,9 @@ struct tty {
 	bool exclusive;			  /* TIOCEXCL */
 	bool stopped;			  /* output: by ^S or TCOOFF */
 	bool stopped_by_ioctl;		  /* TCOOFF: ^Q doesn't start it */
-	u64 stop_at;			  /* while stopped: output up to this count was let go before */
+	struct tty_mark stop;		  /* while stopped: output up to there was let go before */
+	struct tty_mark batch;		  /* where the input that is being received came: later echoes can be flushed */
+	struct tty_mark shown;		  /* the same, or where ^Q came: ^S holds back later echoes */
 	struct ldisc ld;
 	struct byteq in;		  /* input which ld has no room for */
 	struct byteq out;		  /* output that the driver hasn't taken */
@@ -142,7 +150,10 @@ size_t opost_write(struct tty *t, const u8 *buf, size_t n);
 void echo_raw(struct tty *t, const char *s, size_t n);
 void echo_char(struct tty *t, u8 c);	  /* with ECHOCTL */
 void echo_char_post(struct tty *t, u8 c); /* with output processing */
-void echo_erase_to(struct tty *t, u32 column);
+void echo_erase_tab(struct tty *t, u32 column);
+void tty_send_flow(struct tty *t, u8 c);
+void tty_batch_begin(struct tty *t); /* before input, or a request that may stop or flush */
+void tty_echo_shown(struct tty *t);  /* ^S holds back only what comes now */
 void tty_stop(struct tty *t, struct tty_fx *fx);
 void tty_start(struct tty *t, struct tty_fx *fx);
 void tty_flush_output(struct tty *t, struct tty_fx *fx);
