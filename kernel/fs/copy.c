@@ -108,10 +108,9 @@ static long do_sendfile(struct end *in, struct end *out, uaddr_t uoff, size_t co
 	    __atomic_load_n(&out->file->flags, __ATOMIC_RELAXED) & O_APPEND)
 		return -EINVAL;
 	ret = copy(in, out, min(count, MAX_RW_COUNT));
-	if (ret <= 0)
-		return ret;
-	err = pos_end(in, uoff);
-	(void)pos_end(out, 0);
+	err = ret > 0 || uoff ? pos_end(in, uoff) : 0; /* a guest's variable is written in any case */
+	if (ret > 0)
+		(void)pos_end(out, 0);
 	return err ? err : ret;
 }
 

@@ -16,6 +16,19 @@ static long set_flag(struct file *f, uaddr_t arg, u32 flag)
 	return 0;
 }
 
+/* No file system shares data between files. */
+static long clone_file(struct file *to, u64 fd)
+{
+	struct file *from = fd_get((int)fd);
+	long ret;
+
+	if (!from)
+		return -EBADF;
+	ret = from->path.dentry->sb == to->path.dentry->sb ? -EOPNOTSUPP : -EXDEV;
+	file_put(from);
+	return ret;
+}
+
 static long regular(struct file *f, unsigned cmd, u64 arg)
 {
 	s64 left;
@@ -25,6 +38,7 @@ static long regular(struct file *f, unsigned cmd, u64 arg)
 		left = inode_size(f->inode) - __atomic_load_n(&f->pos, __ATOMIC_RELAXED);
 		return put_user((int)left, arg);
 	case FICLONE:
+		return clone_file(f, arg);
 	case FICLONERANGE:
 	case FIDEDUPERANGE:
 		return -EOPNOTSUPP;

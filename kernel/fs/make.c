@@ -95,6 +95,19 @@ long sys_symlink(uaddr_t target, uaddr_t path)
 	return sys_symlinkat(target, AT_FDCWD, path);
 }
 
+/*
+ * As with fs.protected_hardlinks=1, the setting of most distributions: others' files may be given names only by those who could use them
+ * anyway and gain nothing by them.
+ */
+static bool may_link(struct inode *inode)
+{
+	if (inode_owner_or_capable(inode))
+		return true;
+	return S_ISREG(inode->mode) && !(inode->mode & S_ISUID) &&
+	       (inode->mode & (S_ISGID | S_IXGRP)) != (S_ISGID | S_IXGRP) &&
+	       !inode_permission(inode, MAY_READ | MAY_WRITE);
+}
+
 /* With the new name's directory locked. */
 static int do_link(const struct path *old, const struct path *parent, struct dentry *d)
 {
@@ -103,7 +116,7 @@ static int do_link(const struct path *old, const struct path *parent, struct den
 
 	if (old->mnt != parent->mnt)
 		return -EXDEV;
-	if (S_ISDIR(inode->mode) || !dir->ops->link)
+	if (S_ISDIR(inode->mode) || !dir->ops->link || !may_link(inode))
 		return -EPERM;
 	if (!inode->nlink && !(inode->state & INODE_LINKABLE))
 		return -ENOENT;
