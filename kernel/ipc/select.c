@@ -23,17 +23,21 @@ struct fd_sets {
 	u64 *asked[NR_SETS], *ready[NR_SETS];
 };
 
-/* Descriptors above all open ones don't matter, as long as the table doesn't either: nor are they read then. */
+/*
+ * What lies beyond the table of descriptors isn't looked at, nor even read. We have no such table; Linux's is a power of two that is
+ * greater than all descriptors.
+ */
 static int clip(int n)
 {
-	int high = 1024;
+	int high = 256, fd;
 
 	if (n <= high)
 		return n;
-	for (int fd = files_next(current->files, high); fd >= 0 && fd < n;
+	for (fd = files_next(current->files, high); fd >= 0 && fd < n;
 	     fd = files_next(current->files, fd + 1))
-		high = fd + 1;
-	return min(n, (int)ROUND_UP((unsigned)high, 1024u));
+		while (high < INT32_MAX / 2 && high <= fd)
+			high *= 2;
+	return min(n, high);
 }
 
 static u64 word_of(const struct fd_sets *s, unsigned i)
