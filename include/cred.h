@@ -17,6 +17,7 @@ struct user {
 	u32 uid;	 /* constant */
 	u32 sigpending;	 /* atomic: queued signals and POSIX timers, RLIMIT_SIGPENDING */
 	u32 processes;	 /* atomic: tasks, RLIMIT_NPROC; counted by clone and exit */
+	u32 pipe_slots;	     /* atomic: capacity of the pipes that he made; kernel/ipc/pipe.c */
 	u32 in_flight_files; /* files under way in messages; kernel/net/gc.c's mutex */
 	struct user *next; /* table lock */
 };

@@ -27,7 +27,8 @@ static struct pipe *fifo_pipe(struct inode *inode)
 	}
 	p = inode->pipe;
 	spin_unlock(&inode->spin);
-	kfree(fresh);
+	if (fresh)
+		pipe_free(fresh);
 	return p;
 }
 

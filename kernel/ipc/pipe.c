@@ -20,19 +20,47 @@
 
 static const struct wait_opts exclusive = {.state = KT_INTERRUPTIBLE, .exclusive = true};
 
+static bool privileged(void)
+{
+	return capable(CAP_SYS_RESOURCE) || capable(CAP_SYS_ADMIN);
+}
+
+static bool too_many_slots(const struct user *u, u32 more)
+{
+	return __atomic_load_n(&u->pipe_slots, __ATOMIC_RELAXED) + more > PIPE_USER_PAGES_SOFT;
+}
+
+static void charge(struct user *u, s32 slots)
+{
+	__atomic_fetch_add(&u->pipe_slots, (u32)slots, __ATOMIC_RELAXED);
+}
+
 struct pipe *pipe_alloc(void)
 {
 	struct pipe *p = kzalloc(sizeof(*p));
+	u32 slots = PIPE_DEF_SLOTS;
 
 	if (!p)
 		return NULL;
+	p->user = user_get(current->cred->user);
+	if (too_many_slots(p->user, slots) && !privileged())
+		slots = PIPE_FEW_SLOTS;
+	charge(p->user, (s32)slots);
 	mutex_init(&p->lock, "pipe", RANK_PIPE);
-	pipe_ring_init(&p->ring, PIPE_DEF_SLOTS);
+	pipe_ring_init(&p->ring, slots);
 	wait_queue_init(&p->rd_wait);
 	wait_queue_init(&p->wr_wait);
 	wait_queue_init(&p->open_wait);
 	p->files = 1;
 	return p;
+}
+
+void pipe_free(struct pipe *p)
+{
+	charge(p->user, -(s32)p->ring.nslots);
+	user_put(p->user);
+	pipe_ring_destroy(&p->ring);
+	kfree(p);
 }
 
 void pipe_put(struct inode *inode, struct pipe *p)
@@ -44,10 +72,8 @@ void pipe_put(struct inode *inode, struct pipe *p)
 	if (last)
 		inode->pipe = NULL;
 	spin_unlock(&inode->spin);
-	if (!last)
-		return;
-	pipe_ring_destroy(&p->ring);
-	kfree(p);
+	if (last)
+		pipe_free(p);
 }
 
 static bool nonblocking(const struct file *f)
@@ -282,6 +308,21 @@ long pipe_get_size(struct file *f)
 	return (long)__atomic_load_n(&p->ring.nslots, __ATOMIC_RELAXED) * PIPE_SLOT_SIZE;
 }
 
+/* Under the lock. */
+static int resize(struct pipe *p, u32 slots)
+{
+	s32 more = (s32)(slots - p->ring.nslots);
+	int err;
+
+	if (more > 0 && !privileged() &&
+	    ((u64)slots * PIPE_SLOT_SIZE > PIPE_MAX_SIZE || too_many_slots(p->user, (u32)more)))
+		return -EPERM;
+	err = pipe_ring_resize(&p->ring, slots);
+	if (!err)
+		charge(p->user, more);
+	return err;
+}
+
 long pipe_set_size(struct file *f, u64 size)
 {
 	struct pipe *p = f->priv;
@@ -296,11 +337,8 @@ long pipe_set_size(struct file *f, u64 size)
 		return -EINVAL;
 	while ((u64)slots * PIPE_SLOT_SIZE < size)
 		slots *= 2;
-	if (slots > p->ring.nslots && (u64)slots * PIPE_SLOT_SIZE > PIPE_MAX_SIZE &&
-	    !capable(CAP_SYS_RESOURCE))
-		return -EPERM;
 	mutex_lock(&p->lock);
-	err = pipe_ring_resize(&p->ring, slots);
+	err = resize(p, slots);
 	room = !pipe_ring_full(&p->ring);
 	mutex_unlock(&p->lock);
 	if (!err && room)
@@ -318,7 +356,7 @@ static int pipe_open_ends(struct file *ends[2], int flags)
 	ends[0] = file_open_anon_inode("pipe", S_IFIFO | 0600, &fifo_ops, p,
 				       O_RDONLY | (flags & O_NONBLOCK));
 	if (IS_ERR(ends[0])) {
-		kfree(p);
+		pipe_free(p);
 		return (int)PTR_ERR(ends[0]);
 	}
 	ends[0]->inode->pipe = p;

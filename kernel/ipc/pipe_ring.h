@@ -13,6 +13,7 @@
 
 #define PIPE_SLOT_SIZE 4096u
 #define PIPE_DEF_SLOTS 16u
+#define PIPE_FEW_SLOTS 2u /* of a user with very many pipes */
 
 struct pipe_slot {
 	u16 off, len;

@@ -220,6 +220,15 @@ static void pipe_errors(void)
 	must_eq(fu_read(p[0][0], buf, 1), 0);
 	must_eq(fifo_ops.poll(fu_table[p[0][0]], NULL), POLLHUP);
 	close_all();
+	/* An ordinary user's pipes get small when there are very many. */
+	for (int i = 0; i < 1024; i++)
+		must(!sys_pipe2(U(p[0]), 0));
+	must_eq(pipe_get_size(fu_table[p[0][0]]), 65536);
+	must(!sys_pipe2(U(p[1]), 0));
+	must_eq(pipe_get_size(fu_table[p[1][0]]), 8192);
+	must_eq(pipe_set_size(fu_table[p[0][0]], 131072), -EPERM);
+	close_all();
+	must_eq(current->cred->user->pipe_slots, 0);
 	must(!sys_pipe2(U(p[0]), 0));
 	go(big_writer, 0);
 	for (size_t n = 0; n < 300000;) {
