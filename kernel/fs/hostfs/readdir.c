@@ -8,20 +8,17 @@
 
 #define DENTS_SIZE 32768
 
-/* The handle to read with, opened at first use. Serialised by the file's position lock. */
-static struct fh *read_handle(struct file *f)
+static int hostfs_dir_open(struct inode *inode, struct file *f)
 {
-	struct fh *dir, *h;
+	struct fh *dir = hostfs_dir(inode), *h;
 
-	if (f->priv)
-		return f->priv;
-	dir = hostfs_dir(f->inode);
 	if (IS_ERR(dir))
-		return dir;
+		return PTR_ERR(dir);
 	h = fh_open_at(dir, ".", O_RDONLY | O_DIRECTORY, 0);
-	if (!IS_ERR(h))
-		f->priv = h;
-	return h;
+	if (IS_ERR(h))
+		return PTR_ERR(h);
+	f->priv = h;
+	return 0;
 }
 
 static bool emit_one(struct file *f, struct dir_context *dc, const struct dirent64 *e)
@@ -37,14 +34,12 @@ static bool emit_one(struct file *f, struct dir_context *dc, const struct dirent
 
 static int hostfs_iterate(struct file *f, struct dir_context *dc)
 {
-	struct fh *h = read_handle(f);
+	struct fh *h = f->priv;
 	char *buf;
 	ssize_t n;
 	u64 pos = dc->pos;
 	bool more = true;
 
-	if (IS_ERR(h))
-		return PTR_ERR(h);
 	buf = kmalloc(DENTS_SIZE);
 	if (!buf)
 		return -ENOMEM;
@@ -70,9 +65,7 @@ static void hostfs_dir_release(struct file *f)
 
 static int hostfs_dir_fsync(struct file *f, bool datasync)
 {
-	struct fh *h = read_handle(f);
-
-	return IS_ERR(h) ? (int)PTR_ERR(h) : fh_fsync(h, datasync);
+	return fh_fsync(f->priv, datasync);
 }
 
 static s64 hostfs_dir_llseek(struct file *f, s64 off, int whence)
@@ -82,6 +75,7 @@ static s64 hostfs_dir_llseek(struct file *f, s64 off, int whence)
 }
 
 const struct file_operations hostfs_dir_fops = {
+	.open = hostfs_dir_open,
 	.iterate = hostfs_iterate,
 	.release = hostfs_dir_release,
 	.fsync = hostfs_dir_fsync,

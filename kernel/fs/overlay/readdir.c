@@ -1,5 +1,5 @@
 /*
- * Reading overlay directories. An open directory is read in one of three ways, chosen when reading starts (or starts again at 0):
+ * Reading overlay directories. An open directory is read in one of three ways, chosen whenever reading starts at 0:
  *
  * - new, nothing below: straight from its own entries, whose cookies are stable;
  * - nothing of its own but whiteouts: the lower directory's entries and cookies, less what is whited out;
@@ -27,7 +27,7 @@ struct ovl_list {
 
 /* f->priv; under the file's position lock. */
 struct ovl_reader {
-	enum { READ_OWN, READ_LOWER, READ_LIST } way;
+	enum { READ_UNDECIDED, READ_OWN, READ_LOWER, READ_LIST } way;
 	struct file *lower;   /* +1, or NULL */
 	struct ovl_list list; /* READ_LIST */
 };
@@ -153,45 +153,48 @@ static int build_list(struct inode *dir, struct ovl_reader *r)
 
 /* ---- readers ---- */
 
-static void reader_free(struct ovl_reader *r)
+/* The lower directory is opened now, so that its errors are open's. */
+static int ovl_dir_open(struct inode *dir, struct file *f)
 {
+	struct ovl_reader *r = kzalloc(sizeof(*r));
+	struct file *lower;
+
 	if (!r)
-		return;
+		return -ENOMEM;
+	if (ovl_i(dir)->lower) {
+		lower = ovl_open_lower(dir, O_RDONLY | O_DIRECTORY);
+		if (IS_ERR(lower)) {
+			kfree(r);
+			return PTR_ERR(lower);
+		}
+		r->lower = lower;
+	}
+	f->priv = r;
+	return 0;
+}
+
+static void ovl_dir_release(struct file *f)
+{
+	struct ovl_reader *r = f->priv;
+
 	if (r->lower)
 		file_put(r->lower);
 	list_free(&r->list);
 	kfree(r);
 }
 
-static int reader_start(struct file *f)
+/* Position 0 is about to be read (or another one first). */
+static int reader_start(struct inode *dir, struct ovl_reader *r)
 {
-	struct inode *dir = f->inode;
-	struct ovl_reader *r = kzalloc(sizeof(*r));
 	int err = 0;
 
-	if (!r)
-		return -ENOMEM;
-	if (ovl_i(dir)->lower) {
-		r->lower = ovl_open_lower(dir, O_RDONLY | O_DIRECTORY);
-		if (IS_ERR(r->lower)) {
-			err = PTR_ERR(r->lower);
-			r->lower = NULL;
-		}
-	}
-	if (!err) {
-		down_read(&dir->lock);
-		r->way = !r->lower ? READ_OWN : ovl_i(dir)->names.live ? READ_LIST : READ_LOWER;
-		if (r->way == READ_LIST)
-			err = build_list(dir, r);
-		up_read(&dir->lock);
-	}
-	if (err) {
-		reader_free(r);
-		return err;
-	}
-	reader_free(f->priv);
-	f->priv = r;
-	return 0;
+	list_free(&r->list);
+	down_read(&dir->lock);
+	r->way = !r->lower ? READ_OWN : ovl_i(dir)->names.live ? READ_LIST : READ_LOWER;
+	if (r->way == READ_LIST)
+		err = build_list(dir, r);
+	up_read(&dir->lock);
+	return err;
 }
 
 struct filter_ctx {
@@ -262,11 +265,10 @@ static int ovl_iterate(struct file *f, struct dir_context *dc)
 	u64 pos = dc->pos;
 	int err;
 
-	if (!r || !pos) {
-		err = reader_start(f);
+	if (!pos || r->way == READ_UNDECIDED) {
+		err = reader_start(f->inode, r);
 		if (err)
 			return err;
-		r = f->priv;
 	}
 	if (r->way == READ_LOWER)
 		return read_lower(f, r, dc);
@@ -288,11 +290,6 @@ static int ovl_iterate(struct file *f, struct dir_context *dc)
 	return 0;
 }
 
-static void ovl_dir_release(struct file *f)
-{
-	reader_free(f->priv);
-}
-
 static int ovl_dir_fsync(struct file *f, bool datasync)
 {
 	return 0;
@@ -305,6 +302,7 @@ static s64 ovl_dir_llseek(struct file *f, s64 off, int whence)
 }
 
 const struct file_operations ovl_dir_fops = {
+	.open = ovl_dir_open,
 	.iterate = ovl_iterate,
 	.release = ovl_dir_release,
 	.fsync = ovl_dir_fsync,
