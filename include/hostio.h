@@ -58,14 +58,19 @@ struct host_tty_modes {
 	u8 cc[19];
 };
 
-/* Remembers the modes of the terminal that fd is, for host_tty_restore(). -errno. */
+/* fd is the terminal from now on. -errno. */
 must_check int host_tty_init(int fd, struct host_tty_modes *m);
-/* Raw input, no signals, and this output processing. Again if host_tty_restore() undid it. */
+/* Its modes now; not those of raw mode. -errno. */
+must_check int host_tty_modes(struct host_tty_modes *m);
+/*
+ * Raw input, no signals, and this output processing. What was there before is remembered for host_tty_restore(). Again if that
+ * has undone it, or the flags change.
+ */
 void host_tty_raw(u32 oflag);
 /* Async-signal-safe. Only in the foreground: else somebody else is using the terminal now. */
 void host_tty_restore(void);
-/* Is heddle in the terminal's foreground? If not, stops heddle with sig (SIGTTIN, SIGTTOU) until it is, and true. */
-bool host_tty_foreground(int sig);
+/* If heddle isn't in the terminal's foreground: stops heddle with sig (SIGTTIN, SIGTTOU) until it is. */
+void host_tty_foreground(int sig);
 /* Rows, columns, x and y pixels; -errno. */
 int host_tty_winsize(u16 ws[4]);
 /* Suspends heddle, as ^Z does; returns when it is continued. */

@@ -7,6 +7,7 @@
 #include <asm/termbits.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 int ioctl(int fd, unsigned long request, ...); /* <sys/ioctl.h> has a struct termios of its own */
@@ -14,22 +15,49 @@ struct winsize_host {
 	u16 v[4];
 };
 
-static int tty_fd = -1;	     /* constant after host_tty_init() */
-static struct termios saved; /* the same */
-static u32 is_raw;	     /* atomic */
+/*
+ * The modes that were there before raw mode. Its two copies take turns, so that a signal handler always finds a whole one.
+ */
+static int tty_fd = -1; /* constant after host_tty_init() */
+static struct termios saved[2];
+static u32 saved_now; /* atomic: which one is valid */
+static u32 is_raw;    /* atomic */
+
+static void put_modes(struct host_tty_modes *m, const struct termios *t)
+{
+	m->iflag = t->c_iflag;
+	m->oflag = t->c_oflag;
+	m->cflag = t->c_cflag;
+	m->lflag = t->c_lflag;
+	_Static_assert(sizeof(m->cc) == sizeof(t->c_cc), "NCCS");
+	memcpy(m->cc, t->c_cc, sizeof(m->cc));
+}
+
+/* Looks at the modes afresh, unless they are ours. */
+static int refresh_saved(void)
+{
+	u32 next = !__atomic_load_n(&saved_now, __ATOMIC_RELAXED);
+
+	if (__atomic_load_n(&is_raw, __ATOMIC_RELAXED))
+		return 0;
+	if (ioctl(tty_fd, TCGETS, &saved[next]) < 0)
+		return -errno;
+	__atomic_store_n(&saved_now, next, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+int host_tty_modes(struct host_tty_modes *m)
+{
+	int err = refresh_saved();
+
+	put_modes(m, &saved[saved_now]);
+	return err;
+}
 
 int host_tty_init(int fd, struct host_tty_modes *m)
 {
-	if (ioctl(fd, TCGETS, &saved) < 0)
-		return -errno;
-	m->iflag = saved.c_iflag;
-	m->oflag = saved.c_oflag;
-	m->cflag = saved.c_cflag;
-	m->lflag = saved.c_lflag;
-	_Static_assert(sizeof(m->cc) == sizeof(saved.c_cc), "NCCS");
-	memcpy(m->cc, saved.c_cc, sizeof(m->cc));
 	tty_fd = fd;
-	return 0;
+	return host_tty_modes(m);
 }
 
 static bool in_foreground(void)
@@ -55,8 +83,10 @@ static void set_modes(const struct termios *t)
 
 void host_tty_raw(u32 oflag)
 {
-	struct termios t = saved;
+	struct termios t;
 
+	refresh_saved();
+	t = saved[saved_now];
 	t.c_iflag &= ~(IGNBRK | BRKINT | PARMRK | INPCK | ISTRIP | INLCR | IGNCR | ICRNL | IUCLC | IXON | IXOFF | IXANY);
 	t.c_lflag &= ~(ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHONL | IEXTEN);
 	t.c_oflag = oflag;
@@ -71,25 +101,36 @@ void host_tty_restore(void)
 	int err = errno;
 
 	if (__atomic_exchange_n(&is_raw, 0, __ATOMIC_SEQ_CST) && in_foreground())
-		set_modes(&saved);
+		set_modes(&saved[__atomic_load_n(&saved_now, __ATOMIC_SEQ_CST)]);
 	errno = err;
 }
 
-bool host_tty_foreground(int sig)
+/* Stops the process by this very thread, so that nothing is done in between. False: the host refuses, as for an orphaned group. */
+static bool stop_self(int sig)
+{
+	struct timespec before, after;
+
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	raise(sig);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	return after.tv_sec != before.tv_sec || after.tv_nsec - before.tv_nsec > 1000000;
+}
+
+void host_tty_foreground(int sig)
 {
 	struct sigaction sa = {.sa_handler = SIG_DFL}, old;
 	sigset_t set, oldset;
 
 	if (in_foreground())
-		return false;
+		return;
 	sigaction(sig, &sa, &old);
 	sigemptyset(&set);
 	sigaddset(&set, sig);
 	pthread_sigmask(SIG_UNBLOCK, &set, &oldset);
-	kill(getpid(), sig);
+	while (!in_foreground() && stop_self(sig))
+		;
 	pthread_sigmask(SIG_SETMASK, &oldset, NULL);
 	sigaction(sig, &old, NULL);
-	return true;
 }
 
 int host_tty_winsize(u16 ws[4])

@@ -162,21 +162,42 @@ static void console_room(struct tty *t)
 		host_ready_want(&ready, POLLIN);
 }
 
-/* The guest uses the terminal: it is ours from now on. */
-static void take_terminal(int sig)
+/*
+ * The host's modes become the guest's: at the start, and again until the guest uses the terminal, since whoever started us in the
+ * background may have had it in other modes.
+ */
+static void import_modes(const struct host_tty_modes *m)
 {
+	struct ktermios *k = &console.termios;
+
+	spin_lock(&console.lock);
+	k->c_iflag = m->iflag;
+	k->c_oflag = m->oflag;
+	k->c_cflag = m->cflag;
+	k->c_lflag = m->lflag;
+	memcpy(k->c_cc, m->cc, sizeof(m->cc));
+	spin_unlock(&console.lock);
+}
+
+/* The guest uses the terminal: it is ours from now on. keep: it has set modes of its own. */
+static void take_terminal(int sig, bool keep)
+{
+	struct host_tty_modes m;
+
 	if (__atomic_load_n(&raw, __ATOMIC_ACQUIRE))
 		return;
 	host_tty_foreground(sig);
 	if (__atomic_exchange_n(&raw, true, __ATOMIC_ACQ_REL))
 		return;
+	if (!keep && !host_tty_modes(&m))
+		import_modes(&m);
 	apply_modes();
 	host_ready_want(&ready, POLLIN);
 }
 
 static void console_reading(struct tty *t)
 {
-	take_terminal(SIGTTIN);
+	take_terminal(SIGTTIN, false);
 }
 
 /* Output that was written before still needs the old flags. */
@@ -184,7 +205,7 @@ static void console_modes_changed(struct tty *t, const struct ktermios *old)
 {
 	bool changed;
 
-	take_terminal(SIGTTOU);
+	take_terminal(SIGTTOU, true);
 	spin_lock(&t->lock);
 	changed = t->termios.c_oflag != old->c_oflag;
 	modes_dirty = modes_dirty || changed;
@@ -271,17 +292,6 @@ static int watch_signals(void)
 
 /* ---- life ---- */
 
-static void set_initial_modes(const struct host_tty_modes *m)
-{
-	struct ktermios *k = &console.termios;
-
-	k->c_iflag = m->iflag;
-	k->c_oflag = m->oflag;
-	k->c_cflag = m->cflag;
-	k->c_lflag = m->lflag;
-	memcpy(k->c_cc, m->cc, sizeof(m->cc));
-}
-
 int console_tty_init(struct host_stdio *s)
 {
 	struct host_tty_modes modes;
@@ -295,7 +305,7 @@ int console_tty_init(struct host_stdio *s)
 		return err;
 	tty_init(&console, &console_driver, DEV_CONSOLE);
 	memcpy(console.name, "console", sizeof("console"));
-	set_initial_modes(&modes);
+	import_modes(&modes);
 	read_winsize();
 	err = host_ready_init(&ready, s->io, on_ready, NULL);
 	if (err)

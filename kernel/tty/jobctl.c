@@ -400,12 +400,12 @@ static long set_foreground(struct tty *t, u64 arg)
 	err = tty_check_foreground(t, SIGTTOU);
 	if (err)
 		return err == -EIO ? -ENOTTY : err;
-	if (!is_mine(t) || t->session != current->tg->session)
-		return -ENOTTY;
 	if (get_user(nr, arg))
 		return -EFAULT;
 	if (nr < 0)
 		return -EINVAL;
+	if (!is_mine(t) || t->session != current->tg->session)
+		return -ENOTTY;
 	pgrp = find_pid(nr);
 	if (!pgrp)
 		return -ESRCH;

@@ -79,6 +79,7 @@ static void ptmx_release(struct file *f)
 	devpts_remove(p->index);
 	spin_lock(&p->tty.lock);
 	p->master_open = false;
+	p->tty.other_closed = true;
 	p->packet = false;
 	spin_unlock(&p->tty.lock);
 	tty_hangup(&p->tty, false);
@@ -88,16 +89,6 @@ static void ptmx_release(struct file *f)
 static bool slave_gone_locked(const struct pty *p)
 {
 	return p->slave_opened && !p->tty.opens;
-}
-
-static bool slave_gone(struct pty *p)
-{
-	bool r;
-
-	spin_lock(&p->tty.lock);
-	r = slave_gone_locked(p);
-	spin_unlock(&p->tty.lock);
-	return r;
 }
 
 /* Bytes for the master, after a status byte in packet mode. 0: nothing there; -EIO: nor will there be. */
@@ -175,7 +166,7 @@ static bool master_writable(struct pty *p)
 	bool r;
 
 	spin_lock(&t->lock);
-	r = byteq_room(&t->in) || slave_gone_locked(p);
+	r = byteq_room(&t->in);
 	spin_unlock(&t->lock);
 	return r;
 }
@@ -187,10 +178,6 @@ static size_t master_put(struct file *f, struct pty *p, const u8 *buf, size_t n,
 	size_t done = 0;
 
 	for (;;) {
-		if (slave_gone(p)) {
-			*err = -EIO;
-			return done;
-		}
 		done += tty_input(&p->tty, buf + done, n - done);
 		if (done == n)
 			return done;

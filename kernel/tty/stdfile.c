@@ -40,6 +40,7 @@ static bool nonblocking(const struct file *f)
  */
 struct std_open {
 	struct stdfile *std; /* constant */
+	bool again;	     /* constant: a file opened through /proc has a position of its own */
 	u64 synced;	     /* f->pos_lock: what f->pos was left at */
 };
 
@@ -53,8 +54,22 @@ static bool is_file(const struct stdfile *s)
 	return s->host->kind == HOST_STDIO_FILE;
 }
 
-/* Around a transfer at the file's own position, under f->pos_lock. */
-static int own_position_begin(struct file *f)
+/* Is this transfer at the position that we share with the host? */
+static bool at_host_position(const struct file *f, const u64 *pos)
+{
+	const struct std_open *o = f->priv;
+
+	return is_file(o->std) && !o->again && pos == &f->pos;
+}
+
+/* Where the transfer is, if not where the host stands. */
+static u64 *own_position(struct file *f, u64 *pos)
+{
+	return is_file(file_std(f)) && !at_host_position(f, pos) ? pos : NULL;
+}
+
+/* Around a transfer at the host's position, under f->pos_lock. */
+static int host_position_begin(struct file *f)
 {
 	struct std_open *o = f->priv;
 	s64 err = 0;
@@ -64,7 +79,7 @@ static int own_position_begin(struct file *f)
 	return err < 0 ? err : 0;
 }
 
-static void own_position_end(struct file *f)
+static void host_position_end(struct file *f)
 {
 	struct std_open *o = f->priv;
 	s64 pos = host_stdio_lseek(o->std->host, 0, SEEK_CUR);
@@ -200,7 +215,7 @@ static ssize_t read_loop(struct file *f, struct iov_iter *to, u64 *pos, void *bu
 static ssize_t std_read(struct file *f, struct iov_iter *to, u64 *pos)
 {
 	size_t size = min(iov_iter_count(to), (size_t)PIECE);
-	bool own = pos == &f->pos, file = is_file(file_std(f));
+	bool shared = at_host_position(f, pos);
 	void *buf;
 	ssize_t n;
 
@@ -209,11 +224,11 @@ static ssize_t std_read(struct file *f, struct iov_iter *to, u64 *pos)
 	buf = kmalloc(size);
 	if (!buf)
 		return -ENOMEM;
-	n = file && own ? own_position_begin(f) : 0;
+	n = shared ? host_position_begin(f) : 0;
 	if (!n)
-		n = read_loop(f, to, file && !own ? pos : NULL, buf, size);
-	if (file && own)
-		own_position_end(f);
+		n = read_loop(f, to, own_position(f, pos), buf, size);
+	if (shared)
+		host_position_end(f);
 	kfree(buf);
 	return n;
 }
@@ -255,8 +270,13 @@ static size_t pwrite_piece(struct file *f, u8 *buf, size_t n, u64 *pos, int *err
 static ssize_t write_loop(struct file *f, struct iov_iter *from, u64 *pos, u8 *buf, size_t size)
 {
 	size_t total = 0;
+	struct stat st;
 	int err = 0;
 
+	if (pos && (__atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_APPEND)) {
+		err = host_stdio_stat(file_std(f)->host, &st);
+		*pos = st.st_size;
+	}
 	while (iov_iter_count(from) && !err) {
 		size_t n = copy_from_iter(buf, min(iov_iter_count(from), size), from), done;
 
@@ -278,7 +298,7 @@ static ssize_t write_loop(struct file *f, struct iov_iter *from, u64 *pos, u8 *b
 static ssize_t std_write(struct file *f, struct iov_iter *from, u64 *pos)
 {
 	size_t size = min(iov_iter_count(from), (size_t)PIECE);
-	bool own = pos == &f->pos, file = is_file(file_std(f));
+	bool shared = at_host_position(f, pos);
 	ssize_t n;
 	u8 *buf;
 
@@ -287,11 +307,11 @@ static ssize_t std_write(struct file *f, struct iov_iter *from, u64 *pos)
 	buf = kmalloc(size);
 	if (!buf)
 		return -ENOMEM;
-	n = file && own ? own_position_begin(f) : 0;
+	n = shared ? host_position_begin(f) : 0;
 	if (!n)
-		n = write_loop(f, from, file && !own ? pos : NULL, buf, size);
-	if (file && own)
-		own_position_end(f);
+		n = write_loop(f, from, own_position(f, pos), buf, size);
+	if (shared)
+		host_position_end(f);
 	kfree(buf);
 	return n;
 }
@@ -325,8 +345,15 @@ static u32 std_poll(struct file *f, struct poll_table *pt)
 static s64 std_llseek(struct file *f, s64 off, int whence)
 {
 	struct std_open *o = f->priv;
-	s64 pos = host_stdio_lseek(o->std->host, off, whence);
+	struct stat st;
+	s64 pos;
 
+	if (o->again) {
+		if (host_stdio_stat(o->std->host, &st) == 0)
+			__atomic_store_n(&f->inode->size, (u64)st.st_size, __ATOMIC_RELAXED);
+		return generic_llseek(f, off, whence);
+	}
+	pos = host_stdio_lseek(o->std->host, off, whence);
 	if (pos >= 0)
 		f->pos = o->synced = pos;
 	return pos;
@@ -367,13 +394,14 @@ static void std_release(struct file *f)
 	kfree(o);
 }
 
-static struct std_open *std_open_new(struct stdfile *s)
+static struct std_open *std_open_new(struct stdfile *s, bool again)
 {
 	struct std_open *o = kzalloc(sizeof(*o));
 
 	if (!o)
 		return NULL;
 	o->std = s;
+	o->again = again && is_file(s);
 	__atomic_add_fetch(&s->files, 1, __ATOMIC_RELAXED);
 	return o;
 }
@@ -386,7 +414,7 @@ static int std_open_again(struct inode *inode, struct file *f)
 
 	if (((f->mode & FMODE_READ) && had == O_WRONLY) || ((f->mode & FMODE_WRITE) && had == O_RDONLY))
 		return -EACCES;
-	f->priv = std_open_new(s);
+	f->priv = std_open_new(s, true);
 	return f->priv ? 0 : -ENOMEM;
 }
 
@@ -458,7 +486,7 @@ static u32 guest_mode(const struct host_stdio *h)
 struct file *stdfile_open(struct host_stdio *h)
 {
 	struct stdfile *s = &stdfiles[h->fd];
-	struct std_open *o = std_open_new(s);
+	struct std_open *o = std_open_new(s, false);
 	struct file *f;
 
 	if (!o)
@@ -475,7 +503,7 @@ struct file *stdfile_open(struct host_stdio *h)
 	f->inode->priv = s;
 	if (is_file(s)) {
 		f->mode |= FMODE_LSEEK | FMODE_ATOMIC_POS;
-		own_position_end(f);
+		host_position_end(f);
 	}
 	return f;
 }

@@ -207,6 +207,14 @@ static long get_modes(struct tty *t, u64 arg, enum layout layout)
 	return put_termios(&k, arg, layout);
 }
 
+/* Which modes are locked: none. */
+static long get_locked(u64 arg)
+{
+	static const struct termios none;
+
+	return put_user(none, arg);
+}
+
 static long soft_carrier(struct tty *t, unsigned cmd, u64 arg)
 {
 	struct ktermios k;
@@ -247,6 +255,8 @@ long termios_ioctl(struct file *f, struct tty *t, unsigned cmd, u64 arg, bool ma
 	case TCSETAW:
 	case TCSETAF:
 		return set_termios(f, t, arg, cmd - TCSETA, LAYOUT_TERMIO);
+	case TIOCGLCKTRMIOS:
+		return get_locked(arg);
 	case TIOCGSOFTCAR:
 	case TIOCSSOFTCAR:
 		return soft_carrier(t, cmd, arg);

@@ -92,6 +92,7 @@ struct tty {
 	u32 generation;			  /* a to read: counts hang-ups; files of older ones are dead */
 	u32 opens;			  /* open files of the current generation */
 	bool exclusive;			  /* TIOCEXCL */
+	bool other_closed;		  /* a pty's master is gone */
 	bool stopped;			  /* output: by ^S or TCOOFF */
 	bool stopped_by_ioctl;		  /* TCOOFF: ^Q doesn't start it */
 	struct tty_mark stop;		  /* while stopped: output up to there was let go before */

@@ -99,8 +99,8 @@ static ssize_t read_turn(struct file *f, struct tty *t, struct iov_iter *to)
 		struct read_step s;
 		int err;
 
-		if (file_hung_up(f))
-			break;
+		if (file_hung_up(f)) /* while we waited */
+			return total || !t->other_closed ? (ssize_t)total : -EIO;
 		s = take(t, buf, min(iov_iter_count(to), sizeof(buf)));
 		if (!s.got && !s.done) {
 			err = await_input(f, t, &plan);

@@ -96,6 +96,7 @@ static struct inode *lookup(struct inode *dir, const char *name, size_t len, boo
 {
 	const struct proc_inode *pi = proc_i(dir);
 	const struct proc_entry *e = &info_entry;
+	struct inode *inode;
 	struct proc_ctx c;
 	struct file *f;
 	int fd = proc_parse_number(name, len);
@@ -110,7 +111,12 @@ static struct inode *lookup(struct inode *dir, const char *name, size_t len, boo
 		file_put(f);
 	}
 	proc_ctx_put(&c);
-	return f ? proc_new_inode(dir->sb, e, pi->pid, pi->thread, fd) : ERR_PTR(-ENOENT);
+	if (!f)
+		return ERR_PTR(-ENOENT);
+	inode = proc_new_inode(dir->sb, e, pi->pid, pi->thread, fd);
+	if (!IS_ERR(inode) && !info)
+		inode->size = 64; /* as Linux has it */
+	return inode;
 }
 
 static void iterate(struct inode *dir, struct dir_context *dc, const struct proc_entry *e)
