@@ -39,6 +39,7 @@ static struct {
 	u64 id_used[HOST_MM_MAX / 64];
 	u64 extra_used[EXTRA_SLOTS / 64];
 	u32 id_hint, extra_hint;
+	u32 seq;		/* atomic: the last number given to a batch */
 } os;
 
 /* ---- numbers ---- */
@@ -130,14 +131,28 @@ static bool process_is_dead(pid_t pid)
 	return waitid(P_PID, pid, &si, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0 || si.si_pid == pid;
 }
 
+/*
+ * Numbers of batches are unique over all host mms, since they share the report descriptors: what another one reported there last must
+ * not be taken for an answer. Never 0, which a new keeper starts with.
+ */
+static u32 next_seq(void)
+{
+	u32 seq;
+
+	do
+		seq = __atomic_add_fetch(&os.seq, 1, __ATOMIC_RELAXED);
+	while (!seq);
+	return seq;
+}
+
 /* Reads what batch `seq` reported on this CPU's descriptor: true if it is that batch's. */
 static bool report_read(int fd, u32 seq, int *done, u32 *last)
 {
 	s64 r = lseek(fd, 0, SEEK_CUR);
 
-	if (r < 0 || (u32)(r >> 40) != (seq & 0x7fffff))
+	if (r < 0 || (u32)(r >> 38) != (seq & REPORT_SEQ_MASK))
 		return false;
-	*done = (r >> 32) & 0xff;
+	*done = (r >> 32) & 0x3f;
 	*last = (u32)r;
 	return true;
 }
@@ -191,7 +206,7 @@ static int keeper_run(struct host_mm *hm, int *done, u32 *last)
 		return -ESRCH;
 	host_task_pin(hm->keeper, &hm->keeper_core, c ? c->host_core : -1);
 	hm->ctl->report_fd = KEEPER_FD_REPORT + report;
-	hm->seq++;
+	hm->seq = next_seq();
 	__atomic_store_n(&hm->ctl->seq, hm->seq, __ATOMIC_RELEASE);
 	shared_futex_wake(&hm->ctl->seq);
 	err = keeper_wait(hm, hm->keeper, os.fds.report[report], done, last);
@@ -332,8 +347,8 @@ static void fork_prepare(struct host_mm *parent, struct host_mm *hm, int report)
 {
 	struct stub_ctl *ctl = hm->ctl;
 
-	hm->seq = 1;
-	ctl->seq = 1;
+	hm->seq = next_seq();
+	ctl->seq = hm->seq;
 	ctl->report_fd = KEEPER_FD_REPORT + report;
 	ctl->nops = 0;
 	op_add(ctl, 0, SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);

@@ -71,8 +71,9 @@
 
 /*
  * A report is an lseek() on a descriptor which keeper and kernel share (guests have no descriptors, and memory could be forged):
- * (seq & 0x7fffff) << 40 | operations done << 32 | low half of the last result.
+ * (seq & REPORT_SEQ_MASK) << 38 | operations done << 32 | low half of the last result.
  */
+#define REPORT_SEQ_MASK 0x1ffffff
 
 #ifndef __ASSEMBLER__
 #include <stdint.h>

@@ -5,7 +5,8 @@
  * The keeper shares its memory with hostile threads. So it trusts nothing that they can write: it has no stack, keeps its state in
  * registers, reads its orders from the read-only control page, and answers through a descriptor.
  *
- * Keeper's registers: rbp control page, r12d number of the last batch taken, rbx current operation, r14d its index, r15 last result.
+ * Keeper's registers: rbp control page, r12d number of the last batch taken, rbx current operation, r13d its flags, r14d its index,
+ * r15 last result.
  */
 #include "stub/layout.h"
 #include <asm/errno.h>
@@ -65,6 +66,7 @@ next_op:
 	jae	report
 	testl	$OPF_CMPXCHG, OP_FLAGS(%rbx)
 	jnz	compare_exchange
+	mov	OP_FLAGS(%rbx), %r13d	/* now: when a clone's child gets to run, the next batch may lie there */
 	mov	OP_NR(%rbx), %rax
 	mov	OP_ARGS + 0(%rbx), %rdi
 	mov	OP_ARGS + 8(%rbx), %rsi
@@ -74,18 +76,17 @@ next_op:
 	mov	OP_ARGS + 40(%rbx), %r9
 	syscall
 	mov	%rax, %r15
-	mov	OP_FLAGS(%rbx), %ecx
 	test	%rax, %rax
 	jnz	3f
-	test	$OPF_TASK, %ecx
+	test	$OPF_TASK, %r13d
 	jnz	task_start
-	test	$OPF_FORK, %ecx
+	test	$OPF_FORK, %r13d
 	jnz	fork_child
-3:	test	$OPF_EXPECT, %ecx
+3:	test	$OPF_EXPECT, %r13d
 	jz	4f
 	cmp	OP_EXPECT(%rbx), %rax
 	jne	die
-4:	test	$OPF_IGNORE, %ecx
+4:	test	$OPF_IGNORE, %r13d
 	jnz	5f
 	cmp	$-4095, %rax
 	jae	report
@@ -109,9 +110,9 @@ keeper_fault:
 report:
 	mov	CTL_REPORT_FD(%rbp), %edi
 	mov	%r12d, %esi
-	and	$0x7fffff, %esi
-	shl	$8, %rsi
-	and	$0xff, %r14d
+	and	$REPORT_SEQ_MASK, %esi
+	shl	$6, %rsi
+	and	$0x3f, %r14d
 	or	%r14, %rsi
 	shl	$32, %rsi
 	mov	%r15d, %r15d
