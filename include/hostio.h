@@ -73,6 +73,8 @@ void host_tty_restore(void);
 void host_tty_foreground(int sig);
 /* Rows, columns, x and y pixels; -errno. */
 int host_tty_winsize(u16 ws[4]);
+/* Ends heddle by the signal, as if it had not been caught; the terminal has its modes back. */
+noreturn_ void host_tty_die(int sig);
 /* Suspends heddle, as ^Z does; returns when it is continued. */
 void host_tty_suspend(void);
 

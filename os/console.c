@@ -148,3 +148,16 @@ void host_tty_suspend(void)
 	host_tty_restore();
 	kill(getpid(), SIGSTOP);
 }
+
+noreturn_ void host_tty_die(int sig)
+{
+	sigset_t set;
+
+	host_tty_restore();
+	signal(sig, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	raise(sig);
+	_exit(128 + sig);
+}

@@ -3,6 +3,7 @@
  * The state is printed as it stands: no lock is taken, and memory that may be bad is read through the host, which reports it.
  */
 #include "cpu.h"
+#include "hostio.h"
 #include "log.h"
 #include "sched.h"
 #include <signal.h>
@@ -131,6 +132,7 @@ static noreturn_ void die(const void *fp, const void *ip, const char *fmt, va_li
 		goto end;
 	}
 	here = true;
+	host_tty_restore();
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	if (c)
 		out("\nheddle: kernel panic on CPU %d, in %.15s: %s\n", c->id, c->current->name,

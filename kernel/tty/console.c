@@ -274,6 +274,11 @@ static void on_hangup(int signo)
 	hung_up();
 }
 
+static void on_terminate(int signo)
+{
+	host_tty_die(signo);
+}
+
 static int watch_signals(void)
 {
 	static const struct {
@@ -282,6 +287,7 @@ static int watch_signals(void)
 	} table[] = {
 		{SIGWINCH, on_winch},	{SIGINT, on_interrupt},	 {SIGQUIT, on_interrupt},
 		{SIGTSTP, on_suspend}, {SIGCONT, on_continue}, {SIGHUP, on_hangup},
+		{SIGTERM, on_terminate},
 	};
 	int err = 0;
 
