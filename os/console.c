@@ -3,6 +3,7 @@
  * at a panic and while heddle is suspended.
  */
 #include "hostio.h"
+#include "log.h"
 #include <asm/ioctls.h>
 #include <asm/termbits.h>
 #include <signal.h>
@@ -57,6 +58,7 @@ int host_tty_modes(struct host_tty_modes *m)
 int host_tty_init(int fd, struct host_tty_modes *m)
 {
 	tty_fd = fd;
+	panic_prepare = host_tty_restore;
 	return host_tty_modes(m);
 }
 

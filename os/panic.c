@@ -3,7 +3,6 @@
  * The state is printed as it stands: no lock is taken, and memory that may be bad is read through the host, which reports it.
  */
 #include "cpu.h"
-#include "hostio.h"
 #include "log.h"
 #include "sched.h"
 #include <signal.h>
@@ -32,6 +31,7 @@ static struct trace_ring {
 	struct trace_entry e[TRACE_SLOTS];
 } rings[MAX_CPUS + 1];
 
+void (*panic_prepare)(void);
 void (*panic_dump)(void (*out)(const char *fmt, ...) printf_like(1, 2));
 
 __attribute__((weak)) void os_kill_all_host_processes(void)
@@ -132,7 +132,8 @@ static noreturn_ void die(const void *fp, const void *ip, const char *fmt, va_li
 		goto end;
 	}
 	here = true;
-	host_tty_restore();
+	if (panic_prepare)
+		panic_prepare();
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	if (c)
 		out("\nheddle: kernel panic on CPU %d, in %.15s: %s\n", c->id, c->current->name,
