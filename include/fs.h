@@ -36,17 +36,21 @@ struct kstatfs {
 struct super_ops {
 	int (*statfs)(struct super_block *sb, struct kstatfs *st);
 	int (*sync)(struct super_block *sb);
-	void (*put_super)(struct super_block *sb);  /* the last reference is gone */
-	void (*evict_inode)(struct inode *inode);   /* free inode->priv; the last reference is gone. May sleep */
-	void (*show_options)(struct super_block *sb, char *buf, size_t size); /* ",size=..." for /proc/mounts */
-	void (*d_release)(struct dentry *d);	    /* free d->priv; nobody can find d any more. May sleep */
+	void (*put_super)(struct super_block *sb); /* the last reference is gone */
+	void (*evict_inode)(
+		struct inode *inode); /* free inode->priv; the last reference is gone. May sleep */
+	void (*show_options)(struct super_block *sb, char *buf,
+			     size_t size); /* ",size=..." for /proc/mounts */
+	void (*d_release)(
+		struct dentry *d); /* free d->priv; nobody can find d any more. May sleep */
 };
 
 struct fs_type {
 	const char *name;
 	/* Makes a super block with a root dentry. options: comma-separated, may be NULL. ERR_PTR. */
-	struct super_block *(*mount)(const struct fs_type *type, const char *source, const char *options, u64 flags);
-	bool nodev; /* for /proc/filesystems */
+	struct super_block *(*mount)(const struct fs_type *type, const char *source,
+				     const char *options, u64 flags);
+	bool nodev;	     /* for /proc/filesystems */
 	bool user_mountable; /* mount(2) may make one */
 };
 const struct fs_type *fs_type_find(const char *name);
@@ -60,10 +64,10 @@ extern const struct fs_type *const fs_types[]; /* ends with NULL */
  * a atomic   c constant once it is mounted
  */
 struct super_block {
-	u32 refs; /* a */
-	u32 killers;   /* a: tasks that are evicting its dentries from the cache */
-	bool dying;    /* a: the last reference is gone: nothing is cached any more */
-	u32 dentries;  /* a */
+	u32 refs;     /* a */
+	u32 killers;  /* a: tasks that are evicting its dentries from the cache */
+	bool dying;   /* a: the last reference is gone: nothing is cached any more */
+	u32 dentries; /* a */
 	const struct fs_type *type;
 	const struct super_ops *ops;
 	struct dentry *root; /* +1 */
@@ -79,7 +83,8 @@ struct super_block {
 	struct cds_list_head link; /* super.c: all super blocks */
 };
 /* refs 1, a fresh st_dev, bsize 4096 for all its inodes; source is copied. NULL: no memory. The caller sets root. */
-must_check struct super_block *sb_alloc(const struct fs_type *type, const struct super_ops *ops, const char *source);
+must_check struct super_block *sb_alloc(const struct fs_type *type, const struct super_ops *ops,
+					const char *source);
 /* For overlays, right after the layer is mounted: ranks the locks of its inodes (root and later ones) below those of the overlay's. */
 void sb_make_layer(struct super_block *sb);
 void sb_get(struct super_block *sb);
@@ -144,9 +149,15 @@ struct inode_operations {
 	char *(*readlink)(struct inode *inode);
 	/* Magic links (/proc/PID/fd/N, exe, cwd): jumps straight to a path, +1 on both. NULL operation: use readlink. */
 	int (*follow)(struct inode *inode, struct mount **mnt, struct dentry **d);
-	int (*getattr)(struct inode *inode, struct kstat *st); /* NULL: generic_getattr from the inode's fields */
-	int (*setattr)(struct inode *inode, struct iattr *a);  /* with inode->lock held for writing; NULL: generic_setattr (in memory only) */
-	int (*permission)(struct inode *inode, int mask, const struct cred *cred); /* NULL: generic_permission (mode, owner, groups, capabilities) */
+	int (*getattr)(struct inode *inode,
+		       struct kstat *st); /* NULL: generic_getattr from the inode's fields */
+	int (*setattr)(
+		struct inode *inode, struct
+		iattr *a); /* with inode->lock held for writing; NULL: generic_setattr (in memory only) */
+	int (*permission)(
+		struct inode *inode, int mask,
+		const struct cred
+			*cred); /* NULL: generic_permission (mode, owner, groups, capabilities) */
 	/*
 	 * Is a cached dentry still right? false: the VFS drops it and looks up anew. NULL: always. May sleep. For a positive d it is the
 	 * operation of d's own inode; for a negative one (d->inode == NULL) that of the directory.
@@ -163,18 +174,19 @@ struct inode_operations {
  * l inode->lock   s inode->spin   a atomic   c constant once it is in the cache
  */
 struct inode {
-	u32 refs;			     /* a */
-	u32 mode;			     /* l to write; racy reads */
-	u64 ino;			     /* c */
-	struct super_block *sb;		     /* c; outlives its inodes */
-	const struct inode_operations *ops;  /* c */
-	const struct file_operations *fops;  /* c: default for files opened on it; devices, fifos get theirs at open */
-	u32 uid, gid;			     /* l */
-	u32 nlink;			     /* s to write */
-	u32 state;			     /* l: INODE_* */
-	dev_t rdev;			     /* c */
-	u64 size;			     /* l to write; atomic reads */
-	u64 blocks;			     /* l to write, of 512 bytes */
+	u32 refs;			    /* a */
+	u32 mode;			    /* l to write; racy reads */
+	u64 ino;			    /* c */
+	struct super_block *sb;		    /* c; outlives its inodes */
+	const struct inode_operations *ops; /* c */
+	const struct file_operations
+		*fops; /* c: default for files opened on it; devices, fifos get theirs at open */
+	u32 uid, gid;  /* l */
+	u32 nlink;     /* s to write */
+	u32 state;     /* l: INODE_* */
+	dev_t rdev;    /* c */
+	u64 size;      /* l to write; atomic reads */
+	u64 blocks;    /* l to write, of 512 bytes */
 	struct timespec atime, mtime, ctime, btime; /* s */
 	struct rwsem lock;
 	struct spinlock spin;
@@ -201,9 +213,10 @@ void inode_dec_nlink(struct inode *i);
 void inode_set_nlink(struct inode *i, u32 n);
 u64 inode_size(const struct inode *i);
 void inode_touch(struct inode *i, u32 attr_mask); /* now: ATTR_ATIME, ATTR_MTIME, ATTR_CTIME */
-struct timespec inode_now(void); /* the time that inode_touch() uses */
+struct timespec inode_now(void);		  /* the time that inode_touch() uses */
 int generic_permission(struct inode *inode, int mask, const struct cred *cred);
-int inode_permission(struct inode *inode, int mask); /* MAY_*, current's fs credentials; also read-only super blocks */
+int inode_permission(struct inode *inode,
+		     int mask); /* MAY_*, current's fs credentials; also read-only super blocks */
 void generic_getattr(struct inode *inode, struct kstat *st);
 int generic_setattr(struct inode *inode, struct iattr *a);
 #define MAY_EXEC 1
@@ -221,20 +234,20 @@ int generic_setattr(struct inode *inode, struct iattr *a);
  * l lock   p parent's lock   r rename: both directories' inode locks + sb->rename_mutex   c constant
  */
 struct dentry {
-	u32 refs;		       /* a; 0: only cached */
-	u32 flags;		       /* l to write, a: DENTRY_* */
-	struct dentry *parent;	       /* r + l; RCU. Its own parent if root. +1 */
-	struct inode *inode;	       /* RCU; NULL: negative. +1 */
-	char *name;		       /* r + l, RCU: that of dn. Stable under the directory's inode lock */
-	u32 name_len;		       /* r + l */
-	struct dname *dn;	       /* r + l; RCU */
+	u32 refs;	       /* a; 0: only cached */
+	u32 flags;	       /* l to write, a: DENTRY_* */
+	struct dentry *parent; /* r + l; RCU. Its own parent if root. +1 */
+	struct inode *inode;   /* RCU; NULL: negative. +1 */
+	char *name;	       /* r + l, RCU: that of dn. Stable under the directory's inode lock */
+	u32 name_len;	       /* r + l */
+	struct dname *dn;      /* r + l; RCU */
 	struct super_block *sb;	       /* c; outlives its dentries */
 	struct spinlock lock;	       /* rank DCACHE */
 	struct cds_list_head children; /* l */
 	struct cds_list_head sibling;  /* p */
 	struct cds_list_head lru;      /* the LRU's lock */
-	void *priv;		       /* the file system's, e.g. a name's state; freed by super_ops->d_release */
-	u32 mounted;		       /* a: mounts on top of it */
+	void *priv;  /* the file system's, e.g. a name's state; freed by super_ops->d_release */
+	u32 mounted; /* a: mounts on top of it */
 	struct rcu_head rcu;
 };
 #define DENTRY_HASHED 1u
@@ -242,14 +255,17 @@ struct dentry {
 #define DENTRY_ON_LRU 4u
 #define DENTRY_REFERENCED 8u /* used since it got on the LRU */
 
-must_check struct dentry *d_alloc(struct dentry *parent, const char *name, size_t len); /* unhashed, refs 1. NULL: no memory */
-must_check struct dentry *d_alloc_root(struct super_block *sb, struct inode *root);	 /* takes the inode, also on failure */
+must_check struct dentry *d_alloc(struct dentry *parent, const char *name,
+				  size_t len); /* unhashed, refs 1. NULL: no memory */
+must_check struct dentry *d_alloc_root(struct super_block *sb,
+				       struct inode *root); /* takes the inode, also on failure */
 /*
  * For pipes etc.; takes the inode, also on failure. The name is what /proc/PID/fd shows: "pipe:[1]", "/memfd:x (deleted)".
  */
-must_check struct dentry *d_alloc_anon(struct super_block *sb, struct inode *inode, const char *name);
+must_check struct dentry *d_alloc_anon(struct super_block *sb, struct inode *inode,
+				       const char *name);
 void d_instantiate(struct dentry *d, struct inode *inode); /* takes the inode reference */
-void d_drop(struct dentry *d);				    /* unhash: it isn't found any more, its users keep it */
+void d_drop(struct dentry *d); /* unhash: it isn't found any more, its users keep it */
 /* The name is gone (the directory's lock is held): d is unhashed with its inode, and a negative dentry takes its place. */
 void d_make_negative(struct dentry *d);
 struct dentry *d_get(struct dentry *d);
@@ -276,11 +292,12 @@ void d_prune_children(struct dentry *dir);
 struct mount {
 	u32 refs; /* a */
 	int id;
-	u32 writers;		   /* a: files open for writing */
-	struct mount_at *at;	   /* RANK_MOUNT to write, RCU: (parent, mount point); NULL: the root, or detached */
-	struct dentry *root;	   /* c, +1 */
-	struct super_block *sb;	   /* c, +1 */
-	u64 flags; /* a: MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME ... */
+	u32 writers; /* a: files open for writing */
+	struct mount_at *
+		at; /* RANK_MOUNT to write, RCU: (parent, mount point); NULL: the root, or detached */
+	struct dentry *root;	/* c, +1 */
+	struct super_block *sb; /* c, +1 */
+	u64 flags;		/* a: MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME ... */
 	struct cds_list_head link;     /* RANK_MOUNT: all mounts, in order of mounting */
 	struct cds_list_head children; /* RANK_MOUNT: mounts on top of this one */
 	struct cds_list_head sibling;  /* RANK_MOUNT */
@@ -293,14 +310,15 @@ void mnt_put(struct mount *m);
 struct mount_info {
 	int id, parent_id;
 	dev_t dev;
-	const char *root;   /* path within the file system */
-	const char *point;  /* as seen from the given root */
+	const char *root;  /* path within the file system */
+	const char *point; /* as seen from the given root */
 	const char *type, *source;
 	const char *mnt_options; /* "rw,nosuid" */
 	const char *sb_options;	 /* "rw,size=..." */
 };
 /* Calls fn for each mount at or below `root`, in order of mounting, until it returns nonzero, which is returned. -ENOMEM. fn may sleep. */
-must_check int mounts_for_each(const struct path *root, int (*fn)(const struct mount_info *mi, void *arg), void *arg);
+must_check int mounts_for_each(const struct path *root,
+			       int (*fn)(const struct mount_info *mi, void *arg), void *arg);
 
 struct path {
 	struct mount *mnt;
@@ -324,7 +342,8 @@ must_check int user_path_lookup(int dfd, uaddr_t name, unsigned flags, struct pa
  * Creates at name: parent locked (for writing) and checked for permission, a negative dentry returned; then one of vfs_mknod(), the
  * directory's operations; finish with path_create_done(). -EEXIST, -EROFS, -EACCES ...
  */
-must_check int path_create(int dfd, const char *name, bool is_dir, struct path *parent, struct dentry **d);
+must_check int path_create(int dfd, const char *name, bool is_dir, struct path *parent,
+			   struct dentry **d);
 void path_create_done(struct path *parent, struct dentry *d);
 /* Device, fifo, socket or regular file; mode with type, umask applied. */
 must_check int vfs_mknod(const struct path *parent, struct dentry *d, u32 mode, dev_t dev);
@@ -334,7 +353,8 @@ char *path_name(const struct path *p, char *buf, size_t size);
 char *path_name_root(const struct path *p, const struct path *root, char *buf, size_t size);
 /* Boot and mount(2). They take references of their own: the caller still puts the one that type->mount() gave. */
 must_check int mount_root(struct super_block *sb, u64 flags);
-must_check int mount_at(const struct path *where, struct super_block *sb, struct dentry *root, u64 flags);
+must_check int mount_at(const struct path *where, struct super_block *sb, struct dentry *root,
+			u64 flags);
 extern struct mount *root_mount;
 
 /* cwd, root, umask: shared by CLONE_FS. */
@@ -344,7 +364,8 @@ struct fs_context {
 	struct path root, pwd;
 	u32 umask;
 };
-must_check struct fs_context *fs_context_new(const struct fs_context *from); /* NULL from: root_mount; NULL: no memory */
+must_check struct fs_context *fs_context_new(
+	const struct fs_context *from); /* NULL from: root_mount; NULL: no memory */
 struct fs_context *fs_context_get(struct fs_context *fs);
 void fs_context_put(struct fs_context *fs);
 void fs_get_root(struct path *out); /* of current, +1; before the first task: root_mount's */
@@ -355,7 +376,8 @@ u32 fs_umask(void);
 
 struct dir_context {
 	/* false: buffer full, stop. pos is the cookie with which reading goes on behind this entry. */
-	bool (*emit)(struct dir_context *dc, const char *name, size_t len, u64 ino, unsigned type, u64 next_pos);
+	bool (*emit)(struct dir_context *dc, const char *name, size_t len, u64 ino, unsigned type,
+		     u64 next_pos);
 	u64 pos; /* where to start (file->pos) */
 };
 
@@ -368,19 +390,24 @@ struct flock64_args;
  * Operations do: mtime, ctime, size, O_APPEND, -EFBIG beyond what they can store.
  */
 struct file_operations {
-	ssize_t (*read)(struct file *f, struct iov_iter *to, u64 *pos);	   /* NULL: -EINVAL */
-	ssize_t (*write)(struct file *f, struct iov_iter *from, u64 *pos); /* NULL: -EINVAL. O_APPEND is the operation's business */
-	s64 (*llseek)(struct file *f, s64 off, int whence);		   /* NULL: generic_llseek on inode size; no_llseek: -ESPIPE */
-	int (*iterate)(struct file *f, struct dir_context *dc);		   /* NULL: -ENOTDIR */
-	u32 (*poll)(struct file *f, struct poll_table *pt);		   /* NULL: always ready */
-	long (*ioctl)(struct file *f, unsigned cmd, u64 arg);		   /* NULL: -ENOTTY; -ENOIOCTLCMD too */
-	int (*mmap)(struct file *f, int prot, int flags, u64 off, size_t len, struct mmap_target *t); /* NULL: -ENODEV */
+	ssize_t (*read)(struct file *f, struct iov_iter *to, u64 *pos); /* NULL: -EINVAL */
+	ssize_t (*write)(struct file *f, struct iov_iter *from,
+			 u64 *pos); /* NULL: -EINVAL. O_APPEND is the operation's business */
+	s64 (*llseek)(struct file *f, s64 off,
+		      int whence); /* NULL: generic_llseek on inode size; no_llseek: -ESPIPE */
+	int (*iterate)(struct file *f, struct dir_context *dc); /* NULL: -ENOTDIR */
+	u32 (*poll)(struct file *f, struct poll_table *pt);	/* NULL: always ready */
+	long (*ioctl)(struct file *f, unsigned cmd, u64 arg); /* NULL: -ENOTTY; -ENOIOCTLCMD too */
+	int (*mmap)(struct file *f, int prot, int flags, u64 off, size_t len,
+		    struct mmap_target *t); /* NULL: -ENODEV */
 	int (*open)(struct inode *inode, struct file *f);
-	int (*flush)(struct file *f);   /* each close(2) */
-	void (*release)(struct file *f); /* last reference is gone; may sleep */
-	int (*fsync)(struct file *f, bool datasync);			   /* NULL: -EINVAL */
-	int (*fallocate)(struct file *f, int mode, u64 off, u64 len);	   /* NULL: -EOPNOTSUPP */
-	long (*fcntl)(struct file *f, unsigned cmd, u64 arg); /* F_SETPIPE_SZ, F_ADD_SEALS and the like; NULL: -EINVAL (F_*PIPE_SZ: -EBADF) */
+	int (*flush)(struct file *f);		     /* each close(2) */
+	void (*release)(struct file *f);	     /* last reference is gone; may sleep */
+	int (*fsync)(struct file *f, bool datasync); /* NULL: -EINVAL */
+	int (*fallocate)(struct file *f, int mode, u64 off, u64 len); /* NULL: -EOPNOTSUPP */
+	long (*fcntl)(
+		struct file *f, unsigned cmd,
+		u64 arg); /* F_SETPIPE_SZ, F_ADD_SEALS and the like; NULL: -EINVAL (F_*PIPE_SZ: -EBADF) */
 	void (*show_fdinfo)(struct file *f, char *buf, size_t size);
 	/* Memory of /dev files etc. for splice-like copies need nothing else: sendfile uses read and write. */
 };
@@ -392,28 +419,28 @@ struct file_operations {
  * o constant after open   a atomic
  */
 struct file {
-	u32 refs;   /* a */
-	u32 flags;  /* a: O_* status flags (O_APPEND, O_NONBLOCK ...) */
-	u32 mode;   /* o: FMODE_* */
+	u32 refs;			   /* a */
+	u32 flags;			   /* a: O_* status flags (O_APPEND, O_NONBLOCK ...) */
+	u32 mode;			   /* o: FMODE_* */
 	const struct file_operations *ops; /* o */
-	struct inode *inode;		   /* o: == path.dentry->inode, held by the dentry or f itself (+1) */
-	struct path path;		   /* o, +1; mnt may be NULL for anonymous files */
-	struct mutex pos_lock;		   /* rank FILE_POS */
-	u64 pos;			   /* pos_lock */
-	struct cred *cred;		   /* o: who opened it */
-	void *priv;			   /* the driver's */
-	struct spinlock lock;		   /* rank MISC: owner */
-	struct pid *owner;		   /* lock, +1: F_SETOWN */
-	int owner_type, owner_sig;	   /* lock: F_OWNER_*, F_SETSIG */
-	struct cds_list_head epoll_links;  /* lock: epoll entries that watch this file */
+	struct inode *inode;   /* o: == path.dentry->inode, held by the dentry or f itself (+1) */
+	struct path path;      /* o, +1; mnt may be NULL for anonymous files */
+	struct mutex pos_lock; /* rank FILE_POS */
+	u64 pos;	       /* pos_lock */
+	struct cred *cred;     /* o: who opened it */
+	void *priv;	       /* the driver's */
+	struct spinlock lock;  /* rank MISC: owner */
+	struct pid *owner;     /* lock, +1: F_SETOWN */
+	int owner_type, owner_sig;	  /* lock: F_OWNER_*, F_SETSIG */
+	struct cds_list_head epoll_links; /* lock: epoll entries that watch this file */
 	struct rcu_head rcu;
 };
 #define FMODE_READ 1u
 #define FMODE_WRITE 2u
-#define FMODE_LSEEK 4u	  /* pread, pwrite, lseek make sense */
-#define FMODE_PATH 8u	  /* O_PATH */
+#define FMODE_LSEEK 4u	       /* pread, pwrite, lseek make sense */
+#define FMODE_PATH 8u	       /* O_PATH */
 #define FMODE_ATOMIC_POS 0x10u /* regular files and directories: take pos_lock */
-#define FMODE_WRITER 0x20u /* counted in inode->writers */
+#define FMODE_WRITER 0x20u     /* counted in inode->writers */
 #define FMODE_EXEC 0x40u
 #define FMODE_NOSIGPIPE 0x80u /* -EPIPE of write raises no signal (datagram sockets) */
 
@@ -424,18 +451,24 @@ must_check struct file *file_open(int dfd, const char *name, int flags, u32 mode
  * (-ETXTBSY if one has it). lookup_flags: LOOKUP_FOLLOW, LOOKUP_EMPTY.
  */
 must_check struct file *file_open_exec(int dfd, const char *name, unsigned lookup_flags);
-must_check struct file *file_open_path(const struct path *p, int flags); /* takes its own references */
+must_check struct file *file_open_path(const struct path *p,
+				       int flags); /* takes its own references */
 /* All three: FMODE_READ and FMODE_WRITE come from flags; ops->release is not called when they fail. */
 /* A file without a name (pipe, eventfd, socket ...): inode in the internal super block "anon"; name as /proc/PID/fd shows, e.g. "anon_inode:[eventfd]". */
-must_check struct file *file_open_anon(const char *name, const struct file_operations *ops, void *priv, int flags);
+must_check struct file *file_open_anon(const char *name, const struct file_operations *ops,
+				       void *priv, int flags);
 /* The same with an inode of its own (st_ino, S_IFIFO, S_IFSOCK): shown as "pipe:[INO]". */
-must_check struct file *file_open_anon_inode(const char *prefix, u32 mode, const struct file_operations *ops, void *priv, int flags);
+must_check struct file *file_open_anon_inode(const char *prefix, u32 mode,
+					     const struct file_operations *ops, void *priv,
+					     int flags);
 /* One more open file on the inode of f, which is such a file: the other end of a pipe. */
-must_check struct file *file_open_anon_again(struct file *f, const struct file_operations *ops, void *priv, int flags);
+must_check struct file *file_open_anon_again(struct file *f, const struct file_operations *ops,
+					     void *priv, int flags);
 struct file *file_get(struct file *f);
 /* In a task, where sleeping is allowed: the last one releases the file. */
 void file_put(struct file *f);
-must_check ssize_t kernel_read(struct file *f, void *buf, size_t n, u64 pos); /* as far as it goes; short at EOF */
+must_check ssize_t kernel_read(struct file *f, void *buf, size_t n,
+			       u64 pos); /* as far as it goes; short at EOF */
 s64 generic_llseek(struct file *f, s64 off, int whence);
 s64 no_llseek(struct file *f, s64 off, int whence);
 
@@ -445,6 +478,7 @@ struct files;
 must_check struct files *files_new(void);
 must_check struct files *files_dup(struct files *from); /* fork without CLONE_FILES. ERR_PTR */
 struct files *files_get(struct files *f);
+bool files_shared(const struct files *f); /* has it another user? racy, but a sole user remains one */
 void files_put(struct files *f); /* closes all with the last reference */
 void files_close_on_exec(struct files *f);
 /* current's; +1 or NULL. fd_get refuses O_PATH files, fd_get_raw doesn't. Lock-free. */
@@ -474,8 +508,8 @@ struct char_device {
 	const struct file_operations *ops;
 };
 extern const struct char_device *const char_devices[]; /* ends with NULL: kernel/dev/table.c */
-const struct file_operations *chrdev_ops(dev_t dev);    /* NULL: -ENXIO */
-extern const struct file_operations fifo_ops;	    /* open of a fifo inode: kernel/ipc/fifo.c */
+const struct file_operations *chrdev_ops(dev_t dev);   /* NULL: -ENXIO */
+extern const struct file_operations fifo_ops;	       /* open of a fifo inode: kernel/ipc/fifo.c */
 
 /* Boot: caches, the internal super block. Before anything else here. */
 must_check int vfs_init(void);

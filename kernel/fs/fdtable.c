@@ -167,6 +167,11 @@ struct files *files_get(struct files *f)
 	return f;
 }
 
+bool files_shared(const struct files *fs)
+{
+	return __atomic_load_n(&fs->refs, __ATOMIC_ACQUIRE) > 1;
+}
+
 void files_put(struct files *fs)
 {
 	struct fdtable *t;
@@ -249,7 +254,8 @@ int files_next(struct files *fs, int from)
 	u32 fd;
 
 	spin_lock(&fs->lock);
-	for (fd = from; (fd = bit_next(fs->table->taken, fs->table->size, fd, 0)) < fs->table->size; fd++) {
+	for (fd = from; (fd = bit_next(fs->table->taken, fs->table->size, fd, 0)) < fs->table->size;
+	     fd++) {
 		if (fs->table->file[fd])
 			break;
 	}
@@ -405,7 +411,8 @@ int fd_close(int fd)
 void files_close_on_exec(struct files *fs)
 {
 	spin_lock(&fs->lock);
-	for (u32 fd = 0; (fd = bit_next(fs->table->cloexec, fs->table->size, fd, 0)) < fs->table->size; fd++) {
+	for (u32 fd = 0;
+	     (fd = bit_next(fs->table->cloexec, fs->table->size, fd, 0)) < fs->table->size; fd++) {
 		struct file *f;
 
 		if (!fs->table->file[fd])
@@ -463,8 +470,9 @@ static void range_cloexec(struct files *fs, u32 first, u32 last)
 static void range_close(struct files *fs, u32 first, u32 last)
 {
 	spin_lock(&fs->lock);
-	for (u32 fd = first; (fd = bit_next(fs->table->taken, fs->table->size, fd, 0)) < fs->table->size &&
-			     fd <= last;
+	for (u32 fd = first;
+	     (fd = bit_next(fs->table->taken, fs->table->size, fd, 0)) < fs->table->size &&
+	     fd <= last;
 	     fd++) {
 		struct file *f;
 
@@ -520,7 +528,8 @@ long sys_close(int fd)
 	int err = fd_close(fd);
 
 	/* It is closed whatever happened: nothing to be done again. */
-	return err == -ERESTARTSYS || err == -ERESTARTNOINTR || err == -ERESTARTNOHAND ? -EINTR : err;
+	return err == -ERESTARTSYS || err == -ERESTARTNOINTR || err == -ERESTARTNOHAND ? -EINTR
+										       : err;
 }
 
 long sys_dup(int fd)

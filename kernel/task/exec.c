@@ -393,19 +393,17 @@ static void exec_free(struct exec *x)
 	kfree(x);
 }
 
-/* A private fd table and disposition table: exec ends the sharing. */
+/* A private fd table and disposition table: exec ends the sharing. A table that isn't shared stays: it owns record locks. */
 static int unshare_for_exec(struct task *t)
 {
-	struct files *f = files_dup(t->files), *old = t->files;
-	int err;
+	struct files *f, *old = t->files;
+	int err = sighand_unshare(t);
 
+	if (err || !files_shared(old))
+		return err;
+	f = files_dup(old);
 	if (IS_ERR(f))
 		return PTR_ERR(f);
-	err = sighand_unshare(t);
-	if (err) {
-		files_put(f);
-		return err;
-	}
 	spin_lock(&t->lock);
 	t->files = f;
 	spin_unlock(&t->lock);
