@@ -18,7 +18,8 @@ int path_setattr(const struct path *p, struct iattr *a)
 
 static unsigned at_lookup(int flags)
 {
-	return (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+	return (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
+	       (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
 }
 
 /* ---- mode ---- */
@@ -112,8 +113,9 @@ static int do_chown(const struct path *p, u32 uid, u32 gid)
 	/* Set-id bits go, root or not; set-gid without x meant mandatory locking, and stays for those in the group. */
 	if (!S_ISDIR(i->mode)) {
 		kill = i->mode & S_ISUID;
-		if (i->mode & S_ISGID && (i->mode & S_IXGRP || (!in_group(vfs_cred(), i->gid) &&
-								!cred_capable(vfs_cred(), CAP_FSETID))))
+		if (i->mode & S_ISGID &&
+		    (i->mode & S_IXGRP ||
+		     (!in_group(vfs_cred(), i->gid) && !cred_capable(vfs_cred(), CAP_FSETID))))
 			kill |= S_ISGID;
 	}
 	if (kill) {

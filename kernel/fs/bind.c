@@ -19,7 +19,8 @@ static bool is_below(const struct dentry *d, const struct dentry *top)
 	return below;
 }
 
-static struct copy *add_copy(struct cds_list_head *copies, const struct mount *orig, struct dentry *root)
+static struct copy *add_copy(struct cds_list_head *copies, const struct mount *orig,
+			     struct dentry *root)
 {
 	struct copy *c = kmalloc(sizeof(*c));
 
@@ -59,7 +60,8 @@ static int copy_children(struct cds_list_head *copies)
 	return 0;
 }
 
-static int bind_locked(struct cds_list_head *copies, const struct path *from, const struct path *to, bool rec)
+static int bind_locked(struct cds_list_head *copies, const struct path *from, const struct path *to,
+		       bool rec)
 {
 	struct path place = mount_topmost(to);
 	struct copy *c;

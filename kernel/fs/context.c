@@ -4,8 +4,9 @@
  */
 #include "vfs.h"
 
-static const struct kthread_ops *task_ops; /* atomic; set once there is a task: how to tell tasks from kthreads */
-static struct cred *boot_cred;		   /* constant after vfs_init() */
+static const struct kthread_ops
+	*task_ops; /* atomic; set once there is a task: how to tell tasks from kthreads */
+static struct cred *boot_cred; /* constant after vfs_init() */
 
 struct task *vfs_task(void)
 {

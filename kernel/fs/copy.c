@@ -68,7 +68,9 @@ static int pos_begin(struct end *e, uaddr_t upos)
 	e->own = !upos;
 	if (!upos) {
 		/* Copies by several tasks at once through one open file race for its position, as on Linux. */
-		e->pos = e->file->mode & FMODE_LSEEK ? __atomic_load_n(&e->file->pos, __ATOMIC_RELAXED) : 0;
+		e->pos = e->file->mode & FMODE_LSEEK
+				 ? __atomic_load_n(&e->file->pos, __ATOMIC_RELAXED)
+				 : 0;
 		return 0;
 	}
 	if (get_user(pos, upos))
@@ -108,7 +110,8 @@ static long do_sendfile(struct end *in, struct end *out, uaddr_t uoff, size_t co
 	    __atomic_load_n(&out->file->flags, __ATOMIC_RELAXED) & O_APPEND)
 		return -EINVAL;
 	ret = copy(in, out, min(count, MAX_RW_COUNT));
-	err = ret > 0 || uoff ? pos_end(in, uoff) : 0; /* a guest's variable is written in any case */
+	err = ret > 0 || uoff ? pos_end(in, uoff)
+			      : 0; /* a guest's variable is written in any case */
 	if (ret > 0)
 		(void)pos_end(out, 0);
 	return err ? err : ret;
@@ -161,7 +164,8 @@ static long copy_range(struct end *in, struct end *out, uaddr_t uin, uaddr_t uou
 		count = min((u64)count, inode_size(in->file->inode) - in->pos);
 	else
 		count = 0;
-	if (in->file->inode == out->file->inode && in->pos < out->pos + count && out->pos < in->pos + count)
+	if (in->file->inode == out->file->inode && in->pos < out->pos + count &&
+	    out->pos < in->pos + count)
 		return -EINVAL;
 	if (!count)
 		return 0;
@@ -174,7 +178,8 @@ static long copy_range(struct end *in, struct end *out, uaddr_t uin, uaddr_t uou
 	return err ? err : ret;
 }
 
-long sys_copy_file_range(int in_fd, uaddr_t in_off, int out_fd, uaddr_t out_off, size_t count, unsigned int flags)
+long sys_copy_file_range(int in_fd, uaddr_t in_off, int out_fd, uaddr_t out_off, size_t count,
+			 unsigned int flags)
 {
 	struct end in = {.file = fd_get(in_fd)}, out = {.file = fd_get(out_fd)};
 	long ret = -EBADF;

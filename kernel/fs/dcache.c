@@ -19,16 +19,17 @@
 
 static struct cds_lfht *hash_table; /* constant after boot */
 static struct spinlock lru_lock = SPINLOCK_INIT("dcache_lru", RANK_DCACHE);
-static CDS_LIST_HEAD(lru);   /* lru_lock; oldest first */
-static u32 lru_count;	     /* lru_lock to write */
+static CDS_LIST_HEAD(lru); /* lru_lock; oldest first */
+static u32 lru_count;	   /* lru_lock to write */
 static struct spinlock rename_lock = SPINLOCK_INIT("rename", RANK_DCACHE);
-u32 rename_seq; /* rename_lock to write; atomic */
+u32 rename_seq;			       /* rename_lock to write; atomic */
 static struct wait_queue killers_wait; /* of sb->killers to reach 0 */
 
 int dcache_init(void)
 {
 	wait_queue_init(&killers_wait);
-	hash_table = cds_lfht_new_flavor(HASH_BUCKETS, HASH_BUCKETS, HASH_BUCKETS, 0, &urcu_qsbr_flavor, NULL);
+	hash_table = cds_lfht_new_flavor(HASH_BUCKETS, HASH_BUCKETS, HASH_BUCKETS, 0,
+					 &urcu_qsbr_flavor, NULL);
 	return hash_table ? 0 : -ENOMEM;
 }
 
@@ -192,7 +193,8 @@ struct dentry *d_alloc(struct dentry *parent, const char *name, size_t len)
 	return d;
 }
 
-static struct dentry *alloc_alone(struct super_block *sb, struct inode *inode, const char *name, u32 flags)
+static struct dentry *alloc_alone(struct super_block *sb, struct inode *inode, const char *name,
+				  u32 flags)
 {
 	struct dname *dn = dname_alloc(NULL, name, strlen(name));
 	struct dentry *d = dn ? dentry_alloc(sb) : NULL;
@@ -256,7 +258,8 @@ bool d_tryget(struct dentry *d)
 	do {
 		if (refs & DENTRY_DEAD)
 			return false;
-	} while (!__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE,
+					      __ATOMIC_RELAXED));
 	return true;
 }
 
@@ -265,7 +268,8 @@ static bool d_claim(struct dentry *d)
 {
 	u32 none = 0;
 
-	return __atomic_compare_exchange_n(&d->refs, &none, DENTRY_DEAD, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n(&d->refs, &none, DENTRY_DEAD, false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_RELAXED);
 }
 
 static void lru_del_locked(struct dentry *d)
@@ -315,7 +319,8 @@ static int choose_victims(struct dentry **victim)
 	int n = 0;
 
 	spin_lock(&lru_lock);
-	for (int scan = 4 * EVICT_BATCH; scan && n < EVICT_BATCH && lru_count > MAX_UNUSED - EVICT_BATCH; scan--) {
+	for (int scan = 4 * EVICT_BATCH;
+	     scan && n < EVICT_BATCH && lru_count > MAX_UNUSED - EVICT_BATCH; scan--) {
 		struct dentry *d = cds_list_first_entry(&lru, struct dentry, lru);
 
 		if (d->flags & DENTRY_REFERENCED) {
@@ -344,7 +349,8 @@ static struct dentry *put_one(struct dentry *d);
 
 static void killer_done(struct super_block *sb)
 {
-	if (!__atomic_sub_fetch(&sb->killers, 1, __ATOMIC_SEQ_CST) && __atomic_load_n(&sb->dying, __ATOMIC_SEQ_CST))
+	if (!__atomic_sub_fetch(&sb->killers, 1, __ATOMIC_SEQ_CST) &&
+	    __atomic_load_n(&sb->dying, __ATOMIC_SEQ_CST))
 		wake_up_all(&killers_wait);
 }
 
@@ -377,7 +383,8 @@ static struct dentry *put_one(struct dentry *d)
 		return NULL;
 	}
 	flags = __atomic_load_n(&d->flags, __ATOMIC_SEQ_CST);
-	if (!(flags & DENTRY_HASHED) || d->sb->no_dcache || __atomic_load_n(&d->sb->dying, __ATOMIC_RELAXED)) {
+	if (!(flags & DENTRY_HASHED) || d->sb->no_dcache ||
+	    __atomic_load_n(&d->sb->dying, __ATOMIC_RELAXED)) {
 		bool ours = d_claim(d);
 
 		rcu_read_unlock();
@@ -389,7 +396,8 @@ static struct dentry *put_one(struct dentry *d)
 	} else {
 		spin_lock(&lru_lock);
 		/* Dead ones have been here already: see d_kill(). */
-		if (!(__atomic_load_n(&d->refs, __ATOMIC_SEQ_CST) & DENTRY_DEAD) && !(d->flags & DENTRY_ON_LRU)) {
+		if (!(__atomic_load_n(&d->refs, __ATOMIC_SEQ_CST) & DENTRY_DEAD) &&
+		    !(d->flags & DENTRY_ON_LRU)) {
 			__atomic_fetch_or(&d->flags, DENTRY_ON_LRU, __ATOMIC_SEQ_CST);
 			cds_list_add_tail(&d->lru, &lru);
 			lru_count++;

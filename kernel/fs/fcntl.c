@@ -14,12 +14,14 @@ static long setfl(struct file *f, u64 arg)
 
 	if (arg & O_NOATIME && !(old & O_NOATIME) && !inode_owner_or_capable(f->inode))
 		return -EPERM;
-	if (arg & O_DIRECT && !(old & O_DIRECT) && !S_ISREG(f->inode->mode) && !S_ISFIFO(f->inode->mode))
+	if (arg & O_DIRECT && !(old & O_DIRECT) && !S_ISREG(f->inode->mode) &&
+	    !S_ISFIFO(f->inode->mode))
 		return -EINVAL;
 	/* O_ASYNC is left out, as on Linux for files that can't send SIGIO: none of ours can. */
 	do {
 		new_flags = (old & ~(u32)SETFL_FLAGS) | (arg & SETFL_FLAGS);
-	} while (!__atomic_compare_exchange_n(&f->flags, &old, new_flags, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(&f->flags, &old, new_flags, true, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
 	return 0;
 }
 

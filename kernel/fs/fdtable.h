@@ -6,16 +6,16 @@
 
 /* f files->lock to write   r RCU to read */
 struct fdtable {
-	u32 size;	 /* constant: a multiple of 64 */
-	u64 *taken;	 /* f */
-	u64 *cloexec;	 /* f */
+	u32 size;	     /* constant: a multiple of 64 */
+	u64 *taken;	     /* f */
+	u64 *cloexec;	     /* f */
 	struct file *file[]; /* f, r */
 };
 
 struct files {
-	u32 refs; /* atomic */
-	u32 first_free; /* lock: no descriptor below it is free */
-	struct spinlock lock; /* rank FILES */
+	u32 refs;	       /* atomic */
+	u32 first_free;	       /* lock: no descriptor below it is free */
+	struct spinlock lock;  /* rank FILES */
 	struct fdtable *table; /* lock to write, RCU to read */
 };
 

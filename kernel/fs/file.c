@@ -103,7 +103,8 @@ bool file_tryget(struct file *f)
 	do {
 		if (!refs)
 			return false;
-	} while (!__atomic_compare_exchange_n(&f->refs, &refs, refs + 1, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(&f->refs, &refs, refs + 1, true, __ATOMIC_SEQ_CST,
+					      __ATOMIC_RELAXED));
 	return true;
 }
 
@@ -156,7 +157,8 @@ static u32 mode_of_flags(int flags)
 }
 
 /* Takes d's reference, also on failure. */
-static struct file *open_dentry(struct dentry *d, const struct file_operations *ops, void *priv, int flags)
+static struct file *open_dentry(struct dentry *d, const struct file_operations *ops, void *priv,
+				int flags)
 {
 	struct file *f;
 
@@ -175,13 +177,14 @@ static struct file *open_dentry(struct dentry *d, const struct file_operations *
 	return f;
 }
 
-struct file *file_open_anon(const char *name, const struct file_operations *ops, void *priv, int flags)
+struct file *file_open_anon(const char *name, const struct file_operations *ops, void *priv,
+			    int flags)
 {
 	return open_dentry(d_alloc_anon(anon_sb, inode_get(anon_ino), name), ops, priv, flags);
 }
 
-struct file *file_open_anon_inode(const char *prefix, u32 mode, const struct file_operations *ops, void *priv,
-				  int flags)
+struct file *file_open_anon_inode(const char *prefix, u32 mode, const struct file_operations *ops,
+				  void *priv, int flags)
 {
 	u64 ino = sb_next_ino(anon_sb);
 	struct inode *inode = inode_alloc(anon_sb, ino, mode);
@@ -193,7 +196,8 @@ struct file *file_open_anon_inode(const char *prefix, u32 mode, const struct fil
 	return open_dentry(d_alloc_anon(anon_sb, inode, name), ops, priv, flags);
 }
 
-struct file *file_open_anon_again(struct file *f, const struct file_operations *ops, void *priv, int flags)
+struct file *file_open_anon_again(struct file *f, const struct file_operations *ops, void *priv,
+				  int flags)
 {
 	return open_dentry(d_get(f->path.dentry), ops, priv, flags);
 }

@@ -34,7 +34,8 @@ struct inode *inode_alloc(struct super_block *sb, u64 ino, u32 mode)
 	i->uid = cred->fsuid;
 	i->gid = cred->fsgid;
 	i->atime = i->mtime = i->ctime = i->btime = inode_now();
-	rwsem_init(&i->lock, S_ISDIR(mode) ? "inode_dir" : "inode", sb->layer ? RANK_INODE_LOWER : rank);
+	rwsem_init(&i->lock, S_ISDIR(mode) ? "inode_dir" : "inode",
+		   sb->layer ? RANK_INODE_LOWER : rank);
 	spin_init(&i->spin, "inode_spin", RANK_INODE_SPIN);
 	__atomic_fetch_add(&nr_inodes, 1, __ATOMIC_RELAXED);
 	return i;
@@ -47,8 +48,8 @@ void inode_init_owner(struct inode *i, const struct inode *dir)
 	i->gid = dir->gid;
 	if (S_ISDIR(i->mode))
 		i->mode |= S_ISGID;
-	else if ((i->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !in_group(vfs_cred(), i->gid) &&
-		 !cred_capable(vfs_cred(), CAP_FSETID))
+	else if ((i->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
+		 !in_group(vfs_cred(), i->gid) && !cred_capable(vfs_cred(), CAP_FSETID))
 		i->mode &= ~S_ISGID;
 }
 
@@ -65,7 +66,8 @@ bool inode_tryget(struct inode *i)
 	do {
 		if (!refs)
 			return false;
-	} while (!__atomic_compare_exchange_n(&i->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(&i->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE,
+					      __ATOMIC_RELAXED));
 	return true;
 }
 
@@ -142,8 +144,8 @@ void path_accessed(const struct path *p)
 		return;
 	now = inode_now();
 	spin_lock(&i->spin);
-	if (flags & MS_STRICTATIME || !time_before(&i->mtime, &i->atime) || !time_before(&i->ctime, &i->atime) ||
-	    now.tv_sec - i->atime.tv_sec >= 24 * 3600)
+	if (flags & MS_STRICTATIME || !time_before(&i->mtime, &i->atime) ||
+	    !time_before(&i->ctime, &i->atime) || now.tv_sec - i->atime.tv_sec >= 24 * 3600)
 		i->atime = now;
 	spin_unlock(&i->spin);
 }

@@ -267,7 +267,8 @@ long fcntl_setlk(int fd, struct file *f, unsigned cmd, u64 arg)
 	err = parse(f, cmd, &fl, &want);
 	if (err)
 		return err;
-	if ((want.type == F_RDLCK && !(f->mode & FMODE_READ)) || (want.type == F_WRLCK && !(f->mode & FMODE_WRITE)))
+	if ((want.type == F_RDLCK && !(f->mode & FMODE_READ)) ||
+	    (want.type == F_WRLCK && !(f->mode & FMODE_WRITE)))
 		return -EBADF;
 	err = set_lock(f, &want, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
 	if (err || want.type == F_UNLCK || want.pid < 0)
@@ -313,7 +314,8 @@ static int try_flock(struct inode *inode, struct file_lock_list *l, const struct
 
 static int do_flock(struct file *f, short type, bool wait)
 {
-	const struct file_lock want = {.end = FILE_POS_MAX, .type = type, .owner = f, .pid = tg_nr(current->tg)};
+	const struct file_lock want = {
+		.end = FILE_POS_MAX, .type = type, .owner = f, .pid = tg_nr(current->tg)};
 	struct file_lock_list *l = file_lock_list_get(f->inode);
 	struct file_lock *spare[2] = {kmalloc(sizeof(*spare[0])), NULL};
 	u32 gen;
@@ -331,7 +333,8 @@ static int do_flock(struct file *f, short type, bool wait)
 
 long sys_flock(int fd, unsigned int op)
 {
-	static const short types[] = {[LOCK_SH] = F_RDLCK, [LOCK_EX] = F_WRLCK, [LOCK_UN] = F_UNLCK};
+	static const short types[] = {
+		[LOCK_SH] = F_RDLCK, [LOCK_EX] = F_WRLCK, [LOCK_UN] = F_UNLCK};
 	unsigned what = op & ~(unsigned)LOCK_NB;
 	struct file *f;
 	long ret;

@@ -9,16 +9,17 @@ struct file_lock {
 	struct cds_list_head link;
 	u64 start, end; /* inclusive; end is FILE_POS_MAX for "to the end and beyond" */
 	short type;	/* F_RDLCK, F_WRLCK */
-	const void *owner; /* struct files for POSIX locks; struct file for OFD and flock ones. Only compared */
-	pid_t pid;	   /* for F_GETLK; -1: OFD */
+	const void *
+		owner; /* struct files for POSIX locks; struct file for OFD and flock ones. Only compared */
+	pid_t pid; /* for F_GETLK; -1: OFD */
 };
 
 /* What inode->locks points to, from the first lock until the inode goes. All under inode->spin. */
 struct file_lock_list {
 	struct cds_list_head posix; /* POSIX and OFD locks, by start */
 	struct cds_list_head flock;
-	struct wait_queue wait;	    /* of those who want a lock */
-	u32 gen;		    /* atomic reads: changes whenever a lock goes or shrinks */
+	struct wait_queue wait; /* of those who want a lock */
+	u32 gen;		/* atomic reads: changes whenever a lock goes or shrinks */
 };
 
 /* NULL: no memory. */
@@ -39,7 +40,8 @@ struct file_lock *range_conflict(struct cds_list_head *list, const struct file_l
  * Gives want->owner `type` on its range, F_UNLCK included: what it had there before is replaced, neighbours of the same kind merge. spare are
  * two fresh locks, of which those that are used become NULL. True if something was unlocked or weakened.
  */
-bool range_apply(struct cds_list_head *list, const struct file_lock *want, struct file_lock *spare[2]);
+bool range_apply(struct cds_list_head *list, const struct file_lock *want,
+		 struct file_lock *spare[2]);
 /* Removes all of an owner's. True if there were any. */
 bool range_release(struct cds_list_head *list, const void *owner);
 

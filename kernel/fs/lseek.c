@@ -63,7 +63,8 @@ long sys_lseek(int fd, int64_t offset, unsigned int whence)
 	} else {
 		if (f->mode & FMODE_ATOMIC_POS)
 			mutex_lock(&f->pos_lock);
-		ret = f->ops->llseek ? f->ops->llseek(f, offset, whence) : generic_llseek(f, offset, whence);
+		ret = f->ops->llseek ? f->ops->llseek(f, offset, whence)
+				     : generic_llseek(f, offset, whence);
 		if (f->mode & FMODE_ATOMIC_POS)
 			mutex_unlock(&f->pos_lock);
 	}

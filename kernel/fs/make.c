@@ -1,17 +1,18 @@
 /* Making names: mkdir, mknod, symlink, link. */
 #include "vfs.h"
 
-/* path_create() of a path in guest memory. */
-static int user_path_create(int dfd, uaddr_t upath, bool is_dir, struct path *parent, struct dentry **d)
+/* path_create() of a path in guest memory: the dentry. ERR_PTR. */
+static struct dentry *user_path_create(int dfd, uaddr_t upath, bool is_dir, struct path *parent)
 {
 	char *name = path_from_user(upath);
+	struct dentry *d;
 	int err;
 
 	if (IS_ERR(name))
-		return PTR_ERR(name);
-	err = path_create(dfd, name, is_dir, parent, d);
+		return ERR_PTR(PTR_ERR(name));
+	err = path_create(dfd, name, is_dir, parent, &d);
 	kfree(name);
-	return err;
+	return err ? ERR_PTR(err) : d;
 }
 
 long sys_mkdirat(int dfd, uaddr_t path, unsigned int mode)
@@ -19,13 +20,14 @@ long sys_mkdirat(int dfd, uaddr_t path, unsigned int mode)
 	struct path parent;
 	struct dentry *d;
 	struct inode *dir;
-	int err = user_path_create(dfd, path, true, &parent, &d);
+	int err;
 
-	if (err)
-		return err;
+	d = user_path_create(dfd, path, true, &parent);
+	if (IS_ERR(d))
+		return PTR_ERR(d);
 	dir = parent.dentry->inode;
-	err = dir->ops->mkdir ? dir->ops->mkdir(dir, d, S_IFDIR | (mode & 01777 & ~fs_umask())) :
-				missing_op(dir, -EPERM);
+	err = dir->ops->mkdir ? dir->ops->mkdir(dir, d, S_IFDIR | (mode & 01777 & ~fs_umask()))
+			      : missing_op(dir, -EPERM);
 	path_create_done(&parent, d);
 	return err;
 }
@@ -56,9 +58,9 @@ long sys_mknodat(int dfd, uaddr_t path, unsigned int mode, unsigned int dev)
 	default:
 		return -EINVAL;
 	}
-	err = user_path_create(dfd, path, false, &parent, &d);
-	if (err)
-		return err;
+	d = user_path_create(dfd, path, false, &parent);
+	if (IS_ERR(d))
+		return PTR_ERR(d);
 	mode = (mode & S_IFMT) | (mode & 07777 & ~fs_umask());
 	err = vfs_mknod(&parent, d, mode, S_ISCHR(mode) || S_ISBLK(mode) ? dev : 0);
 	path_create_done(&parent, d);
@@ -80,10 +82,13 @@ long sys_symlinkat(uaddr_t utarget, int dfd, uaddr_t path)
 
 	if (IS_ERR(target))
 		return PTR_ERR(target);
-	err = *target ? user_path_create(dfd, path, false, &parent, &d) : -ENOENT;
-	if (!err) {
+	d = *target ? user_path_create(dfd, path, false, &parent) : ERR_PTR(-ENOENT);
+	if (IS_ERR(d)) {
+		err = PTR_ERR(d);
+	} else {
 		dir = parent.dentry->inode;
-		err = dir->ops->symlink ? dir->ops->symlink(dir, d, target) : missing_op(dir, -EPERM);
+		err = dir->ops->symlink ? dir->ops->symlink(dir, d, target)
+					: missing_op(dir, -EPERM);
 		path_create_done(&parent, d);
 	}
 	kfree(target);
@@ -124,7 +129,8 @@ static int do_link(const struct path *old, const struct path *parent, struct den
 		return -EMLINK;
 	err = dir->ops->link(dir, d, inode);
 	if (!err)
-		inode->state &= ~INODE_LINKABLE; /* it has a name: losing that makes it like any other */
+		inode->state &=
+			~INODE_LINKABLE; /* it has a name: losing that makes it like any other */
 	return err;
 }
 
@@ -144,8 +150,10 @@ long sys_linkat(int olddfd, uaddr_t oldpath, int newdfd, uaddr_t newpath, int fl
 			       &old);
 	if (err)
 		return err;
-	err = user_path_create(newdfd, newpath, false, &parent, &d);
-	if (!err) {
+	d = user_path_create(newdfd, newpath, false, &parent);
+	if (IS_ERR(d)) {
+		err = PTR_ERR(d);
+	} else {
 		err = do_link(&old, &parent, d);
 		path_create_done(&parent, d);
 	}

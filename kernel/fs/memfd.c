@@ -21,5 +21,6 @@ long sys_memfd_create(uaddr_t uname, unsigned int flags)
 	if (n < 0)
 		return n == -ENAMETOOLONG ? -EINVAL : n;
 	snprintf(name, sizeof(name), "/memfd:%s (deleted)", user);
-	return fd_add(tmpfs_memfile(name, 0, flags & MFD_ALLOW_SEALING ? MEMFILE_SEALABLE : 0), flags & MFD_CLOEXEC);
+	return fd_add(tmpfs_memfile(name, 0, flags & MFD_ALLOW_SEALING ? MEMFILE_SEALABLE : 0),
+		      flags & MFD_CLOEXEC);
 }

@@ -21,7 +21,8 @@ static struct cds_lfht *hash_table;
 int mount_init(void)
 {
 	mutex_init(&mount_mutex, "mounts", RANK_MOUNT);
-	hash_table = cds_lfht_new_flavor(HASH_BUCKETS, HASH_BUCKETS, HASH_BUCKETS, 0, &urcu_qsbr_flavor, NULL);
+	hash_table = cds_lfht_new_flavor(HASH_BUCKETS, HASH_BUCKETS, HASH_BUCKETS, 0,
+					 &urcu_qsbr_flavor, NULL);
 	return hash_table ? 0 : -ENOMEM;
 }
 
@@ -73,7 +74,8 @@ bool mnt_tryget(struct mount *m)
 	do {
 		if (!refs)
 			return false;
-	} while (!__atomic_compare_exchange_n(&m->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(&m->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE,
+					      __ATOMIC_RELAXED));
 	return true;
 }
 
@@ -271,7 +273,8 @@ int mount_move(const struct path *from, const struct path *to)
 			detach(m, &old);
 			err = mount_attach(m, &p);
 			if (err)
-				detached = mount_attach(m, &old); /* memory ran out twice: it is unmounted */
+				detached = mount_attach(
+					m, &old); /* memory ran out twice: it is unmounted */
 		}
 	}
 	if (detached)
@@ -302,7 +305,8 @@ void mount_take_tree(struct mount *m, struct cds_list_head *out)
 		if (!cds_list_empty(&cur->link))
 			list_del(cur);
 		cds_list_add_tail(&cur->link, out);
-		path_put(&old); /* not the parent's last reference: it is the tree's, or our caller's */
+		path_put(
+			&old); /* not the parent's last reference: it is the tree's, or our caller's */
 		if (cur == m)
 			return;
 		cur = up;
@@ -331,7 +335,8 @@ int mount_remove(const struct path *target, bool lazy)
 	else if (m == root_mount)
 		err = -EBUSY;
 	/* One reference is the tree's, one the caller's. A walk that takes one now finds it detached. */
-	else if (!lazy && (!cds_list_empty(&m->children) || __atomic_load_n(&m->refs, __ATOMIC_ACQUIRE) > 2))
+	else if (!lazy &&
+		 (!cds_list_empty(&m->children) || __atomic_load_n(&m->refs, __ATOMIC_ACQUIRE) > 2))
 		err = -EBUSY;
 	else
 		mount_take_tree(m, &gone);

@@ -4,7 +4,8 @@
 
 #include "vfs.h"
 
-#define MOUNTS_MAX 10000 /* -ENOSPC: a guest that binds trees into themselves doubles them each time */
+#define MOUNTS_MAX                                                                                 \
+	10000 /* -ENOSPC: a guest that binds trees into themselves doubles them each time */
 
 /* A mount that is nowhere yet; NULL: no memory. */
 must_check struct mount *mount_alloc(struct super_block *sb, struct dentry *root, u64 flags);

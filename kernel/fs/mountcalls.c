@@ -26,7 +26,8 @@ static int remount(const struct path *p, u64 flags)
 	return err;
 }
 
-static int mount_new(const struct path *p, const char *type_name, const char *source, const char *options, u64 flags)
+static int mount_new(const struct path *p, const char *type_name, const char *source,
+		     const char *options, u64 flags)
 {
 	const struct fs_type *type = fs_type_find(type_name);
 	struct super_block *sb;
@@ -65,7 +66,8 @@ static int mount_from(const struct path *to, const char *source, u64 flags)
 	return err;
 }
 
-static int do_mount(const struct path *p, const char *source, const char *type, u64 flags, const char *options)
+static int do_mount(const struct path *p, const char *source, const char *type, u64 flags,
+		    const char *options)
 {
 	const u64 propagation = MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE;
 
@@ -75,7 +77,8 @@ static int do_mount(const struct path *p, const char *source, const char *type, 
 		return mount_from(p, source, flags);
 	if (flags & propagation) {
 		/* Every mount is private: that may be asked for. */
-		if ((flags & ~(u64)(MS_REC | MS_SILENT)) != MS_PRIVATE || !p->mnt || p->dentry != p->mnt->root)
+		if ((flags & ~(u64)(MS_REC | MS_SILENT)) != MS_PRIVATE || !p->mnt ||
+		    p->dentry != p->mnt->root)
 			return -EINVAL;
 		return 0;
 	}
@@ -182,7 +185,8 @@ struct show {
 };
 
 /* False if the mount lies outside of what `root` can see. */
-static bool describe(struct mount *m, const struct path *root, struct show *s, struct mount_info *mi)
+static bool describe(struct mount *m, const struct path *root, struct show *s,
+		     struct mount_info *mi)
 {
 	struct path top = {m, m->root}, inside = {NULL, m->root}, sb_root = {NULL, m->sb->root};
 	bool reached;
@@ -200,14 +204,16 @@ static bool describe(struct mount *m, const struct path *root, struct show *s, s
 	mi->source = m->sb->source;
 	flags_text(m->flags, s->mnt_options, sizeof(s->mnt_options));
 	mi->mnt_options = s->mnt_options;
-	snprintf(s->sb_options, sizeof(s->sb_options), "%s", m->sb->flags & ST_RDONLY ? "ro" : "rw");
+	snprintf(s->sb_options, sizeof(s->sb_options), "%s",
+		 m->sb->flags & ST_RDONLY ? "ro" : "rw");
 	if (m->sb->ops && m->sb->ops->show_options)
 		m->sb->ops->show_options(m->sb, s->sb_options + 2, sizeof(s->sb_options) - 2);
 	mi->sb_options = s->sb_options;
 	return true;
 }
 
-int mounts_for_each(const struct path *root, int (*fn)(const struct mount_info *mi, void *arg), void *arg)
+int mounts_for_each(const struct path *root, int (*fn)(const struct mount_info *mi, void *arg),
+		    void *arg)
 {
 	struct show *s = kmalloc(sizeof(*s));
 	struct mount_info mi;

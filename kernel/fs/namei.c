@@ -202,13 +202,11 @@ static void land(struct walk *w, struct mount *mnt, struct dentry *d)
 /* Puts the link's text before the rest of the path. */
 static int put_before(struct walk *w, const char *text)
 {
-	size_t len = strlen(text), rest = strlen(w->rest) + 1;
-	char *buf = kmalloc(len + rest);
+	char *buf = kmalloc(strlen(text) + strlen(w->rest) + 1);
 
 	if (!buf)
 		return -ENOMEM;
-	memcpy(buf, text, len);
-	memcpy(buf + len, w->rest, rest);
+	strcpy(stpcpy(buf, text), w->rest);
 	kfree(w->buf);
 	w->buf = buf;
 	w->rest = buf;
@@ -498,8 +496,8 @@ static int walk_dir(struct walk *w, int dfd)
 }
 
 /* Runs a walk, again if it must be. Afterwards cur is held, or all is undone. */
-static int run(struct walk *w, int (*walk)(struct walk *w, int dfd), int dfd, const char *name, unsigned flags,
-	       const struct cred *cred)
+static int run(struct walk *w, int (*walk)(struct walk *w, int dfd), int dfd, const char *name,
+	       unsigned flags, const struct cred *cred)
 {
 	int err;
 
@@ -548,7 +546,8 @@ int walk_special(struct walk *w)
 	return err ? err : unlazy(w);
 }
 
-int path_lookup_cred(int dfd, const char *name, unsigned flags, const struct cred *cred, struct path *out)
+int path_lookup_cred(int dfd, const char *name, unsigned flags, const struct cred *cred,
+		     struct path *out)
 {
 	struct walk w;
 	int err = run(&w, walk_all, dfd, name, flags, cred);

@@ -70,7 +70,8 @@ static int choose_ops(struct file *f, const struct path *p)
 		f->ops = chrdev_ops(inode->rdev);
 		break;
 	case S_IFIFO:
-		f->ops = inode->fops ? inode->fops : &fifo_ops; /* the host's pipe that is our stdin */
+		f->ops = inode->fops ? inode->fops
+				     : &fifo_ops; /* the host's pipe that is our stdin */
 		break;
 	case S_IFLNK:
 		return -ELOOP;
@@ -99,7 +100,8 @@ static int open_inode(struct file *f, const struct path *p)
 	}
 	if (f->ops->llseek == no_llseek)
 		f->mode &= ~FMODE_LSEEK;
-	__atomic_fetch_and(&f->flags, ~(u32)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC), __ATOMIC_RELAXED);
+	__atomic_fetch_and(&f->flags, ~(u32)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC),
+			   __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -212,9 +214,9 @@ static struct dentry *look_or_make(struct walk *w, struct open_op *op)
 	if (IS_ERR(d) || d->inode)
 		return d;
 	err = may_create(&w->cur);
-	if (!err)
-		err = dir->ops->create ? 0 : missing_op(dir, -EACCES);
-	if (!err)
+	if (!err && !dir->ops->create)
+		err = missing_op(dir, -EACCES);
+	else if (!err)
 		err = dir->ops->create(dir, d, S_IFREG | (op->mode & 07777 & ~fs_umask()));
 	if (err) {
 		d_put(d);
@@ -474,8 +476,8 @@ long sys_openat2(int dfd, uaddr_t path, uaddr_t uhow, size_t size)
 		return -EINVAL;
 	if (how.resolve & RESOLVE_CACHED)
 		return -EAGAIN; /* allowed at any time: the caller asks again without */
-	if (how.resolve & ~resolve_flags ||
-	    (how.resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) == (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
+	if (how.resolve & ~resolve_flags || (how.resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) ==
+						    (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
 		return -EINVAL;
 	if (how.flags & (O_CREAT | TMPFILE_BIT) ? how.mode & ~(u64)07777 : how.mode)
 		return -EINVAL;

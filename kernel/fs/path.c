@@ -32,7 +32,8 @@ static bool names_up(struct name_buf *b, struct path p, const struct path *root)
 
 		if (p.dentry == root->dentry && p.mnt == root->mnt)
 			return true;
-		if ((p.mnt && p.dentry == p.mnt->root) || rcu_dereference(p.dentry->parent) == p.dentry) {
+		if ((p.mnt && p.dentry == p.mnt->root) ||
+		    rcu_dereference(p.dentry->parent) == p.dentry) {
 			at = p.mnt ? rcu_dereference(p.mnt->at) : NULL;
 			if (!at)
 				return false;
@@ -46,7 +47,8 @@ static bool names_up(struct name_buf *b, struct path p, const struct path *root)
 	}
 }
 
-char *path_name_reach(const struct path *p, const struct path *root, char *buf, size_t size, bool *reached)
+char *path_name_reach(const struct path *p, const struct path *root, char *buf, size_t size,
+		      bool *reached)
 {
 	struct name_buf b;
 	u32 seq, seq2;
@@ -93,7 +95,8 @@ char *path_name(const struct path *p, char *buf, size_t size)
 	return name;
 }
 
-static long getcwd_into(const struct path *pwd, char *buf, size_t bufsize, uaddr_t ubuf, size_t size)
+static long getcwd_into(const struct path *pwd, char *buf, size_t bufsize, uaddr_t ubuf,
+			size_t size)
 {
 	static const char outside[] = "(unreachable)";
 	struct path root;
@@ -104,7 +107,8 @@ static long getcwd_into(const struct path *pwd, char *buf, size_t bufsize, uaddr
 	if (unlinked(pwd->dentry))
 		return -ENOENT;
 	fs_get_root(&root);
-	name = path_name_reach(pwd, &root, buf + strlen(outside), bufsize - strlen(outside), &reached);
+	name = path_name_reach(pwd, &root, buf + strlen(outside), bufsize - strlen(outside),
+			       &reached);
 	path_put(&root);
 	if (IS_ERR(name))
 		return PTR_ERR(name);

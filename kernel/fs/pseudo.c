@@ -2,8 +2,10 @@
 #include "kernel/fs/pseudo.h"
 #include <dirent.h>
 
-struct super_block *pseudo_mount(struct super_block **slot, const struct fs_type *type, const char *source,
-				 struct super_block *(*make)(const struct fs_type *type, const char *source))
+struct super_block *pseudo_mount(struct super_block **slot, const struct fs_type *type,
+				 const char *source,
+				 struct super_block *(*make)(const struct fs_type *type,
+							     const char *source))
 {
 	struct super_block *sb = __atomic_load_n(slot, __ATOMIC_ACQUIRE), *mine;
 
@@ -22,8 +24,9 @@ struct super_block *pseudo_mount(struct super_block **slot, const struct fs_type
 	return sb;
 }
 
-struct super_block *pseudo_sb(const struct fs_type *type, const struct super_ops *ops, const char *source, u32 mode,
-			      const struct inode_operations *dir_ops, const struct file_operations *dir_fops)
+struct super_block *pseudo_sb(const struct fs_type *type, const struct super_ops *ops,
+			      const char *source, u32 mode, const struct inode_operations *dir_ops,
+			      const struct file_operations *dir_fops)
 {
 	struct super_block *sb = sb_alloc(type, ops, source);
 	struct inode *root;

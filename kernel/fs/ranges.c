@@ -16,7 +16,8 @@ struct file_lock *range_conflict(struct cds_list_head *list, const struct file_l
 	struct file_lock *l;
 
 	cds_list_for_each_entry(l, list, link) {
-		if (l->owner != want->owner && overlap(l, want) && (l->type == F_WRLCK || want->type == F_WRLCK))
+		if (l->owner != want->owner && overlap(l, want) &&
+		    (l->type == F_WRLCK || want->type == F_WRLCK))
 			return l;
 	}
 	return NULL;
@@ -45,9 +46,10 @@ static struct file_lock *take_spare(struct file_lock *spare[2])
 }
 
 /* Cuts the range of `w` out of l, which belongs to the same owner and has another type. */
-static void cut(struct cds_list_head *list, struct file_lock *l, const struct file_lock *w, struct file_lock *spare[2])
+static void cut(struct cds_list_head *list, struct file_lock *l, const struct file_lock *w,
+		struct file_lock *spare[2])
 {
-	bool left = l->start < w->start, right = l->end > w->end;
+	bool left = l->start<w->start, right = l->end> w->end;
 
 	if (left && right) {
 		struct file_lock *tail = take_spare(spare);
@@ -68,7 +70,8 @@ static void cut(struct cds_list_head *list, struct file_lock *l, const struct fi
 	}
 }
 
-bool range_apply(struct cds_list_head *list, const struct file_lock *want, struct file_lock *spare[2])
+bool range_apply(struct cds_list_head *list, const struct file_lock *want,
+		 struct file_lock *spare[2])
 {
 	struct file_lock w = *want, *l, *next, *mine;
 	bool weaker = false;

@@ -25,10 +25,12 @@ struct gather {
 	bool old, too_small;
 };
 
-static bool emit(struct dir_context *dc, const char *name, size_t len, u64 ino, unsigned type, u64 next_pos)
+static bool emit(struct dir_context *dc, const char *name, size_t len, u64 ino, unsigned type,
+		 u64 next_pos)
 {
 	struct gather *g = caa_container_of(dc, struct gather, dc);
-	size_t reclen = g->old ? offsetof(struct old_dirent, name) + len + 2 : offsetof(struct new_dirent, name) + len + 1;
+	size_t reclen = g->old ? offsetof(struct old_dirent, name) + len + 2
+			       : offsetof(struct new_dirent, name) + len + 1;
 	char *at = g->buf + g->used;
 
 	reclen = ROUND_UP(reclen, 8);
@@ -46,7 +48,8 @@ static bool emit(struct dir_context *dc, const char *name, size_t len, u64 ino, 
 	} else {
 		struct new_dirent *e = (struct new_dirent *)at;
 
-		*e = (struct new_dirent){.ino = ino, .off = next_pos, .reclen = reclen, .type = type};
+		*e = (struct new_dirent){
+			.ino = ino, .off = next_pos, .reclen = reclen, .type = type};
 		memcpy(e->name, name, len);
 	}
 	g->used += reclen;

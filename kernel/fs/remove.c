@@ -67,7 +67,8 @@ static int remove_locked(struct walk *w, bool is_dir, struct dentry **victim)
 
 static int remove_name(int dfd, const char *name, bool is_dir)
 {
-	static const int rmdir_error[] = {[LAST_NONE] = -EBUSY, [LAST_DOT] = -EINVAL, [LAST_DOTDOT] = -ENOTEMPTY};
+	static const int rmdir_error[] = {
+		[LAST_NONE] = -EBUSY, [LAST_DOT] = -EINVAL, [LAST_DOTDOT] = -ENOTEMPTY};
 	struct dentry *victim = NULL;
 	struct walk w;
 	int err = walk_parent(&w, dfd, name, 0, vfs_cred());

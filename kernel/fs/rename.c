@@ -67,7 +67,8 @@ static void unlock_dirs(struct renaming *r)
 /* Both entries; what they are must fit the flags. */
 static int find_entries(struct renaming *r)
 {
-	struct dentry *d = d_lookup_or_load_locked(r->from.cur.dentry, r->from.last, r->from.last_len);
+	struct dentry *d = d_lookup_or_load_locked(r->from.cur.dentry, r->from.last,
+						   r->from.last_len);
 
 	if (IS_ERR(d))
 		return PTR_ERR(d);
@@ -108,7 +109,8 @@ static int may_rename(struct renaming *r)
 		err = may_create(&r->to.cur);
 	} else {
 		new_is_dir = S_ISDIR(r->new->inode->mode);
-		err = may_remove(&r->to.cur, r->new, r->flags & RENAME_EXCHANGE ? new_is_dir : is_dir);
+		err = may_remove(&r->to.cur, r->new,
+				 r->flags & RENAME_EXCHANGE ? new_is_dir : is_dir);
 		/* Its ".." changes, which is a write. */
 		if (!err && moves && r->flags & RENAME_EXCHANGE && new_is_dir)
 			err = inode_permission(r->new->inode, MAY_WRITE);
@@ -226,7 +228,8 @@ static int rename_walked(struct renaming *r)
 
 static int rename_names(int olddfd, const char *from, int newdfd, const char *to, unsigned flags)
 {
-	struct renaming *r = kzalloc(sizeof(*r)); /* too big for the stack beside what comes below */
+	struct renaming *r =
+		kzalloc(sizeof(*r)); /* too big for the stack beside what comes below */
 	int err;
 
 	if (!r)

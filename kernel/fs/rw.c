@@ -193,7 +193,8 @@ static long prw(int fd, uaddr_t buf, size_t count, s64 pos, bool write)
 	else if (!(f->mode & (write ? FMODE_WRITE : FMODE_READ)))
 		ret = -EBADF;
 	else
-		ret = access_ok(buf, count) ? iov_iter_user(&it, buf, min(count, MAX_RW_COUNT)) : -EFAULT;
+		ret = access_ok(buf, count) ? iov_iter_user(&it, buf, min(count, MAX_RW_COUNT))
+					    : -EFAULT;
 	if (!ret) {
 		ret = at_offset(f, &it, pos, write);
 		iov_iter_done(&it);
@@ -280,14 +281,16 @@ long sys_pwritev(int fd, uaddr_t iov, unsigned long cnt, unsigned long pos_l, un
 	return prwv(fd, iov, cnt, pos_l, 0, true);
 }
 
-long sys_preadv2(int fd, uaddr_t iov, unsigned long cnt, unsigned long pos_l, unsigned long pos_h, int flags)
+long sys_preadv2(int fd, uaddr_t iov, unsigned long cnt, unsigned long pos_l, unsigned long pos_h,
+		 int flags)
 {
 	if (pos_l == -1UL)
 		return rwv(fd, iov, cnt, NULL, flags, false);
 	return prwv(fd, iov, cnt, pos_l, flags, false);
 }
 
-long sys_pwritev2(int fd, uaddr_t iov, unsigned long cnt, unsigned long pos_l, unsigned long pos_h, int flags)
+long sys_pwritev2(int fd, uaddr_t iov, unsigned long cnt, unsigned long pos_l, unsigned long pos_h,
+		  int flags)
 {
 	if (pos_l == -1UL)
 		return rwv(fd, iov, cnt, NULL, flags, true);

@@ -40,7 +40,8 @@ static int put_stat(const struct path *p, uaddr_t ust)
 /* AT_* flags to LOOKUP_* ones. */
 static unsigned lookup_flags(unsigned at)
 {
-	return (at & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (at & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+	return (at & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
+	       (at & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
 }
 
 /* A path argument, which may be NULL with AT_EMPTY_PATH as newer kernels have it. */
@@ -168,8 +169,11 @@ static int put_statfs(const struct path *p, uaddr_t ubuf)
 	st.f_namelen = k.namelen;
 	st.f_frsize = k.frsize;
 	/* MS_ and ST_ agree on these; 0x20 says that the field is valid. */
-	st.f_flags = 0x20 | (flags & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME)) |
-		     (sb->flags & ST_RDONLY) | (flags & (MS_NOATIME | MS_STRICTATIME) ? 0 : ST_RELATIME);
+	st.f_flags = 0x20 |
+		     (flags &
+		      (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME)) |
+		     (sb->flags & ST_RDONLY) |
+		     (flags & (MS_NOATIME | MS_STRICTATIME) ? 0 : ST_RELATIME);
 	return copy_to_user(ubuf, &st, sizeof(st)) ? -EFAULT : 0;
 }
 

@@ -24,7 +24,8 @@ const struct fs_type *fs_type_find(const char *name)
 	return NULL;
 }
 
-struct super_block *sb_alloc(const struct fs_type *type, const struct super_ops *ops, const char *source)
+struct super_block *sb_alloc(const struct fs_type *type, const struct super_ops *ops,
+			     const char *source)
 {
 	struct super_block *sb = kzalloc(sizeof(*sb));
 
@@ -94,7 +95,8 @@ static bool sb_tryget(struct super_block *sb)
 	do {
 		if (!refs)
 			return false;
-	} while (!__atomic_compare_exchange_n(&sb->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(&sb->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE,
+					      __ATOMIC_RELAXED));
 	return true;
 }
 
@@ -121,7 +123,8 @@ void supers_sync(void)
 
 static int anon_statfs(struct super_block *sb, struct kstatfs *st)
 {
-	*st = (struct kstatfs){.type = 0x09041934, .bsize = PAGE_SIZE, .frsize = PAGE_SIZE, .namelen = NAME_MAX};
+	*st = (struct kstatfs){
+		.type = 0x09041934, .bsize = PAGE_SIZE, .frsize = PAGE_SIZE, .namelen = NAME_MAX};
 	return 0;
 }
 

@@ -47,7 +47,8 @@ long sys_syncfs(int fd)
 
 long sys_sync_file_range(int fd, int64_t offset, int64_t nbytes, unsigned int flags)
 {
-	const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+	const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+			     SYNC_FILE_RANGE_WAIT_AFTER;
 	struct file *f;
 	s64 end;
 	long ret = 0;

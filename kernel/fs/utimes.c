@@ -36,7 +36,8 @@ static int set_times(const struct path *p, const struct timespec *times)
 
 static bool valid_nsec(const struct timespec *ts)
 {
-	return ts->tv_nsec == UTIME_NOW || ts->tv_nsec == UTIME_OMIT || (ts->tv_nsec >= 0 && ts->tv_nsec < 1000000000);
+	return ts->tv_nsec == UTIME_NOW || ts->tv_nsec == UTIME_OMIT ||
+	       (ts->tv_nsec >= 0 && ts->tv_nsec < 1000000000);
 }
 
 static long utimes_fd(int fd, const struct timespec *times)

@@ -125,7 +125,8 @@ struct walk {
 };
 
 /* The walk to all but the last component: cur is its directory, referenced; -errno: nothing to undo. */
-must_check int walk_parent(struct walk *w, int dfd, const char *name, unsigned flags, const struct cred *cred);
+must_check int walk_parent(struct walk *w, int dfd, const char *name, unsigned flags,
+			   const struct cred *cred);
 /*
  * From there: steps into d (+1, taken over), the last component. 0: stands at it, over its mounts, referenced. 1: it was a symlink that
  * was followed (if `follow`); stands at the directory of another last component. -errno: the caller still calls walk_end().
@@ -135,7 +136,8 @@ must_check int walk_enter(struct walk *w, struct dentry *d, bool follow);
 must_check int walk_special(struct walk *w);
 void walk_end(struct walk *w);
 /* path_lookup() with other credentials. */
-must_check int path_lookup_cred(int dfd, const char *name, unsigned flags, const struct cred *cred, struct path *out);
+must_check int path_lookup_cred(int dfd, const char *name, unsigned flags, const struct cred *cred,
+				struct path *out);
 
 /* ---- create.c ---- */
 must_check int may_create(const struct path *parent);
@@ -144,7 +146,8 @@ int missing_op(const struct inode *dir, int err);
 
 /* ---- path.c ---- */
 /* path_name_root(), and whether p is at or below root. */
-must_check char *path_name_reach(const struct path *p, const struct path *root, char *buf, size_t size, bool *reached);
+must_check char *path_name_reach(const struct path *p, const struct path *root, char *buf,
+				 size_t size, bool *reached);
 
 /* ---- open.c ---- */
 must_check struct file *open_how(int dfd, const char *name, u64 flags, u32 mode, u64 resolve);

@@ -219,7 +219,8 @@ static u64 file_ino;
 
 static void look_for_it(long arg)
 {
-	static const char *const paths[] = {"/a/x/f", "/b/y/f", "/a/x/../../b/y/f", "/b/y/../../a/x/f"};
+	static const char *const paths[] = {"/a/x/f", "/b/y/f", "/a/x/../../b/y/f",
+					    "/b/y/../../a/x/f"};
 	unsigned found = 0;
 
 	for (int i = 0; i < 20000 || !found; i++) {
@@ -267,7 +268,6 @@ static void look_for_nothing(long arg)
 			sched_yield_cpu();
 	}
 }
-
 
 static void bounded(void)
 {

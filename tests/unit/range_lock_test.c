@@ -12,14 +12,16 @@ static int owners[OWNERS];
 
 static struct file_lock lock_of(int owner, unsigned start, unsigned end, short type)
 {
-	return (struct file_lock){.start = start, .end = end, .type = type, .owner = &owners[owner]};
+	return (struct file_lock){
+		.start = start, .end = end, .type = type, .owner = &owners[owner]};
 }
 
 static bool model_conflict(const struct file_lock *w, int owner)
 {
 	for (int o = 0; o < OWNERS; o++) {
 		for (u64 b = w->start; o != owner && b <= w->end; b++) {
-			if (model[o][b] != F_UNLCK && (model[o][b] == F_WRLCK || w->type == F_WRLCK))
+			if (model[o][b] != F_UNLCK &&
+			    (model[o][b] == F_WRLCK || w->type == F_WRLCK))
 				return true;
 		}
 	}
@@ -48,7 +50,8 @@ static void compare(void)
 			seen[o][b] = l->type;
 		}
 		cds_list_for_each_entry(m, &list, link)
-			ck_assert(m == l || m->owner != l->owner || m->type != l->type || m->start != l->end + 1);
+			ck_assert(m == l || m->owner != l->owner || m->type != l->type ||
+				  m->start != l->end + 1);
 	}
 	ck_assert_mem_eq(seen, model, sizeof(seen));
 }
@@ -115,7 +118,8 @@ START_TEST(lock_to_the_end_of_everything_can_be_cut)
 	w.type = F_UNLCK;
 	ck_assert(range_apply(&list, &w, spare));
 	ck_assert_ptr_nonnull(spare[0]);
-	ck_assert_uint_eq(cds_list_first_entry(&list, struct file_lock, link)->end, FILE_POS_MAX - 1);
+	ck_assert_uint_eq(cds_list_first_entry(&list, struct file_lock, link)->end,
+			  FILE_POS_MAX - 1);
 	kfree(spare[0]);
 	ck_assert(range_release(&list, &owners[0]));
 	ck_assert(!range_release(&list, &owners[0]));
