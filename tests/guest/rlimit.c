@@ -1,0 +1,160 @@
+/* Resource limits: reading, setting, inheriting, enforcing. */
+#include "t.h"
+
+static struct rlimit get(int what)
+{
+	struct rlimit lim;
+
+	MUST(getrlimit(what, &lim));
+	return lim;
+}
+
+TEST(soft_limit_can_go_up_to_the_hard_one)
+{
+	struct rlimit lim = {100, 200};
+
+	MUST(setrlimit(RLIMIT_NOFILE, &lim));
+	lim.rlim_cur = 200;
+	MUST(setrlimit(RLIMIT_NOFILE, &lim));
+	lim.rlim_cur = 50;
+	MUST(setrlimit(RLIMIT_NOFILE, &lim));
+	CHECK(get(RLIMIT_NOFILE).rlim_cur == 50 && get(RLIMIT_NOFILE).rlim_max == 200);
+	lim.rlim_cur = 201;
+	CHECK_ERR(setrlimit(RLIMIT_NOFILE, &lim), EINVAL);
+}
+
+TEST(ordinary_user_cannot_raise_the_hard_limit)
+{
+	struct rlimit lim = {100, 200};
+
+	t_become_ordinary();
+	MUST(setrlimit(RLIMIT_NOFILE, &lim));
+	lim.rlim_max = 201;
+	CHECK_ERR(setrlimit(RLIMIT_NOFILE, &lim), EPERM);
+	lim.rlim_max = 150;
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &lim), 0);
+}
+
+TEST(every_resource_can_be_read)
+{
+	struct rlimit lim;
+
+	for (int i = 0; i < 16; i++) {
+		CHECK_EQ(getrlimit(i, &lim), 0);
+		CHECK(lim.rlim_cur <= lim.rlim_max);
+	}
+	CHECK_ERR(getrlimit(16, &lim), EINVAL);
+}
+
+HELPER(nofile)
+{
+	struct rlimit lim;
+
+	return getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur == 77 ? 0 : 1;
+}
+
+TEST(limits_survive_fork_and_exec)
+{
+	struct rlimit lim = {77, 80};
+
+	MUST(setrlimit(RLIMIT_NOFILE, &lim));
+	CHECK_EXITED(IN_CHILD(T_EXEC_HELPER("nofile")), 0);
+}
+
+TEST(prlimit_reads_the_old_and_sets_the_new)
+{
+	struct rlimit new = {60, 70}, old;
+
+	MUST(setrlimit(RLIMIT_NOFILE, &(struct rlimit){100, 200}));
+	MUST(prlimit(0, RLIMIT_NOFILE, &new, &old));
+	CHECK(old.rlim_cur == 100 && old.rlim_max == 200);
+	MUST(prlimit(getpid(), RLIMIT_NOFILE, NULL, &old));
+	CHECK(old.rlim_cur == 60 && old.rlim_max == 70);
+}
+
+TEST(prlimit_of_a_child)
+{
+	struct rlimit new = {33, 44};
+	struct t_gate go = t_gate();
+	pid_t pid = SPAWN({
+		t_gate_pass(&go);
+		CHECK(get(RLIMIT_NOFILE).rlim_cur == 33 && get(RLIMIT_NOFILE).rlim_max == 44);
+	});
+
+	MUST(prlimit(pid, RLIMIT_NOFILE, &new, NULL));
+	t_gate_open(&go);
+	CHECK_EXITED(t_wait(pid), 0);
+	CHECK_ERR(prlimit(INT_MAX, RLIMIT_NOFILE, NULL, &new), ESRCH);
+}
+
+TEST(prlimit_of_another_users_process_is_eperm)
+{
+	struct rlimit lim;
+
+	if (!t_is_root())
+		SKIP("needs root to have a process of another user");
+	struct t_gate end = t_gate();
+	pid_t pid = SPAWN(t_gate_pass(&end));
+	CHECK_EXITED(IN_CHILD({
+			     t_become_ordinary();
+			     CHECK_ERR(prlimit(pid, RLIMIT_NOFILE, NULL, &lim), EPERM);
+		     }),
+		     0);
+	t_gate_open(&end);
+	CHECK_EXITED(t_wait(pid), 0);
+}
+
+TEST(open_files_above_a_lowered_limit_stay_open)
+{
+	int fd = MUST(dup2(0, 90));
+
+	MUST(setrlimit(RLIMIT_NOFILE, &(struct rlimit){20, 1000}));
+	CHECK(fcntl(fd, F_GETFD) >= 0);
+	CHECK_ERR(fcntl(0, F_DUPFD, 20), EINVAL);
+	CHECK_ERR(dup2(0, 20), EBADF);
+	MUST(setrlimit(RLIMIT_NOFILE, &(struct rlimit){200, 1000}));
+	CHECK_EQ(dup2(0, 100), 100);
+}
+
+static __attribute__((noinline)) int depth_of_stack(int n)
+{
+	volatile char page[4096];
+
+	page[0] = (char)n;
+	return n == 0 ? page[0] : depth_of_stack(n - 1) + page[0];
+}
+
+TEST(stack_limit_can_be_raised_while_running)
+{
+	struct rlimit lim = get(RLIMIT_STACK);
+
+	lim.rlim_cur = 4 << 20;
+	MUST(setrlimit(RLIMIT_STACK, &lim));
+	CHECK_KILLED(IN_CHILD(_exit(depth_of_stack(1500) & 1)), SIGSEGV);
+	lim.rlim_cur = 16 << 20;
+	if (lim.rlim_max >= lim.rlim_cur) {
+		MUST(setrlimit(RLIMIT_STACK, &lim));
+		CHECK(WIFEXITED(IN_CHILD(_exit(depth_of_stack(1500) & 1))));
+	}
+}
+
+TEST(infinite_limits_are_all_ones)
+{
+	struct rlimit lim = {RLIM_INFINITY, RLIM_INFINITY};
+
+	CHECK_EQ(RLIM_INFINITY, ~0ul);
+	if (get(RLIMIT_FSIZE).rlim_max == RLIM_INFINITY)
+		CHECK_EQ(setrlimit(RLIMIT_FSIZE, &lim), 0);
+}
+
+TEST(limits_file_in_proc_agrees)
+{
+	const char *line;
+	unsigned long soft, hard;
+
+	MUST(setrlimit(RLIMIT_NOFILE, &(struct rlimit){123, 456}));
+	line = strstr(t_read_file("/proc/self/limits"), "Max open files");
+	CHECK(line);
+	CHECK_EQ(sscanf(line, "Max open files %lu %lu files", &soft, &hard), 2);
+	CHECK(soft == 123 && hard == 456);
+}

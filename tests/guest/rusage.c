@@ -1,0 +1,106 @@
+/* getrusage and what it counts. */
+#include "t.h"
+
+#include <pthread.h>
+#include <sys/time.h>
+
+static long long us(struct timeval tv)
+{
+	return tv.tv_sec * 1000000LL + tv.tv_usec;
+}
+
+static long long used(int who)
+{
+	struct rusage ru;
+
+	MUST(getrusage(who, &ru));
+	return us(ru.ru_utime) + us(ru.ru_stime);
+}
+
+static void burn(int ms)
+{
+	struct timespec a, b;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a);
+	do
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
+	while ((b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000 < ms);
+}
+
+TEST(own_time_grows_with_work)
+{
+	long long before = used(RUSAGE_SELF);
+
+	burn(50);
+	CHECK(used(RUSAGE_SELF) - before >= 30000);
+}
+
+TEST(time_of_children_counts_once_they_are_waited_for)
+{
+	struct t_gate done = t_gate();
+	pid_t pid = SPAWN({
+		burn(50);
+		t_gate_open(&done);
+	});
+
+	t_gate_pass(&done);
+	t_wait_state(pid, 'Z');
+	CHECK_EQ(used(RUSAGE_CHILDREN), 0);
+	CHECK_EXITED(t_wait(pid), 0);
+	CHECK(used(RUSAGE_CHILDREN) >= 30000);
+}
+
+TEST(time_of_grandchildren_counts_too)
+{
+	CHECK_EXITED(IN_CHILD(CHECK_EXITED(IN_CHILD(burn(50)), 0)), 0);
+	CHECK(used(RUSAGE_CHILDREN) >= 30000);
+}
+
+TEST(time_of_ignored_children_does_not_count)
+{
+	signal(SIGCHLD, SIG_IGN);
+	SPAWN(burn(30));
+	CHECK_ERR(wait(NULL), ECHILD);
+	CHECK_EQ(used(RUSAGE_CHILDREN), 0);
+}
+
+static void *burn_in_thread(void *arg)
+{
+	burn(50);
+	CHECK(used(RUSAGE_THREAD) >= 30000);
+	return arg;
+}
+
+TEST(time_of_threads_counts_for_the_process)
+{
+	pthread_t thread;
+	long long mine = used(RUSAGE_THREAD), all = used(RUSAGE_SELF);
+
+	CHECK_EQ(pthread_create(&thread, NULL, burn_in_thread, NULL), 0);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	CHECK(used(RUSAGE_THREAD) - mine < 30000);
+	CHECK(used(RUSAGE_SELF) - all >= 30000);
+}
+
+TEST(largest_size_is_told_in_kilobytes)
+{
+	struct rusage ru;
+	size_t n = 32 << 20;
+	char *p = malloc(n);
+
+	memset(p, 1, n);
+	MUST(getrusage(RUSAGE_SELF, &ru));
+	CHECK(ru.ru_maxrss >= 32 << 10 && ru.ru_maxrss < 1 << 20);
+	free(p);
+}
+
+TEST(blocking_counts_as_voluntary_switch)
+{
+	struct rusage a, b;
+
+	MUST(getrusage(RUSAGE_THREAD, &a));
+	for (int i = 0; i < 10; i++)
+		t_sleep_ms(1);
+	MUST(getrusage(RUSAGE_THREAD, &b));
+	CHECK(b.ru_nvcsw - a.ru_nvcsw >= 10);
+}

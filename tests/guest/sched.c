@@ -1,0 +1,253 @@
+/* Affinity, priorities, policies, yielding. */
+#include "t.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/sysinfo.h>
+
+static cpu_set_t affinity(pid_t pid)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	MUST(sched_getaffinity(pid, sizeof(set), &set));
+	return set;
+}
+
+static int first_cpu(void)
+{
+	cpu_set_t set = affinity(0);
+
+	for (int i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &set))
+			return i;
+	return -1;
+}
+
+TEST(affinity_names_at_least_one_cpu)
+{
+	cpu_set_t set = affinity(0);
+
+	CHECK(CPU_COUNT(&set) >= 1);
+	CHECK(CPU_COUNT(&set) <= get_nprocs_conf());
+}
+
+TEST(raw_call_tells_how_many_bytes_it_wrote)
+{
+	unsigned long mask[128];
+	long n = syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask);
+
+	CHECK(n >= 8 && n % 8 == 0 && n <= (long)sizeof(mask));
+}
+
+TEST(process_runs_where_it_is_bound)
+{
+	cpu_set_t set;
+	int cpu = first_cpu();
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	MUST(sched_setaffinity(0, sizeof(set), &set));
+	set = affinity(0);
+	CHECK(CPU_COUNT(&set) == 1 && CPU_ISSET(cpu, &set));
+	for (int i = 0; i < 100; i++) {
+		unsigned int now;
+
+		CHECK_EQ(sched_getcpu(), cpu);
+		MUST((int)syscall(SYS_getcpu, &now, NULL, NULL));
+		CHECK_EQ(now, cpu);
+		sched_yield();
+	}
+}
+
+TEST(affinity_without_any_real_cpu_is_einval)
+{
+	cpu_set_t set, old = affinity(0);
+
+	CPU_ZERO(&set);
+	CHECK_ERR(sched_setaffinity(0, sizeof(set), &set), EINVAL);
+	CPU_SET(1000, &set);
+	CHECK_ERR(sched_setaffinity(0, sizeof(set), &set), EINVAL);
+	set = affinity(0);
+	CHECK(CPU_EQUAL(&set, &old));
+}
+
+TEST(affinity_is_inherited_and_can_be_set_for_others)
+{
+	struct t_gate end = t_gate();
+	cpu_set_t set, got;
+	pid_t pid;
+
+	CPU_ZERO(&set);
+	CPU_SET(first_cpu(), &set);
+	pid = SPAWN(t_gate_pass(&end));
+	MUST(sched_setaffinity(pid, sizeof(set), &set));
+	got = affinity(pid);
+	CHECK(CPU_EQUAL(&set, &got));
+	t_gate_open(&end);
+	CHECK_EXITED(t_wait(pid), 0);
+	MUST(sched_setaffinity(0, sizeof(set), &set));
+	CHECK_EXITED(IN_CHILD({
+			     got = affinity(0);
+			     CHECK(CPU_EQUAL(&set, &got));
+		     }),
+		     0);
+	CHECK_ERR(sched_getaffinity(INT_MAX, sizeof(set), &set), ESRCH);
+}
+
+static void *bind_thread(void *arg)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(first_cpu(), &set);
+	MUST(sched_setaffinity(0, sizeof(set), &set));
+	set = affinity(0);
+	CHECK_EQ(CPU_COUNT(&set), 1);
+	return arg;
+}
+
+TEST(affinity_is_per_thread)
+{
+	cpu_set_t before = affinity(0), after;
+	pthread_t thread;
+
+	CHECK_EQ(pthread_create(&thread, NULL, bind_thread, NULL), 0);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	after = affinity(0);
+	CHECK(CPU_EQUAL(&before, &after));
+}
+
+TEST(cpu_number_is_one_of_the_affinity)
+{
+	cpu_set_t set = affinity(0);
+
+	for (int i = 0; i < 100; i++) {
+		CHECK(CPU_ISSET(sched_getcpu(), &set));
+		if (i % 10 == 0)
+			t_sleep_ms(1);
+	}
+}
+
+TEST(nice_goes_down_for_everybody)
+{
+	CHECK_EQ(getpriority(PRIO_PROCESS, 0), 0);
+	CHECK_EQ(nice(5), 5);
+	CHECK_EQ(getpriority(PRIO_PROCESS, 0), 5);
+	CHECK_EXITED(IN_CHILD(CHECK_EQ(getpriority(PRIO_PROCESS, 0), 5)), 0);
+	CHECK_EQ(setpriority(PRIO_PROCESS, 0, 100), 0);
+	CHECK_EQ(getpriority(PRIO_PROCESS, 0), 19);
+	/* The raw call counts from 1 to 40. */
+	CHECK_EQ(syscall(SYS_getpriority, PRIO_PROCESS, 0), 1);
+}
+
+TEST(nice_goes_up_only_with_a_privilege)
+{
+	t_become_ordinary();
+	MUST(setrlimit(RLIMIT_NICE, &(struct rlimit){0, 0}));
+	CHECK_EQ(setpriority(PRIO_PROCESS, 0, 5), 0);
+	CHECK_ERR(setpriority(PRIO_PROCESS, 0, 4), EACCES);
+	CHECK_ERR(setpriority(PRIO_PROCESS, 1, 5), EPERM);
+	CHECK_ERR(getpriority(PRIO_PROCESS, INT_MAX), ESRCH);
+}
+
+TEST(priority_of_a_group)
+{
+	struct t_gate end = t_gate();
+	pid_t pid = SPAWN({
+		MUST(setpgid(0, 0));
+		SPAWN(t_gate_pass(&end));
+		MUST(setpriority(PRIO_PGRP, 0, 7));
+		CHECK_EQ(getpriority(PRIO_PGRP, 0), 7);
+		t_gate_open(&end);
+		int status;
+		CHECK(wait(&status) > 0);
+	});
+
+	CHECK_EXITED(t_wait(pid), 0);
+	CHECK_EQ(getpriority(PRIO_PROCESS, 0), 0);
+}
+
+TEST(default_policy_is_other)
+{
+	struct sched_param p = {.sched_priority = 77};
+	struct timespec ts;
+
+	CHECK_EQ(sched_getscheduler(0), SCHED_OTHER);
+	MUST(sched_getparam(0, &p));
+	CHECK_EQ(p.sched_priority, 0);
+	CHECK_EQ(sched_rr_get_interval(0, &ts), 0);
+}
+
+TEST(batch_and_idle_can_be_chosen_by_everybody)
+{
+	struct sched_param p = {0};
+
+	t_become_ordinary();
+	CHECK_EQ(sched_setscheduler(0, SCHED_BATCH, &p), 0);
+	CHECK_EQ(sched_getscheduler(0), SCHED_BATCH);
+	CHECK_EQ(sched_setscheduler(0, SCHED_OTHER, &p), 0);
+	CHECK_EQ(sched_setscheduler(0, SCHED_IDLE, &p), 0);
+	CHECK_EQ(sched_getscheduler(0), SCHED_IDLE);
+}
+
+TEST(real_time_needs_a_privilege)
+{
+	struct sched_param p = {.sched_priority = 10};
+
+	t_become_ordinary();
+	MUST(setrlimit(RLIMIT_RTPRIO, &(struct rlimit){0, 0}));
+	CHECK_ERR(sched_setscheduler(0, SCHED_FIFO, &p), EPERM);
+	CHECK_ERR(sched_setscheduler(0, SCHED_RR, &p), EPERM);
+}
+
+TEST(priority_ranges)
+{
+	CHECK_EQ(sched_get_priority_min(SCHED_FIFO), 1);
+	CHECK_EQ(sched_get_priority_max(SCHED_FIFO), 99);
+	CHECK_EQ(sched_get_priority_min(SCHED_RR), 1);
+	CHECK_EQ(sched_get_priority_max(SCHED_OTHER), 0);
+}
+
+static volatile int stop;
+
+static void *spin(void *arg)
+{
+	while (!stop)
+		;
+	return arg;
+}
+
+TEST(more_spinning_threads_than_cpus_all_get_their_turn)
+{
+	pthread_t thread[8];
+
+	for (int i = 0; i < 8; i++)
+		CHECK_EQ(pthread_create(&thread[i], NULL, spin, NULL), 0);
+	t_sleep_ms(20); /* we have to get the processor back from them */
+	stop = 1;
+	for (int i = 0; i < 8; i++)
+		CHECK_EQ(pthread_join(thread[i], NULL), 0);
+}
+
+TEST(yield_lets_the_other_run)
+{
+	volatile int *turn = t_shared(4096);
+	cpu_set_t set;
+	pid_t pid;
+
+	CPU_ZERO(&set);
+	CPU_SET(first_cpu(), &set);
+	MUST(sched_setaffinity(0, sizeof(set), &set));
+	pid = SPAWN(for (int i = 0; i < 200; i++) {
+		while (*turn != 1)
+			sched_yield();
+		*turn = 0;
+	});
+	for (int i = 0; i < 200; i++) {
+		*turn = 1;
+		while (*turn != 0)
+			sched_yield();
+	}
+	CHECK_EXITED(t_wait(pid), 0);
+}

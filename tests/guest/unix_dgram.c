@@ -1,0 +1,210 @@
+/* AF_UNIX datagram sockets. */
+#include "t.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+static struct sockaddr_un address(const char *path)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+
+	strcpy(a.sun_path, path);
+	return a;
+}
+
+static int bound(const char *path)
+{
+	struct sockaddr_un a = address(path);
+	int fd = MUST(socket(AF_UNIX, SOCK_DGRAM, 0));
+
+	MUST(bind(fd, (void *)&a, sizeof(a)));
+	return fd;
+}
+
+TEST(messages_keep_their_borders)
+{
+	char buf[16] = "";
+	int sp[2];
+
+	MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, sp));
+	CHECK_EQ(send(sp[0], "first", 5, 0), 5);
+	CHECK_EQ(send(sp[0], "", 0, 0), 0);
+	CHECK_EQ(send(sp[0], "third", 5, 0), 5);
+	CHECK_EQ(recv(sp[1], buf, 16, 0), 5);
+	CHECK_EQ(recv(sp[1], buf, 16, 0), 0);
+	CHECK_EQ(recv(sp[1], buf, 2, 0), 2); /* the rest is dropped */
+	CHECK_ERR(recv(sp[1], buf, 16, MSG_DONTWAIT), EAGAIN);
+}
+
+TEST(truncation_is_told)
+{
+	char buf[3];
+	struct iovec iov = {buf, 3};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	int sp[2];
+
+	MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, sp));
+	CHECK_EQ(send(sp[0], "abcdef", 6, 0), 6);
+	CHECK_EQ(send(sp[0], "abcdef", 6, 0), 6);
+	CHECK_EQ(recvmsg(sp[1], &m, 0), 3);
+	CHECK_EQ(m.msg_flags & MSG_TRUNC, MSG_TRUNC);
+	CHECK_EQ(recv(sp[1], buf, 3, MSG_TRUNC), 6);
+}
+
+TEST(sendto_and_recvfrom_by_path)
+{
+	struct sockaddr_un a = address("b"), from;
+	socklen_t len = sizeof(from);
+	char buf[8] = "";
+	int x, y;
+
+	t_cd_tmpdir();
+	x = bound("a");
+	y = bound("b");
+	CHECK_EQ(sendto(x, "hello", 5, 0, (void *)&a, sizeof(a)), 5);
+	CHECK_EQ(recvfrom(y, buf, 8, 0, (void *)&from, &len), 5);
+	CHECK_STR(buf, "hello");
+	CHECK_STR(from.sun_path, "a");
+	CHECK_EQ(sendto(y, "back", 4, 0, (void *)&from, len), 4);
+	CHECK_EQ(recv(x, buf, 8, 0), 4);
+}
+
+TEST(connected_socket_talks_to_its_peer_only)
+{
+	struct sockaddr_un a = address("a"), c = address("c");
+	int x, y, z;
+	char buf[8];
+
+	t_cd_tmpdir();
+	x = bound("a");
+	y = bound("b");
+	z = bound("c");
+	MUST(connect(y, (void *)&a, sizeof(a)));
+	CHECK_EQ(send(y, "to a", 4, 0), 4);
+	CHECK_EQ(recv(x, buf, 8, 0), 4);
+	MUST(connect(x, (void *)&c, sizeof(c)));
+	/* a is connected to c, so b may not send to it any more. */
+	CHECK_ERR(send(y, "x", 1, 0), EPERM);
+	MUST(connect(y, (void *)&c, sizeof(c)));
+	CHECK_EQ(send(y, "to c", 4, 0), 4);
+	CHECK_EQ(recv(z, buf, 8, 0), 4);
+}
+
+TEST(errors_of_datagram_sockets)
+{
+	struct sockaddr_un a = address("missing");
+	int fd = MUST(socket(AF_UNIX, SOCK_DGRAM, 0)), other;
+
+	t_cd_tmpdir();
+	CHECK_ERR(sendto(fd, "x", 1, 0, (void *)&a, sizeof(a)), ENOENT);
+	CHECK_ERR(send(fd, "x", 1, 0), ENOTCONN);
+	other = bound("gone");
+	MUST(close(other));
+	a = address("gone");
+	CHECK_ERR(sendto(fd, "x", 1, 0, (void *)&a, sizeof(a)), ECONNREFUSED);
+	CHECK_ERR(listen(fd, 1), EOPNOTSUPP);
+	CHECK_ERR(accept(fd, NULL, NULL), EOPNOTSUPP);
+}
+
+TEST(peer_that_closes_refuses_the_connection)
+{
+	int sp[2];
+
+	MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, sp));
+	MUST(close(sp[1]));
+	CHECK_ERR(send(sp[0], "x", 1, 0), ECONNREFUSED);
+}
+
+TEST(queue_is_limited)
+{
+	struct sockaddr_un a = address("a");
+	int fd, out, n = 0;
+
+	t_cd_tmpdir();
+	fd = bound("a");
+	out = MUST(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0));
+	while (n < 100000 && sendto(out, "x", 1, 0, (void *)&a, sizeof(a)) == 1)
+		n++;
+	CHECK_EQ(errno, EAGAIN);
+	CHECK(n >= 1);
+	CHECK(recv(fd, &n, 1, 0) == 1);
+	CHECK_EQ(sendto(out, "x", 1, 0, (void *)&a, sizeof(a)), 1);
+}
+
+TEST(blocked_sender_is_woken_by_the_receiver)
+{
+	int sp[2];
+	char c;
+	pid_t pid;
+
+	MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, sp));
+	while (send(sp[0], "x", 1, MSG_DONTWAIT) == 1)
+		;
+	pid = SPAWN(CHECK_EQ(send(sp[0], "y", 1, 0), 1));
+	t_wait_state(pid, 'S');
+	while (recv(sp[1], &c, 1, MSG_DONTWAIT) == 1)
+		;
+	CHECK_EXITED(t_wait(pid), 0);
+}
+
+TEST(too_large_message_is_emsgsize)
+{
+	int sp[2];
+	char *big = calloc(1, 16 << 20);
+
+	MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, sp));
+	CHECK_ERR(send(sp[0], big, 16 << 20, 0), EMSGSIZE);
+	CHECK_EQ(send(sp[0], big, 60000, 0), 60000);
+}
+
+TEST(peek_leaves_the_message)
+{
+	char buf[8] = "";
+	int sp[2];
+
+	MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, sp));
+	CHECK_EQ(send(sp[0], "abc", 3, 0), 3);
+	CHECK_EQ(recv(sp[1], buf, 8, MSG_PEEK), 3);
+	CHECK_EQ(recv(sp[1], buf, 8, 0), 3);
+	CHECK_STR(buf, "abc");
+}
+
+TEST(poll_follows_the_queue)
+{
+	struct pollfd p;
+	char c;
+	int sp[2];
+
+	MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, sp));
+	p = (struct pollfd){sp[1], POLLIN | POLLOUT, 0};
+	CHECK_EQ(poll(&p, 1, 0), 1);
+	CHECK_EQ(p.revents, POLLOUT);
+	CHECK_EQ(send(sp[0], "x", 1, 0), 1);
+	CHECK_EQ(poll(&p, 1, 0), 1);
+	CHECK_EQ(p.revents, POLLIN | POLLOUT);
+	CHECK_EQ(recv(sp[1], &c, 1, 0), 1);
+}
+
+TEST(several_messages_in_one_call)
+{
+	struct mmsghdr m[3];
+	struct iovec iov[3];
+	char buf[3][8];
+	int sp[2];
+
+	MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, sp));
+	memset(m, 0, sizeof(m));
+	for (int i = 0; i < 3; i++) {
+		buf[i][0] = (char)('a' + i);
+		iov[i] = (struct iovec){buf[i], 1};
+		m[i].msg_hdr = (struct msghdr){.msg_iov = &iov[i], .msg_iovlen = 1};
+	}
+	CHECK_EQ(sendmmsg(sp[0], m, 3, 0), 3);
+	memset(buf, 0, sizeof(buf));
+	CHECK_EQ(recvmmsg(sp[1], m, 3, 0, NULL), 3);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(m[i].msg_len, 1);
+		CHECK_EQ(buf[i][0], 'a' + i);
+	}
+}
