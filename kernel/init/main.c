@@ -9,6 +9,7 @@
 #include "kernel/init/boot.h"
 #include "kernel/init/options.h"
 #include "kernel/init/stats.h"
+#include "ipc.h"
 #include "log.h"
 #include "net.h"
 #include "proc.h"
@@ -82,6 +83,7 @@ int main(int argc, char **argv)
 	must(fh_init(), "file handles");
 	must(event_init(), "the event thread");
 	must(vfs_init(), "the file system caches");
+	must(ipc_init(), "pipes");
 	must(net_init(), "sockets");
 	must(proc_init(o.memory, "heddle"), "proc");
 	must(console_init(), "the console");
