@@ -21,8 +21,8 @@ struct file_operations;
 #define PTS_MAJOR 136
 
 extern const struct file_operations null_fops, zero_fops, full_fops, random_fops;
-extern const struct file_operations dev_tty_fops, console_fops, ptmx_fops, pts_fops; /* kernel/tty/ */
-
+extern const struct file_operations dev_tty_fops, console_fops, ptmx_fops,
+	pts_fops; /* kernel/tty/ */
 
 /* Slaves of ptys appear in devpts and go again (kernel/fs/devpts/). In a task, without locks. */
 must_check int devpts_add(int index, dev_t dev, u32 uid, u32 gid); /* -ENOMEM */

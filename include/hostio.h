@@ -20,8 +20,8 @@ enum host_stdio_kind {
 
 struct host_stdio {
 	enum host_stdio_kind kind;
-	int fd;		/* 0, 1 or 2 */
-	int io;		/* the descriptor to read and write: a private description without waiting, or fd */
+	int fd; /* 0, 1 or 2 */
+	int io; /* the descriptor to read and write: a private description without waiting, or fd */
 	bool nonblock;	/* io never waits */
 	int flags;	/* O_ACCMODE, O_APPEND as it was opened */
 	struct stat st; /* at start */

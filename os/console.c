@@ -89,7 +89,8 @@ void host_tty_raw(u32 oflag)
 
 	refresh_saved();
 	t = saved[saved_now];
-	t.c_iflag &= ~(IGNBRK | BRKINT | PARMRK | INPCK | ISTRIP | INLCR | IGNCR | ICRNL | IUCLC | IXON | IXOFF | IXANY);
+	t.c_iflag &= ~(IGNBRK | BRKINT | PARMRK | INPCK | ISTRIP | INLCR | IGNCR | ICRNL | IUCLC |
+		       IXON | IXOFF | IXANY);
 	t.c_lflag &= ~(ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHONL | IEXTEN);
 	t.c_oflag = oflag;
 	t.c_cc[VMIN] = 1;

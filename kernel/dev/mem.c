@@ -65,7 +65,8 @@ static ssize_t zero_read(struct file *f, struct iov_iter *to, u64 *pos)
 	return total;
 }
 
-static int zero_mmap(struct file *f, int prot, int flags, u64 off, size_t len, struct mmap_target *t)
+static int zero_mmap(struct file *f, int prot, int flags, u64 off, size_t len,
+		     struct mmap_target *t)
 {
 	t->anonymous = true;
 	return 0;

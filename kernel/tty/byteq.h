@@ -5,8 +5,8 @@
 #include "types.h"
 
 struct byteq {
-	u8 *buf;	 /* cap bytes, a power of two; NULL while nothing was ever queued */
-	u32 cap, max;	 /* max is a power of two */
+	u8 *buf;	/* cap bytes, a power of two; NULL while nothing was ever queued */
+	u32 cap, max;	/* max is a power of two */
 	u64 head, tail; /* counts of bytes put and taken */
 };
 

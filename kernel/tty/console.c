@@ -20,13 +20,13 @@
 
 /* c constant after console_tty_init()   t console.lock   a atomic */
 static struct tty console;
-static bool present;		     /* c */
-static struct host_stdio *host;	     /* c */
-static struct host_ready ready;	     /* c */
-static bool raw;		     /* a: the guest has taken the terminal */
-static bool sending;		     /* t: somebody passes output on */
-static bool modes_dirty;	     /* t: the host's output flags are to follow when output is gone */
-static bool input_full;		     /* t: not watching until there is room */
+static bool present;		/* c */
+static struct host_stdio *host; /* c */
+static struct host_ready ready; /* c */
+static bool raw;		/* a: the guest has taken the terminal */
+static bool sending;		/* t: somebody passes output on */
+static bool modes_dirty;	/* t: the host's output flags are to follow when output is gone */
+static bool input_full;		/* t: not watching until there is room */
 
 /* ---- output ---- */
 
@@ -285,8 +285,8 @@ static int watch_signals(void)
 		int signo;
 		void (*fn)(int signo);
 	} table[] = {
-		{SIGWINCH, on_winch},	{SIGINT, on_interrupt},	 {SIGQUIT, on_interrupt},
-		{SIGTSTP, on_suspend}, {SIGCONT, on_continue}, {SIGHUP, on_hangup},
+		{SIGWINCH, on_winch},	 {SIGINT, on_interrupt}, {SIGQUIT, on_interrupt},
+		{SIGTSTP, on_suspend},	 {SIGCONT, on_continue}, {SIGHUP, on_hangup},
 		{SIGTERM, on_terminate},
 	};
 	int err = 0;

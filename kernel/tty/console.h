@@ -12,13 +12,15 @@ struct event_watch;
  * Interest in the readiness of one host descriptor by several parties, each for one event.
  */
 struct host_ready {
-	struct spinlock lock;			/* rank MISC */
-	u32 wanted;				/* lock: POLLIN, POLLOUT */
-	struct event_watch *watch;		/* constant; NULL: always ready */
-	void (*fn)(void *arg, u32 events);	/* constant: on the event thread, with what was wanted and holds */
+	struct spinlock lock;	   /* rank MISC */
+	u32 wanted;		   /* lock: POLLIN, POLLOUT */
+	struct event_watch *watch; /* constant; NULL: always ready */
+	void (*fn)(void *arg,
+		   u32 events); /* constant: on the event thread, with what was wanted and holds */
 	void *arg;
 };
-must_check int host_ready_init(struct host_ready *r, int fd, void (*fn)(void *arg, u32 events), void *arg);
+must_check int host_ready_init(struct host_ready *r, int fd, void (*fn)(void *arg, u32 events),
+			       void *arg);
 /* fn will be called once when one of the events holds. Without spinlocks. False: it never will, they hold always. */
 bool host_ready_want(struct host_ready *r, u32 events);
 

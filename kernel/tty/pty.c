@@ -272,8 +272,8 @@ static long open_peer(struct file *f, struct pty *p, u64 arg)
 
 	snprintf(name, sizeof(name), "%d", p->index);
 	if (f->path.mnt && f->inode->sb->type == &devpts_fs_type) {
-		struct dentry *d =
-			d_lookup_or_load(f->path.mnt->sb->root, name, __builtin_strlen(name));
+		struct dentry *d = d_lookup_or_load(f->path.mnt->sb->root, name,
+						    __builtin_strlen(name));
 
 		if (IS_ERR(d))
 			return PTR_ERR(d);

@@ -12,13 +12,13 @@
  * c constant   l tty.lock   T the table's lock
  */
 struct pty {
-	struct tty tty; /* first member */
-	int index;	/* c */
-	bool master_open;  /* l */
-	bool slave_opened; /* l: once */
-	bool locked;	   /* l: TIOCSPTLCK: the slave can't be opened */
-	bool packet;	   /* l: TIOCPKT */
-	u8 status;	   /* l: TIOCPKT_* that the master has not read */
+	struct tty tty;		       /* first member */
+	int index;		       /* c */
+	bool master_open;	       /* l */
+	bool slave_opened;	       /* l: once */
+	bool locked;		       /* l: TIOCSPTLCK: the slave can't be opened */
+	bool packet;		       /* l: TIOCPKT */
+	u8 status;		       /* l: TIOCPKT_* that the master has not read */
 	struct wait_queue master_wait; /* the master's readers */
 };
 
@@ -29,6 +29,6 @@ static inline struct pty *pty_of(struct tty *t)
 
 /* pty_table.c */
 must_check struct pty *pty_create(void); /* refs 1, registered; ERR_PTR(-ENOSPC, -ENOMEM) */
-struct pty *pty_find(int index); /* +1 on its tty; NULL */
+struct pty *pty_find(int index);	 /* +1 on its tty; NULL */
 
 #endif

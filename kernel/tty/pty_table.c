@@ -6,8 +6,9 @@
 
 #define PTY_MAX 4096
 
-static struct spinlock table_lock = SPINLOCK_INIT("pty table", RANK_FUTEX); /* taken from tty_put(), under anything */
-static struct pty *table[PTY_MAX];						 /* table_lock */
+static struct spinlock table_lock =
+	SPINLOCK_INIT("pty table", RANK_FUTEX); /* taken from tty_put(), under anything */
+static struct pty *table[PTY_MAX];		/* table_lock */
 
 static void wake_master(struct tty *t)
 {
@@ -99,8 +100,8 @@ struct pty *pty_find(int index)
 	p = table[index];
 	if (p)
 		refs = __atomic_load_n(&p->tty.refs, __ATOMIC_ACQUIRE);
-	while (refs && !__atomic_compare_exchange_n(&p->tty.refs, &refs, refs + 1, false, __ATOMIC_ACQ_REL,
-						    __ATOMIC_ACQUIRE))
+	while (refs && !__atomic_compare_exchange_n(&p->tty.refs, &refs, refs + 1, false,
+						    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		;
 	spin_unlock(&table_lock);
 	return refs ? p : NULL;

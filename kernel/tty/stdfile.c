@@ -24,7 +24,7 @@ struct stdfile {
 	struct host_ready ready; /* pipes, sockets */
 	bool watched;		 /* constant: ready is initialised */
 	struct wait_queue wait;
-	u32 files;		 /* atomic: open guest files */
+	u32 files; /* atomic: open guest files */
 };
 static struct stdfile stdfiles[3]; /* constant but for their own locks */
 static struct host_stdio hosts[3]; /* constant after console_init() */
@@ -412,7 +412,8 @@ static int std_open_again(struct inode *inode, struct file *f)
 	struct stdfile *s = inode->priv;
 	u32 had = s->host->flags & O_ACCMODE;
 
-	if (((f->mode & FMODE_READ) && had == O_WRONLY) || ((f->mode & FMODE_WRITE) && had == O_RDONLY))
+	if (((f->mode & FMODE_READ) && had == O_WRONLY) ||
+	    ((f->mode & FMODE_WRITE) && had == O_RDONLY))
 		return -EACCES;
 	f->priv = std_open_new(s, true);
 	return f->priv ? 0 : -ENOMEM;
@@ -516,7 +517,8 @@ static int stdfile_init(struct stdfile *s, struct host_stdio *h)
 
 	s->host = h;
 	wait_queue_init(&s->wait);
-	if (h->kind != HOST_STDIO_PIPE && h->kind != HOST_STDIO_SOCKET && h->kind != HOST_STDIO_OTHER)
+	if (h->kind != HOST_STDIO_PIPE && h->kind != HOST_STDIO_SOCKET &&
+	    h->kind != HOST_STDIO_OTHER)
 		return 0;
 	err = host_ready_init(&s->ready, h->io, on_ready, s);
 	s->watched = !err && s->ready.watch;

@@ -14,9 +14,9 @@
 struct pid;
 struct tty;
 
-#define LDISC_SIZE 4096u	/* bytes of input, and the longest line with its newline */
-#define TTY_QUEUE_SIZE 65536u	/* input that the discipline has no room for yet; output */
-#define TTY_ECHO_RESERVE 4096u	/* output room that only echoes may use */
+#define LDISC_SIZE 4096u       /* bytes of input, and the longest line with its newline */
+#define TTY_QUEUE_SIZE 65536u  /* input that the discipline has no room for yet; output */
+#define TTY_ECHO_RESERVE 4096u /* output room that only echoes may use */
 
 /*
  * The line discipline's state (N_TTY). Positions are free-running counts; buf[pos % LDISC_SIZE]. Readers may take:
@@ -39,12 +39,12 @@ struct ldisc {
  * What became of a change to a tty under its lock, to be done after unlocking: signals and wake-ups.
  */
 struct tty_fx {
-	u32 signals;		/* bit n: signal n for the foreground */
-	bool readers;		/* there may be something to read */
-	bool output;		/* the driver has something to send */
-	bool writers;		/* there may be room for output */
-	bool room;		/* there may be room for input */
-	u8 packet;		/* TIOCPKT_* for a pty's master */
+	u32 signals;  /* bit n: signal n for the foreground */
+	bool readers; /* there may be something to read */
+	bool output;  /* the driver has something to send */
+	bool writers; /* there may be room for output */
+	bool room;    /* there may be room for input */
+	u8 packet;    /* TIOCPKT_* for a pty's master */
 };
 
 /* What a driver does. Called without the tty's lock; may not sleep unless it says so. */
@@ -81,30 +81,31 @@ struct tty_mark {
  * c constant   a atomic   others: lock
  */
 struct tty {
-	u32 refs;			  /* a: open files, sessions */
-	const struct tty_driver *driver;  /* c */
-	dev_t dev;			  /* c */
-	char name[16];			  /* c */
-	struct spinlock lock;		  /* rank MISC */
+	u32 refs;			 /* a: open files, sessions */
+	const struct tty_driver *driver; /* c */
+	dev_t dev;			 /* c */
+	char name[16];			 /* c */
+	struct spinlock lock;		 /* rank MISC */
 	struct ktermios termios;
 	struct winsize winsize;
-	struct pid *session, *pgrp;	  /* +1: whose controlling terminal, its foreground */
-	u32 generation;			  /* a to read: counts hang-ups; files of older ones are dead */
-	u32 opens;			  /* open files of the current generation */
-	bool exclusive;			  /* TIOCEXCL */
-	bool other_closed;		  /* a pty's master is gone */
-	bool stopped;			  /* output: by ^S or TCOOFF */
-	bool stopped_by_ioctl;		  /* TCOOFF: ^Q doesn't start it */
-	struct tty_mark stop;		  /* while stopped: output up to there was let go before */
-	struct tty_mark batch;		  /* where the input that is being received came: later echoes can be flushed */
-	struct tty_mark shown;		  /* the same, or where ^Q came: ^S holds back later echoes */
+	struct pid *session, *pgrp; /* +1: whose controlling terminal, its foreground */
+	u32 generation;		    /* a to read: counts hang-ups; files of older ones are dead */
+	u32 opens;		    /* open files of the current generation */
+	bool exclusive;		    /* TIOCEXCL */
+	bool other_closed;	    /* a pty's master is gone */
+	bool stopped;		    /* output: by ^S or TCOOFF */
+	bool stopped_by_ioctl;	    /* TCOOFF: ^Q doesn't start it */
+	struct tty_mark stop;	    /* while stopped: output up to there was let go before */
+	struct tty_mark
+		batch; /* where the input that is being received came: later echoes can be flushed */
+	struct tty_mark shown; /* the same, or where ^Q came: ^S holds back later echoes */
 	struct ldisc ld;
-	struct byteq in;		  /* input which ld has no room for */
-	struct byteq out;		  /* output that the driver hasn't taken */
+	struct byteq in;  /* input which ld has no room for */
+	struct byteq out; /* output that the driver hasn't taken */
 	struct turn reader, writer;
-	struct wait_queue read_wait;	  /* input */
-	struct wait_queue write_wait;	  /* room for output, or all of it gone */
-	struct wait_queue room_wait;	  /* room in `in`: writers of a pty's master */
+	struct wait_queue read_wait;  /* input */
+	struct wait_queue write_wait; /* room for output, or all of it gone */
+	struct wait_queue room_wait;  /* room in `in`: writers of a pty's master */
 };
 
 /* file->priv of an open terminal. */
@@ -116,7 +117,8 @@ struct tty_file {
 /* ---- tty.c: life ---- */
 void tty_init(struct tty *t, const struct tty_driver *driver, dev_t dev);
 void tty_free_state(struct tty *t); /* queues and pids, from driver->destroy */
-must_check int tty_file_open(struct tty *t, struct file *f); /* takes the reference of the caller even on failure */
+must_check int tty_file_open(
+	struct tty *t, struct file *f); /* takes the reference of the caller even on failure */
 void tty_file_release(struct file *f);
 struct tty *file_tty(const struct file *f); /* borrowed from f */
 bool file_hung_up(const struct file *f);

@@ -13,9 +13,9 @@
 #include <string.h>
 
 #define PTS_MAX 4096
-#define PTS_GID 5      /* group tty */
+#define PTS_GID 5 /* group tty */
 #define PTS_MODE 0620u
-#define PTMX_COOKIE 2  /* of readdir; pts/N has N + 3 */
+#define PTMX_COOKIE 2 /* of readdir; pts/N has N + 3 */
 
 /* Inode numbers: as on Linux, a pty's is its index and 3. */
 #define PTMX_INO 2
@@ -129,7 +129,10 @@ static struct inode *new_node(struct super_block *sb, u64 ino, u32 mode, dev_t d
 
 static int devpts_statfs(struct super_block *sb, struct kstatfs *st)
 {
-	*st = (struct kstatfs){.type = DEVPTS_SUPER_MAGIC, .bsize = PAGE_SIZE, .frsize = PAGE_SIZE, .namelen = 255};
+	*st = (struct kstatfs){.type = DEVPTS_SUPER_MAGIC,
+			       .bsize = PAGE_SIZE,
+			       .frsize = PAGE_SIZE,
+			       .namelen = 255};
 	return 0;
 }
 
@@ -162,8 +165,8 @@ static struct super_block *make_instance(const struct fs_type *type, const char 
 	return sb;
 }
 
-static struct super_block *devpts_mount(const struct fs_type *type, const char *source, const char *options,
-					u64 flags)
+static struct super_block *devpts_mount(const struct fs_type *type, const char *source,
+					const char *options, u64 flags)
 {
 	return pseudo_mount(&instance, type, source, make_instance);
 }

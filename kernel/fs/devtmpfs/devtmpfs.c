@@ -15,8 +15,8 @@ static struct super_block *instance; /* pseudo_mount() */
 static const struct {
 	const char *name, *target;
 } links[] = {
-	{"fd", "/proc/self/fd"},	{"stdin", "/proc/self/fd/0"},  {"stdout", "/proc/self/fd/1"},
-	{"stderr", "/proc/self/fd/2"}, {"core", "/proc/kcore"},	       {"ptmx", "pts/ptmx"},
+	{"fd", "/proc/self/fd"},       {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
+	{"stderr", "/proc/self/fd/2"}, {"core", "/proc/kcore"},	     {"ptmx", "pts/ptmx"},
 };
 
 static const struct {
@@ -83,7 +83,8 @@ static int populate(struct dentry *root)
 		err = make_node(root, &n);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(links) && !err; i++) {
-		struct node n = {.kind = NODE_LINK, .name = links[i].name, .target = links[i].target};
+		struct node n = {
+			.kind = NODE_LINK, .name = links[i].name, .target = links[i].target};
 
 		err = make_node(root, &n);
 	}
@@ -92,7 +93,8 @@ static int populate(struct dentry *root)
 
 static struct super_block *make_instance(const struct fs_type *type, const char *source)
 {
-	struct super_block *sb = tmpfs_fs_type.mount(&tmpfs_fs_type, source, "mode=0755,size=16m", 0);
+	struct super_block *sb = tmpfs_fs_type.mount(&tmpfs_fs_type, source, "mode=0755,size=16m",
+						     0);
 	int err;
 
 	if (IS_ERR(sb))
@@ -108,8 +110,8 @@ static struct super_block *make_instance(const struct fs_type *type, const char 
 	return sb;
 }
 
-static struct super_block *devtmpfs_mount(const struct fs_type *type, const char *source, const char *options,
-					  u64 flags)
+static struct super_block *devtmpfs_mount(const struct fs_type *type, const char *source,
+					  const char *options, u64 flags)
 {
 	return pseudo_mount(&instance, type, source, make_instance);
 }

@@ -6,8 +6,8 @@
 
 static bool same_user(const struct cred *me, const struct cred *it)
 {
-	return me->fsuid == it->uid && me->fsuid == it->euid && me->fsuid == it->suid && me->fsgid == it->gid &&
-	       me->fsgid == it->egid && me->fsgid == it->sgid;
+	return me->fsuid == it->uid && me->fsuid == it->euid && me->fsuid == it->suid &&
+	       me->fsgid == it->gid && me->fsgid == it->egid && me->fsgid == it->sgid;
 }
 
 static bool dumpable(struct task *t)

@@ -17,8 +17,9 @@ static bool own_line(struct seq *s, const char *key, size_t len, int cpu)
 	const struct {
 		const char *key;
 		int value;
-	} own[] = {{"processor", cpu},	 {"physical id", 0},  {"siblings", nr_cpus},	  {"core id", cpu},
-		   {"cpu cores", nr_cpus}, {"apicid", cpu}, {"initial apicid", cpu}};
+	} own[] = {{"processor", cpu},	   {"physical id", 0},	   {"siblings", nr_cpus},
+		   {"core id", cpu},	   {"cpu cores", nr_cpus}, {"apicid", cpu},
+		   {"initial apicid", cpu}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
 		if (strlen(own[i].key) != len || memcmp(own[i].key, key, len))
@@ -77,13 +78,13 @@ void cpu_times_get(int n, struct cpu_times *t)
 
 static void show_times(struct seq *s, const char *name, const struct cpu_times *t)
 {
-	seq_printf(s, "%s %llu 0 %llu %llu 0 0 0 0 0 0\n", name, (ull)t->user / 10000000, (ull)t->system / 10000000,
-		   (ull)t->idle / 10000000);
+	seq_printf(s, "%s %llu 0 %llu %llu 0 0 0 0 0 0\n", name, (ull)t->user / 10000000,
+		   (ull)t->system / 10000000, (ull)t->idle / 10000000);
 }
 
 static void show_all_times(struct seq *s)
 {
-	struct cpu_times sum = {0}, t[MAX_CPUS];
+	struct cpu_times sum = {0}, t[MAX_CPUS] = {{0}};
 	char name[16];
 
 	for (int i = 0; i < nr_cpus; i++) {
@@ -106,10 +107,12 @@ int proc_show_stat(struct seq *s, const struct proc_ctx *c)
 	show_all_times(s);
 	for (int i = 0; i < nr_cpus; i++)
 		interrupts += cpus[i].stat.ticks + cpus[i].stat.ipis_taken;
-	seq_printf(s, "intr %llu\nctxt %llu\nbtime %llu\n", (ull)interrupts, (ull)sched_nr_switches(),
+	seq_printf(s, "intr %llu\nctxt %llu\nbtime %llu\n", (ull)interrupts,
+		   (ull)sched_nr_switches(),
 		   (ull)((ktime_real() - (ktime_mono() - ktime_boot_mono)) / NSEC_PER_SEC));
 	seq_printf(s, "processes %llu\nprocs_running %u\nprocs_blocked 0\n",
-		   (ull)__atomic_load_n(&nr_forks, __ATOMIC_RELAXED) + 1, max(sched_nr_running(), 1u));
+		   (ull)__atomic_load_n(&nr_forks, __ATOMIC_RELAXED) + 1,
+		   max(sched_nr_running(), 1u));
 	seq_puts(s, "softirq 0 0 0 0 0 0 0 0 0 0 0\n");
 	return 0;
 }
@@ -173,7 +176,7 @@ void loadavg_get(u64 avg[3])
 	if (steps) {
 		ktime_t elapsed = up - load_stamp;
 		u64 used = busy > load_busy ? busy - load_busy : 0;
-		u64 load = (u64)((unsigned __int128)used * LOAD_ONE / elapsed) + (u64)waiting * LOAD_ONE;
+		u64 load = used / (elapsed >> 16) + (u64)waiting * LOAD_ONE;
 
 		for (int i = 0; i < 3; i++) {
 			u64 old = power(load_decay[i], steps);
@@ -198,7 +201,7 @@ int proc_show_loadavg(struct seq *s, const struct proc_ctx *c)
 
 		seq_printf(s, "%llu.%02llu ", (ull)hundredths / 100, (ull)hundredths % 100);
 	}
-	seq_printf(s, "%u/%u %d\n", max(sched_nr_running(), 1u), __atomic_load_n(&nr_tasks, __ATOMIC_RELAXED),
-		   pid_last());
+	seq_printf(s, "%u/%u %d\n", max(sched_nr_running(), 1u),
+		   __atomic_load_n(&nr_tasks, __ATOMIC_RELAXED), pid_last());
 	return 0;
 }

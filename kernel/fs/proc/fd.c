@@ -67,8 +67,8 @@ static const struct proc_entry links[4] = {
 	{.name = "", .mode = S_IFLNK | 0300, .path = fd_path, .flags = PROC_PRIVATE},
 	{.name = "", .mode = S_IFLNK | 0700, .path = fd_path, .flags = PROC_PRIVATE},
 };
-static const struct proc_entry info_entry =
-	PROC_FILE("", 0444, show_fdinfo, .flags = PROC_PRIVATE | PROC_EARLY);
+static const struct proc_entry info_entry = PROC_FILE("", 0444, show_fdinfo,
+						      .flags = PROC_PRIVATE | PROC_EARLY);
 
 static const struct proc_entry *link_for(const struct file *f)
 {
@@ -137,8 +137,8 @@ static void iterate(struct inode *dir, struct dir_context *dc, const struct proc
 		char name[16];
 		int n = snprintf(name, sizeof(name), "%d", fd);
 
-		if (!dc->emit(dc, name, n, proc_ino(pi->pid->nr, pi->thread, e, fd), IFTODT(e->mode),
-			      PROC_NAMES_POS + fd + 1))
+		if (!dc->emit(dc, name, n, proc_ino(pi->pid->nr, pi->thread, e, fd),
+			      IFTODT(e->mode), PROC_NAMES_POS + fd + 1))
 			break;
 	}
 	files_put(files);

@@ -255,7 +255,8 @@ int proc_parse_long(const char *text, long lo, long hi, long *out)
 	if (*text < '0' || *text > '9')
 		return -EINVAL;
 	for (; *text >= '0' && *text <= '9'; text++)
-		if (__builtin_mul_overflow(n, 10L, &n) || __builtin_add_overflow(n, *text - '0', &n))
+		if (__builtin_mul_overflow(n, 10L, &n) ||
+		    __builtin_add_overflow(n, *text - '0', &n))
 			return -ERANGE;
 	while (is_space(*text))
 		text++;

@@ -9,19 +9,24 @@ typedef unsigned long long ull;
 
 static int show_cpu(struct seq *s, const struct proc_ctx *c)
 {
-	seq_puts(s, "cpu core   syscalls     faults   switches   migrated     stolen  ipis_sent ipis_taken      kicks"
-		    "      ticks    wakeups   guest_ms  kernel_ms    idle_ms\n");
+	seq_puts(
+		s,
+		"cpu core   syscalls     faults   switches   migrated     stolen  ipis_sent ipis_taken      kicks"
+		"      ticks    wakeups   guest_ms  kernel_ms    idle_ms\n");
 	for (int i = 0; i < nr_cpus; i++) {
 		const struct cpu *p = &cpus[i];
 		struct cpu_times t;
 
 		cpu_times_get(i, &t);
-		seq_printf(s, "%3d %4d %10llu %10llu %10llu %10llu %10llu %10llu %10llu %10llu %10llu %10llu", i, p->host_core,
-			   (ull)p->stat.syscalls, (ull)p->stat.faults, (ull)p->stat.switches, (ull)p->stat.migrations,
-			   (ull)p->stat.steals, (ull)p->stat.ipis_sent, (ull)p->stat.ipis_taken, (ull)p->stat.kicks,
-			   (ull)p->stat.ticks, (ull)p->stat.wakeups);
-		seq_printf(s, " %10llu %10llu %10llu\n", (ull)t.user / 1000000, (ull)t.system / 1000000,
-			   (ull)t.idle / 1000000);
+		seq_printf(
+			s,
+			"%3d %4d %10llu %10llu %10llu %10llu %10llu %10llu %10llu %10llu %10llu %10llu",
+			i, p->host_core, (ull)p->stat.syscalls, (ull)p->stat.faults,
+			(ull)p->stat.switches, (ull)p->stat.migrations, (ull)p->stat.steals,
+			(ull)p->stat.ipis_sent, (ull)p->stat.ipis_taken, (ull)p->stat.kicks,
+			(ull)p->stat.ticks, (ull)p->stat.wakeups);
+		seq_printf(s, " %10llu %10llu %10llu\n", (ull)t.user / 1000000,
+			   (ull)t.system / 1000000, (ull)t.idle / 1000000);
 	}
 	return 0;
 }
@@ -31,9 +36,11 @@ static int show_fh(struct seq *s, const struct proc_ctx *c)
 	struct fh_stats st;
 
 	fh_get_stats(&st);
-	seq_printf(s, "open %llu\npinned %llu\nhandles %llu\nreclaimed %llu\nreopened %llu\nstale %llu\nwaits %llu\nbudget %llu\n",
-		   (ull)st.open, (ull)st.pinned, (ull)st.handles, (ull)st.reclaimed, (ull)st.reopened, (ull)st.stale,
-		   (ull)st.waits, (ull)st.budget);
+	seq_printf(
+		s,
+		"open %llu\npinned %llu\nhandles %llu\nreclaimed %llu\nreopened %llu\nstale %llu\nwaits %llu\nbudget %llu\n",
+		(ull)st.open, (ull)st.pinned, (ull)st.handles, (ull)st.reclaimed, (ull)st.reopened,
+		(ull)st.stale, (ull)st.waits, (ull)st.budget);
 	return 0;
 }
 

@@ -56,7 +56,8 @@ static const struct inode_operations *choose_ops(const struct proc_entry *e, str
 	return pid ? &task_ops : &fixed_ops;
 }
 
-struct inode *proc_new_inode(struct super_block *sb, const struct proc_entry *e, struct pid *pid, bool thread, int fd)
+struct inode *proc_new_inode(struct super_block *sb, const struct proc_entry *e, struct pid *pid,
+			     bool thread, int fd)
 {
 	struct proc_inode *pi = kzalloc(sizeof(*pi));
 	struct inode *inode;
@@ -169,7 +170,8 @@ static int proc_iterate(struct file *f, struct dir_context *dc)
 	for (; e && e->name; e++, n++) {
 		if (dc->pos > n + 2)
 			continue;
-		if (!dc->emit(dc, e->name, strlen(e->name), proc_ino(pid, pi->thread, e, pi->fd), IFTODT(e->mode), n + 3))
+		if (!dc->emit(dc, e->name, strlen(e->name), proc_ino(pid, pi->thread, e, pi->fd),
+			      IFTODT(e->mode), n + 3))
 			return 0;
 		dc->pos = n + 3;
 	}
@@ -230,7 +232,8 @@ static const struct inode_operations fd_dir_ops = {
 
 static int proc_statfs(struct super_block *sb, struct kstatfs *st)
 {
-	*st = (struct kstatfs){.type = PROC_SUPER_MAGIC, .bsize = PAGE_SIZE, .frsize = PAGE_SIZE, .namelen = 255};
+	*st = (struct kstatfs){
+		.type = PROC_SUPER_MAGIC, .bsize = PAGE_SIZE, .frsize = PAGE_SIZE, .namelen = 255};
 	return 0;
 }
 
@@ -239,8 +242,8 @@ static const struct super_ops super_ops = {
 	.evict_inode = proc_evict,
 };
 
-struct super_block *proc_make_super(const struct fs_type *type, const char *source, const struct super_ops *ops,
-				    const struct proc_entry *root)
+struct super_block *proc_make_super(const struct fs_type *type, const char *source,
+				    const struct super_ops *ops, const struct proc_entry *root)
 {
 	struct super_block *sb = pseudo_sb(type, ops, source, 0555, &fixed_ops, &proc_dir_fops);
 	struct proc_inode *pi;
@@ -263,7 +266,8 @@ static struct super_block *make_instance(const struct fs_type *type, const char 
 	return proc_make_super(type, source, &super_ops, &proc_root);
 }
 
-static struct super_block *proc_mount(const struct fs_type *type, const char *source, const char *options, u64 flags)
+static struct super_block *proc_mount(const struct fs_type *type, const char *source,
+				      const char *options, u64 flags)
 {
 	return pseudo_mount(&instance, type, source, make_instance);
 }

@@ -94,8 +94,9 @@ static void show_line(struct seq *s, const struct vma *v)
 	if (v->file)
 		file_identity(v->file, &dev, &ino);
 	seq_printf(s, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu ", (ull)v->start, (ull)v->end,
-		   v->flags & VM_READ ? 'r' : '-', v->flags & VM_WRITE ? 'w' : '-', v->flags & VM_EXEC ? 'x' : '-',
-		   v->flags & VM_SHARED ? 's' : 'p', v->file ? (ull)v->pgoff : 0ULL, major(dev), minor(dev), (ull)ino);
+		   v->flags & VM_READ ? 'r' : '-', v->flags & VM_WRITE ? 'w' : '-',
+		   v->flags & VM_EXEC ? 'x' : '-', v->flags & VM_SHARED ? 's' : 'p',
+		   v->file ? (ull)v->pgoff : 0ULL, major(dev), minor(dev), (ull)ino);
 	if (v->file) {
 		seq_pad(s, start, NAME_COLUMN);
 		seq_path(s, &v->file->path, "\n");
@@ -120,9 +121,25 @@ int proc_show_maps(struct seq *s, const struct proc_ctx *c)
 /* ---- sizes ---- */
 
 static const char *const size_names[] = {
-	"Rss",		"Pss",	      "Pss_Dirty",  "Shared_Clean",   "Shared_Dirty", "Private_Clean", "Private_Dirty",
-	"Referenced", "Anonymous", "KSM",	      "LazyFree",     "AnonHugePages", "ShmemPmdMapped",
-	"FilePmdMapped", "Shared_Hugetlb", "Private_Hugetlb", "Swap", "SwapPss", "Locked",
+	"Rss",
+	"Pss",
+	"Pss_Dirty",
+	"Shared_Clean",
+	"Shared_Dirty",
+	"Private_Clean",
+	"Private_Dirty",
+	"Referenced",
+	"Anonymous",
+	"KSM",
+	"LazyFree",
+	"AnonHugePages",
+	"ShmemPmdMapped",
+	"FilePmdMapped",
+	"Shared_Hugetlb",
+	"Private_Hugetlb",
+	"Swap",
+	"SwapPss",
+	"Locked",
 };
 #define NSIZES ARRAY_SIZE(size_names)
 
@@ -160,7 +177,9 @@ static bool host_entry(char **text, u64 *start, u64 *end, struct sizes *sz)
 static void add_share(struct sizes *to, const struct sizes *from, u64 part, u64 whole)
 {
 	for (size_t i = 0; i < NSIZES; i++)
-		to->kb[i] += part == whole ? from->kb[i] : from->kb[i] * (part >> PAGE_SHIFT) / (whole >> PAGE_SHIFT);
+		to->kb[i] += part == whole
+				     ? from->kb[i]
+				     : from->kb[i] * (part >> PAGE_SHIFT) / (whole >> PAGE_SHIFT);
 }
 
 /* Both lists ascend, so one pass does. */
@@ -175,7 +194,8 @@ static struct sizes *share_out(const struct snapshot *snap)
 		while (first < snap->n && snap->vmas[first].end <= start)
 			first++;
 		for (int i = first; i < snap->n && snap->vmas[i].start < end; i++) {
-			u64 from = max(start, snap->vmas[i].start), to = min(end, snap->vmas[i].end);
+			u64 from = max(start, snap->vmas[i].start),
+			    to = min(end, snap->vmas[i].end);
 
 			if (from < to)
 				add_share(&all[i], &sz, to - from, end - start);
@@ -200,9 +220,10 @@ static void show_vm_flags(struct seq *s, u32 flags)
 	static const struct {
 		u32 flag;
 		char name[4];
-	} names[] = {{VM_READ, "rd"},	    {VM_WRITE, "wr"},	    {VM_EXEC, "ex"},	   {VM_SHARED, "sh"},
-		     {VM_MAYWRITE, "mw"},   {VM_GROWSDOWN, "gd"},   {VM_LOCKED, "lo"},	   {VM_DONTFORK, "dc"},
-		     {VM_NORESERVE, "nr"}, {VM_WIPEONFORK, "wf"}, {VM_DONTDUMP, "dd"}};
+	} names[] = {{VM_READ, "rd"},	    {VM_WRITE, "wr"},	 {VM_EXEC, "ex"},
+		     {VM_SHARED, "sh"},	    {VM_MAYWRITE, "mw"}, {VM_GROWSDOWN, "gd"},
+		     {VM_LOCKED, "lo"},	    {VM_DONTFORK, "dc"}, {VM_NORESERVE, "nr"},
+		     {VM_WIPEONFORK, "wf"}, {VM_DONTDUMP, "dd"}};
 
 	seq_puts(s, "VmFlags: ");
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -222,8 +243,10 @@ int proc_show_smaps(struct seq *s, const struct proc_ctx *c)
 		const struct vma *v = &snap.vmas[i];
 
 		show_line(s, v);
-		seq_printf(s, "Size:           %8llu kB\nKernelPageSize: %8d kB\nMMUPageSize:    %8d kB\n",
-			   (ull)(v->end - v->start) >> 10, 4, 4);
+		seq_printf(
+			s,
+			"Size:           %8llu kB\nKernelPageSize: %8d kB\nMMUPageSize:    %8d kB\n",
+			(ull)(v->end - v->start) >> 10, 4, 4);
 		show_sizes(s, &all[i]);
 		seq_puts(s, "THPeligible:           0\n");
 		show_vm_flags(s, v->flags);

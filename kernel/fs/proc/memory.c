@@ -69,7 +69,8 @@ void mem_info_get(struct mem_info *m)
 	struct usage u = {0};
 	u64 used, rest;
 
-	*m = (struct mem_info){.total = host_info.memory_limit ? host_info.memory_limit : host_info.memory_total};
+	*m = (struct mem_info){.total = host_info.memory_limit ? host_info.memory_limit
+							       : host_info.memory_total};
 	add_processes(&u);
 	m->anon = u.anon << PAGE_SHIFT;
 	m->mapped = u.file << PAGE_SHIFT;
@@ -94,17 +95,38 @@ int proc_show_meminfo(struct seq *s, const struct proc_ctx *c)
 		const char *name;
 		const u64 *bytes;
 	} rows[] = {
-		{"MemTotal", &m.total},	      {"MemFree", &m.free},	  {"MemAvailable", &m.available},
-		{"Buffers", &m.buffers},      {"Cached", &m.cached},	  {"SwapCached", NULL},
-		{"Active", &m.anon},	      {"Inactive", &m.cached},	  {"Active(anon)", &m.anon},
-		{"Inactive(anon)", NULL},     {"Active(file)", NULL},	  {"Inactive(file)", &m.cached},
-		{"Unevictable", NULL},	      {"Mlocked", NULL},	  {"SwapTotal", &m.swap_total},
-		{"SwapFree", &m.swap_free},   {"Dirty", NULL},		  {"Writeback", NULL},
-		{"AnonPages", &m.anon},	      {"Mapped", &m.mapped},	  {"Shmem", &m.shared},
-		{"KReclaimable", NULL},	      {"Slab", NULL},		  {"SReclaimable", NULL},
-		{"SUnreclaim", NULL},	      {"KernelStack", NULL},	  {"PageTables", NULL},
-		{"NFS_Unstable", NULL},	      {"Bounce", NULL},		  {"WritebackTmp", NULL},
-		{"CommitLimit", &m.total},    {"Committed_AS", &m.committed},
+		{"MemTotal", &m.total},
+		{"MemFree", &m.free},
+		{"MemAvailable", &m.available},
+		{"Buffers", &m.buffers},
+		{"Cached", &m.cached},
+		{"SwapCached", NULL},
+		{"Active", &m.anon},
+		{"Inactive", &m.cached},
+		{"Active(anon)", &m.anon},
+		{"Inactive(anon)", NULL},
+		{"Active(file)", NULL},
+		{"Inactive(file)", &m.cached},
+		{"Unevictable", NULL},
+		{"Mlocked", NULL},
+		{"SwapTotal", &m.swap_total},
+		{"SwapFree", &m.swap_free},
+		{"Dirty", NULL},
+		{"Writeback", NULL},
+		{"AnonPages", &m.anon},
+		{"Mapped", &m.mapped},
+		{"Shmem", &m.shared},
+		{"KReclaimable", NULL},
+		{"Slab", NULL},
+		{"SReclaimable", NULL},
+		{"SUnreclaim", NULL},
+		{"KernelStack", NULL},
+		{"PageTables", NULL},
+		{"NFS_Unstable", NULL},
+		{"Bounce", NULL},
+		{"WritebackTmp", NULL},
+		{"CommitLimit", &m.total},
+		{"Committed_AS", &m.committed},
 	};
 
 	mem_info_get(&m);
@@ -115,9 +137,11 @@ int proc_show_meminfo(struct seq *s, const struct proc_ctx *c)
 		seq_pad(s, at, 16);
 		seq_printf(s, "%8llu kB\n", rows[i].bytes ? (ull)*rows[i].bytes >> 10 : 0ULL);
 	}
-	seq_puts(s, "VmallocTotal:   34359738367 kB\nVmallocUsed:           0 kB\nVmallocChunk:          0 kB\n"
-		    "HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\n"
-		    "HugePages_Surp:        0\nHugepagesize:       2048 kB\nHugetlb:               0 kB\n");
+	seq_puts(
+		s,
+		"VmallocTotal:   34359738367 kB\nVmallocUsed:           0 kB\nVmallocChunk:          0 kB\n"
+		"HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\n"
+		"HugePages_Surp:        0\nHugepagesize:       2048 kB\nHugetlb:               0 kB\n");
 	return 0;
 }
 
@@ -129,10 +153,13 @@ int proc_show_vmstat(struct seq *s, const struct proc_ctx *c)
 	mem_info_get(&m);
 	for (int i = 0; i < nr_cpus; i++)
 		faults += cpus[i].stat.faults;
-	seq_printf(s, "nr_free_pages %llu\nnr_anon_pages %llu\nnr_mapped %llu\nnr_file_pages %llu\n", (ull)m.free >> 12,
-		   (ull)m.anon >> 12, (ull)m.mapped >> 12, (ull)m.cached >> 12);
-	seq_printf(s, "nr_dirty 0\nnr_writeback 0\nnr_shmem %llu\npgpgin 0\npgpgout 0\npswpin 0\npswpout 0\n",
-		   (ull)m.shared >> 12);
+	seq_printf(s,
+		   "nr_free_pages %llu\nnr_anon_pages %llu\nnr_mapped %llu\nnr_file_pages %llu\n",
+		   (ull)m.free >> 12, (ull)m.anon >> 12, (ull)m.mapped >> 12, (ull)m.cached >> 12);
+	seq_printf(
+		s,
+		"nr_dirty 0\nnr_writeback 0\nnr_shmem %llu\npgpgin 0\npgpgout 0\npswpin 0\npswpout 0\n",
+		(ull)m.shared >> 12);
 	seq_printf(s, "pgfault %llu\npgmajfault 0\noom_kill 0\n", (ull)faults);
 	return 0;
 }

@@ -13,7 +13,8 @@ static int mounts_line(const struct mount_info *mi, void *arg)
 	seq_putc(s, ' ');
 	seq_escape(s, mi->point, SPECIAL);
 	/* The super block's options begin with rw or ro too; the mount's say it. */
-	seq_printf(s, " %s %s%s 0 0\n", mi->type, mi->mnt_options, mi->sb_options + strcspn(mi->sb_options, ","));
+	seq_printf(s, " %s %s%s 0 0\n", mi->type, mi->mnt_options,
+		   mi->sb_options + strcspn(mi->sb_options, ","));
 	return 0;
 }
 
@@ -43,7 +44,8 @@ static int mountstats_line(const struct mount_info *mi, void *arg)
 	return 0;
 }
 
-static int show(struct seq *s, const struct proc_ctx *c, int (*line)(const struct mount_info *mi, void *arg))
+static int show(struct seq *s, const struct proc_ctx *c,
+		int (*line)(const struct mount_info *mi, void *arg))
 {
 	struct fs_context *fs = task_fs_get(c->task);
 	struct path root;

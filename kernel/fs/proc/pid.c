@@ -119,7 +119,9 @@ static int show_limits(struct seq *s, const struct proc_ctx *c)
 	spin_lock(&c->tg->siglock);
 	memcpy(rlim, c->tg->rlim, sizeof(rlim));
 	spin_unlock(&c->tg->siglock);
-	seq_puts(s, "Limit                     Soft Limit           Hard Limit           Units     \n");
+	seq_puts(
+		s,
+		"Limit                     Soft Limit           Hard Limit           Units     \n");
 	for (int i = 0; i < RLIM_NLIMITS_; i++) {
 		seq_printf(s, "%-25s ", limit_names[i].name);
 		limit_value(s, rlim[i].rlim_cur);
@@ -156,7 +158,8 @@ static int store_oom_score_adj(const struct proc_ctx *c, char *text, size_t n)
 
 	if (err)
 		return err;
-	if (v < __atomic_load_n(&c->tg->oom_score_adj, __ATOMIC_RELAXED) && !capable(CAP_SYS_RESOURCE))
+	if (v < __atomic_load_n(&c->tg->oom_score_adj, __ATOMIC_RELAXED) &&
+	    !capable(CAP_SYS_RESOURCE))
 		return -EACCES;
 	__atomic_store_n(&c->tg->oom_score_adj, (int)v, __ATOMIC_RELAXED);
 	return 0;
@@ -239,29 +242,35 @@ static int show_timerslack(struct seq *s, const struct proc_ctx *c)
 
 /* ---- rows ---- */
 
-#define COMMON_ROWS                                                                                        \
-	PROC_DIR("fd", 0500, NULL, .names = &proc_fd_names),                                               \
-		PROC_DIR("fdinfo", 0555, NULL, .names = &proc_fdinfo_names),                               \
-		PROC_FILE("environ", 0400, proc_show_environ, .flags = PROC_PRIVATE),                      \
-		PROC_FILE("auxv", 0400, proc_show_auxv, .flags = PROC_PRIVATE),                            \
-		PROC_FILE("status", 0444, proc_show_pid_status),                                           \
-		PROC_FILE("personality", 0400, show_personality, .flags = PROC_PRIVATE),                   \
-		PROC_FILE("limits", 0444, show_limits),                                                    \
-		PROC_FILE("comm", 0644, show_comm, .store = store_comm),                                   \
-		PROC_FILE("syscall", 0400, show_syscall, .flags = PROC_PRIVATE),                           \
-		PROC_FILE("cmdline", 0444, proc_show_cmdline), PROC_FILE("stat", 0444, proc_show_pid_stat), \
-		PROC_FILE("statm", 0444, proc_show_pid_statm),                                             \
-		PROC_FILE("maps", 0444, proc_show_maps, .flags = PROC_PRIVATE), PROC_MAGIC("cwd", cwd_path), \
-		PROC_MAGIC("root", root_path), PROC_MAGIC("exe", exe_path),                                \
-		PROC_FILE("mounts", 0444, proc_show_mounts), PROC_FILE("mountinfo", 0444, proc_show_mountinfo), \
-		PROC_FILE("smaps", 0444, proc_show_smaps, .flags = PROC_PRIVATE),                          \
-		PROC_FILE("smaps_rollup", 0444, proc_show_smaps_rollup, .flags = PROC_PRIVATE),            \
-		PROC_FILE("wchan", 0444, show_wchan), PROC_FILE("schedstat", 0444, proc_show_pid_schedstat), \
-		PROC_FILE("cgroup", 0444, show_cgroup), PROC_FILE("oom_score", 0444, show_oom_score),      \
-		PROC_FILE("oom_score_adj", 0644, show_oom_score_adj, .store = store_oom_score_adj),        \
-		PROC_FILE("loginuid", 0444, show_loginuid), PROC_FILE("sessionid", 0444, show_loginuid),   \
-		PROC_FILE("io", 0400, show_io, .flags = PROC_PRIVATE),                                     \
-		PROC_FILE("uid_map", 0444, show_id_map), PROC_FILE("gid_map", 0444, show_id_map),          \
+#define COMMON_ROWS                                                                                \
+	PROC_DIR("fd", 0500, NULL, .names = &proc_fd_names),                                       \
+		PROC_DIR("fdinfo", 0555, NULL, .names = &proc_fdinfo_names),                       \
+		PROC_FILE("environ", 0400, proc_show_environ, .flags = PROC_PRIVATE),              \
+		PROC_FILE("auxv", 0400, proc_show_auxv, .flags = PROC_PRIVATE),                    \
+		PROC_FILE("status", 0444, proc_show_pid_status),                                   \
+		PROC_FILE("personality", 0400, show_personality, .flags = PROC_PRIVATE),           \
+		PROC_FILE("limits", 0444, show_limits),                                            \
+		PROC_FILE("comm", 0644, show_comm, .store = store_comm),                           \
+		PROC_FILE("syscall", 0400, show_syscall, .flags = PROC_PRIVATE),                   \
+		PROC_FILE("cmdline", 0444, proc_show_cmdline),                                     \
+		PROC_FILE("stat", 0444, proc_show_pid_stat),                                       \
+		PROC_FILE("statm", 0444, proc_show_pid_statm),                                     \
+		PROC_FILE("maps", 0444, proc_show_maps, .flags = PROC_PRIVATE),                    \
+		PROC_MAGIC("cwd", cwd_path), PROC_MAGIC("root", root_path),                        \
+		PROC_MAGIC("exe", exe_path), PROC_FILE("mounts", 0444, proc_show_mounts),          \
+		PROC_FILE("mountinfo", 0444, proc_show_mountinfo),                                 \
+		PROC_FILE("smaps", 0444, proc_show_smaps, .flags = PROC_PRIVATE),                  \
+		PROC_FILE("smaps_rollup", 0444, proc_show_smaps_rollup, .flags = PROC_PRIVATE),    \
+		PROC_FILE("wchan", 0444, show_wchan),                                              \
+		PROC_FILE("schedstat", 0444, proc_show_pid_schedstat),                             \
+		PROC_FILE("cgroup", 0444, show_cgroup),                                            \
+		PROC_FILE("oom_score", 0444, show_oom_score),                                      \
+		PROC_FILE("oom_score_adj", 0644, show_oom_score_adj,                               \
+			  .store = store_oom_score_adj),                                           \
+		PROC_FILE("loginuid", 0444, show_loginuid),                                        \
+		PROC_FILE("sessionid", 0444, show_loginuid),                                       \
+		PROC_FILE("io", 0400, show_io, .flags = PROC_PRIVATE),                             \
+		PROC_FILE("uid_map", 0444, show_id_map), PROC_FILE("gid_map", 0444, show_id_map),  \
 		PROC_FILE("setgroups", 0444, show_setgroups)
 
 const struct proc_entry proc_thread_table[] = {COMMON_ROWS, {0}};
@@ -311,7 +320,8 @@ static void pid_iterate(struct inode *dir, struct dir_context *dc)
 
 		tg_put(tg);
 		from = nr + 1;
-		more = dc->emit(dc, name, n, proc_ino(nr, false, &proc_pid_dir, 0), DT_DIR, PROC_NAMES_POS + from);
+		more = dc->emit(dc, name, n, proc_ino(nr, false, &proc_pid_dir, 0), DT_DIR,
+				PROC_NAMES_POS + from);
 	}
 }
 

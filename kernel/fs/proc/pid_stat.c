@@ -184,7 +184,8 @@ static void stat_terminal(struct seq *s, struct thread_group *tg)
 {
 	struct tty *tty = tty_of(tg);
 
-	seq_printf(s, " %d %d", tty ? (int)encode_dev(tty_device(tty)) : 0, tty ? tty_foreground_nr(tty) : -1);
+	seq_printf(s, " %d %d", tty ? (int)encode_dev(tty_device(tty)) : 0,
+		   tty ? tty_foreground_nr(tty) : -1);
 	if (tty)
 		tty_put(tty);
 }
@@ -203,7 +204,8 @@ static u64 boot_ticks(ktime_t start)
 
 /* Addresses are for those who may trace it. */
 struct layout {
-	u64 code_start, code_end, stack, data_start, data_end, brk, arg_start, arg_end, env_start, env_end;
+	u64 code_start, code_end, stack, data_start, data_end, brk, arg_start, arg_end, env_start,
+		env_end;
 };
 
 static void stat_memory(const struct proc_ctx *c, struct mem_sizes *m, struct layout *l)
@@ -216,8 +218,9 @@ static void stat_memory(const struct proc_ctx *c, struct mem_sizes *m, struct la
 		return;
 	mem_sizes_get(m, mm);
 	if (!proc_may_trace(c->task))
-		*l = (struct layout){mm->code_start, mm->code_end,  mm->stack_top, mm->data_start, mm->data_end,
-				     mm->brk_start,  mm->arg_start, mm->arg_end,   mm->env_start,  mm->env_end};
+		*l = (struct layout){mm->code_start, mm->code_end,  mm->stack_top, mm->data_start,
+				     mm->data_end,   mm->brk_start, mm->arg_start, mm->arg_end,
+				     mm->env_start,  mm->env_end};
 	else
 		l->code_start = l->code_end = 1;
 	proc_mm_unlock(mm);
@@ -246,17 +249,21 @@ int proc_show_pid_stat(struct seq *s, const struct proc_ctx *c)
 	seq_printf(s, ") %c %d %d %d", proc_state_char(c->task), rel.ppid, rel.pgrp, rel.session);
 	stat_terminal(s, c->tg);
 	seq_printf(s, " %u %llu 0 %llu 0", flags, (ull)x.minflt, (ull)x.majflt);
-	seq_printf(s, " %llu %llu %llu %llu", (ull)ns_to_clock_ticks(x.utime), (ull)ns_to_clock_ticks(x.stime),
-		   (ull)ns_to_clock_ticks(x.cutime), (ull)ns_to_clock_ticks(x.cstime));
-	seq_printf(s, " %d %d %d 0 %llu", stat_priority(kt), kt->nice, sig.nr_threads, (ull)boot_ticks(x.start));
+	seq_printf(s, " %llu %llu %llu %llu", (ull)ns_to_clock_ticks(x.utime),
+		   (ull)ns_to_clock_ticks(x.stime), (ull)ns_to_clock_ticks(x.cutime),
+		   (ull)ns_to_clock_ticks(x.cstime));
+	seq_printf(s, " %d %d %d 0 %llu", stat_priority(kt), kt->nice, sig.nr_threads,
+		   (ull)boot_ticks(x.start));
 	seq_printf(s, " %llu %llu %llu", (ull)m.size << PAGE_SHIFT, (ull)m.resident,
 		   (ull)c->tg->rlim[RLIMIT_RSS].rlim_cur);
 	seq_printf(s, " %llu %llu %llu 0 0", (ull)l.code_start, (ull)l.code_end, (ull)l.stack);
-	seq_printf(s, " %llu %llu %llu %llu", (ull)(sig.pending & 0x7fffffff), (ull)(sig.blocked & 0x7fffffff),
-		   (ull)(sig.ignored & 0x7fffffff), (ull)(sig.caught & 0x7fffffff));
-	seq_printf(s, " 0 0 0 %d %d %u %u 0 0 0", rel.exit_signal, kt->cpu, kt->rt_priority, kt->policy);
-	seq_printf(s, " %llu %llu %llu %llu %llu %llu %llu", (ull)l.data_start, (ull)l.data_end, (ull)l.brk,
-		   (ull)l.arg_start, (ull)l.arg_end, (ull)l.env_start, (ull)l.env_end);
+	seq_printf(s, " %llu %llu %llu %llu", (ull)(sig.pending & 0x7fffffff),
+		   (ull)(sig.blocked & 0x7fffffff), (ull)(sig.ignored & 0x7fffffff),
+		   (ull)(sig.caught & 0x7fffffff));
+	seq_printf(s, " 0 0 0 %d %d %u %u 0 0 0", rel.exit_signal, kt->cpu, kt->rt_priority,
+		   kt->policy);
+	seq_printf(s, " %llu %llu %llu %llu %llu %llu %llu", (ull)l.data_start, (ull)l.data_end,
+		   (ull)l.brk, (ull)l.arg_start, (ull)l.arg_end, (ull)l.env_start, (ull)l.env_end);
 	seq_printf(s, " %d\n", proc_may_trace(c->task) ? 0 : rel.exit_code);
 	return 0;
 }
@@ -270,16 +277,17 @@ int proc_show_pid_statm(struct seq *s, const struct proc_ctx *c)
 		mem_sizes_get(&m, mm);
 		proc_mm_unlock(mm);
 	}
-	seq_printf(s, "%llu %llu %llu %llu 0 %llu 0\n", (ull)m.size, (ull)m.resident, (ull)m.shared, (ull)m.text,
-		   (ull)m.data);
+	seq_printf(s, "%llu %llu %llu %llu 0 %llu 0\n", (ull)m.size, (ull)m.resident, (ull)m.shared,
+		   (ull)m.text, (ull)m.data);
 	return 0;
 }
 
 int proc_show_pid_schedstat(struct seq *s, const struct proc_ctx *c)
 {
 	const struct kthread *kt = &c->task->kt;
+	u64 switches = kt->nvcsw + kt->nivcsw;
 
-	seq_printf(s, "%llu 0 %llu\n", (ull)kt->runtime_ns, (ull)(kt->nvcsw + kt->nivcsw));
+	seq_printf(s, "%llu 0 %llu\n", (ull)kt->runtime_ns, (ull)switches);
 	return 0;
 }
 
@@ -318,15 +326,20 @@ static void status_memory(struct seq *s, const struct proc_ctx *c)
 	hwm = max(m.peak_kb, m.resident * 4);
 	if (m.size > m.data + m.stack + m.text)
 		lib = m.size - m.data - m.stack - m.text;
-	seq_printf(s, "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\nVmLck:\t%8llu kB\nVmPin:\t%8d kB\n", (ull)m.size * 4,
-		   (ull)m.size * 4, (ull)m.locked * 4, 0);
-	seq_printf(s, "VmHWM:\t%8llu kB\nVmRSS:\t%8llu kB\nRssAnon:\t%8llu kB\nRssFile:\t%8llu kB\nRssShmem:\t%8d kB\n",
-		   (ull)hwm, (ull)m.resident * 4, (ull)(m.resident - m.shared) * 4, (ull)m.shared * 4, 0);
-	seq_printf(s, "VmData:\t%8llu kB\nVmStk:\t%8llu kB\nVmExe:\t%8llu kB\nVmLib:\t%8llu kB\n", (ull)m.data * 4,
-		   (ull)m.stack * 4, (ull)m.text * 4, (ull)lib * 4);
+	seq_printf(s, "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\nVmLck:\t%8llu kB\nVmPin:\t%8d kB\n",
+		   (ull)m.size * 4, (ull)m.size * 4, (ull)m.locked * 4, 0);
+	seq_printf(
+		s,
+		"VmHWM:\t%8llu kB\nVmRSS:\t%8llu kB\nRssAnon:\t%8llu kB\nRssFile:\t%8llu kB\nRssShmem:\t%8d kB\n",
+		(ull)hwm, (ull)m.resident * 4, (ull)(m.resident - m.shared) * 4, (ull)m.shared * 4,
+		0);
+	seq_printf(s, "VmData:\t%8llu kB\nVmStk:\t%8llu kB\nVmExe:\t%8llu kB\nVmLib:\t%8llu kB\n",
+		   (ull)m.data * 4, (ull)m.stack * 4, (ull)m.text * 4, (ull)lib * 4);
 	/* Page tables and swap are the host's. */
-	seq_printf(s, "VmPTE:\t%8d kB\nVmSwap:\t%8d kB\nHugetlbPages:\t%8d kB\nCoreDumping:\t0\nTHP_enabled:\t1\n", 0, 0,
-		   0);
+	seq_printf(
+		s,
+		"VmPTE:\t%8d kB\nVmSwap:\t%8d kB\nHugetlbPages:\t%8d kB\nCoreDumping:\t0\nTHP_enabled:\t1\n",
+		0, 0, 0);
 }
 
 static void status_signals(struct seq *s, const struct proc_ctx *c)
@@ -337,11 +350,15 @@ static void status_signals(struct seq *s, const struct proc_ctx *c)
 	signal_sets_get(&x, c);
 	seq_printf(s, "Threads:\t%d\nSigQ:\t%u/%d\n", x.nr_threads,
 		   __atomic_load_n(&cred->user->sigpending, __ATOMIC_RELAXED), x.limit);
-	seq_printf(s, "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%016llx\n",
-		   (ull)x.pending, (ull)x.shared, (ull)x.blocked, (ull)x.ignored, (ull)x.caught);
-	seq_printf(s, "CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%016llx\n",
-		   (ull)cred->cap_inheritable, (ull)cred->cap_permitted, (ull)cred->cap_effective,
-		   (ull)cred->cap_bounding, (ull)cred->cap_ambient);
+	seq_printf(
+		s,
+		"SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%016llx\n",
+		(ull)x.pending, (ull)x.shared, (ull)x.blocked, (ull)x.ignored, (ull)x.caught);
+	seq_printf(
+		s,
+		"CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%016llx\n",
+		(ull)cred->cap_inheritable, (ull)cred->cap_permitted, (ull)cred->cap_effective,
+		(ull)cred->cap_bounding, (ull)cred->cap_ambient);
 	seq_printf(s, "NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n", cred->no_new_privs);
 	cred_put(cred);
 	seq_puts(s, "Speculation_Store_Bypass:\tunknown\nSpeculationIndirectBranch:\tunknown\n");
@@ -356,8 +373,8 @@ static void status_cpus(struct seq *s, const struct kthread *kt)
 	seq_puts(s, "\nCpus_allowed_list:\t");
 	seq_bit_list(s, allowed, nr_cpus);
 	seq_puts(s, "\nMems_allowed:\t00000001\nMems_allowed_list:\t0\n");
-	seq_printf(s, "voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n", (ull)kt->nvcsw,
-		   (ull)kt->nivcsw);
+	seq_printf(s, "voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n",
+		   (ull)kt->nvcsw, (ull)kt->nivcsw);
 }
 
 static unsigned fd_table_size(struct task *t)
@@ -392,8 +409,8 @@ int proc_show_pid_status(struct seq *s, const struct proc_ctx *c)
 	status_ids(s, c);
 	seq_printf(s, "FDSize:\t%u\n", fd_table_size(c->task));
 	status_groups(s, c);
-	seq_printf(s, "NStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", tg_nr(c->tg), c->task->tid, rel.pgrp,
-		   rel.session);
+	seq_printf(s, "NStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", tg_nr(c->tg),
+		   c->task->tid, rel.pgrp, rel.session);
 	status_memory(s, c);
 	status_signals(s, c);
 	status_cpus(s, &c->task->kt);

@@ -39,19 +39,32 @@ struct proc_entry {
 	int (*show)(struct seq *s, const struct proc_ctx *c);
 	/* What was written, NUL-terminated. 0 or -errno. */
 	int (*store)(const struct proc_ctx *c, char *text, size_t n);
-	char *(*readlink)(const struct proc_ctx *c);		/* symlinks: fresh text or ERR_PTR */
+	char *(*readlink)(const struct proc_ctx *c); /* symlinks: fresh text or ERR_PTR */
 	int (*path)(const struct proc_ctx *c, struct path *out); /* magic links: +1 */
-	const struct proc_entry *children;			/* directories */
-	const struct proc_names *names;				/* the same */
+	const struct proc_entry *children;			 /* directories */
+	const struct proc_names *names;				 /* the same */
 };
 #define PROC_PRIVATE 1u /* only for who may trace the task */
-#define PROC_EARLY 2u	/* the text is made at open, because making it takes locks that rank above the position's */
+#define PROC_EARLY                                                                                 \
+	2u /* the text is made at open, because making it takes locks that rank above the position's */
 
 /* Rows. */
-#define PROC_FILE(n, m, fn, ...) {.name = (n), .mode = S_IFREG | (m), .show = (fn), ##__VA_ARGS__}
-#define PROC_LINK(n, fn) {.name = (n), .mode = S_IFLNK | 0777, .readlink = (fn)}
-#define PROC_MAGIC(n, fn) {.name = (n), .mode = S_IFLNK | 0777, .path = (fn), .flags = PROC_PRIVATE}
-#define PROC_DIR(n, m, rows, ...) {.name = (n), .mode = S_IFDIR | (m), .children = (rows), ##__VA_ARGS__}
+#define PROC_FILE(n, m, fn, ...)                                                                   \
+	{                                                                                          \
+		.name = (n), .mode = S_IFREG | (m), .show = (fn), ##__VA_ARGS__                    \
+	}
+#define PROC_LINK(n, fn)                                                                           \
+	{                                                                                          \
+		.name = (n), .mode = S_IFLNK | 0777, .readlink = (fn)                              \
+	}
+#define PROC_MAGIC(n, fn)                                                                          \
+	{                                                                                          \
+		.name = (n), .mode = S_IFLNK | 0777, .path = (fn), .flags = PROC_PRIVATE           \
+	}
+#define PROC_DIR(n, m, rows, ...)                                                                  \
+	{                                                                                          \
+		.name = (n), .mode = S_IFDIR | (m), .children = (rows), ##__VA_ARGS__              \
+	}
 
 /* inode->priv. Constant. */
 struct proc_inode {
@@ -66,9 +79,11 @@ static inline struct proc_inode *proc_i(const struct inode *inode)
 }
 
 /* inode.c: +1, or ERR_PTR(-ENOMEM). pid is borrowed; NULL for none. */
-must_check struct inode *proc_new_inode(struct super_block *sb, const struct proc_entry *e, struct pid *pid, bool thread, int fd);
+must_check struct inode *proc_new_inode(struct super_block *sb, const struct proc_entry *e,
+					struct pid *pid, bool thread, int fd);
 /* A super block of tables; ops has proc_evict(). sysfs is one too. ERR_PTR. */
-must_check struct super_block *proc_make_super(const struct fs_type *type, const char *source, const struct super_ops *ops,
+must_check struct super_block *proc_make_super(const struct fs_type *type, const char *source,
+					       const struct super_ops *ops,
 					       const struct proc_entry *root);
 void proc_evict(struct inode *inode);
 /* -ENOENT: the task is gone. */
@@ -91,7 +106,8 @@ int proc_parse_number(const char *name, size_t len);
 must_check int proc_parse_long(const char *text, long lo, long hi, long *out);
 
 /* tables */
-extern const struct proc_entry proc_root_table[], proc_pid_table[], proc_thread_table[], proc_sys_table[], proc_heddle_table[];
+extern const struct proc_entry proc_root_table[], proc_pid_table[], proc_thread_table[],
+	proc_sys_table[], proc_heddle_table[];
 extern const struct proc_entry proc_root, proc_pid_dir, proc_thread_dir;
 extern const struct proc_names proc_pid_names, proc_thread_names, proc_fd_names, proc_fdinfo_names;
 

@@ -40,7 +40,8 @@ static int show_uptime(struct seq *s, const struct proc_ctx *c)
 		cpu_times_get(i, &t);
 		idle += t.idle / 10000000;
 	}
-	seq_printf(s, "%llu.%02llu %llu.%02llu\n", (ull)up / 100, (ull)up % 100, (ull)idle / 100, (ull)idle % 100);
+	seq_printf(s, "%llu.%02llu %llu.%02llu\n", (ull)up / 100, (ull)up % 100, (ull)idle / 100,
+		   (ull)idle % 100);
 	return 0;
 }
 
@@ -49,7 +50,8 @@ static int show_version(struct seq *s, const struct proc_ctx *c)
 	struct utsname u;
 
 	uts_get(&u);
-	seq_printf(s, "%s version %s (heddle@heddle) (gcc " __VERSION__ ") %s\n", u.sysname, u.release, u.version);
+	seq_printf(s, "%s version %s (heddle@heddle) (gcc " __VERSION__ ") %s\n", u.sysname,
+		   u.release, u.version);
 	return 0;
 }
 
@@ -69,8 +71,10 @@ static int show_cmdline(struct seq *s, const struct proc_ctx *c)
 /* Majors that have devices; char_devices has several of one. */
 static int show_devices(struct seq *s, const struct proc_ctx *c)
 {
-	seq_puts(s, "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\n"
-		    "Block devices:\n");
+	seq_puts(
+		s,
+		"Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\n"
+		"Block devices:\n");
 	return 0;
 }
 
@@ -107,11 +111,12 @@ static int show_interrupts(struct seq *s, const struct proc_ctx *c)
 	return 0;
 }
 
-static const char *terminal_drivers = "/dev/tty             /dev/tty        5       0 system:/dev/tty\n"
-				      "/dev/console         /dev/console    5       1 system:console\n"
-				      "/dev/ptmx            /dev/ptmx       5       2 system\n"
-				      "pty_slave            /dev/pts      136 0-1048575 pty:slave\n"
-				      "pty_master           /dev/ptm      128 0-1048575 pty:master\n";
+static const char *terminal_drivers =
+	"/dev/tty             /dev/tty        5       0 system:/dev/tty\n"
+	"/dev/console         /dev/console    5       1 system:console\n"
+	"/dev/ptmx            /dev/ptmx       5       2 system\n"
+	"pty_slave            /dev/pts      136 0-1048575 pty:slave\n"
+	"pty_master           /dev/ptm      128 0-1048575 pty:master\n";
 
 static int show_tty_drivers(struct seq *s, const struct proc_ctx *c)
 {

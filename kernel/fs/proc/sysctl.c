@@ -110,8 +110,10 @@ static int show_boot_id(struct seq *s, const struct proc_ctx *c)
 CONSTANT(show_entropy, "256")
 
 static const struct proc_entry random_table[] = {
-	PROC_FILE("boot_id", 0444, show_boot_id),      PROC_FILE("uuid", 0444, show_uuid),
-	PROC_FILE("entropy_avail", 0444, show_entropy), PROC_FILE("poolsize", 0444, show_entropy),
+	PROC_FILE("boot_id", 0444, show_boot_id),
+	PROC_FILE("uuid", 0444, show_uuid),
+	PROC_FILE("entropy_avail", 0444, show_entropy),
+	PROC_FILE("poolsize", 0444, show_entropy),
 	{0},
 };
 

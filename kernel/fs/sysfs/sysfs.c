@@ -193,7 +193,8 @@ static struct inode *cache_lookup(struct inode *dir, const char *name, size_t le
 static void cache_iterate(struct inode *dir, struct dir_context *dc)
 {
 	for (u64 n = dc->pos - PROC_NAMES_POS; n < CACHE_MAX && cache_level(n); n++)
-		if (!dc->emit(dc, cache_dirs[n].name, 6, proc_ino(0, false, &cache_dirs[n], proc_i(dir)->fd), DT_DIR,
+		if (!dc->emit(dc, cache_dirs[n].name, 6,
+			      proc_ino(0, false, &cache_dirs[n], proc_i(dir)->fd), DT_DIR,
 			      PROC_NAMES_POS + n + 1))
 			break;
 }
@@ -223,7 +224,8 @@ static void cpu_iterate(struct inode *dir, struct dir_context *dc)
 		char name[16];
 		int len = snprintf(name, sizeof(name), "cpu%d", (int)n);
 
-		if (!dc->emit(dc, name, len, proc_ino(0, false, &cpu_dir, n), DT_DIR, PROC_NAMES_POS + n + 1))
+		if (!dc->emit(dc, name, len, proc_ino(0, false, &cpu_dir, n), DT_DIR,
+			      PROC_NAMES_POS + n + 1))
 			break;
 	}
 }
@@ -231,9 +233,12 @@ static void cpu_iterate(struct inode *dir, struct dir_context *dc)
 static const struct proc_names cpu_names = {cpu_lookup, cpu_iterate};
 
 static const struct proc_entry cpus_table[] = {
-	PROC_FILE("isolated", 0444, show_empty_line), PROC_FILE("kernel_max", 0444, show_kernel_max),
-	PROC_FILE("offline", 0444, show_empty_line),  PROC_FILE("online", 0444, show_all_list),
-	PROC_FILE("possible", 0444, show_all_list),   PROC_FILE("present", 0444, show_all_list),
+	PROC_FILE("isolated", 0444, show_empty_line),
+	PROC_FILE("kernel_max", 0444, show_kernel_max),
+	PROC_FILE("offline", 0444, show_empty_line),
+	PROC_FILE("online", 0444, show_all_list),
+	PROC_FILE("possible", 0444, show_all_list),
+	PROC_FILE("present", 0444, show_all_list),
 	{0},
 };
 
@@ -244,8 +249,10 @@ static int show_node_meminfo(struct seq *s, const struct proc_ctx *c)
 	struct mem_info m;
 
 	mem_info_get(&m);
-	seq_printf(s, "Node 0 MemTotal:       %8llu kB\nNode 0 MemFree:        %8llu kB\nNode 0 MemUsed:        %8llu kB\n",
-		   (ull)m.total >> 10, (ull)m.free >> 10, (ull)(m.total - m.free) >> 10);
+	seq_printf(
+		s,
+		"Node 0 MemTotal:       %8llu kB\nNode 0 MemFree:        %8llu kB\nNode 0 MemUsed:        %8llu kB\n",
+		(ull)m.total >> 10, (ull)m.free >> 10, (ull)(m.total - m.free) >> 10);
 	return 0;
 }
 
@@ -266,8 +273,7 @@ static const struct proc_entry node0_table[] = {
 static const struct proc_entry node_table[] = {
 	PROC_FILE("has_cpu", 0444, show_zero),	PROC_FILE("has_memory", 0444, show_zero),
 	PROC_DIR("node0", 0555, node0_table),	PROC_FILE("online", 0444, show_zero),
-	PROC_FILE("possible", 0444, show_zero),
-	{0},
+	PROC_FILE("possible", 0444, show_zero), {0},
 };
 
 /* ---- kernel/mm ---- */
@@ -283,7 +289,8 @@ static int show_host_file(struct seq *s, const char *path, const char *otherwise
 
 static int show_thp_enabled(struct seq *s, const struct proc_ctx *c)
 {
-	return show_host_file(s, "/sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]\n");
+	return show_host_file(s, "/sys/kernel/mm/transparent_hugepage/enabled",
+			      "always madvise [never]\n");
 }
 
 static int show_thp_size(struct seq *s, const struct proc_ctx *c)
@@ -299,26 +306,31 @@ static const struct proc_entry thp_table[] = {
 
 /* ---- the tree ---- */
 
-static const struct proc_entry mm_table[] = {PROC_DIR("transparent_hugepage", 0555, thp_table), {0}};
+static const struct proc_entry mm_table[] = {PROC_DIR("transparent_hugepage", 0555, thp_table),
+					     {0}};
 static const struct proc_entry kernel_table[] = {PROC_DIR("mm", 0555, mm_table), {0}};
-static const struct proc_entry system_table[] = {PROC_DIR("cpu", 0555, cpus_table, .names = &cpu_names),
-						 PROC_DIR("node", 0555, node_table), {0}};
+static const struct proc_entry system_table[] = {
+	PROC_DIR("cpu", 0555, cpus_table, .names = &cpu_names),
+	PROC_DIR("node", 0555, node_table),
+	{0}};
 static const struct proc_entry devices_table[] = {PROC_DIR("system", 0555, system_table), {0}};
 static const struct proc_entry fs_table[] = {PROC_DIR("cgroup", 0555, NULL), {0}};
-static const struct proc_entry class_table[] = {PROC_DIR("block", 0555, NULL), PROC_DIR("net", 0555, NULL),
-						PROC_DIR("tty", 0555, NULL), {0}};
+static const struct proc_entry class_table[] = {PROC_DIR("block", 0555, NULL),
+						PROC_DIR("net", 0555, NULL),
+						PROC_DIR("tty", 0555, NULL),
+						{0}};
 static const struct proc_entry root_table[] = {
-	PROC_DIR("block", 0555, NULL),		PROC_DIR("bus", 0555, NULL),
-	PROC_DIR("class", 0555, class_table),	PROC_DIR("devices", 0555, devices_table),
-	PROC_DIR("fs", 0555, fs_table),		PROC_DIR("kernel", 0555, kernel_table),
-	PROC_DIR("module", 0555, NULL),
-	{0},
+	PROC_DIR("block", 0555, NULL),	      PROC_DIR("bus", 0555, NULL),
+	PROC_DIR("class", 0555, class_table), PROC_DIR("devices", 0555, devices_table),
+	PROC_DIR("fs", 0555, fs_table),	      PROC_DIR("kernel", 0555, kernel_table),
+	PROC_DIR("module", 0555, NULL),	      {0},
 };
 static const struct proc_entry sysfs_root = PROC_DIR("", 0555, root_table);
 
 static int sysfs_statfs(struct super_block *sb, struct kstatfs *st)
 {
-	*st = (struct kstatfs){.type = SYSFS_MAGIC, .bsize = PAGE_SIZE, .frsize = PAGE_SIZE, .namelen = 255};
+	*st = (struct kstatfs){
+		.type = SYSFS_MAGIC, .bsize = PAGE_SIZE, .frsize = PAGE_SIZE, .namelen = 255};
 	return 0;
 }
 
@@ -332,7 +344,8 @@ static struct super_block *make_instance(const struct fs_type *type, const char 
 	return proc_make_super(type, source, &super_ops, &sysfs_root);
 }
 
-static struct super_block *sysfs_mount(const struct fs_type *type, const char *source, const char *options, u64 flags)
+static struct super_block *sysfs_mount(const struct fs_type *type, const char *source,
+				       const char *options, u64 flags)
 {
 	return pseudo_mount(&instance, type, source, make_instance);
 }
