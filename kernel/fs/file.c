@@ -8,6 +8,8 @@
 #include "vfs.h"
 
 #define POOL_MAX 32
+#define FILES_MAX                                                                                  \
+	(1u << 19) /* -ENFILE; what a guest can make the kernel hold has to end somewhere */
 
 /* Owned by its CPU; kernel code isn't preempted. */
 static struct file_pool {
@@ -67,10 +69,13 @@ static void pool_put(struct file *f)
 
 struct file *file_alloc(int flags)
 {
-	struct file *f = pool_get();
+	struct file *f;
 
+	if (file_count() >= FILES_MAX)
+		return ERR_PTR(-ENFILE);
+	f = pool_get();
 	if (!f)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	/* refs stays 0 until the rest is set: lock-free readers may look at it. */
 	__atomic_store_n(&f->flags, flags, __ATOMIC_RELAXED);
 	f->mode = 0;
@@ -165,9 +170,9 @@ static struct file *open_dentry(struct dentry *d, const struct file_operations *
 	if (!d)
 		return ERR_PTR(-ENOMEM);
 	f = file_alloc(flags & ~O_CLOEXEC);
-	if (!f) {
+	if (IS_ERR(f)) {
 		d_put(d);
-		return ERR_PTR(-ENOMEM);
+		return f;
 	}
 	f->path.dentry = d;
 	f->inode = d->inode;

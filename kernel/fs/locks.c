@@ -26,8 +26,8 @@ struct file_lock_list *file_lock_list_get(struct inode *inode)
 	fresh = kzalloc(sizeof(*fresh));
 	if (!fresh)
 		return NULL;
-	CDS_INIT_LIST_HEAD(&fresh->posix);
-	CDS_INIT_LIST_HEAD(&fresh->flock);
+	CDS_INIT_LIST_HEAD(&fresh->posix.head);
+	CDS_INIT_LIST_HEAD(&fresh->flock.head);
 	wait_queue_init(&fresh->wait);
 	spin_lock(&inode->spin);
 	l = inode->locks;
@@ -141,6 +141,8 @@ static int try_lock(struct inode *inode, struct file_lock_list *l, const struct 
 			if (block(b, want->pid < 0))
 				err = -EDEADLK;
 		}
+	} else if (l->posix.count >= RANGES_MAX && want->type != F_UNLCK) {
+		err = -ENOLCK;
 	} else {
 		weaker = range_apply(&l->posix, want, spare);
 		if (weaker)

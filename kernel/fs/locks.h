@@ -14,10 +14,17 @@ struct file_lock {
 	pid_t pid; /* for F_GETLK; -1: OFD */
 };
 
+struct range_list {
+	struct cds_list_head head; /* by start */
+	u32 count;
+};
+#define RANGES_MAX                                                                                 \
+	65536 /* -ENOLCK: each operation looks at all of a file's locks, under a spinlock */
+
 /* What inode->locks points to, from the first lock until the inode goes. All under inode->spin. */
 struct file_lock_list {
-	struct cds_list_head posix; /* POSIX and OFD locks, by start */
-	struct cds_list_head flock;
+	struct range_list posix; /* POSIX and OFD locks */
+	struct range_list flock;
 	struct wait_queue wait; /* of those who want a lock */
 	u32 gen;		/* atomic reads: changes whenever a lock goes or shrinks */
 };
@@ -35,14 +42,13 @@ static inline void file_lock_changed(struct file_lock_list *l)
 /* ---- ranges.c: the locks of one list, under inode->spin ---- */
 
 /* The first lock of another owner that keeps `want` from being granted, or NULL. */
-struct file_lock *range_conflict(struct cds_list_head *list, const struct file_lock *want);
+struct file_lock *range_conflict(struct range_list *list, const struct file_lock *want);
 /*
  * Gives want->owner `type` on its range, F_UNLCK included: what it had there before is replaced, neighbours of the same kind merge. spare are
  * two fresh locks, of which those that are used become NULL. True if something was unlocked or weakened.
  */
-bool range_apply(struct cds_list_head *list, const struct file_lock *want,
-		 struct file_lock *spare[2]);
+bool range_apply(struct range_list *list, const struct file_lock *want, struct file_lock *spare[2]);
 /* Removes all of an owner's. True if there were any. */
-bool range_release(struct cds_list_head *list, const void *owner);
+bool range_release(struct range_list *list, const void *owner);
 
 #endif

@@ -44,6 +44,12 @@ s64 generic_llseek(struct file *f, s64 off, int whence)
 	return set_pos(f, base);
 }
 
+/* For files that have a position which means nothing: it stays, but asking is no error. */
+s64 noop_llseek(struct file *f, s64 off, int whence)
+{
+	return (s64)f->pos;
+}
+
 s64 no_llseek(struct file *f, s64 off, int whence)
 {
 	return -ESPIPE;
@@ -58,7 +64,7 @@ long sys_lseek(int fd, int64_t offset, unsigned int whence)
 		return -EBADF;
 	if (whence > SEEK_HOLE) {
 		ret = -EINVAL;
-	} else if (!(f->mode & FMODE_LSEEK)) {
+	} else if (!(f->mode & FMODE_LSEEK) && f->ops->llseek != noop_llseek) {
 		ret = -ESPIPE;
 	} else {
 		if (f->mode & FMODE_ATOMIC_POS)

@@ -134,6 +134,22 @@ static int do_link(const struct path *old, const struct path *parent, struct den
 	return err;
 }
 
+/* A descriptor may be given a name by who opened it, as long as the credentials are still the same: it may have been passed on. */
+static bool may_link_fd(int fd)
+{
+	struct file *f;
+	bool same;
+
+	if (fd == AT_FDCWD || capable(CAP_DAC_READ_SEARCH))
+		return true;
+	f = fd_get_raw(fd);
+	if (!f)
+		return true; /* -EBADF if it comes to that */
+	same = f->cred == vfs_cred();
+	file_put(f);
+	return same;
+}
+
 long sys_linkat(int olddfd, uaddr_t oldpath, int newdfd, uaddr_t newpath, int flags)
 {
 	struct path old, parent;
@@ -142,7 +158,7 @@ long sys_linkat(int olddfd, uaddr_t oldpath, int newdfd, uaddr_t newpath, int fl
 
 	if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
-	if (flags & AT_EMPTY_PATH && !capable(CAP_DAC_READ_SEARCH))
+	if (flags & AT_EMPTY_PATH && !may_link_fd(olddfd))
 		return -ENOENT;
 	err = user_path_lookup(olddfd, oldpath,
 			       (flags & AT_SYMLINK_FOLLOW ? LOOKUP_FOLLOW : 0) |

@@ -109,8 +109,8 @@ static struct file *open_o_path(const struct path *p, u32 flags)
 {
 	struct file *f = file_alloc(flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW));
 
-	if (!f)
-		return ERR_PTR(-ENOMEM);
+	if (IS_ERR(f))
+		return f;
 	path_get(p);
 	f->path = *p;
 	f->inode = p->dentry->inode;
@@ -126,8 +126,8 @@ struct file *file_open_path(const struct path *p, int flags)
 	if (flags & O_PATH)
 		return open_o_path(p, flags);
 	f = file_alloc(flags & ~O_CLOEXEC);
-	if (!f)
-		return ERR_PTR(-ENOMEM);
+	if (IS_ERR(f))
+		return f;
 	f->mode = (flags + 1) & (FMODE_READ | FMODE_WRITE);
 	err = open_inode(f, p);
 	if (err) {

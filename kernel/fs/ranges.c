@@ -11,11 +11,11 @@ static bool touch(const struct file_lock *a, const struct file_lock *b)
 	return overlap(a, b) || a->end + 1 == b->start || b->end + 1 == a->start;
 }
 
-struct file_lock *range_conflict(struct cds_list_head *list, const struct file_lock *want)
+struct file_lock *range_conflict(struct range_list *list, const struct file_lock *want)
 {
 	struct file_lock *l;
 
-	cds_list_for_each_entry(l, list, link) {
+	cds_list_for_each_entry(l, &list->head, link) {
 		if (l->owner != want->owner && overlap(l, want) &&
 		    (l->type == F_WRLCK || want->type == F_WRLCK))
 			return l;
@@ -24,16 +24,23 @@ struct file_lock *range_conflict(struct cds_list_head *list, const struct file_l
 }
 
 /* Keeps the list in order of start. */
-static void insert(struct cds_list_head *list, struct file_lock *l)
+static void insert(struct range_list *list, struct file_lock *l)
 {
 	struct file_lock *at;
 
-	cds_list_for_each_entry(at, list, link) {
+	cds_list_for_each_entry(at, &list->head, link) {
 		if (at->start > l->start)
 			break;
 	}
 	/* Before `at`, which is the list's head at the end. */
 	cds_list_add_tail(&l->link, &at->link);
+	list->count++;
+}
+
+static void take_out(struct range_list *list, struct file_lock *l)
+{
+	cds_list_del(&l->link);
+	list->count--;
 }
 
 static struct file_lock *take_spare(struct file_lock *spare[2])
@@ -46,10 +53,11 @@ static struct file_lock *take_spare(struct file_lock *spare[2])
 }
 
 /* Cuts the range of `w` out of l, which belongs to the same owner and has another type. */
-static void cut(struct cds_list_head *list, struct file_lock *l, const struct file_lock *w,
+static void cut(struct range_list *list, struct file_lock *l, const struct file_lock *w,
 		struct file_lock *spare[2])
 {
-	bool left = l->start<w->start, right = l->end> w->end;
+	bool left = l->start < w->start;
+	bool right = l->end > w->end;
 
 	if (left && right) {
 		struct file_lock *tail = take_spare(spare);
@@ -61,22 +69,21 @@ static void cut(struct cds_list_head *list, struct file_lock *l, const struct fi
 	} else if (left) {
 		l->end = w->start - 1;
 	} else if (right) {
-		cds_list_del(&l->link);
+		take_out(list, l);
 		l->start = w->end + 1;
 		insert(list, l);
 	} else {
-		cds_list_del(&l->link);
+		take_out(list, l);
 		kfree(l);
 	}
 }
 
-bool range_apply(struct cds_list_head *list, const struct file_lock *want,
-		 struct file_lock *spare[2])
+bool range_apply(struct range_list *list, const struct file_lock *want, struct file_lock *spare[2])
 {
 	struct file_lock w = *want, *l, *next, *mine;
 	bool weaker = false;
 
-	cds_list_for_each_entry_safe(l, next, list, link) {
+	cds_list_for_each_entry_safe(l, next, &list->head, link) {
 		if (l->owner != w.owner)
 			continue;
 		if (l->type == w.type) {
@@ -84,7 +91,7 @@ bool range_apply(struct cds_list_head *list, const struct file_lock *want,
 				continue;
 			w.start = min(w.start, l->start);
 			w.end = max(w.end, l->end);
-			cds_list_del(&l->link);
+			take_out(list, l);
 			kfree(l);
 		} else if (overlap(l, want)) {
 			if (w.type == F_UNLCK || l->type == F_WRLCK)
@@ -100,15 +107,15 @@ bool range_apply(struct cds_list_head *list, const struct file_lock *want,
 	return weaker;
 }
 
-bool range_release(struct cds_list_head *list, const void *owner)
+bool range_release(struct range_list *list, const void *owner)
 {
 	struct file_lock *l, *next;
 	bool any = false;
 
-	cds_list_for_each_entry_safe(l, next, list, link) {
+	cds_list_for_each_entry_safe(l, next, &list->head, link) {
 		if (l->owner != owner)
 			continue;
-		cds_list_del(&l->link);
+		take_out(list, l);
 		kfree(l);
 		any = true;
 	}

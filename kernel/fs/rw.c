@@ -245,6 +245,8 @@ static long rwv(int fd, uaddr_t iov, unsigned long cnt, const s64 *pos, int flag
 			it.count = MAX_RW_COUNT;
 		if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC))
 			ret = -EOPNOTSUPP;
+		else if (!it.count)
+			ret = 0; /* unlike read and write of nothing, which a socket takes for an empty datagram */
 		else
 			ret = pos ? at_offset(f, &it, *pos, write) : at_position(f, &it, write);
 		if (write)

@@ -153,7 +153,7 @@ must_check char *path_name_reach(const struct path *p, const struct path *root, 
 must_check struct file *open_how(int dfd, const char *name, u64 flags, u32 mode, u64 resolve);
 
 /* ---- file.c ---- */
-must_check struct file *file_alloc(int flags);
+must_check struct file *file_alloc(int flags); /* ERR_PTR(-ENOMEM, -ENFILE) */
 must_check bool file_tryget(struct file *f);
 /* What close(2) does to the file besides dropping it. */
 int file_close(struct file *f, struct files *files);

@@ -7,7 +7,7 @@
 #define OWNERS 3
 
 static short model[OWNERS][BYTES]; /* what each owner holds of each byte */
-static CDS_LIST_HEAD(list);
+static struct range_list list = {.head = CDS_LIST_HEAD_INIT(list.head)};
 static int owners[OWNERS];
 
 static struct file_lock lock_of(int owner, unsigned start, unsigned end, short type)
@@ -39,7 +39,7 @@ static void compare(void)
 		for (int b = 0; b < BYTES; b++)
 			seen[o][b] = F_UNLCK;
 	}
-	cds_list_for_each_entry(l, &list, link) {
+	cds_list_for_each_entry(l, &list.head, link) {
 		int o = (const int *)l->owner - owners;
 
 		ck_assert_uint_ge(l->start, last);
@@ -49,7 +49,7 @@ static void compare(void)
 			ck_assert_int_eq(seen[o][b], F_UNLCK);
 			seen[o][b] = l->type;
 		}
-		cds_list_for_each_entry(m, &list, link)
+		cds_list_for_each_entry(m, &list.head, link)
 			ck_assert(m == l || m->owner != l->owner || m->type != l->type ||
 				  m->start != l->end + 1);
 	}
@@ -99,7 +99,7 @@ START_TEST(random_locks_match_the_model)
 	ck_assert_int_gt(granted, 2000);
 	for (int o = 0; o < OWNERS; o++)
 		range_release(&list, &owners[o]);
-	ck_assert(cds_list_empty(&list));
+	ck_assert(cds_list_empty(&list.head) && !list.count);
 }
 END_TEST
 
@@ -118,7 +118,7 @@ START_TEST(lock_to_the_end_of_everything_can_be_cut)
 	w.type = F_UNLCK;
 	ck_assert(range_apply(&list, &w, spare));
 	ck_assert_ptr_nonnull(spare[0]);
-	ck_assert_uint_eq(cds_list_first_entry(&list, struct file_lock, link)->end,
+	ck_assert_uint_eq(cds_list_first_entry(&list.head, struct file_lock, link)->end,
 			  FILE_POS_MAX - 1);
 	kfree(spare[0]);
 	ck_assert(range_release(&list, &owners[0]));
