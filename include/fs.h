@@ -471,6 +471,7 @@ must_check ssize_t kernel_read(struct file *f, void *buf, size_t n,
 			       u64 pos); /* as far as it goes; short at EOF */
 s64 generic_llseek(struct file *f, s64 off, int whence);
 s64 no_llseek(struct file *f, s64 off, int whence);
+s64 noop_llseek(struct file *f, s64 off, int whence); /* lseek gives 0, pread is still -ESPIPE: event descriptors */
 
 /* ---- fd tables (kernel/fs/fdtable.c) ---- */
 

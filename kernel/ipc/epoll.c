@@ -326,7 +326,7 @@ static void ep_fdinfo(struct file *f, char *buf, size_t size)
 }
 
 const struct file_operations epoll_ops = {
-	.llseek = no_llseek,
+	.llseek = noop_llseek,
 	.poll = ep_poll,
 	.release = ep_release,
 	.show_fdinfo = ep_fdinfo,

@@ -133,7 +133,7 @@ static void eventfd_fdinfo(struct file *f, char *buf, size_t size)
 static const struct file_operations eventfd_ops = {
 	.read = evfd_read,
 	.write = evfd_write,
-	.llseek = no_llseek,
+	.llseek = noop_llseek,
 	.poll = eventfd_poll,
 	.release = eventfd_release,
 	.show_fdinfo = eventfd_fdinfo,

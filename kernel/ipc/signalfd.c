@@ -140,7 +140,7 @@ static void sigfd_fdinfo(struct file *f, char *buf, size_t size)
 
 static const struct file_operations sigfd_ops = {
 	.read = sigfd_read,
-	.llseek = no_llseek,
+	.llseek = noop_llseek,
 	.poll = sigfd_poll,
 	.release = sigfd_release,
 	.show_fdinfo = sigfd_fdinfo,

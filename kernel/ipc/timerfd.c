@@ -198,7 +198,7 @@ static void timerfd_fdinfo(struct file *f, char *buf, size_t size)
 
 static const struct file_operations timerfd_ops = {
 	.read = timerfd_read,
-	.llseek = no_llseek,
+	.llseek = noop_llseek,
 	.poll = timerfd_poll,
 	.release = timerfd_release,
 	.show_fdinfo = timerfd_fdinfo,
