@@ -14,10 +14,10 @@
 #define RESERVE_MAX 4096
 
 static struct spinlock clock_lock = SPINLOCK_INIT("fh clock", RANK_FH);
-static CDS_LIST_HEAD(ring);   /* clock_lock: the hand points at the first */
-static u64 ring_size;	      /* clock_lock */
-static u64 budget = 256;      /* atomic */
-static u64 nr_descriptors;    /* atomic: open, or about to be */
+static CDS_LIST_HEAD(ring); /* clock_lock: the hand points at the first */
+static u64 ring_size;	    /* clock_lock */
+static u64 budget = 256;    /* atomic */
+static u64 nr_descriptors;  /* atomic: open, or about to be */
 
 void clock_init(void)
 {

@@ -218,7 +218,8 @@ static int find_closed(struct fh *h, struct fh **x, struct fh **dir, char name[N
 /* Pins h, which was closed a moment ago. The descriptor or -errno. */
 static int pin_slow(struct fh *h)
 {
-	struct fh *held = NULL, *x, *dir; /* held: an ancestor opened by us, kept pinned until the next is */
+	struct fh *held = NULL, *x,
+		  *dir; /* held: an ancestor opened by us, kept pinned until the next is */
 	char name[NAME_MAX + 1];
 	int ret;
 

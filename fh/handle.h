@@ -7,11 +7,11 @@
 #include <urcu/list.h>
 
 /* Bits of fh->word; the rest counts pins. */
-#define FH_OPEN 1u	/* fd is a descriptor of the file */
-#define FH_BUSY 2u	/* somebody opens or closes it just now; never with FH_OPEN */
-#define FH_WAITERS 4u	/* with FH_BUSY: somebody sleeps on the word until it is over */
-#define FH_USED 8u	/* pinned since the clock hand came by: gets a second chance */
-#define FH_KEEP 16u	/* could not be opened again (no name): never reclaimed */
+#define FH_OPEN 1u    /* fd is a descriptor of the file */
+#define FH_BUSY 2u    /* somebody opens or closes it just now; never with FH_OPEN */
+#define FH_WAITERS 4u /* with FH_BUSY: somebody sleeps on the word until it is over */
+#define FH_USED 8u    /* pinned since the clock hand came by: gets a second chance */
+#define FH_KEEP 16u   /* could not be opened again (no name): never reclaimed */
 #define FH_STATE_BITS 8
 #define FH_PIN (1u << FH_STATE_BITS)
 #define FH_PINS(word) ((word) >> FH_STATE_BITS)
@@ -21,18 +21,18 @@
  * s serialised by the caller
  */
 struct fh {
-	u32 word;      /* a, and a host futex for FH_BUSY */
-	u32 refs;      /* a */
-	int fd;	       /* b */
-	int flags;     /* c: open flags without those that create or truncate */
-	bool no_nowait; /* a: the host can't tell whether a read would wait */
-	bool known;    /* b: id is valid */
-	bool on_clock; /* k */
-	struct fh_id id; /* b: as it was opened first */
-	struct fh *dir;	 /* p: +1; NULL: the root, or no name */
-	char *name;	 /* p: owned */
+	u32 word;		    /* a, and a host futex for FH_BUSY */
+	u32 refs;		    /* a */
+	int fd;			    /* b */
+	int flags;		    /* c: open flags without those that create or truncate */
+	bool no_nowait;		    /* a: the host can't tell whether a read would wait */
+	bool known;		    /* b: id is valid */
+	bool on_clock;		    /* k */
+	struct fh_id id;	    /* b: as it was opened first */
+	struct fh *dir;		    /* p: +1; NULL: the root, or no name */
+	char *name;		    /* p: owned */
 	struct cds_list_head clock; /* k */
-	u64 dir_pos;	 /* s: where the descriptor's directory position stands */
+	u64 dir_pos;		    /* s: where the descriptor's directory position stands */
 };
 
 /* The pin fast path, inline in the operations. */

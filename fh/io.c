@@ -186,26 +186,36 @@ ssize_t fh_write_iter(struct fh *h, struct iov_iter *from, u64 off)
 
 struct sync_job {
 	int fd;
-	bool datasync;
+	enum { SYNC_ALL, SYNC_DATA, SYNC_FS } what;
 };
 
 static long sync_on_worker(void *arg)
 {
 	struct sync_job *j = arg;
 
-	return host_fsync(j->fd, j->datasync);
+	return j->what == SYNC_FS ? host_syncfs(j->fd) : host_fsync(j->fd, j->what == SYNC_DATA);
+}
+
+static int sync_pinned(struct fh *h, struct sync_job job)
+{
+	int err;
+
+	job.fd = get_fh(h);
+	if (job.fd < 0)
+		return job.fd;
+	err = io_worker_call(sync_on_worker, &job);
+	put_fh(h);
+	return err;
 }
 
 int fh_fsync(struct fh *h, bool datasync)
 {
-	struct sync_job job = {get_fh(h), datasync};
-	int err = job.fd;
+	return sync_pinned(h, (struct sync_job){.what = datasync ? SYNC_DATA : SYNC_ALL});
+}
 
-	if (job.fd >= 0) {
-		err = io_worker_call(sync_on_worker, &job);
-		put_fh(h);
-	}
-	return err;
+int fh_syncfs(struct fh *h)
+{
+	return sync_pinned(h, (struct sync_job){.what = SYNC_FS});
 }
 
 /* Runs a call on the pinned descriptor, as `fd`. */

@@ -35,14 +35,17 @@ struct fh_id fh_id_of(const struct kstat *st);
  */
 must_check struct fh *fh_open_at(struct fh *dir, const char *name, int flags, u32 mode);
 /* The same, but only if it is that file: else ERR_PTR(-ESTALE). Nothing is created or truncated. */
-must_check struct fh *fh_open_known(struct fh *dir, const char *name, int flags, const struct fh_id *id);
+must_check struct fh *fh_open_known(struct fh *dir, const char *name, int flags,
+				    const struct fh_id *id);
 /* A new memfd (sealable), which has no name on the host: it keeps its descriptor, within the budget. ERR_PTR. */
 must_check struct fh *fh_memfd(const char *name);
-void fh_put(struct fh *h); /* drops the reference; closes with the last */
+void fh_put(struct fh *h);	 /* drops the reference; closes with the last */
 struct fh *fh_get(struct fh *h); /* another reference (not a pin) */
 /* The guest renamed it: reopening goes by the new place. */
 must_check int fh_moved(struct fh *h, struct fh *dir, const char *name);
-void fh_unlinked(struct fh *h); /* it is about to lose its last name: it keeps its descriptor for good. Call before unlinking */
+void fh_unlinked(
+	struct
+	fh *h); /* it is about to lose its last name: it keeps its descriptor for good. Call before unlinking */
 
 must_check int get_fh(struct fh *h);
 void put_fh(struct fh *h);
@@ -58,6 +61,7 @@ ssize_t fh_read_iter(struct fh *h, struct iov_iter *to, u64 off, u64 eof);
 #define FH_APPEND UINT64_MAX /* as off: at the end, wherever that is by then */
 ssize_t fh_write_iter(struct fh *h, struct iov_iter *from, u64 off);
 int fh_fsync(struct fh *h, bool datasync);
+int fh_syncfs(struct fh *h); /* all of the host file system that it is on */
 int fh_truncate(struct fh *h, u64 size);
 int fh_fallocate(struct fh *h, int mode, u64 off, u64 len);
 s64 fh_seek_data(struct fh *h, u64 off, int whence); /* SEEK_DATA, SEEK_HOLE */
@@ -75,7 +79,8 @@ int fh_rename_at(struct fh *od, const char *on, struct fh *nd, const char *nn, u
 /* Gives an open file that has no name (O_TMPFILE) one; reopening goes by it from then on. */
 int fh_link_into(struct fh *h, struct fh *dir, const char *name);
 /* valid: ATTR_MODE, ATTR_UID, ATTR_GID, ATTR_ATIME and ATTR_MTIME (times[0], times[1]) of fs.h. By name, never followed; or of the open file. */
-int fh_setattr_at(struct fh *dir, const char *name, u32 valid, u32 mode, u32 uid, u32 gid, const struct timespec times[2]);
+int fh_setattr_at(struct fh *dir, const char *name, u32 valid, u32 mode, u32 uid, u32 gid,
+		  const struct timespec times[2]);
 int fh_setattr(struct fh *h, u32 valid, u32 mode, u32 uid, u32 gid, const struct timespec times[2]);
 int fh_add_seals(struct fh *h, unsigned seals); /* of a memfd */
 int fh_get_seals(struct fh *h);
@@ -90,6 +95,6 @@ struct fh_stats {
 };
 void fh_get_stats(struct fh_stats *s);
 void fh_set_budget(u64 budget); /* tests */
-u64 fh_ram_bytes(void);	/* of the host: what default sizes of memory file systems go by */
+u64 fh_ram_bytes(void);		/* of the host: what default sizes of memory file systems go by */
 
 #endif

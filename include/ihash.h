@@ -22,14 +22,14 @@ struct ihash_node {
 
 struct ihash {
 	struct ihash_shard {
-		struct spinlock lock; /* rank INODE_SPIN */
+		struct spinlock lock;	     /* rank INODE_SPIN */
 		struct ihash_node **buckets; /* lock */
 		u32 size, count;	     /* lock; size is a power of two */
 	} shard[IHASH_SHARDS];
 };
 
-must_check int ihash_init(struct ihash *t); /* -ENOMEM */
-void ihash_destroy(struct ihash *t);	    /* it is empty */
+must_check int ihash_init(struct ihash *t);		 /* -ENOMEM */
+void ihash_destroy(struct ihash *t);			 /* it is empty */
 struct inode *ihash_find(struct ihash *t, u64 a, u64 b); /* +1 or NULL */
 /* Puts n in and returns NULL; or, if a live inode is there under the same numbers, returns that one (+1). */
 must_check struct inode *ihash_add(struct ihash *t, struct ihash_node *n);

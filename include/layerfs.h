@@ -13,7 +13,8 @@ extern const struct fs_type hostfs_fs_type, overlay_fs_type;
  * A super block of a host directory. rw: guests may change the host's files. exclusive: nobody else is expected to change them while we run,
  * so names and attributes that were looked up once stay valid (no host call for a cached stat). 0 or -errno of the host.
  */
-must_check int hostfs_mount_dir(const char *host_dir, bool rw, bool exclusive, struct super_block **sb);
+must_check int hostfs_mount_dir(const char *host_dir, bool rw, bool exclusive,
+				struct super_block **sb);
 /* A writable file system which holds changes of `lower` in memory. Takes the reference on lower, also on failure. ERR_PTR. */
 must_check struct super_block *overlay_create(struct super_block *lower);
 

@@ -188,7 +188,8 @@ static void slot_clear(struct event_watch *w)
 	spin_unlock(&watch_lock);
 }
 
-struct event_watch *event_watch_add(int fd, u32 events, void (*fn)(void *arg, u32 events), void *arg)
+struct event_watch *event_watch_add(int fd, u32 events, void (*fn)(void *arg, u32 events),
+				    void *arg)
 {
 	struct event_watch *w = kzalloc(sizeof(*w));
 	int slot, err;

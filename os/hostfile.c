@@ -82,6 +82,11 @@ int host_fsync(int fd, bool datasync)
 	return datasync ? RETRY(fdatasync(fd)) : RETRY(fsync(fd));
 }
 
+int host_syncfs(int fd)
+{
+	return RETRY(syncfs(fd));
+}
+
 int host_ftruncate(int fd, u64 size)
 {
 	return RETRY(ftruncate(fd, size));

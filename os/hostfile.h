@@ -10,15 +10,18 @@
 
 /* O_CLOEXEC, O_NOCTTY, O_NONBLOCK (a fifo must not block the opener) are added. */
 int host_openat(int dirfd, const char *name, int flags, u32 mode);
-int host_open_path(const char *path, int flags); /* follows symlinks: for what the user names on the command line */
+int host_open_path(const char *path,
+		   int flags); /* follows symlinks: for what the user names on the command line */
 void host_close(int fd);
 int host_memfd(const char *name);
 
-#define HOST_NOWAIT 1 /* -EAGAIN rather than waiting for a disk; -EOPNOTSUPP where the file can't tell */
+#define HOST_NOWAIT                                                                                \
+	1 /* -EAGAIN rather than waiting for a disk; -EOPNOTSUPP where the file can't tell */
 ssize_t host_pread(int fd, void *buf, size_t n, u64 off, unsigned how);
 ssize_t host_pwrite(int fd, const void *buf, size_t n, u64 off);
 ssize_t host_append(int fd, const void *buf, size_t n);
 int host_fsync(int fd, bool datasync);
+int host_syncfs(int fd);
 int host_ftruncate(int fd, u64 size);
 int host_fallocate(int fd, int mode, u64 off, u64 len);
 s64 host_lseek(int fd, u64 off, int whence);
@@ -42,7 +45,8 @@ int host_chmodat(int dirfd, const char *name, u32 mode);
 int host_fchmod(int fd, u32 mode);
 int host_chownat(int dirfd, const char *name, u32 uid, u32 gid); /* UINT32_MAX: leave */
 int host_fchown(int fd, u32 uid, u32 gid);
-int host_utimensat(int dirfd, const char *name, const struct timespec times[2]); /* tv_nsec UTIME_OMIT: leave */
+int host_utimensat(int dirfd, const char *name,
+		   const struct timespec times[2]); /* tv_nsec UTIME_OMIT: leave */
 int host_futimens(int fd, const struct timespec times[2]);
 
 /* Raises the soft limit of descriptors to the hard one, and returns it. */

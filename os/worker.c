@@ -16,9 +16,9 @@
 
 /* On the waiting task's stack. */
 struct job {
-	long (*fn)(void *arg); /* constant */
-	void *arg;	       /* constant */
-	struct kthread *kt;    /* constant: who waits */
+	long (*fn)(void *arg);	   /* constant */
+	void *arg;		   /* constant */
+	struct kthread *kt;	   /* constant: who waits */
 	struct cds_list_head link; /* queue_lock */
 	struct spinlock lock;
 	long result; /* lock */
@@ -26,9 +26,9 @@ struct job {
 };
 
 static struct spinlock queue_lock = SPINLOCK_INIT("I/O jobs", RANK_OS);
-static CDS_LIST_HEAD(queue);	       /* queue_lock */
+static CDS_LIST_HEAD(queue);		   /* queue_lock */
 static u32 nr_queued, nr_idle, nr_workers; /* queue_lock */
-static u32 queue_word;		       /* atomic futex: changes with each new job */
+static u32 queue_word;			   /* atomic futex: changes with each new job */
 
 static struct job *job_take(void)
 {

@@ -194,7 +194,8 @@ static int host_write(const char *path, int flags, const char *text, u64 pos)
 
 	if (fd < 0)
 		return -errno;
-	if ((flags & O_APPEND ? write(fd, text, strlen(text)) : pwrite(fd, text, strlen(text), pos)) < 0)
+	if ((flags & O_APPEND ? write(fd, text, strlen(text))
+			      : pwrite(fd, text, strlen(text), pos)) < 0)
 		err = -errno;
 	close(fd);
 	return err;
@@ -359,8 +360,8 @@ static void compare_tree(const char *path, int *nodes)
 			panic("%s: not on the host", sub);
 		must(!sys_lstat(U(sub), U(&g)));
 		if (g.st_mode != h.st_mode || (!S_ISDIR(g.st_mode) && g.st_size != h.st_size))
-			panic("%s: mode %o, size %lu; the host has %o, %lu", sub, g.st_mode, g.st_size,
-			      h.st_mode, h.st_size);
+			panic("%s: mode %o, size %lu; the host has %o, %lu", sub, g.st_mode,
+			      g.st_size, h.st_mode, h.st_size);
 		if (g.st_nlink != h.st_nlink)
 			panic("%s: %lu links, the host has %lu", sub, g.st_nlink, h.st_nlink);
 		must_eq(g.st_ino, l->e[i].ino);

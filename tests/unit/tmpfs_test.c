@@ -103,7 +103,8 @@ static void exercise(u32 span, int steps)
 			break;
 		case 2:
 			ck_assert_int_eq(memdata_fallocate(&data, &limit, FALLOC_FL_ZERO_RANGE, off,
-							   n, &size), 0);
+							   n, &size),
+					 0);
 			memset(model + off, 0, n);
 			break;
 		case 3:
@@ -185,7 +186,8 @@ START_TEST(limit_cuts_writes_short)
 	ck_assert_int_eq(write_at(100 * 4096, junk, sizeof(junk)), sizeof(junk));
 	ck_assert_int_eq(write_at(5 * 4096 + 10, junk, sizeof(junk)), sizeof(junk)); /* 4 pages */
 	ck_assert_int_eq(write_at(20 * 4096, junk, 4096), -ENOSPC);
-	ck_assert_int_eq(write_at(8 * 4096 + 10, junk, 8192), 4086); /* to the end of its last page */
+	ck_assert_int_eq(write_at(8 * 4096 + 10, junk, 8192),
+			 4086); /* to the end of its last page */
 	punch(0, 2 * 4096);
 	ck_assert_int_eq(write_at(20 * 4096, junk, 3 * 4096), 2 * 4096);
 	ck_assert_uint_eq(limit.bytes, 10 * 4096);

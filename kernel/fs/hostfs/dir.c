@@ -250,23 +250,26 @@ static int hostfs_rename(const struct rename_ctx *rc)
 		return PTR_ERR(nd);
 	if (rc->flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
+	if (exchange && !victim)
+		return -ENOENT;
 	if (victim && !exchange)
 		name_goes(victim, nd, rc->new->name);
 	err = fh_rename_at(od, rc->old->name, nd, rc->new->name, rc->flags);
 	if (err)
 		return err;
 	/* Done on the host: a shortage of memory now only costs the ability to reopen by name. */
-	err = inode_moved(inode, nd, rc->new->name);
-	if (exchange && !err)
-		err = inode_moved(victim, od, rc->old->name);
+	(void)inode_moved(inode, nd, rc->new->name);
+	if (exchange)
+		(void)inode_moved(victim, od, rc->old->name);
 	if (victim && !exchange) {
 		if (S_ISDIR(victim->mode))
 			inode_set_nlink(victim, 0);
 		else
 			inode_dec_nlink(victim);
 	}
-	for (int i = 0; i < 2; i++) /* link counts of the directories, as the host has them now */
-		err = hostfs_refresh(i ? rc->new_dir : rc->old_dir);
+	/* Link counts and times of the directories, as the host has them now. */
+	(void)hostfs_refresh(rc->old_dir);
+	(void)hostfs_refresh(rc->new_dir);
 	return 0;
 }
 

@@ -9,12 +9,13 @@
 #define HOSTFS_MAX_DEVS 15
 
 struct hostfs_sb {
-	struct fh *root;       /* c */
-	bool rw, exclusive;    /* c: see hostfs_mount_dir() */
-	struct ihash inodes;   /* by (host device, host inode number) */
-	struct spinlock lock;  /* rank INODE_SPIN */
-	dev_t devs[HOSTFS_MAX_DEVS]; /* lock to add: host devices met so far; the root's is the first */
-	u32 nr_devs;		     /* a */
+	struct fh *root;      /* c */
+	bool rw, exclusive;   /* c: see hostfs_mount_dir() */
+	struct ihash inodes;  /* by (host device, host inode number) */
+	struct spinlock lock; /* rank INODE_SPIN */
+	dev_t devs
+		[HOSTFS_MAX_DEVS]; /* lock to add: host devices met so far; the root's is the first */
+	u32 nr_devs;		   /* a */
 };
 
 /* Where a file can be found: immutable, shared by reference, replaced whole when the guest renames it. */
@@ -52,15 +53,18 @@ static inline struct hostfs_inode *hostfs_i(const struct inode *inode)
 
 /* inode.c */
 /* The inode of a host file that was found under (dir, name) with these attributes. +1; ERR_PTR. dir NULL: the root. */
-must_check struct inode *hostfs_iget(struct super_block *sb, const struct kstat *st, struct fh *dir, const char *name);
+must_check struct inode *hostfs_iget(struct super_block *sb, const struct kstat *st, struct fh *dir,
+				     const char *name);
 void hostfs_evict(struct inode *inode);
 u64 hostfs_ino(struct super_block *sb, dev_t dev, u64 ino);
 bool hostfs_same(const struct inode *inode, const struct kstat *st);
 /* It was just seen under (dir, name), with these attributes: one of its names, maybe another one than before. -ENOMEM. */
-must_check int hostfs_found(struct inode *inode, const struct kstat *st, struct fh *dir, const char *name);
+must_check int hostfs_found(struct inode *inode, const struct kstat *st, struct fh *dir,
+			    const char *name);
 struct fh_id hostfs_id(const struct inode *inode);
-void hostfs_update(struct inode *inode, const struct kstat *st); /* cached attributes from the host's */
-must_check struct place *place_get(struct inode *inode);	 /* NULL: the root */
+void hostfs_update(struct inode *inode,
+		   const struct kstat *st);		 /* cached attributes from the host's */
+must_check struct place *place_get(struct inode *inode); /* NULL: the root */
 void place_put(struct place *p);
 must_check int place_set(struct inode *inode, struct fh *dir, const char *name);
 /* The directory's own handle. Not a reference: lives as long as the inode. ERR_PTR. */
@@ -71,7 +75,8 @@ void hostfs_close_handle(struct inode *inode, struct fh *h);
 struct fh *hostfs_any_handle(struct inode *inode); /* +1 of an open one, or NULL */
 /* The last name that we know goes away: open handles keep their descriptors. */
 void hostfs_unnamed(struct inode *inode);
-int hostfs_refresh(struct inode *inode); /* attributes from the host, unless they are cached for good */
+int hostfs_refresh(
+	struct inode *inode); /* attributes from the host, unless they are cached for good */
 
 /* attr.c */
 int hostfs_getattr(struct inode *inode, struct kstat *st);
@@ -80,8 +85,8 @@ char *hostfs_readlink(struct inode *inode);
 bool hostfs_revalidate(struct dentry *d);
 
 /* The tables of operations */
-extern const struct inode_operations hostfs_dir_ops, hostfs_dir_ops_exclusive; /* dir.c */
+extern const struct inode_operations hostfs_dir_ops, hostfs_dir_ops_exclusive;	 /* dir.c */
 extern const struct inode_operations hostfs_file_ops, hostfs_file_ops_exclusive; /* attr.c */
-extern const struct file_operations hostfs_dir_fops, hostfs_file_fops;	       /* readdir.c, file.c */
+extern const struct file_operations hostfs_dir_fops, hostfs_file_fops; /* readdir.c, file.c */
 
 #endif

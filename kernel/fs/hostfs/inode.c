@@ -124,8 +124,8 @@ static void set_ops(struct inode *inode, bool exclusive)
 	}
 }
 
-static struct inode *hostfs_new_inode(struct super_block *sb, const struct kstat *st, struct fh *dir,
-				      const char *name)
+static struct inode *hostfs_new_inode(struct super_block *sb, const struct kstat *st,
+				      struct fh *dir, const char *name)
 {
 	struct hostfs_inode *hi = kzalloc(sizeof(*hi));
 	struct inode *inode = NULL;

@@ -68,16 +68,9 @@ static int hostfs_dir_fsync(struct file *f, bool datasync)
 	return fh_fsync(f->priv, datasync);
 }
 
-static s64 hostfs_dir_llseek(struct file *f, s64 off, int whence)
-{
-	/* Cookies are the host's: any position is possible, the end has none. */
-	return whence == SEEK_SET || whence == SEEK_CUR ? generic_llseek(f, off, whence) : -EINVAL;
-}
-
 const struct file_operations hostfs_dir_fops = {
 	.open = hostfs_dir_open,
 	.iterate = hostfs_iterate,
 	.release = hostfs_dir_release,
 	.fsync = hostfs_dir_fsync,
-	.llseek = hostfs_dir_llseek,
 };

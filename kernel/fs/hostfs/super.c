@@ -14,6 +14,22 @@ static int hostfs_statfs(struct super_block *sb, struct kstatfs *st)
 	return fh_statfs(hostfs_sb(sb)->root, st);
 }
 
+static int hostfs_sync(struct super_block *sb)
+{
+	const struct hostfs_sb *hs = hostfs_sb(sb);
+	struct fh *h;
+	int err;
+
+	if (!hs->rw)
+		return 0;
+	h = fh_open_at(hs->root, ".", O_RDONLY | O_DIRECTORY, 0);
+	if (IS_ERR(h))
+		return PTR_ERR(h);
+	err = fh_syncfs(h);
+	fh_put(h);
+	return err;
+}
+
 static void hostfs_free(struct hostfs_sb *hs)
 {
 	if (hs) {
@@ -35,6 +51,7 @@ static void hostfs_show_options(struct super_block *sb, char *buf, size_t size)
 
 static const struct super_ops hostfs_super_ops = {
 	.statfs = hostfs_statfs,
+	.sync = hostfs_sync,
 	.put_super = hostfs_put_super,
 	.evict_inode = hostfs_evict,
 	.show_options = hostfs_show_options,
@@ -109,7 +126,7 @@ int hostfs_mount_dir(const char *host_dir, bool rw, bool exclusive, struct super
 static struct super_block *hostfs_mount(const struct fs_type *type, const char *source,
 					const char *options, u64 flags)
 {
-	struct super_block *sb;
+	struct super_block *sb = NULL;
 	int err;
 
 	if (!source || (options && *options))

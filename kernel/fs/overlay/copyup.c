@@ -3,6 +3,8 @@
 
 #include "alloc.h"
 
+#include <linux/fs.h>
+
 #define COPY_CHUNK (128 * 1024UL)
 
 struct file *ovl_open_lower(struct inode *inode, int flags)
@@ -42,6 +44,16 @@ struct file *ovl_lower_file(struct inode *inode)
 	return f;
 }
 
+/* Where data goes on at or behind off; what lies between is a hole, and stays one. */
+static u64 skip_hole(struct file *lower, u64 off)
+{
+	s64 data = lower->ops->llseek ? lower->ops->llseek(lower, off, SEEK_DATA) : (s64)off;
+
+	if (data == -ENXIO)
+		return UINT64_MAX;
+	return data < 0 ? off : (u64)data;
+}
+
 static int copy_contents(struct inode *inode, struct memdata *data, u64 upto)
 {
 	struct file *lower = ovl_lower_file(inode);
@@ -60,6 +72,9 @@ static int copy_contents(struct inode *inode, struct memdata *data, u64 upto)
 	if (!buf)
 		err = -ENOMEM;
 	while (!err && off < upto) {
+		off = skip_hole(lower, off);
+		if (off >= upto)
+			break;
 		n = kernel_read(lower, buf, min(COPY_CHUNK, upto - off), off);
 		if (n <= 0) { /* shorter than it was: the rest is zero */
 			err = n;

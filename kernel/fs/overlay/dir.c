@@ -73,7 +73,8 @@ static struct memdirent *entry_of(struct inode *dir, struct dentry *d)
 /* Takes the inode out of the entry. Returns its reference. */
 static struct inode *entry_clear(struct inode *dir, struct memdirent *e)
 {
-	return e->covers ? memdir_replace(dir_names(dir), e, NULL) : memdir_remove(dir_names(dir), e);
+	return e->covers ? memdir_replace(dir_names(dir), e, NULL)
+			 : memdir_remove(dir_names(dir), e);
 }
 
 static void dir_changed(struct inode *dir)
@@ -206,7 +207,7 @@ static void exchange(const struct rename_ctx *rc, struct memdirent *oe, struct m
 
 static void move(const struct rename_ctx *rc, struct memdirent *oe, struct memdirent *ne)
 {
-	struct inode *inode = oe->inode, *victim;
+	struct inode *inode = rc->old->inode, *victim;
 
 	victim = memdir_replace(dir_names(rc->new_dir), ne, inode);
 	entry_clear(rc->old_dir, oe); /* its reference went along */

@@ -210,7 +210,8 @@ static int ovl_setattr(struct inode *inode, struct iattr *a)
 	if (a->valid & ATTR_SIZE) {
 		err = ovl_copy_up(inode, a->size);
 		if (!err)
-			err = memdata_resize(ovl_data(inode), ovl_limit(inode), inode->size, a->size);
+			err = memdata_resize(ovl_data(inode), ovl_limit(inode), inode->size,
+					     a->size);
 	}
 	if (err)
 		return err;

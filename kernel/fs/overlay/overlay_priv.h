@@ -9,10 +9,10 @@
 #include "kernel/fs/tmpfs/memlimit.h"
 
 struct ovl_sb {
-	struct super_block *lower; /* c, +1 */
-	struct mem_limit limit;	   /* of what is held in memory */
-	struct ihash inodes;	   /* by the address of the lower inode */
-	struct spinlock lock;	   /* rank INODE_SPIN */
+	struct super_block *lower;   /* c, +1 */
+	struct mem_limit limit;	     /* of what is held in memory */
+	struct ihash inodes;	     /* by the address of the lower inode */
+	struct spinlock lock;	     /* rank INODE_SPIN */
 	struct cds_list_head pinned; /* lock: ovl_inode.pin_link */
 };
 
@@ -23,15 +23,17 @@ struct ovl_sb {
  */
 struct ovl_inode {
 	struct ihash_node node;
-	struct inode *inode;	   /* c: whose part this is */
-	struct inode *lower;	   /* c, +1; NULL: new */
+	struct inode *inode;	       /* c: whose part this is */
+	struct inode *lower;	       /* c, +1; NULL: new */
 	struct cds_list_head pin_link; /* p */
-	bool pinned;		   /* p: +1 on inode, since it differs from the lower one */
-	struct inode *next_dying;  /* put_super only */
+	bool pinned;		       /* p: +1 on inode, since it differs from the lower one */
+	struct inode *next_dying;      /* put_super only */
 	union {
-		struct memdir names; /* l: a directory's entries that differ from the lower layer's */
+		struct memdir
+			names; /* l: a directory's entries that differ from the lower layer's */
 		struct {
-			struct memdata *data;	 /* l to set, a: a file's contents; NULL: the lower one's */
+			struct memdata
+				*data; /* l to set, a: a file's contents; NULL: the lower one's */
 			struct file *lower_file; /* s to set, a: +1, opened at the first open */
 		};
 		char *target; /* c: a new symlink's */
@@ -80,7 +82,7 @@ must_check struct file *ovl_open_lower(struct inode *inode, int flags);
 /* readdir.c */
 must_check int ovl_dir_empty(struct inode *dir); /* 1, 0 or -errno; its lock held */
 
-extern const struct inode_operations ovl_dir_ops, ovl_file_ops; /* dir.c, inode.c */
+extern const struct inode_operations ovl_dir_ops, ovl_file_ops;	 /* dir.c, inode.c */
 extern const struct file_operations ovl_dir_fops, ovl_file_fops; /* readdir.c, file.c */
 
 #endif

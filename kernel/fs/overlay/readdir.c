@@ -19,7 +19,7 @@ struct ovl_list {
 		u64 ino;
 		u32 name; /* offset in names */
 		u8 len, type;
-	} *entries;
+	} * entries;
 	u32 nr, cap;
 	char *names;
 	u32 names_len, names_cap;
@@ -52,7 +52,7 @@ static int list_reserve(struct ovl_list *l, size_t len)
 		l->entries = more;
 		l->cap = l->cap * 2 + 32;
 	}
-	if (l->names_len + len > l->names_cap) {
+	if (!l->names || l->names_len + len > l->names_cap) {
 		more = krealloc(l->names, l->names_cap * 2 + 1024 + len);
 		if (!more)
 			return -ENOMEM;
@@ -295,16 +295,9 @@ static int ovl_dir_fsync(struct file *f, bool datasync)
 	return 0;
 }
 
-static s64 ovl_dir_llseek(struct file *f, s64 off, int whence)
-{
-	/* Cookies may be the lower directory's: any position is possible, the end has none. */
-	return whence == SEEK_SET || whence == SEEK_CUR ? generic_llseek(f, off, whence) : -EINVAL;
-}
-
 const struct file_operations ovl_dir_fops = {
 	.open = ovl_dir_open,
 	.iterate = ovl_iterate,
 	.release = ovl_dir_release,
 	.fsync = ovl_dir_fsync,
-	.llseek = ovl_dir_llseek,
 };

@@ -281,7 +281,8 @@ static int memfd_fallocate(struct memdata *d, struct mem_limit *lim, int mode, u
 	return err;
 }
 
-int memdata_fallocate(struct memdata *d, struct mem_limit *lim, int mode, u64 off, u64 len, u64 *size)
+int memdata_fallocate(struct memdata *d, struct mem_limit *lim, int mode, u64 off, u64 len,
+		      u64 *size)
 {
 	const int known = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
 	u64 end = off + len, reached;
@@ -292,8 +293,8 @@ int memdata_fallocate(struct memdata *d, struct mem_limit *lim, int mode, u64 of
 	if (mode & FALLOC_FL_PUNCH_HOLE && mode != (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
 		return -EOPNOTSUPP;
 	if (!d->memfd && !(mode & FALLOC_FL_PUNCH_HOLE)) {
-		err = end > MEMDATA_BUFFER_MAX ? memdata_make_memfd(d, lim, *size) :
-						 buffer_reserve(d, end);
+		err = end > MEMDATA_BUFFER_MAX ? memdata_make_memfd(d, lim, *size)
+					       : buffer_reserve(d, end);
 		if (err)
 			return err;
 	}

@@ -26,21 +26,24 @@ struct memdata {
 	u32 cap;
 	u64 written[MEMDATA_PAGES / 64]; /* of buf: pages that are data, not holes */
 	u64 charged;			 /* bytes taken from the limit */
-	u64 uncounted;			 /* of the memfd: bytes written since its blocks were counted */
+	u64 uncounted; /* of the memfd: bytes written since its blocks were counted */
 };
 
 /* Bytes read; 0 at the end of the file; -EFAULT. */
 ssize_t memdata_read(struct memdata *d, u64 size, struct iov_iter *to, u64 off);
 /* Bytes written (fewer when space or the guest's memory ends); -EFAULT, -ENOSPC, -ENOMEM, -EPERM (sealed). */
-ssize_t memdata_write(struct memdata *d, struct mem_limit *lim, u64 size, struct iov_iter *from, u64 off);
+ssize_t memdata_write(struct memdata *d, struct mem_limit *lim, u64 size, struct iov_iter *from,
+		      u64 off);
 must_check int memdata_resize(struct memdata *d, struct mem_limit *lim, u64 old, u64 size);
 /* FALLOC_FL_*. *size may grow. */
-must_check int memdata_fallocate(struct memdata *d, struct mem_limit *lim, int mode, u64 off, u64 len, u64 *size);
+must_check int memdata_fallocate(struct memdata *d, struct mem_limit *lim, int mode, u64 off,
+				 u64 len, u64 *size);
 /* SEEK_DATA, SEEK_HOLE: the offset or -ENXIO. */
 s64 memdata_seek(struct memdata *d, u64 size, u64 off, int whence);
 must_check int memdata_make_memfd(struct memdata *d, struct mem_limit *lim, u64 size);
 /* For file_operations->mmap. The memfd is made if need be (lock held for writing then). */
-must_check int memdata_mmap(struct memdata *d, struct mem_limit *lim, u64 size, u64 off, struct mmap_target *t);
+must_check int memdata_mmap(struct memdata *d, struct mem_limit *lim, u64 size, u64 off,
+			    struct mmap_target *t);
 u64 memdata_blocks(struct memdata *d); /* of 512 bytes */
 void memdata_free(struct memdata *d, struct mem_limit *lim);
 

@@ -25,11 +25,11 @@ struct memdir {
 	struct memdir_slot {
 		u64 cookie;
 		struct memdirent *e; /* NULL: removed */
-	} *slots;		     /* ascending cookies */
+	} * slots;		     /* ascending cookies */
 	u32 nr_slots, cap_slots;
-	u32 live;      /* entries that are no whiteouts */
+	u32 live; /* entries that are no whiteouts */
 	u32 whiteouts;
-	u64 next_cookie; /* 0: none given yet */
+	u64 next_cookie;	    /* 0: none given yet */
 	struct memdirent **buckets; /* NULL while there are few */
 	u32 nr_buckets;
 };
@@ -39,7 +39,8 @@ struct memdir {
 
 struct memdirent *memdir_find(const struct memdir *d, const char *name, size_t len);
 /* Adds a name that is not there. Takes the reference on inode (NULL: a whiteout), not on failure. NULL: no memory. */
-must_check struct memdirent *memdir_add(struct memdir *d, const char *name, size_t len, struct inode *inode);
+must_check struct memdirent *memdir_add(struct memdir *d, const char *name, size_t len,
+					struct inode *inode);
 /* Takes the entry out and frees it; returns its inode, whose reference is the caller's now. */
 struct inode *memdir_remove(struct memdir *d, struct memdirent *e);
 /* Puts another inode (or a whiteout) under the name: takes its reference, returns the old one's. */

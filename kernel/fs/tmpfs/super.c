@@ -129,7 +129,8 @@ static int tmpfs_statfs(struct super_block *sb, struct kstatfs *st)
 	};
 	if (l->max_bytes) {
 		st->blocks = l->max_bytes / PAGE_SIZE;
-		st->bfree = st->bavail = used < l->max_bytes ? (l->max_bytes - used) / PAGE_SIZE : 0;
+		st->bfree = st->bavail = used < l->max_bytes ? (l->max_bytes - used) / PAGE_SIZE
+							     : 0;
 	}
 	if (l->max_inodes) {
 		st->files = l->max_inodes;

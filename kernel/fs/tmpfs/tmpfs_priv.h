@@ -19,8 +19,8 @@ struct tmpfs_inode {
 		struct memdir dir;
 		char *target;
 	};
-	bool sealable;		    /* constant: made by memfd_create() */
-	struct inode *next_dying;   /* a directory's, in put_super */
+	bool sealable;		  /* constant: made by memfd_create() */
+	struct inode *next_dying; /* a directory's, in put_super */
 };
 
 static inline struct tmpfs_sb *tmpfs_sb(const struct super_block *sb)
@@ -39,11 +39,12 @@ static inline struct mem_limit *tmpfs_limit(const struct inode *inode)
 }
 
 /* A new inode of that mode (with type), owned as dir wants it; dir NULL: nobody's. ERR_PTR(-ENOSPC, -ENOMEM). */
-must_check struct inode *tmpfs_new_inode(struct super_block *sb, const struct inode *dir, u32 mode, dev_t dev);
+must_check struct inode *tmpfs_new_inode(struct super_block *sb, const struct inode *dir, u32 mode,
+					 dev_t dev);
 /* A super block without a root. ERR_PTR. */
 must_check struct super_block *tmpfs_new_sb(const char *source, const struct mem_limit *limit);
 
-extern const struct inode_operations tmpfs_dir_ops, tmpfs_file_ops; /* dir.c, inode.c */
+extern const struct inode_operations tmpfs_dir_ops, tmpfs_file_ops;  /* dir.c, inode.c */
 extern const struct file_operations tmpfs_dir_fops, tmpfs_file_fops; /* dir.c, file.c */
 
 #endif
