@@ -41,6 +41,7 @@ static struct context *context_new(struct host_mm *hm, struct host_task *ht)
 	c->regs.eflags = 0x202;
 	c->regs.orig_rax = ~0UL;
 	c->regs_valid = c->regs_dirty = true;
+	c->bound = ht->attached;
 	return c;
 }
 
@@ -85,8 +86,10 @@ static void context_free(struct context *c)
 
 void context_destroy(struct context *c)
 {
-	if (!c->dead && ptrace_context_park(c)) {
+	if (!c->dead && !c->ht->fresh) {
+		/* Left as it is, stopped: the next thread on this CPU takes it over without a word to the host. */
 		c->ht->clean_fp = false;
+		c->ht->attached = c->bound;
 		host_task_park(c->hm, c->ht);
 	} else {
 		host_task_kill(c->hm, c->ht);

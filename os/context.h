@@ -24,7 +24,4 @@ struct context {
 /* Notes whose thread has it attached (NULL: nobody's any more), for the engine and for the owner. */
 void context_bind(struct context *c, struct cpu *cpu);
 
-/* Engine's part of context_destroy: detach, leaving the host process at STUB_PARK. False: it can't be reused. */
-bool ptrace_context_park(struct context *c);
-
 #endif

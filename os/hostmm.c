@@ -420,15 +420,19 @@ int host_mm_copy(struct host_mm *parent, struct host_mm **out, struct host_task 
 
 static struct host_task *parked_take(struct host_mm *hm)
 {
-	struct host_task *ht = NULL;
+	struct host_task *ht, *found = NULL;
+	struct cpu *c = this_cpu();
 
 	spin_lock(&hm->lock);
-	if (!cds_list_empty(&hm->parked)) {
-		ht = cds_list_first_entry(&hm->parked, struct host_task, link);
-		cds_list_move(&ht->link, &hm->tasks);
-	}
+	cds_list_for_each_entry(ht, &hm->parked, link)
+		if (!ht->attached || ht->attached == c) {
+			found = ht;
+			break;
+		}
+	if (found)
+		cds_list_move(&found->link, &hm->tasks);
 	spin_unlock(&hm->lock);
-	return ht;
+	return found;
 }
 
 static struct host_task *slot_take(struct host_mm *hm)

@@ -37,6 +37,7 @@ struct host_task {
 	int slot;	/* in its host mm */
 	u32 global_slot; /* in the slots file */
 	int core;	/* where it is pinned, -1: nowhere */
+	struct cpu *attached; /* parked: whose thread traces it still, stopped; NULL: none, it waits at STUB_PARK */
 	bool fresh;	/* was never seen at STUB_PARK */
 	bool clean_fp;	/* its FP state is the initial one */
 };
@@ -49,11 +50,14 @@ static inline uaddr_t slot_addr(int slot)
 	return STUB_SLOTS + (u64)slot * SLOT_SIZE;
 }
 
-/* A host process for a new guest thread of hm, parked. ERR_PTR. Batches of hm are serialised by the caller. */
+/*
+ * A host process for a new guest thread of hm: a parked one that this CPU traces or nobody, else a new one. ERR_PTR. Batches of hm are
+ * serialised by the caller.
+ */
 must_check struct host_task *host_task_create(struct host_mm *hm);
 /* A copy of parent (NULL: the empty template) with one host process in it. */
 must_check int host_mm_copy(struct host_mm *parent, struct host_mm **hm, struct host_task **ht);
-/* Gives ht back for the next thread of hm; it is at STUB_PARK, untraced. */
+/* Gives ht back for the next thread of hm; ht->attached is set. */
 void host_task_park(struct host_mm *hm, struct host_task *ht);
 /* It died, or must. */
 void host_task_kill(struct host_mm *hm, struct host_task *ht);

@@ -192,12 +192,6 @@ static void ptrace_release(struct context *c)
 	context_bind(c, NULL);
 }
 
-bool ptrace_context_park(struct context *c)
-{
-	ptrace_release(c);
-	return !c->dead && !c->ht->fresh;
-}
-
 /* ---- running ---- */
 
 static void syscall_event(struct context *c, struct event *ev)
