@@ -348,3 +348,72 @@ TEST(mlock_and_munlock_are_taken)
 	MUST(munmap((void *)p, 4 * PAGE));
 	CHECK_ERR(mlock((void *)p, PAGE), ENOMEM);
 }
+
+TEST(map_32bit_stays_below_two_gigabytes)
+{
+	for (int i = 0; i < 10; i++) {
+		char *p = MUST(mmap(NULL, 1 << 20, RW, ANON | MAP_32BIT, -1, 0));
+
+		CHECK((unsigned long)p + (1 << 20) <= 1ul << 31);
+		p[0] = 1;
+	}
+}
+
+TEST(shared_validate_refuses_unknown_flags)
+{
+	int fd = file_of(1);
+
+	CHECK_ERR(mmap(NULL, PAGE, PROT_READ, MAP_SHARED_VALIDATE | 0x1000000, fd, 0), EOPNOTSUPP);
+	MUST(mmap(NULL, PAGE, PROT_READ, MAP_SHARED_VALIDATE, fd, 0));
+	MUST(mmap(NULL, PAGE, PROT_READ, MAP_SHARED | 0x1000000, fd,
+		  0)); /* the old way ignores them */
+}
+
+TEST(stack_and_locked_flags_are_taken)
+{
+	char *p = MUST(mmap(NULL, PAGE, RW, ANON | MAP_STACK, -1, 0));
+
+	p[0] = 1;
+	p = MUST(mmap(NULL, PAGE, RW, ANON | MAP_LOCKED, -1, 0));
+	p[0] = 1;
+}
+
+TEST(file_mapping_beyond_four_gigabytes)
+{
+	int fd = MUST(open(t_tmpdir(), O_RDWR | O_TMPFILE, 0600));
+	off_t at = 5l << 30;
+	char *p, c;
+
+	MUST(ftruncate(fd, at + (off_t)PAGE));
+	p = MUST(mmap(NULL, PAGE, RW, MAP_SHARED, fd, at));
+	p[5] = 'f';
+	CHECK_EQ(pread(fd, &c, 1, at + 5), 1);
+	CHECK_EQ(c, 'f');
+}
+
+TEST(mapping_keeps_a_removed_file_alive)
+{
+	char *p;
+	int fd;
+
+	t_cd_tmpdir();
+	MUST(mkdir("d", 0755));
+	t_write_file("d/f", "text");
+	fd = MUST(open("d/f", O_RDWR));
+	p = MUST(mmap(NULL, PAGE, RW, MAP_SHARED, fd, 0));
+	MUST(close(fd));
+	MUST(unlink("d/f"));
+	MUST(rmdir("d"));
+	p[0] = 'T';
+	CHECK(!memcmp(p, "Text", 4));
+}
+
+TEST(mincore_tells_what_is_resident)
+{
+	volatile char *p = anon(4);
+	unsigned char vec[4];
+
+	p[PAGE] = 1;
+	MUST(mincore((void *)p, 4 * PAGE, vec));
+	CHECK((vec[0] & 1) == 0 && (vec[1] & 1) == 1 && (vec[2] & 1) == 0 && (vec[3] & 1) == 0);
+}
