@@ -231,8 +231,8 @@ void tty_hangup(struct tty *t, bool leader_exits)
 	tty_fx_run(t, &fx);
 }
 
-/* A leader gives its terminal up for the whole session, without a hang-up. */
-static void session_release_tty(struct tty *t, struct thread_group *leader)
+/* A leader gives its terminal up for the whole session, without a hang-up: files stay usable. */
+static void session_release_tty(struct tty *t, struct thread_group *leader, bool exits)
 {
 	struct pid *pgrp;
 
@@ -241,7 +241,8 @@ static void session_release_tty(struct tty *t, struct thread_group *leader)
 	spin_unlock(&t->lock);
 	if (pgrp) {
 		kill_pgrp(pgrp, SIGHUP, true);
-		kill_pgrp(pgrp, SIGCONT, true);
+		if (!exits)
+			kill_pgrp(pgrp, SIGCONT, true);
 		pid_put(pgrp);
 	}
 	spin_lock(&tasklist_lock);
@@ -262,13 +263,18 @@ static struct pid *take_old_foreground(struct thread_group *tg)
 	return old;
 }
 
-/* A hang-up that came earlier told only the leader: its end is what the foreground hears of. */
+/*
+ * The end of a session's leader hangs a real terminal up. A pty's files live on, since its master decides when it is over. A hang-up that
+ * came earlier told only the leader: its end is what the foreground hears of.
+ */
 static void leader_exit(struct thread_group *tg, struct tty *t)
 {
 	struct pid *old;
 
-	if (t)
+	if (t && t->driver->device_opost)
 		tty_hangup(t, true);
+	else if (t)
+		session_release_tty(t, tg, true);
 	old = take_old_foreground(tg);
 	if (old && !t) {
 		kill_pgrp(old, SIGHUP, true);
@@ -360,7 +366,7 @@ static long give_up(struct tty *t)
 	if (!is_mine(t))
 		return -ENOTTY;
 	if (leads_session(tg))
-		session_release_tty(t, tg);
+		session_release_tty(t, tg, false);
 	tty_detach(tg);
 	return 0;
 }

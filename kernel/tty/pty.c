@@ -12,7 +12,7 @@
 #include <asm/ioctls.h>
 #include <stdio.h>
 
-#define CHUNK 1024
+#define CHUNK 2048
 
 static bool nonblocking(const struct file *f)
 {

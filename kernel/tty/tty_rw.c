@@ -5,7 +5,7 @@
 #include "signals.h"
 #include "task.h"
 
-#define CHUNK 512
+#define CHUNK 2048 /* on the stack */
 
 static bool nonblocking(const struct file *f)
 {
