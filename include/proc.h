@@ -4,7 +4,9 @@
 
 #include "types.h"
 
+struct file;
 struct fs_type;
+struct pid;
 extern const struct fs_type proc_fs_type, sysfs_fs_type, devtmpfs_fs_type, devpts_fs_type;
 
 /*
@@ -25,5 +27,8 @@ void loadavg_get(u64 avg[3]);
 
 /* Forks since boot, for /proc/stat; the creator of tasks counts. Atomic. */
 extern u64 nr_forks;
+
+/* The process whose directory /proc/PID f has open, +1; NULL: f is something else. For pidfd_send_signal. */
+must_check struct pid *proc_dir_pid(const struct file *f);
 
 #endif

@@ -5,6 +5,7 @@
 #include "pidfd.h"
 #include "cred.h"
 #include "fs.h"
+#include "proc.h"
 #include "signals.h"
 #include "syscalls.h"
 #include "task.h"
@@ -76,22 +77,30 @@ int pidfd_flags(const struct file *f)
 		     (PIDFD_NONBLOCK | PIDFD_THREAD));
 }
 
-struct pid *pidfd_to_pid(int fd, int *flags)
+/* proc_too: the directory of a process in /proc will do. */
+static struct pid *pid_of_fd(int fd, int *flags, bool proc_too)
 {
 	struct file *f = fd_get(fd);
-	struct pid *pid;
+	struct pid *pid = NULL;
 
 	if (!f)
 		return ERR_PTR(-EBADF);
-	if (f->ops != &pidfd_ops) {
-		file_put(f);
-		return ERR_PTR(-EBADF);
-	}
-	if (flags)
+	*flags = 0;
+	if (f->ops == &pidfd_ops) {
 		*flags = pidfd_flags(f);
-	pid = pid_get(f->priv);
+		pid = pid_get(f->priv);
+	} else if (proc_too) {
+		pid = proc_dir_pid(f);
+	}
 	file_put(f);
-	return pid;
+	return pid ? pid : ERR_PTR(-EBADF);
+}
+
+struct pid *pidfd_to_pid(int fd, int *flags)
+{
+	int ignored;
+
+	return pid_of_fd(fd, flags ? flags : &ignored, false);
 }
 
 /* Is the task with this pid the leader of its group (dead or alive)? -ESRCH, or -ENOENT for another thread. */
@@ -183,7 +192,7 @@ long sys_pidfd_send_signal(int pidfd, int sig, uaddr_t info, unsigned int flags)
 	if (flags & ~(SIGNAL_THREAD | SIGNAL_THREAD_GROUP | SIGNAL_PROCESS_GROUP) ||
 	    (flags & (flags - 1)))
 		return -EINVAL;
-	pid = pidfd_to_pid(pidfd, &pidfd_fl);
+	pid = pid_of_fd(pidfd, &pidfd_fl, true);
 	if (IS_ERR(pid))
 		return PTR_ERR(pid);
 	if (!flags)

@@ -385,3 +385,13 @@ static void thread_iterate(struct inode *dir, struct dir_context *dc)
 }
 
 const struct proc_names proc_thread_names = {thread_lookup, thread_iterate};
+
+struct pid *proc_dir_pid(const struct file *f)
+{
+	const struct proc_inode *pi;
+
+	if (f->ops != &proc_dir_fops)
+		return NULL;
+	pi = proc_i(f->inode);
+	return pi->entry == &proc_pid_dir ? pid_get(pi->pid) : NULL;
+}
