@@ -31,16 +31,16 @@ static void watching(void)
 	struct event_watch *w;
 	char c;
 
-	fired = 0;
+	__atomic_store_n(&fired, 0, __ATOMIC_SEQ_CST);
 	w = event_watch_add(pipe_fd[0], POLLIN, on_ready, &fired);
 	must(!IS_ERR(w));
 	must(write(pipe_fd[1], "a", 1) == 1);
 	wait_fired(1);
-	must_eq(last_events, POLLIN);
+	must_eq(__atomic_load_n(&last_events, __ATOMIC_SEQ_CST), POLLIN);
 	/* One-shot: silent until armed again, then at once. */
 	must(write(pipe_fd[1], "b", 1) == 1);
 	sleep_us(2000);
-	must_eq(fired, 1);
+	must_eq(__atomic_load_n(&fired, __ATOMIC_SEQ_CST), 1);
 	must(!event_watch_arm(w, POLLIN));
 	wait_fired(2);
 	must(read(pipe_fd[0], &c, 1) == 1 && read(pipe_fd[0], &c, 1) == 1);
@@ -48,7 +48,7 @@ static void watching(void)
 	event_watch_del(w);
 	must(write(pipe_fd[1], "c", 1) == 1);
 	sleep_us(2000);
-	must_eq(fired, 2);
+	must_eq(__atomic_load_n(&fired, __ATOMIC_SEQ_CST), 2);
 	must(read(pipe_fd[0], &c, 1) == 1);
 	/* A regular file is always ready: can't be watched. */
 	w = event_watch_add(open("/etc/passwd", O_RDONLY), POLLIN, on_ready, &fired);
@@ -125,7 +125,7 @@ static void signalling(void)
 {
 	int err;
 
-	signals = 0;
+	__atomic_store_n(&signals, 0, __ATOMIC_SEQ_CST);
 	must(!kill(getpid(), SIGWINCH));
 	err = wait_event_expr(&queue, __atomic_load_n(&signals, __ATOMIC_SEQ_CST), NULL);
 	must(!err);
@@ -146,7 +146,8 @@ static u32 at_work, most_at_work; /* atomic */
 
 static long slow(void *arg)
 {
-	u32 n = __atomic_add_fetch(&at_work, 1, __ATOMIC_SEQ_CST), most = most_at_work;
+	u32 n = __atomic_add_fetch(&at_work, 1, __ATOMIC_SEQ_CST);
+	u32 most = __atomic_load_n(&most_at_work, __ATOMIC_SEQ_CST);
 
 	while (n > most && !__atomic_compare_exchange_n(&most_at_work, &most, n, false,
 							__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
