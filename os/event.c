@@ -40,15 +40,19 @@ static u32 nr_slots;		 /* watch_lock */
 static u32 running;
 static u32 running_waiters; /* atomic */
 
-static int epoll_fd = -1, stop_fd = -1, signal_fd = -1; /* constant after event_init() */
+static int epoll_fd = -1, stop_fd = -1; /* constant after event_init() */
 static pthread_t event_thread;
-static bool event_started;	     /* event_init() and event_shutdown() only */
-static sigset_t event_signals;	     /* watch_lock */
-static void (*signal_fn[NSIG])(int); /* watch_lock */
+static bool event_started; /* event_init() and event_shutdown() only */
+
+/* Host signals that come to us: a signalfd each, and whom to call. */
+static struct {
+	int fd; /* 0: not asked for */
+	void (*fn)(int signo);
+} host_signal[NSIG]; /* watch_lock */
 
 /* epoll's cookies that are no watches. Slots are far below. */
 #define COOKIE_STOP UINT64_MAX
-#define COOKIE_SIGNAL (UINT64_MAX - 1)
+#define COOKIE_SIGNAL (UINT64_MAX - NSIG) /* + signal number */
 
 static void watch_fire(u64 cookie, u32 events)
 {
@@ -74,20 +78,18 @@ static void watch_fire(u64 cookie, u32 events)
 		host_futex_wake(&running, INT32_MAX);
 }
 
-static void signals_fire(void)
+static void signal_fire(int signo)
 {
 	struct signalfd_siginfo si;
+	void (*fn)(int);
+	int fd;
 
-	while (read(signal_fd, &si, sizeof(si)) == sizeof(si)) {
-		void (*fn)(int) = NULL;
-
-		spin_lock(&watch_lock);
-		if (si.ssi_signo < NSIG)
-			fn = signal_fn[si.ssi_signo];
-		spin_unlock(&watch_lock);
-		if (fn)
-			fn(si.ssi_signo);
-	}
+	spin_lock(&watch_lock);
+	fd = host_signal[signo].fd;
+	fn = host_signal[signo].fn;
+	spin_unlock(&watch_lock);
+	while (read(fd, &si, sizeof(si)) == sizeof(si))
+		fn(signo);
 }
 
 static void *event_loop(void *unused)
@@ -100,8 +102,8 @@ static void *event_loop(void *unused)
 		for (int i = 0; i < n; i++) {
 			if (ev[i].data.u64 == COOKIE_STOP)
 				return unused;
-			if (ev[i].data.u64 == COOKIE_SIGNAL)
-				signals_fire();
+			if (ev[i].data.u64 >= COOKIE_SIGNAL)
+				signal_fire(ev[i].data.u64 - COOKIE_SIGNAL);
 			else
 				watch_fire(ev[i].data.u64, ev[i].events);
 		}
@@ -136,15 +138,11 @@ int event_init(void)
 {
 	int err;
 
-	sigemptyset(&event_signals);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	signal_fd = signalfd(-1, &event_signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (epoll_fd < 0 || stop_fd < 0 || signal_fd < 0)
+	if (epoll_fd < 0 || stop_fd < 0)
 		return -errno;
 	err = epoll_add(stop_fd, EPOLLIN, COOKIE_STOP);
-	if (!err)
-		err = epoll_add(signal_fd, EPOLLIN, COOKIE_SIGNAL);
 	if (!err)
 		err = start_thread();
 	event_started = !err;
@@ -247,18 +245,26 @@ void event_watch_del(struct event_watch *w)
 int event_signal(int signo, void (*fn)(int signo))
 {
 	sigset_t one;
-	int err = 0;
+	bool known;
+	int fd;
 
 	if (signo <= 0 || signo >= NSIG)
 		return -EINVAL;
 	sigemptyset(&one);
 	sigaddset(&one, signo);
 	pthread_sigmask(SIG_BLOCK, &one, NULL);
+	fd = signalfd(-1, &one, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
 	spin_lock(&watch_lock);
-	signal_fn[signo] = fn;
-	sigaddset(&event_signals, signo);
-	if (signalfd(signal_fd, &event_signals, SFD_CLOEXEC | SFD_NONBLOCK) < 0)
-		err = -errno;
+	host_signal[signo].fn = fn;
+	known = host_signal[signo].fd;
+	if (!known)
+		host_signal[signo].fd = fd;
 	spin_unlock(&watch_lock);
-	return err;
+	if (known) {
+		close(fd);
+		return 0;
+	}
+	return epoll_add(fd, EPOLLIN, COOKIE_SIGNAL + signo);
 }
