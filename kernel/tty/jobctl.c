@@ -8,31 +8,13 @@
 #include "cred.h"
 #include "log.h"
 #include "signals.h"
+#include "syscall_protos.h"
 #include "task.h"
 #include "tty_priv.h"
 #include <asm/ioctls.h>
 #include <linux/capability.h>
 
 /* ---- who may use the terminal ---- */
-
-/*
- * Nobody who could continue its stopped members watches this group: no member has a parent in another group of the same
- * session. Under tasklist_lock.
- */
-static bool pgrp_orphaned(struct pid *pgrp)
-{
-	struct thread_group *tg;
-
-	cds_list_for_each_entry(tg, &pgrp->tasks[PIDTYPE_PGID], pgrp_link) {
-		struct thread_group *parent = tg->parent;
-
-		if (tg->zombie || !parent || parent == init_task->tg)
-			continue;
-		if (parent->pgrp != pgrp && parent->session == tg->session)
-			return false;
-	}
-	return true;
-}
 
 /* The current group's id, +1; with whether it is orphaned. */
 static struct pid *current_pgrp(bool *orphaned)
@@ -41,7 +23,7 @@ static struct pid *current_pgrp(bool *orphaned)
 
 	spin_lock(&tasklist_lock);
 	pgrp = pid_get(current->tg->pgrp);
-	*orphaned = pgrp_orphaned(pgrp);
+	*orphaned = pgrp_orphaned_locked(pgrp, NULL);
 	spin_unlock(&tasklist_lock);
 	return pgrp;
 }
@@ -462,4 +444,18 @@ long jobctl_ioctl(struct file *f, struct tty *t, unsigned cmd, u64 arg, bool mas
 		return make_controlling(t, f, arg);
 	}
 	return -ENOIOCTLCMD;
+}
+
+long sys_vhangup(void)
+{
+	struct tty *t;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	t = tty_of(current->tg);
+	if (t) {
+		tty_hangup(t, false);
+		tty_put(t);
+	}
+	return 0;
 }
