@@ -41,6 +41,8 @@ void tty_adopt(struct tty *t, struct thread_group *leader);
  */
 must_check int console_init(void);
 must_check int console_open_std(int hostfd, struct file **f);
+/* Boot: /dev/console belongs to the user who uses it, as after a login. */
+void console_set_owner(u32 uid);
 /* The terminal that stdin, stdout or stderr is; NULL if none is. Borrowed: it lives as long as the kernel. */
 struct tty *console_tty(void);
 /* ^C or ^\ typed at a host terminal that isn't in raw mode (yet): signals the console's foreground. False: there is none. */

@@ -246,6 +246,7 @@ static void set_user(void)
 	c = cred_new(opt->uid, opt->gid);
 	if (!c)
 		boot_fail(EXIT_SETUP, "out of memory");
+	console_set_owner(opt->uid);
 	cred_commit(c);
 }
 

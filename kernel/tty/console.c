@@ -345,6 +345,20 @@ void console_shutdown(void)
 	console_restore();
 }
 
+void console_set_owner(u32 uid)
+{
+	struct path p;
+
+	if (!present || path_lookup(AT_FDCWD, "/dev/console", LOOKUP_FOLLOW, &p))
+		return;
+	if (p.dentry->inode->rdev == DEV_CONSOLE) {
+		down_write(&p.dentry->inode->lock);
+		p.dentry->inode->uid = uid;
+		up_write(&p.dentry->inode->lock);
+	}
+	path_put(&p);
+}
+
 static int console_open(struct inode *inode, struct file *f)
 {
 	return present ? tty_file_open(tty_get(&console), f) : -ENXIO;
