@@ -27,6 +27,8 @@ struct host_stdio {
 	struct stat st; /* at start */
 };
 
+/* First of all in main(): those of 0, 1 and 2 that are closed are taken, so that no descriptor of heddle's own gets there. */
+void host_stdio_reserve(void);
 /* All fields constant afterwards. */
 void host_stdio_probe(struct host_stdio *s, int fd);
 /* Bytes, or -errno; -EAGAIN: poll. A regular file may wait for the disk: use io_worker_call() after -EAGAIN. */

@@ -17,6 +17,20 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+static bool was_closed[3]; /* constant after host_stdio_reserve() */
+
+void host_stdio_reserve(void)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+			continue;
+		was_closed[fd] = true;
+		/* The lowest free one: fd itself. */
+		if (open("/dev/null", O_RDWR) != fd)
+			panic("can't open /dev/null in place of descriptor %d", fd);
+	}
+}
+
 static enum host_stdio_kind kind_of(int fd, const struct stat *st)
 {
 	switch (st->st_mode & S_IFMT) {
@@ -55,7 +69,7 @@ void host_stdio_probe(struct host_stdio *s, int fd)
 	int flags = fcntl(fd, F_GETFL);
 
 	*s = (struct host_stdio){.kind = HOST_STDIO_CLOSED, .fd = fd, .io = fd};
-	if (flags < 0 || fstat(fd, &s->st) < 0)
+	if (was_closed[fd] || flags < 0 || fstat(fd, &s->st) < 0)
 		return;
 	s->flags = flags & (O_ACCMODE | O_APPEND);
 	s->kind = kind_of(fd, &s->st);

@@ -5,6 +5,7 @@
 #include "fh.h"
 #include "fs.h"
 #include "host.h"
+#include "hostio.h"
 #include "hostmm.h"
 #include "kernel/init/boot.h"
 #include "kernel/init/options.h"
@@ -68,6 +69,7 @@ int main(int argc, char **argv)
 	struct options o;
 	int ncpus;
 
+	host_stdio_reserve();
 	options_parse(&o, argc, argv);
 	log_verbose = o.verbose;
 	panic_on_crash();
