@@ -45,7 +45,7 @@ struct mm {
 	struct mutex stub_lock;
 	struct vma *vmas; /* lock: sorted, in an array (search is a bisection, inserts move the tail) */
 	int nr_vmas, cap_vmas;
-	uaddr_t mmap_base, stack_top, stack_limit_low;
+	uaddr_t mmap_base, stack_top;
 	uaddr_t brk_start, brk;
 	uaddr_t code_start, code_end, data_start, data_end;
 	uaddr_t arg_start, arg_end, env_start, env_end;
@@ -77,6 +77,11 @@ void exe_file_put(struct file *f);
 /* The vma that contains addr or the first one behind it; NULL. Caller holds lock. */
 struct vma *vma_find(struct mm *mm, uaddr_t addr);
 
+/*
+ * A fault, or a copy by the kernel, at addr: if it lies below a stack (or other MAP_GROWSDOWN memory) that may grow so far, makes it
+ * grow. True if the access may be tried again. May sleep.
+ */
+must_check bool mm_grow_stack(struct mm *mm, uaddr_t addr);
 /* One host call on the guest's memory (madvise, msync ...); addresses were checked by the caller. */
 must_check int mm_host_call(struct mm *mm, u64 nr, u64 a0, u64 a1, u64 a2);
 /* What identifies a futex word: *inode (+1) and offset in it for shared mappings; NULL and addr for private memory. -EFAULT. */

@@ -20,22 +20,39 @@ static struct host_mm *host_of(struct mm *mm)
 	return mm ? __atomic_load_n(&mm->host, __ATOMIC_ACQUIRE) : NULL;
 }
 
-int copy_from_mm(struct mm *mm, void *to, uaddr_t from, size_t n)
+/* Looks at the mappings only where a stack can be, since most failures are bad addresses. */
+static bool may_grow(struct mm *mm, uaddr_t addr)
+{
+	return mm == current->mm && addr >= mm->mmap_base && addr < mm->stack_top && mm_grow_stack(mm, addr);
+}
+
+enum direction { TO_USER, FROM_USER };
+
+/* One contiguous range; where it fails below a stack that may grow, grows it and goes on. The bytes copied. */
+static size_t copy_range(struct mm *mm, void *buf, uaddr_t addr, size_t n, enum direction dir)
 {
 	struct host_mm *hm = host_of(mm);
+	size_t done = 0;
 
-	if (!n)
-		return 0;
-	return hm && access_ok(from, n) && host_mm_read(hm, to, from, n) == n ? 0 : -EFAULT;
+	while (hm && done < n) {
+		if (dir == TO_USER)
+			done += host_mm_write(hm, addr + done, (u8 *)buf + done, n - done);
+		else
+			done += host_mm_read(hm, (u8 *)buf + done, addr + done, n - done);
+		if (done < n && !may_grow(mm, addr + done))
+			break;
+	}
+	return done;
+}
+
+int copy_from_mm(struct mm *mm, void *to, uaddr_t from, size_t n)
+{
+	return access_ok(from, n) && copy_range(mm, to, from, n, FROM_USER) == n ? 0 : -EFAULT;
 }
 
 int copy_to_mm(struct mm *mm, uaddr_t to, const void *from, size_t n)
 {
-	struct host_mm *hm = host_of(mm);
-
-	if (!n)
-		return 0;
-	return hm && access_ok(to, n) && host_mm_write(hm, to, from, n) == n ? 0 : -EFAULT;
+	return access_ok(to, n) && copy_range(mm, (void *)from, to, n, TO_USER) == n ? 0 : -EFAULT;
 }
 
 int copy_from_user(void *to, uaddr_t from, size_t n)
@@ -50,20 +67,12 @@ int copy_to_user(uaddr_t to, const void *from, size_t n)
 
 size_t copy_from_user_partial(void *to, uaddr_t from, size_t n)
 {
-	struct host_mm *hm = host_of(current->mm);
-
-	if (!hm || from >= TASK_SIZE)
-		return 0;
-	return host_mm_read(hm, to, from, min(n, TASK_SIZE - from));
+	return from >= TASK_SIZE ? 0 : copy_range(current->mm, to, from, min(n, TASK_SIZE - from), FROM_USER);
 }
 
 size_t copy_to_user_partial(uaddr_t to, const void *from, size_t n)
 {
-	struct host_mm *hm = host_of(current->mm);
-
-	if (!hm || to >= TASK_SIZE)
-		return 0;
-	return host_mm_write(hm, to, from, min(n, TASK_SIZE - to));
+	return to >= TASK_SIZE ? 0 : copy_range(current->mm, (void *)from, to, min(n, TASK_SIZE - to), TO_USER);
 }
 
 static const u8 zeros[PAGE_SIZE];
@@ -233,18 +242,22 @@ static int gather(struct iov_iter *it, struct iovec *out, int max, size_t n, siz
 	return cnt;
 }
 
-enum direction { TO_ITER, FROM_ITER };
-
 static size_t copy_kernel(const struct iovec *v, int cnt, u8 *buf, enum direction dir)
 {
 	size_t done = 0;
 
 	for (int i = 0; i < cnt; done += v[i++].iov_len)
-		if (dir == TO_ITER)
+		if (dir == TO_USER)
 			memcpy(v[i].iov_base, buf + done, v[i].iov_len);
 		else
 			memcpy(buf + done, v[i].iov_base, v[i].iov_len);
 	return done;
+}
+
+/* Where the next byte goes. */
+static uaddr_t iov_iter_address(struct iov_iter *it)
+{
+	return (uaddr_t)piece(it)->iov_base + it->off;
 }
 
 static size_t copy_iter(struct iov_iter *it, u8 *buf, size_t n, enum direction dir)
@@ -262,13 +275,13 @@ static size_t copy_iter(struct iov_iter *it, u8 *buf, size_t n, enum direction d
 
 		if (it->kernel)
 			got = copy_kernel(v, cnt, buf + done, dir);
-		else if (dir == TO_ITER)
+		else if (dir == TO_USER)
 			got = host_mm_writev(hm, v, cnt, buf + done);
 		else
 			got = host_mm_readv(hm, buf + done, v, cnt);
 		iov_iter_advance(it, got);
 		done += got;
-		if (got < bytes)
+		if (got < bytes && (it->kernel || !may_grow(current->mm, iov_iter_address(it))))
 			break;
 	}
 	return done;
@@ -276,12 +289,12 @@ static size_t copy_iter(struct iov_iter *it, u8 *buf, size_t n, enum direction d
 
 size_t copy_to_iter(const void *from, size_t n, struct iov_iter *it)
 {
-	return copy_iter(it, (u8 *)from, n, TO_ITER);
+	return copy_iter(it, (u8 *)from, n, TO_USER);
 }
 
 size_t copy_from_iter(void *to, size_t n, struct iov_iter *it)
 {
-	return copy_iter(it, to, n, FROM_ITER);
+	return copy_iter(it, to, n, FROM_USER);
 }
 
 size_t zero_iter(size_t n, struct iov_iter *it)

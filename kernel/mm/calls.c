@@ -80,7 +80,7 @@ long sys_mprotect(unsigned long addr, size_t len, unsigned long prot)
 {
 	if (prot & ~(unsigned long)(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_GROWSDOWN | PROT_GROWSUP))
 		return -EINVAL;
-	if (prot & (PROT_GROWSDOWN | PROT_GROWSUP)) { /* the start of the vma that grows; ours are mapped in full */
+	if (prot & (PROT_GROWSDOWN | PROT_GROWSUP)) { /* from the start of the vma that grows */
 		struct mm *mm = current->mm;
 		struct vma *v;
 

@@ -220,7 +220,8 @@ static int prepare_creds(struct exec *x)
 	generic_getattr(inode, &st);
 	if ((x->im.file->path.mnt && x->im.file->path.mnt->flags & MS_NOSUID) || current->cred->no_new_privs)
 		mode &= ~(S_ISUID | S_ISGID);
-	x->im.secure = cred_exec(x->im.cred, mode, st.uid, st.gid);
+	x->im.secure = cred_exec(x->im.cred, mode, st.uid, st.gid) || x->im.cred->euid != current->cred->uid ||
+		       x->im.cred->egid != current->cred->gid;
 	return 0;
 }
 

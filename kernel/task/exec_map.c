@@ -5,6 +5,7 @@
 #include "fs.h"
 #include "host.h"
 #include "kernel/mm/vma.h"
+#include "kernel/mm/stack.h"
 #include "kernel/task/exec.h"
 #include "mm.h"
 #include "stub/layout.h"
@@ -17,8 +18,9 @@
 #include <sys/mman.h>
 
 #define PIE_BASE 0x555555554000UL
-#define STACK_MAX (1UL << 30) /* also with RLIMIT_STACK unlimited */
-#define STACK_GAP (16UL << 20)
+#define STACK_INITIAL (128UL << 10) /* beyond what exec itself puts there */
+#define STACK_ROOM_MIN (128UL << 20) /* what mmap leaves free below the top, for stacks to grow */
+#define STACK_ROOM_MAX (64UL << 30)
 
 /* `bits` random bits, in pages. */
 static u64 random_pages(int bits)
@@ -29,15 +31,12 @@ static u64 random_pages(int bits)
 	return (r & ((1UL << bits) - 1)) << PAGE_SHIFT;
 }
 
-static int layout(struct mm *mm)
+static void layout(struct mm *mm)
 {
-	u64 stack = min(PAGE_ALIGN(min(current->tg->rlim[RLIMIT_STACK].rlim_cur, STACK_MAX)), STACK_MAX);
+	u64 room = min(max(current->tg->rlim[RLIMIT_STACK].rlim_cur, STACK_ROOM_MIN), STACK_ROOM_MAX);
 
-	stack = max(stack, 256UL * 1024);
 	mm->stack_top = STUB_VDSO_AREA - PAGE_SIZE - random_pages(22);
-	mm->stack_limit_low = mm->stack_top - stack;
-	mm->mmap_base = mm->stack_limit_low - STACK_GAP - random_pages(16);
-	return 0;
+	mm->mmap_base = mm->stack_top - PAGE_ALIGN(room) - STACK_GUARD_GAP - random_pages(16);
 }
 
 /* ---- segments ---- */
@@ -146,7 +145,7 @@ static int choose_bias(struct mm *mm, const struct elf_image *elf, bool is_inter
 
 	*bias = 0;
 	if (elf->eh.e_type == ET_EXEC)
-		return elf->low < 0x10000 || elf->high > mm->stack_limit_low ? -ENOMEM : 0;
+		return elf->low < 0x10000 || elf->high > mm->mmap_base ? -ENOMEM : 0;
 	at = is_interp || elf->interp[0] == 0 ? 0 : PIE_BASE + random_pages(28);
 	if (!at) { /* interpreters, and static PIE, go where mmap puts things */
 		at = vma_gap_down(mm, span, 0x10000, mm->mmap_base);
@@ -186,11 +185,14 @@ static int map_program(struct mm *mm, struct exec_image *im)
 
 /* ---- the stack ---- */
 
-static int map_stack(struct mm *mm, bool exec)
+static int map_stack(struct mm *mm, const struct exec_image *im)
 {
+	bool exec = im->elf->exec_stack;
+	/* strings, their pointers, the auxiliary vector, and room for the program to begin with */
+	size_t size = PAGE_ALIGN(im->strings->len + 8UL * (im->strings->argc + im->strings->envc) + 3 * PAGE_SIZE) + STACK_INITIAL;
 	int prot = PROT_READ | PROT_WRITE | (exec ? PROT_EXEC : 0);
-	struct vma v = {.start = mm->stack_limit_low, .end = mm->stack_top,
-			.flags = VM_READ | VM_WRITE | VM_MAYWRITE | VM_STACK | (exec ? VM_EXEC : 0)};
+	struct vma v = {.start = mm->stack_top - size, .end = mm->stack_top,
+			.flags = VM_READ | VM_WRITE | VM_MAYWRITE | VM_STACK | VM_GROWSDOWN | (exec ? VM_EXEC : 0)};
 	size_t vdso_size;
 	struct vma vvar = {.start = STUB_VDSO_AREA, .flags = VM_READ | VM_VDSO};
 	struct vma vdso = {.flags = VM_READ | VM_EXEC | VM_VDSO};
@@ -200,7 +202,7 @@ static int map_stack(struct mm *mm, bool exec)
 	if (err)
 		return err;
 	batch_init(&b);
-	batch_add(&b, __NR_mmap, v.start, v.end - v.start, prot, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	batch_add(&b, __NR_mmap, v.start, v.end - v.start, prot, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, -1, 0);
 	mutex_lock(&mm->stub_lock);
 	err = host_mm_run(mm->host, &b, NULL, NULL);
 	mutex_unlock(&mm->stub_lock);
@@ -280,8 +282,6 @@ static int fill_stack(struct mm *mm, struct exec_image *im)
 	platform = ((strings - random_pages(1) / 2) & ~15UL) - 16;
 	random = platform - 16;
 	words = 1 + s->argc + 1 + s->envc + 1 + 44;
-	if (strings < mm->stack_limit_low + 65536 + words * 8)
-		return -E2BIG;
 	v = kcalloc(words, 8);
 	if (!v)
 		return -ENOMEM;
@@ -310,9 +310,8 @@ int exec_map(struct mm *mm, struct exec_image *im)
 	int err;
 
 	down_write(&mm->lock);
-	err = layout(mm);
-	if (!err)
-		err = map_stack(mm, im->elf->exec_stack);
+	layout(mm);
+	err = map_stack(mm, im);
 	if (!err)
 		err = map_program(mm, im);
 	up_write(&mm->lock);

@@ -65,7 +65,7 @@ static bool notify_parent_locked(struct thread_group *tg)
 		send_signal_group(parent, &si);
 	}
 	wake_up_all(&parent->child_wait);
-	wake_up_nr(&tg->leader->pid->exit_wait, INT32_MAX, POLLIN);
+	wake_up_nr(&tg->leader->pid->exit_wait, INT32_MAX, POLLIN | POLLRDNORM);
 	return autoreap;
 }
 

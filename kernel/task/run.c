@@ -4,6 +4,7 @@
 #include "engine.h"
 #include "kernel/task/task_priv.h"
 #include "log.h"
+#include "mm.h"
 #include "strace.h"
 #include "uaccess.h"
 #include "syscalls.h"
@@ -52,6 +53,13 @@ static noreturn_ void handle_died(struct task *t)
 	group_exit(SIGKILL);
 }
 
+static void handle_fault(struct task *t, const struct fault *f)
+{
+	if (f->signo == SIGSEGV && f->code == SEGV_MAPERR && mm_grow_stack(t->mm, f->addr))
+		return;
+	force_fault(t, f);
+}
+
 static void handle_event(struct task *t)
 {
 	t->in_syscall = false;
@@ -61,7 +69,7 @@ static void handle_event(struct task *t)
 		break;
 	case EVENT_FAULT:
 		this_cpu()->stat.faults++;
-		force_fault(t, &t->event.fault);
+		handle_fault(t, &t->event.fault);
 		break;
 	case EVENT_KICK:
 		break;
