@@ -19,7 +19,7 @@ struct pipe {
 	u32 r_opened, w_opened; /* p: how often it was opened so: what a fifo's open waits for */
 	u32 files;		/* i: open files, and opens under way */
 	bool poll_usage; /* atomic: somebody polls it: then each write wakes, not only that to an empty pipe */
-	struct user *user;	   /* constant, +1: whose pipe_slots count it */
+	struct user *user;	     /* constant, +1: whose pipe_slots count it */
 	bool named;		     /* constant: a fifo, whose inode shows times */
 	struct wait_queue rd_wait;   /* readers: data, or no writers */
 	struct wait_queue wr_wait;   /* writers: room, or no readers */
