@@ -210,9 +210,18 @@ ssize_t memdata_read(struct memdata *d, u64 size, struct iov_iter *to, u64 off)
 
 static ssize_t write_memfd(struct memdata *d, struct mem_limit *lim, struct iov_iter *from, u64 off)
 {
-	if (!memfd_may_grow(d, lim, iov_iter_count(from)))
+	size_t all = iov_iter_count(from), n = all;
+	ssize_t got;
+
+	/* As much as fits, in the end a page at a time; an overwrite needs less room than it is taken for here. */
+	while (n && !memfd_may_grow(d, lim, n))
+		n = n > PAGE_SIZE ? n / 2 & PAGE_MASK : 0;
+	if (!n)
 		return -ENOSPC;
-	return fh_write_iter(d->memfd, from, off);
+	from->count = n;
+	got = fh_write_iter(d->memfd, from, off);
+	from->count += all - n;
+	return got;
 }
 
 ssize_t memdata_write(struct memdata *d, struct mem_limit *lim, u64 size, struct iov_iter *from,
