@@ -17,7 +17,10 @@ must_check struct event_watch *event_watch_add(
 int event_watch_arm(struct event_watch *w, u32 events); /* once more; callable from anywhere */
 void event_watch_del(struct event_watch *w); /* fn runs no more when this returns; not from fn */
 
-/* Host signals that heddle itself gets: fn on the event thread. SIGWINCH, SIGTERM, SIGHUP, SIGINT... */
+/*
+ * Host signals that heddle itself gets: fn on the event thread. SIGWINCH, SIGTERM, SIGHUP, SIGINT... Blocks them in the caller and in the
+ * threads that it starts from then on: call it at boot, before there are others that might take the signal.
+ */
 int event_signal(int signo, void (*fn)(int signo));
 
 /* Runs fn(arg) on an I/O worker while the current task sleeps (uninterruptibly); returns fn's result. */

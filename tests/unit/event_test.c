@@ -187,9 +187,10 @@ int main(void)
 {
 	TCase *tc = tcase_create("event");
 
+	/* First, while no other thread could take the signal. */
+	tcase_add_test(tc, host_signals_come_to_the_event_thread);
 	tcase_add_loop_test(tc, watches_fire_once, 0, 3);
 	tcase_add_loop_test(tc, no_callback_after_delete, 0, 3);
-	tcase_add_test(tc, host_signals_come_to_the_event_thread);
 	tcase_add_loop_test(tc, workers_run_beside_the_cpus, 0, 3);
 	return run_suite(tc, "event");
 }
