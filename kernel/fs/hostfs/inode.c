@@ -86,7 +86,7 @@ bool hostfs_same(const struct inode *inode, const struct kstat *st)
 	struct fh_id id = fh_id_of(st);
 
 	return hi->node.a == id.dev && hi->node.b == id.ino && hi->btime_ns == id.btime_ns &&
-	       (inode->mode & S_IFMT) == (st->mode & S_IFMT);
+	       (__atomic_load_n(&inode->mode, __ATOMIC_RELAXED) & S_IFMT) == (st->mode & S_IFMT);
 }
 
 struct fh_id hostfs_id(const struct inode *inode)
@@ -96,15 +96,28 @@ struct fh_id hostfs_id(const struct inode *inode)
 	return (struct fh_id){.dev = hi->node.a, .ino = hi->node.b, .btime_ns = hi->btime_ns};
 }
 
+/* Others read these without the lock: whole, and left alone when nothing changed. */
+static void update_u32(u32 *field, u32 value)
+{
+	if (__atomic_load_n(field, __ATOMIC_RELAXED) != value)
+		__atomic_store_n(field, value, __ATOMIC_RELAXED);
+}
+
+static void update_u64(u64 *field, u64 value)
+{
+	if (__atomic_load_n(field, __ATOMIC_RELAXED) != value)
+		__atomic_store_n(field, value, __ATOMIC_RELAXED);
+}
+
 void hostfs_update(struct inode *inode, const struct kstat *st)
 {
 	spin_lock(&inode->spin);
-	__atomic_store_n(&inode->mode, st->mode, __ATOMIC_RELAXED);
-	inode->uid = st->uid;
-	inode->gid = st->gid;
-	inode->nlink = st->nlink;
-	__atomic_store_n(&inode->size, st->size, __ATOMIC_RELAXED);
-	inode->blocks = st->blocks;
+	update_u32(&inode->mode, st->mode);
+	update_u32(&inode->uid, st->uid);
+	update_u32(&inode->gid, st->gid);
+	update_u32(&inode->nlink, st->nlink);
+	update_u64(&inode->size, st->size);
+	update_u64(&inode->blocks, st->blocks);
 	inode->atime = st->atime;
 	inode->mtime = st->mtime;
 	inode->ctime = st->ctime;
