@@ -88,7 +88,7 @@ static void wait_on_word(void *arg)
 {
 	long i = (long)arg;
 
-	results[i] = futex_wait(U(&words[0]), i & 1, 0, KTIME_MAX, i < 2 ? 1u : 2u);
+	results[i] = futex_wait(U(&words[0]), false, 0, KTIME_MAX, i < 2 ? 1u : 2u);
 	__atomic_fetch_add(&done, 1, __ATOMIC_SEQ_CST);
 	kthread_exit();
 }

@@ -1,4 +1,7 @@
-/* The scheduler: order and fairness of the run queues, sleeping and waking, balancing, policies. */
+/*
+ * The scheduler: order and fairness of the run queues, sleeping and waking, balancing, policies.
+ * test: serial=yes
+ */
 #include "smp_util.h"
 #include "../../smp/smp.h"
 #include <sched.h>
