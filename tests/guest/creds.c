@@ -3,6 +3,7 @@
 
 #include <linux/capability.h>
 #include <pthread.h>
+#include <sys/auxv.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
 
@@ -352,4 +353,24 @@ TEST(no_new_privs_ignores_set_user_id)
 	MUST(chown("prog", 4242, 4242));
 	MUST(chmod("prog", 04755));
 	CHECK_EXITED(run_as_ordinary("65534", "65534", "65534", true), 0);
+}
+
+HELPER(report_secure)
+{
+	return getauxval(AT_SECURE) == 1 && prctl(PR_GET_DUMPABLE) != 1 ? 0 : 1;
+}
+
+TEST(set_user_id_program_is_secure_and_not_dumpable)
+{
+	NEED_ROOT;
+	t_cd_tmpdir();
+	copy_self("prog");
+	MUST(chown("prog", 4242, 4242));
+	MUST(chmod("prog", 04755));
+	CHECK_EXITED(IN_CHILD({
+			     t_become_ordinary();
+			     execl("./prog", "prog", "--helper", "report_secure", NULL);
+			     _exit(98);
+		     }),
+		     0);
 }

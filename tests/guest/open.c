@@ -1,6 +1,9 @@
 /* open, openat, creat, close, dup and descriptor flags. */
 #include "t.h"
 
+#include <linux/close_range.h>
+#include <pthread.h>
+
 TEST(lowest_free_descriptor_is_taken)
 {
 	int a = MUST(open("/", O_RDONLY)), b = MUST(open("/", O_RDONLY)), c;
@@ -291,6 +294,23 @@ TEST(close_range_closes_and_marks)
 	MUST((int)syscall(SYS_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */));
 	CHECK_EQ(fcntl(20, F_GETFD), FD_CLOEXEC);
 	CHECK_EQ(fcntl(0, F_GETFD), 0);
+}
+
+static void *close_unshared(void *arg)
+{
+	MUST((int)syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_UNSHARE));
+	CHECK_ERR(fcntl(*(int *)arg, F_GETFD), EBADF);
+	return NULL;
+}
+
+TEST(close_range_can_unshare_first)
+{
+	int fd = MUST(dup(0));
+	pthread_t thread;
+
+	CHECK_EQ(pthread_create(&thread, NULL, close_unshared, &fd), 0);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	CHECK(fcntl(fd, F_GETFD) >= 0);
 }
 
 TEST(device_files_behave)

@@ -1,6 +1,8 @@
 /* Resource limits: reading, setting, inheriting, enforcing. */
 #include "t.h"
 
+#include <pthread.h>
+
 static struct rlimit get(int what)
 {
 	struct rlimit lim;
@@ -157,4 +159,62 @@ TEST(limits_file_in_proc_agrees)
 	CHECK(line);
 	CHECK_EQ(sscanf(line, "Max open files %lu %lu files", &soft, &hard), 2);
 	CHECK(soft == 123 && hard == 456);
+}
+
+TEST(data_limit_counts_private_writable_mappings)
+{
+	CHECK_EXITED(
+		IN_CHILD({
+			MUST(setrlimit(RLIMIT_DATA, &(struct rlimit){64 << 20, 64 << 20}));
+			CHECK_ERR(mmap(NULL, 100 << 20, PROT_READ | PROT_WRITE,
+				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+				  ENOMEM);
+			MUST(mmap(NULL, 100 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+			MUST(mmap(NULL, 100 << 20, PROT_READ | PROT_WRITE,
+				  MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+		}),
+		0);
+}
+
+TEST(locked_memory_limit_is_for_ordinary_users)
+{
+	char *p = MUST(
+		mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+
+	t_become_ordinary();
+	MUST(setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){65536, 65536}));
+	CHECK_ERR(mlock(p, 1 << 20), ENOMEM);
+	CHECK_EQ(mlock(p, 4096), 0);
+	MUST(setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){0, 0}));
+	CHECK_ERR(mlock(p + 8192, 4096), EPERM);
+}
+
+TEST(stack_limit_bounds_the_arguments)
+{
+	char *text = malloc(100001), *argv[5] = {"x", text, text, NULL};
+
+	memset(text, 'a', 100000);
+	text[100000] = 0;
+	CHECK_EXITED(IN_CHILD({
+			     MUST(setrlimit(RLIMIT_STACK, &(struct rlimit){512 << 10, 8 << 20}));
+			     CHECK_ERR(execv("/bin/true", argv), E2BIG);
+			     argv[2] = NULL;
+			     execv("/bin/true", argv);
+			     _exit(98);
+		     }),
+		     0);
+}
+
+static void *give_back(void *arg)
+{
+	return arg;
+}
+
+TEST(process_limit_counts_threads)
+{
+	pthread_t thread;
+
+	t_become_ordinary();
+	MUST(setrlimit(RLIMIT_NPROC, &(struct rlimit){1, 1}));
+	CHECK_EQ(pthread_create(&thread, NULL, give_back, NULL), EAGAIN);
 }

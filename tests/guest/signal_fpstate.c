@@ -117,6 +117,40 @@ TEST(avx_registers_survive_system_calls_and_fork)
 	CHECK_EXITED(t_wait((pid_t)pid), 0);
 }
 
+__attribute__((target("avx512f,avx512bw"))) static bool avx512_survives(void)
+{
+	static unsigned char in[64], out[2][64];
+	unsigned long mask = 0x123456789abcdef0, mask_after;
+	long r;
+
+	for (int i = 0; i < 64; i++)
+		in[i] = (unsigned char)(i * 3 + 1);
+	__asm__ volatile(
+		"vmovdqu64 %[in], %%zmm4; vmovdqu64 %[in], %%zmm29; kmovq %[mask], %%k3\n" RAISE_USR1
+		"\nvmovdqu64 %%zmm4, %1; vmovdqu64 %%zmm29, %2; kmovq %%k3, %3; vzeroupper"
+		: "=a"(r), "=m"(out[0]), "=m"(out[1]), "=m"(mask_after)
+		: [in] "m"(in), [mask] "m"(mask), RAISE_INPUTS
+		: "rcx", "r11", "memory", "xmm4", "xmm29", "k3");
+	return !memcmp(in, out[0], 64) && !memcmp(in, out[1], 64) && mask == mask_after;
+}
+
+static void destroy_avx512(int sig, siginfo_t *si, void *ctx)
+{
+	destroy_all(sig, si, ctx);
+	__asm__ volatile("vpxorq %%zmm4, %%zmm4, %%zmm4; vpxorq %%zmm29, %%zmm29, %%zmm29\n"
+			 "kxorq %%k3, %%k3, %%k3" ::
+				 : "memory");
+}
+
+TEST(avx512_registers_survive_a_handler)
+{
+	if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw"))
+		SKIP("this processor has no AVX-512");
+	handle(SIGUSR1, destroy_avx512);
+	CHECK(avx512_survives());
+	CHECK_EQ(count, 1);
+}
+
 static void read_and_change_xmm(int sig, siginfo_t *si, void *ctx)
 {
 	struct _libc_fpstate *fp = ((ucontext_t *)ctx)->uc_mcontext.fpregs;
