@@ -239,7 +239,7 @@ static int create_step(struct walk *w, struct open_op *op)
 	if (w->slashes)
 		return -EISDIR;
 	d = d_lookup(w->cur.dentry, w->last, w->last_len);
-	if (!d || !d->inode) {
+	if (!d || !d_inode(d)) {
 		if (d)
 			d_put(d);
 		down_write(&w->cur.dentry->inode->lock);
@@ -359,7 +359,7 @@ static int parse_flags(struct open_op *op, u64 flags, u32 mode, u64 resolve)
 	return 0;
 }
 
-struct file *open_how(int dfd, const char *name, u64 flags, u32 mode, u64 resolve)
+static struct file *open_once(int dfd, const char *name, u64 flags, u32 mode, u64 resolve)
 {
 	struct open_op op;
 	struct path p;
@@ -380,12 +380,20 @@ struct file *open_how(int dfd, const char *name, u64 flags, u32 mode, u64 resolv
 	return f;
 }
 
+/* A file system that finds another file under the name than it knew drops the dentry and says ESTALE: the walk is repeated once. */
+struct file *open_how(int dfd, const char *name, u64 flags, u32 mode, u64 resolve)
+{
+	struct file *f = open_once(dfd, name, flags, mode, resolve);
+
+	return f == ERR_PTR(-ESTALE) ? open_once(dfd, name, flags, mode, resolve) : f;
+}
+
 struct file *file_open(int dfd, const char *name, int flags, u32 mode)
 {
 	return open_how(dfd, name, (u32)flags & OPEN_FLAGS, mode, 0);
 }
 
-struct file *file_open_exec(int dfd, const char *name, unsigned lookup_flags)
+static struct file *open_exec_once(int dfd, const char *name, unsigned lookup_flags)
 {
 	struct open_op op = {.flags = O_RDONLY | O_LARGEFILE_, .acc = MAY_EXEC, .exec = true};
 	struct path p;
@@ -397,6 +405,13 @@ struct file *file_open_exec(int dfd, const char *name, unsigned lookup_flags)
 	f = finish(&p, &op);
 	path_put(&p);
 	return f;
+}
+
+struct file *file_open_exec(int dfd, const char *name, unsigned lookup_flags)
+{
+	struct file *f = open_exec_once(dfd, name, lookup_flags);
+
+	return f == ERR_PTR(-ESTALE) ? open_exec_once(dfd, name, lookup_flags) : f;
 }
 
 /* ---- system calls ---- */

@@ -18,6 +18,8 @@ static int hostfs_open(struct inode *inode, struct file *f)
 	if (f->mode & FMODE_WRITE && !hostfs_sb(inode->sb)->rw)
 		return -EROFS;
 	h = hostfs_open_handle(inode, f->mode & FMODE_WRITE);
+	if (h == ERR_PTR(-ESTALE))
+		d_drop(f->path.dentry); /* replaced on the host: the next walk finds what is there */
 	if (IS_ERR(h))
 		return PTR_ERR(h);
 	f->priv = h;

@@ -10,6 +10,7 @@
 #include "kernel/fs/overlay/overlay_priv.h"
 
 #include "alloc.h"
+#include "log.h"
 
 #include <linux/fs.h>
 #include <string.h>
@@ -198,6 +199,7 @@ static void exchange(const struct rename_ctx *rc, struct memdirent *oe, struct m
 {
 	struct inode *a = oe->inode, *b;
 
+	ASSERT(a && ne->inode);
 	b = memdir_replace(dir_names(rc->new_dir), ne, a);
 	memdir_replace(dir_names(rc->old_dir), oe, b);
 	dir_moved(a, rc->old_dir, rc->new_dir);

@@ -16,6 +16,8 @@ static int ovl_open(struct inode *inode, struct file *f)
 	if (ovl_data(inode))
 		return 0;
 	lower = ovl_lower_file(inode); /* now, so that its errors are open's */
+	if (lower == ERR_PTR(-ESTALE))
+		d_drop(f->path.dentry); /* replaced below, against the rules: the next walk finds what is there */
 	return IS_ERR(lower) ? (int)PTR_ERR(lower) : 0;
 }
 
