@@ -4,8 +4,8 @@
 #include <sys/prctl.h>
 
 /*
- * Where cores go is the host's setting; a behaviour that depends on it passes without a look where the setting
- * is another one, for the guest has its own.
+ * Where cores go is the host's setting; a behaviour that depends on it passes without a look
+ * where the setting is another one, for the guest has its own.
  */
 static bool pattern_is(const char *start)
 {

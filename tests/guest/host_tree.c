@@ -1,4 +1,7 @@
-/* Files that were there before: reading directories, walking, and opening for writing without writing. */
+/*
+ * Files that were there before: reading directories, walking, and opening for writing without
+ * writing.
+ */
 #include "t.h"
 
 #include <sys/sysmacros.h>

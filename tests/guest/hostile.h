@@ -1,9 +1,12 @@
 /*
  * hostile.h: pointers that no call may accept.
  *
- * BAD_IN(name, call): call reads memory at p; it has to fail with EFAULT for every p that can't be read.
- * BAD_OUT(name, call): call writes to p; the same, and for memory that is only readable too.
- * The macros declare a whole behaviour; setup statements, run once, may come before the call.
+ *	BAD_IN(name, call)      call reads memory at p; EFAULT for every p that can't be read
+ *	BAD_OUT(name, call)     call writes to p; the same, and for memory that is only readable
+ *	BAD_STREAM(name, setup, call)  writes to p and may stop early, as read() does
+ *	BAD_WORD(name, setup, call)    reads at p, which is aligned, and may stop early
+ *
+ * The macros declare a whole behaviour. The forms with "setup" run these statements once before.
  */
 #ifndef GUEST_HOSTILE_H
 #define GUEST_HOSTILE_H
@@ -40,7 +43,10 @@ enum hostile_use {
 	HOSTILE_WORD, /* the kernel reads an aligned word */
 };
 
-/* Fills the table with pointers that are bad for the use. NULL is not among them: it often means "none". */
+/*
+ * Fills the table with pointers that are bad for the use. NULL is not among them: it often means
+ * "none".
+ */
 static inline int hostile_ptrs(struct hostile_ptr *table, enum hostile_use use)
 {
 	char *hole = hostile_page(-1);

@@ -64,8 +64,8 @@ BAD_IN(readlink_of_bad_path, ({
 	       char buf[16];
 	       SYS(readlink, p, buf, sizeof(buf));
        }))
-BAD_OUT_WITH(readlink_to_bad_buffer, (t_cd_tmpdir(), MUST(symlink("a-long-target", "link"))),
-	     SYS(readlink, "link", p, 64))
+BAD_OUT_WITH(readlink_to_bad_buffer, t_cd_tmpdir();
+	     MUST(symlink("a-long-target", "link")), SYS(readlink, "link", p, 64))
 BAD_OUT(getcwd_to_bad_buffer, SYS(getcwd, p, 4096))
 
 TEST(path_that_starts_null_is_efault)

@@ -1,4 +1,7 @@
-/* Threads as programs use them: create, join, mutexes, conditions, barriers, cancellation, thread-local data. */
+/*
+ * Threads as programs use them: create, join, mutexes, conditions, barriers, cancellation,
+ * thread-local data.
+ */
 #include "t.h"
 
 #include <pthread.h>

@@ -1,4 +1,7 @@
-/* Calls interrupted by a handler: restarted with SA_RESTART, EINTR without, and those that never restart. */
+/*
+ * Calls interrupted by a handler: restarted with SA_RESTART, EINTR without, and those that never
+ * restart.
+ */
 #include "t.h"
 
 #include <linux/futex.h>
@@ -19,8 +22,9 @@ static void note(int sig)
 }
 
 /*
- * Runs the statement in a child and interrupts it by SIGUSR1 once it is blocked; then, after the handler has
- * run, the parent's statement lets it come to an end. The handler is installed with the flags.
+ * Runs the statement in a child and interrupts it by SIGUSR1 once it is blocked; then, after the
+ * handler has run, the parent's statement lets it come to an end. The handler is installed with
+ * the flags.
  */
 #define INTERRUPTED(flags, child, then)                                                            \
 	do {                                                                                       \

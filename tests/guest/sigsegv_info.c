@@ -25,7 +25,10 @@ static void note(int sig, siginfo_t *si, void *ctx)
 	siglongjmp(env, 1);
 }
 
-/* Runs the statement with SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP handled; got tells which came. */
+/*
+ * Runs the statement with SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP handled; got tells which
+ * came.
+ */
 #define FAULT(...)                                                                                 \
 	do {                                                                                       \
 		static const int sigs_[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};             \

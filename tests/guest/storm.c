@@ -1,4 +1,7 @@
-/* Many processes and threads that get in each other's way: in the end everything is accounted for. */
+/*
+ * Many processes and threads that get in each other's way: in the end everything is accounted
+ * for.
+ */
 #include "t.h"
 
 #include <linux/futex.h>

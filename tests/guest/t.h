@@ -9,16 +9,16 @@
  *	}
  *
  * They run in the order of the source, each in a child of its own (TEST) or in the main process
- * (TEST_NOFORK), with a time limit that the parent enforces. A failed check in any descendant or thread
- * of the test counts: reports go to shared memory. The output is one line a behaviour (ok, skip) or one line
- * a failed check (FAIL); it holds nothing that differs from run to run, so that a run on the host and a
- * run in the guest can be compared byte for byte.
+ * (TEST_NOFORK), with a time limit that the parent enforces. A failed check in any descendant or
+ * thread of the test counts: reports go to shared memory. The output is one line a behaviour (ok,
+ * skip) or one line a failed check (FAIL); it holds nothing that differs from run to run, so that
+ * a run on the host and a run in the guest can be compared byte for byte.
  *
  *	CHECK...  ends the process at the first failure	EXPECT...  records it and goes on
  *	MUST      a call that has to succeed; gives its value	SKIP  ends the behaviour with a reason
  *
- * HELPER(name) defines what the program does when it is executed again as t_self() with the arguments
- * "--helper", "name", ...: the tests of exec need no second binary.
+ * HELPER(name) defines what the program does when it is executed again as t_self() with the
+ * arguments "--helper", "name", ...: the tests of exec need no second binary.
  */
 #ifndef GUEST_T_H
 #define GUEST_T_H
@@ -350,8 +350,9 @@ static inline char t_state(pid_t pid, pid_t tid)
 }
 
 /*
- * Waits until a thread is in a state: 'S' for blocked, 'T' stopped, 'Z' zombie. Used after the thread has said
- * that the call in question is its next one, which makes 'S' mean "is blocked in it".
+ * Waits until a thread is in a state: 'S' for blocked, 'T' stopped, 'Z' zombie. Used after the
+ * thread has said that the call in question is its next one, which makes 'S' mean "is blocked in
+ * it".
  */
 static inline void t_wait_thread_state(pid_t pid, pid_t tid, char state)
 {
@@ -420,7 +421,10 @@ static inline bool t_is_root(void)
 	return geteuid() == 0;
 }
 
-/* Gives up root for good (user and group 65534, no supplementary groups); an ordinary user stays as is. */
+/*
+ * Gives up root for good (user and group 65534, no supplementary groups); an ordinary user stays
+ * as is.
+ */
 static inline void t_become_ordinary(void)
 {
 	if (!t_is_root())
@@ -696,7 +700,10 @@ static inline bool t_wanted(const char *name, int argc, char **argv)
 	return argc < 2;
 }
 
-/* No arguments: all tests. "--list": their names. Names: these tests only. "--helper NAME ...": see HELPER. */
+/*
+ * No arguments: all tests. "--list": their names. Names: these tests only. "--helper NAME ...":
+ * see HELPER.
+ */
 int main(int argc, char **argv)
 {
 	bool good = true;

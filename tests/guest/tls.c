@@ -1,4 +1,7 @@
-/* The fs and gs bases: set, read, kept apart by thread, copied by fork and kept across everything. */
+/*
+ * The fs and gs bases: set, read, kept apart by thread, copied by fork and kept across
+ * everything.
+ */
 #include "t.h"
 
 #include <asm/prctl.h>
