@@ -54,7 +54,7 @@ int hostfs_getattr(struct inode *inode, struct kstat *st)
 
 static int set_size(struct inode *inode, u64 size)
 {
-	struct fh *h = hostfs_open_handle(inode, true);
+	struct fh *h = hostfs_open_handle(inode, false, true);
 	int err;
 
 	if (IS_ERR(h))

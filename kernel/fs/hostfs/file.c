@@ -17,7 +17,7 @@ static int hostfs_open(struct inode *inode, struct file *f)
 
 	if (f->mode & FMODE_WRITE && !hostfs_sb(inode->sb)->rw)
 		return -EROFS;
-	h = hostfs_open_handle(inode, f->mode & FMODE_WRITE);
+	h = hostfs_open_handle(inode, f->mode & FMODE_READ, f->mode & FMODE_WRITE);
 	if (h == ERR_PTR(-ESTALE))
 		d_drop(f->path.dentry); /* replaced on the host: the next walk finds what is there */
 	if (IS_ERR(h))

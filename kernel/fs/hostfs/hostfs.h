@@ -70,7 +70,7 @@ must_check int place_set(struct inode *inode, struct fh *dir, const char *name);
 /* The directory's own handle. Not a reference: lives as long as the inode. ERR_PTR. */
 must_check struct fh *hostfs_dir(struct inode *dir);
 /* A handle of a regular file. Reference; ERR_PTR. */
-must_check struct fh *hostfs_open_handle(struct inode *inode, bool write);
+must_check struct fh *hostfs_open_handle(struct inode *inode, bool read, bool write);
 void hostfs_close_handle(struct inode *inode, struct fh *h);
 struct fh *hostfs_any_handle(struct inode *inode); /* +1 of an open one, or NULL */
 /* The last name that we know goes away: open handles keep their descriptors. */

@@ -292,7 +292,7 @@ static struct fh *open_by_place(struct inode *inode, int flags)
 	return h;
 }
 
-struct fh *hostfs_open_handle(struct inode *inode, bool write)
+struct fh *hostfs_open_handle(struct inode *inode, bool read, bool write)
 {
 	struct hostfs_inode *hi = hostfs_i(inode);
 	struct fh **slot = write ? &hi->rw : &hi->ro, *h;
@@ -306,6 +306,12 @@ struct fh *hostfs_open_handle(struct inode *inode, bool write)
 	h = open_by_place(inode, write ? O_RDWR : O_RDONLY);
 	if (!IS_ERR(h))
 		return fh_get(publish(inode, slot, h));
+	/* A file that the host lets us only write: a handle for this one, which can't be mapped either. */
+	if (h == ERR_PTR(-EACCES) && write && !read) {
+		h = open_by_place(inode, O_WRONLY);
+		if (!IS_ERR(h))
+			return h;
+	}
 	spin_lock(&inode->spin);
 	hi->opens--;
 	spin_unlock(&inode->spin);
