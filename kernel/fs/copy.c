@@ -107,7 +107,7 @@ static long do_sendfile(struct end *in, struct end *out, uaddr_t uoff, size_t co
 	if (ret)
 		return ret;
 	if ((s64)in->pos < 0 || !(in->file->mode & FMODE_LSEEK) || S_ISDIR(in->file->inode->mode) ||
-	    __atomic_load_n(&out->file->flags, __ATOMIC_RELAXED) & O_APPEND)
+	    file_flags(out->file) & O_APPEND)
 		return -EINVAL;
 	ret = copy(in, out, min(count, MAX_RW_COUNT));
 	err = ret > 0 || uoff ? pos_end(in, uoff)
@@ -139,7 +139,7 @@ static int may_copy(const struct end *in, const struct end *out)
 		return -EISDIR;
 	if (!S_ISREG(i->inode->mode) || !S_ISREG(o->inode->mode))
 		return -EINVAL;
-	if (!(i->mode & FMODE_READ) || !(o->mode & FMODE_WRITE) || o->flags & O_APPEND)
+	if (!(i->mode & FMODE_READ) || !(o->mode & FMODE_WRITE) || file_flags(o) & O_APPEND)
 		return -EBADF;
 	return i->inode->sb == o->inode->sb ? 0 : -EXDEV;
 }

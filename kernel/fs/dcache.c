@@ -231,7 +231,7 @@ void d_make_negative(struct dentry *d)
 {
 	struct dentry *n;
 
-	if (!(__atomic_load_n(&d->flags, __ATOMIC_RELAXED) & DENTRY_HASHED))
+	if (!(d_flags(d) & DENTRY_HASHED))
 		return;
 	d_drop(d);
 	if (d->sb->no_dcache)
@@ -276,7 +276,7 @@ static void lru_del_locked(struct dentry *d)
 {
 	cds_list_del_init(&d->lru);
 	__atomic_fetch_and(&d->flags, ~(DENTRY_ON_LRU | DENTRY_REFERENCED), __ATOMIC_SEQ_CST);
-	lru_count--;
+	__atomic_fetch_sub(&lru_count, 1, __ATOMIC_RELAXED);
 }
 
 static void dentry_free_rcu(struct rcu_head *head)
@@ -295,7 +295,7 @@ static struct dentry *d_kill(struct dentry *d)
 	struct inode *inode = d->inode;
 
 	spin_lock(&lru_lock);
-	if (d->flags & DENTRY_ON_LRU)
+	if (d_flags(d) & DENTRY_ON_LRU)
 		lru_del_locked(d);
 	spin_unlock(&lru_lock);
 	d_drop(d);
@@ -323,7 +323,7 @@ static int choose_victims(struct dentry **victim)
 	     scan && n < EVICT_BATCH && lru_count > MAX_UNUSED - EVICT_BATCH; scan--) {
 		struct dentry *d = cds_list_first_entry(&lru, struct dentry, lru);
 
-		if (d->flags & DENTRY_REFERENCED) {
+		if (d_flags(d) & DENTRY_REFERENCED) {
 			__atomic_fetch_and(&d->flags, ~DENTRY_REFERENCED, __ATOMIC_SEQ_CST);
 			cds_list_del(&d->lru);
 			cds_list_add_tail(&d->lru, &lru);
@@ -337,7 +337,7 @@ static int choose_victims(struct dentry **victim)
 			if (!__atomic_load_n(&d->refs, __ATOMIC_SEQ_CST)) {
 				__atomic_fetch_or(&d->flags, DENTRY_ON_LRU, __ATOMIC_RELAXED);
 				cds_list_add_tail(&d->lru, &lru);
-				lru_count++;
+				__atomic_fetch_add(&lru_count, 1, __ATOMIC_RELAXED);
 			}
 		}
 	}
@@ -397,10 +397,10 @@ static struct dentry *put_one(struct dentry *d)
 		spin_lock(&lru_lock);
 		/* Dead ones have been here already: see d_kill(). */
 		if (!(__atomic_load_n(&d->refs, __ATOMIC_SEQ_CST) & DENTRY_DEAD) &&
-		    !(d->flags & DENTRY_ON_LRU)) {
+		    !(d_flags(d) & DENTRY_ON_LRU)) {
 			__atomic_fetch_or(&d->flags, DENTRY_ON_LRU, __ATOMIC_SEQ_CST);
 			cds_list_add_tail(&d->lru, &lru);
-			lru_count++;
+			__atomic_fetch_add(&lru_count, 1, __ATOMIC_RELAXED);
 		}
 		spin_unlock(&lru_lock);
 	}
@@ -472,7 +472,7 @@ void dcache_forget_super(struct super_block *sb)
 
 bool d_wants_revalidate(const struct dentry *dir, const struct dentry *d)
 {
-	const struct inode *inode = rcu_dereference(d->inode);
+	const struct inode *inode = d_inode(d);
 
 	if (!inode)
 		inode = dir->inode;
@@ -481,7 +481,10 @@ bool d_wants_revalidate(const struct dentry *dir, const struct dentry *d)
 
 static bool still_valid(struct dentry *dir, struct dentry *d)
 {
-	const struct inode *inode = d->inode ? d->inode : dir->inode;
+	const struct inode *inode = d_inode(d);
+
+	if (!inode)
+		inode = dir->inode;
 
 	return !inode->ops || !inode->ops->revalidate || inode->ops->revalidate(d);
 }

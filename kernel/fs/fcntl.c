@@ -10,7 +10,7 @@
 
 static long setfl(struct file *f, u64 arg)
 {
-	u32 old = __atomic_load_n(&f->flags, __ATOMIC_RELAXED), new_flags;
+	u32 old = file_flags(f), new_flags;
 
 	if (arg & O_NOATIME && !(old & O_NOATIME) && !inode_owner_or_capable(f->inode))
 		return -EPERM;
@@ -139,7 +139,7 @@ static long fcntl_path(int fd, struct file *f, unsigned cmd, u64 arg)
 	case F_SETFD:
 		return files_set_cloexec(current->files, fd, arg & FD_CLOEXEC);
 	case F_GETFL:
-		return __atomic_load_n(&f->flags, __ATOMIC_RELAXED);
+		return file_flags(f);
 	case F_DUPFD_QUERY_: {
 		struct file *other = fd_get_raw((int)arg);
 

@@ -177,11 +177,12 @@ int generic_setattr(struct inode *i, struct iattr *a)
 {
 	spin_lock(&i->spin);
 	if (a->valid & ATTR_MODE)
-		i->mode = (i->mode & S_IFMT) | (a->mode & 07777);
+		__atomic_store_n(&i->mode, (i->mode & S_IFMT) | (a->mode & 07777),
+				 __ATOMIC_RELAXED);
 	if (a->valid & ATTR_UID)
-		i->uid = a->uid;
+		__atomic_store_n(&i->uid, a->uid, __ATOMIC_RELAXED);
 	if (a->valid & ATTR_GID)
-		i->gid = a->gid;
+		__atomic_store_n(&i->gid, a->gid, __ATOMIC_RELAXED);
 	if (a->valid & ATTR_SIZE)
 		__atomic_store_n(&i->size, a->size, __ATOMIC_RELAXED);
 	if (a->valid & ATTR_ATIME)

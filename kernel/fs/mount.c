@@ -309,6 +309,7 @@ void mount_take_tree(struct mount *m, struct cds_list_head *out)
 			&old); /* not the parent's last reference: it is the tree's, or our caller's */
 		if (cur == m)
 			return;
+		ASSERT(up); /* below m */
 		cur = up;
 	}
 }

@@ -125,7 +125,7 @@ static int cross_mounts(struct walk *w)
 /* May names be looked up in cur? */
 static int may_lookup(struct walk *w)
 {
-	struct inode *dir = w->cur.dentry->inode;
+	struct inode *dir = d_inode(w->cur.dentry);
 	int err;
 
 	if (!S_ISDIR(dir->mode))
@@ -275,7 +275,7 @@ static int follow_link(struct walk *w, struct dentry *d)
 /* Steps from the directory cur, referenced, into d (+1, taken over). 0 or 1: see walk_enter(). */
 static int step_into(struct walk *w, struct dentry *d, bool follow)
 {
-	struct inode *inode = rcu_dereference(d->inode);
+	struct inode *inode = d_inode(d);
 	int err;
 
 	if (!inode) {
@@ -306,7 +306,7 @@ static int step(struct walk *w, const char *name, u32 len, bool follow)
 		d = d_lookup_or_load(dir, name, len);
 		return IS_ERR(d) ? PTR_ERR(d) : step_into(w, d, follow);
 	}
-	inode = rcu_dereference(d->inode);
+	inode = d_inode(d);
 	if (!inode)
 		return -ENOENT;
 	if (S_ISLNK(inode->mode) && follow) {
@@ -449,7 +449,7 @@ static int special(struct walk *w)
 {
 	int err = w->last_type == LAST_DOTDOT ? step_up(w) : 0;
 
-	if (!err && w->slashes && !S_ISDIR(w->cur.dentry->inode->mode))
+	if (!err && w->slashes && !S_ISDIR(d_inode(w->cur.dentry)->mode))
 		err = -ENOTDIR;
 	return err;
 }
@@ -473,13 +473,13 @@ static int walk_all(struct walk *w, int dfd)
 		if (err < 0)
 			break;
 		if (!err) {
-			if (w->slashes && !S_ISDIR(w->cur.dentry->inode->mode))
+			if (w->slashes && !S_ISDIR(d_inode(w->cur.dentry)->mode))
 				err = -ENOTDIR;
 			break;
 		}
 		err = 0; /* a symlink's text is yet to be walked */
 	}
-	if (!err && w->flags & LOOKUP_DIRECTORY && !S_ISDIR(w->cur.dentry->inode->mode))
+	if (!err && w->flags & LOOKUP_DIRECTORY && !S_ISDIR(d_inode(w->cur.dentry)->mode))
 		err = -ENOTDIR;
 	if (!w->root_held)
 		w->root_known = false; /* not needed any more */
@@ -534,7 +534,7 @@ int walk_enter(struct walk *w, struct dentry *d, bool follow)
 	}
 	if (!err)
 		err = unlazy(w);
-	if (!err && w->slashes && !S_ISDIR(w->cur.dentry->inode->mode))
+	if (!err && w->slashes && !S_ISDIR(d_inode(w->cur.dentry)->mode))
 		err = -ENOTDIR;
 	return err;
 }

@@ -6,9 +6,9 @@ int generic_permission(struct inode *inode, int mask, const struct cred *cred)
 	u32 mode = __atomic_load_n(&inode->mode, __ATOMIC_RELAXED);
 	u32 bits = mode;
 
-	if (cred->fsuid == inode->uid)
+	if (cred->fsuid == __atomic_load_n(&inode->uid, __ATOMIC_RELAXED))
 		bits >>= 6;
-	else if (in_group(cred, inode->gid))
+	else if (in_group(cred, __atomic_load_n(&inode->gid, __ATOMIC_RELAXED)))
 		bits >>= 3;
 	if (!(mask & ~bits & 7))
 		return 0;

@@ -73,7 +73,7 @@ static long gather(struct file *f, struct gather *g, uaddr_t ubuf)
 			__atomic_store_n(&f->pos, g->pos, __ATOMIC_RELAXED);
 	}
 	mutex_unlock(&f->pos_lock);
-	if (!err && !(f->flags & O_NOATIME))
+	if (!err && !(file_flags(f) & O_NOATIME))
 		path_accessed(&f->path);
 	return err ? err : (long)g->used;
 }

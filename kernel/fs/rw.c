@@ -35,7 +35,7 @@ ssize_t file_read_iter(struct file *f, struct iov_iter *to, u64 *pos)
 	if (*pos > FILE_POS_MAX || *pos + iov_iter_count(to) > FILE_POS_MAX)
 		return -EINVAL;
 	n = f->ops->read(f, to, pos);
-	if (n >= 0 && S_ISREG(f->inode->mode) && !(f->flags & O_NOATIME))
+	if (n >= 0 && S_ISREG(f->inode->mode) && !(file_flags(f) & O_NOATIME))
 		path_accessed(&f->path);
 	return n;
 }
@@ -63,7 +63,7 @@ static size_t writable(struct file *f, u64 pos, size_t count, int *err)
 	struct task *t = vfs_task();
 
 	*err = 0;
-	if (__atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_APPEND)
+	if (file_flags(f) & O_APPEND)
 		pos = inode_size(f->inode);
 	if (t)
 		limit = min(limit, t->tg->rlim[RLIMIT_FSIZE].rlim_cur);
@@ -95,8 +95,8 @@ ssize_t file_write_iter(struct file *f, struct iov_iter *from, u64 *pos)
 	from->count += all - count;
 	if (n == -EPIPE && !(f->mode & FMODE_NOSIGPIPE))
 		raise_sigpipe();
-	if (n > 0 && __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_DSYNC && f->ops->fsync) {
-		err = f->ops->fsync(f, !(f->flags & O_SYNC & ~O_DSYNC));
+	if (n > 0 && file_flags(f) & O_DSYNC && f->ops->fsync) {
+		err = f->ops->fsync(f, !(file_flags(f) & O_SYNC & ~O_DSYNC));
 		if (err)
 			return err;
 	}

@@ -44,6 +44,10 @@ struct dname {
 	char str[];
 };
 
+static inline u32 d_flags(const struct dentry *d)
+{
+	return __atomic_load_n(&d->flags, __ATOMIC_RELAXED);
+}
 must_check int dcache_init(void);
 /* Under RCU; no reference. NULL: not cached. */
 struct dentry *d_find(const struct dentry *dir, const char *name, size_t len);
@@ -153,6 +157,10 @@ must_check char *path_name_reach(const struct path *p, const struct path *root, 
 must_check struct file *open_how(int dfd, const char *name, u64 flags, u32 mode, u64 resolve);
 
 /* ---- file.c ---- */
+static inline u32 file_flags(const struct file *f)
+{
+	return __atomic_load_n(&f->flags, __ATOMIC_RELAXED);
+}
 must_check struct file *file_alloc(int flags); /* ERR_PTR(-ENOMEM, -ENFILE) */
 must_check bool file_tryget(struct file *f);
 /* What close(2) does to the file besides dropping it. */
