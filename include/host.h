@@ -36,6 +36,9 @@ void host_cpu_timer(struct cpu *cpu, ktime_t deadline);
 /* n bytes of the host's random generator (os/random.c); never fails, never blocks once the host has booted. */
 void host_random(void *buf, size_t n);
 
+/* A value of the host's auxiliary vector (AT_*); 0 if there is none. */
+unsigned long host_auxv(unsigned long type);
+
 void host_yield(void);
 /* Ends the process at once, with all threads. */
 noreturn_ void host_exit(int status);

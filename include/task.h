@@ -120,7 +120,7 @@ struct task {
 	struct fs_context *fs;	/* the same */
 	struct spinlock lock;	/* rank MISC: mm, files, fs pointers against readers in other tasks; comm */
 	struct cred *cred;	/* RCU; changed only by itself */
-	char comm[TASK_COMM_LEN]; /* lock */
+	char comm[TASK_COMM_LEN]; /* lock: task_set_comm() */
 
 	/* system call in progress: o */
 	u64 sys_nr;
@@ -163,6 +163,7 @@ struct task {
 	bool scm_dropping;	      /* o: the same */
 	u64 timer_slack_ns;
 	bool sched_reset_on_fork;     /* o: children start with the default policy */
+	u32 personality;	      /* a, o to write: personality(2) */
 	u16 ioprio;		      /* o to write: ioprio_set(2); nothing schedules by it */
 	bool no_dump;		      /* PR_SET_DUMPABLE 0 is per mm; mirrored here */
 	u64 minflt, majflt;
@@ -178,6 +179,10 @@ extern struct task *init_task; /* the guest's first process */
 /* References. find_* return +1 or NULL. */
 struct task *task_get(struct task *t);
 void task_put(struct task *t);
+
+/* Its name, cut at 15 bytes. Both take t->lock. */
+void task_set_comm(struct task *t, const char *name);
+void task_get_comm(struct task *t, char comm[TASK_COMM_LEN]);
 must_check struct task *find_task(pid_t tid);		 /* any thread */
 must_check struct thread_group *find_process(pid_t tgid); /* a live or zombie process */
 struct thread_group *tg_get(struct thread_group *tg);

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -243,4 +244,9 @@ void host_cpu_timer(struct cpu *c, ktime_t deadline)
 	/* First, because the handler may run before the call returns. */
 	__atomic_store_n(&c->host_timer, deadline, __ATOMIC_RELAXED);
 	timer_settime(host_cpus[c->id].timer, TIMER_ABSTIME, &its, NULL);
+}
+
+unsigned long host_auxv(unsigned long type)
+{
+	return getauxval(type);
 }

@@ -161,6 +161,7 @@ static void copy_rest(struct task *t, struct task *from, const struct clone_requ
 	t->kt.rt_priority = from->kt.rt_priority;
 	t->kt.allowed = from->kt.allowed;
 	t->ioprio = from->ioprio;
+	t->personality = from->personality;
 	if (from->sched_reset_on_fork) {
 		t->kt.policy = SCHED_OTHER;
 		t->kt.rt_priority = 0;

@@ -15,6 +15,7 @@
 #include "syscalls.h"
 #include "uaccess.h"
 #include <fcntl.h>
+#include <linux/personality.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <string.h>
@@ -320,11 +321,8 @@ static void set_names(struct task *t, struct exec *x)
 	const char *base = strrchr(x->filename, '/');
 
 	base = base ? base + 1 : x->filename;
-	spin_lock(&t->lock);
-	memset(t->comm, 0, TASK_COMM_LEN);
-	memcpy(t->comm, base, strnlen(base, TASK_COMM_LEN - 1));
-	memcpy(t->kt.name, t->comm, sizeof(t->kt.name));
-	spin_unlock(&t->lock);
+	task_set_comm(t, base);
+	task_get_comm(t, t->kt.name);
 }
 
 static void set_registers(struct task *t, const struct exec_image *im)
@@ -358,6 +356,8 @@ static int install(struct exec *x)
 	if (err)
 		return err;
 	vfork_release(t);
+	if (x->im.secure)
+		__atomic_and_fetch(&t->personality, ~PER_CLEAR_ON_SETID, __ATOMIC_RELAXED);
 	t->mm->exe_file = x->im.file; /* takes the reference and the denial of writes */
 	x->im.file = exe_file_get(x->im.file);
 	err = exec_map(t->mm, &x->im);

@@ -13,8 +13,8 @@
 #include <asm/unistd_64.h>
 #include <cpuid.h>
 #include <linux/auxvec.h>
+#include <linux/personality.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 
 #define PIE_BASE 0x555555554000UL
@@ -22,11 +22,13 @@
 #define STACK_ROOM_MIN (128UL << 20) /* what mmap leaves free below the top, for stacks to grow */
 #define STACK_ROOM_MAX (64UL << 30)
 
-/* `bits` random bits, in pages. */
+/* `bits` random bits, in pages; 0 with ADDR_NO_RANDOMIZE. */
 static u64 random_pages(int bits)
 {
 	u64 r;
 
+	if (current->personality & ADDR_NO_RANDOMIZE)
+		return 0;
 	host_random(&r, sizeof(r));
 	return (r & ((1UL << bits) - 1)) << PAGE_SHIFT;
 }
@@ -234,7 +236,7 @@ static void fill_auxv(struct mm *mm, const struct exec_image *im, uaddr_t random
 	mm->auxv_len = 0;
 	if (host_mm_vdso(NULL))
 		aux(mm, AT_SYSINFO_EHDR, host_mm_vdso(NULL));
-	aux(mm, AT_MINSIGSTKSZ, getauxval(AT_MINSIGSTKSZ));
+	aux(mm, AT_MINSIGSTKSZ, host_auxv(AT_MINSIGSTKSZ));
 	aux(mm, AT_HWCAP, edx);
 	aux(mm, AT_PAGESZ, PAGE_SIZE);
 	aux(mm, AT_CLKTCK, 100);
@@ -250,7 +252,7 @@ static void fill_auxv(struct mm *mm, const struct exec_image *im, uaddr_t random
 	aux(mm, AT_EGID, c->egid);
 	aux(mm, AT_SECURE, im->secure);
 	aux(mm, AT_RANDOM, random);
-	aux(mm, AT_HWCAP2, getauxval(AT_HWCAP2));
+	aux(mm, AT_HWCAP2, host_auxv(AT_HWCAP2));
 	aux(mm, AT_EXECFN, execfn);
 	aux(mm, AT_PLATFORM, platform);
 	aux(mm, AT_NULL, 0);

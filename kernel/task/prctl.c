@@ -26,7 +26,6 @@
 
 static long set_name(uaddr_t name)
 {
-	struct task *t = current;
 	char buf[TASK_COMM_LEN] = "";
 	ssize_t n = strncpy_from_user(buf, name, sizeof(buf));
 
@@ -35,15 +34,16 @@ static long set_name(uaddr_t name)
 	if (n == -ENAMETOOLONG && copy_from_user(buf, name, sizeof(buf) - 1))
 		return -EFAULT;
 	buf[sizeof(buf) - 1] = '\0';
-	spin_lock(&t->lock);
-	memcpy(t->comm, buf, sizeof(buf));
-	spin_unlock(&t->lock);
+	task_set_comm(current, buf);
 	return 0;
 }
 
 static long get_name(uaddr_t name)
 {
-	return copy_to_user(name, current->comm, TASK_COMM_LEN);
+	char buf[TASK_COMM_LEN];
+
+	task_get_comm(current, buf);
+	return copy_to_user(name, buf, sizeof(buf));
 }
 
 static long set_dumpable(unsigned long v)

@@ -67,6 +67,23 @@ struct task *task_alloc(const char *comm)
 	return t;
 }
 
+void task_set_comm(struct task *t, const char *name)
+{
+	char comm[TASK_COMM_LEN] = "";
+
+	memcpy(comm, name, strnlen(name, TASK_COMM_LEN - 1));
+	spin_lock(&t->lock);
+	memcpy(t->comm, comm, sizeof(comm));
+	spin_unlock(&t->lock);
+}
+
+void task_get_comm(struct task *t, char comm[TASK_COMM_LEN])
+{
+	spin_lock(&t->lock);
+	memcpy(comm, t->comm, TASK_COMM_LEN);
+	spin_unlock(&t->lock);
+}
+
 /*
  * References: every reference to a task carries one to its group, and a group keeps its leader's memory. So whoever holds
  * either may look at both.

@@ -6,7 +6,6 @@
 #include "mm.h"
 #include <dirent.h>
 #include <linux/capability.h>
-#include <linux/personality.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -58,9 +57,7 @@ static int show_comm(struct seq *s, const struct proc_ctx *c)
 {
 	char comm[TASK_COMM_LEN];
 
-	spin_lock(&c->task->lock);
-	memcpy(comm, c->task->comm, sizeof(comm));
-	spin_unlock(&c->task->lock);
+	task_get_comm(c->task, comm);
 	seq_printf(s, "%.*s\n", (int)sizeof(comm), comm);
 	return 0;
 }
@@ -75,9 +72,7 @@ static int store_comm(const struct proc_ctx *c, char *text, size_t n)
 	if (n && text[n - 1] == '\n')
 		n--;
 	memcpy(comm, text, min(n, sizeof(comm) - 1));
-	spin_lock(&c->task->lock);
-	memcpy(c->task->comm, comm, sizeof(comm));
-	spin_unlock(&c->task->lock);
+	task_set_comm(c->task, comm);
 	return 0;
 }
 
@@ -195,7 +190,7 @@ static int show_loginuid(struct seq *s, const struct proc_ctx *c)
 
 static int show_personality(struct seq *s, const struct proc_ctx *c)
 {
-	seq_printf(s, "%08x\n", PER_LINUX);
+	seq_printf(s, "%08x\n", __atomic_load_n(&c->task->personality, __ATOMIC_RELAXED));
 	return 0;
 }
 

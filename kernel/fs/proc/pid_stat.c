@@ -143,9 +143,7 @@ static void put_comm(struct seq *s, struct task *t)
 {
 	char comm[TASK_COMM_LEN + 1] = {0};
 
-	spin_lock(&t->lock);
-	memcpy(comm, t->comm, TASK_COMM_LEN);
-	spin_unlock(&t->lock);
+	task_get_comm(t, comm);
 	seq_escape(s, comm, "\n\\");
 }
 
