@@ -644,8 +644,9 @@ static int template_arrange(struct host_mm *hm)
 
 	ctl->nops = 0;
 	n = keeper_run(hm, &done, &last); /* when it answers, it has been executed, and its mappings are its own */
-	if (!n)
-		n = zygote_special_maps(hm->keeper, maps, ARRAY_SIZE(maps));
+	if (n)
+		return n;
+	n = zygote_special_maps(hm->keeper, maps, ARRAY_SIZE(maps));
 	if (n < 0)
 		return n;
 	ctl->nops = 0;

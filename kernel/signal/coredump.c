@@ -77,7 +77,7 @@ static int put_note(struct dump *d, u32 type, const void *desc, u32 size)
 	char padded[8] = "";
 	int err;
 
-	memcpy(padded, name, strlen(name));
+	stpcpy(padded, name);
 	err = put(d, &h, sizeof(h));
 	if (!err)
 		err = put(d, padded, sizeof(padded));

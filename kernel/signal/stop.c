@@ -133,7 +133,7 @@ bool pgrp_orphaned_locked(struct pid *pgrp, const struct thread_group *ignored)
 	struct thread_group *tg;
 
 	cds_list_for_each_entry (tg, &pgrp->tasks[PIDTYPE_PGID], pgrp_link) {
-		if (tg == ignored || tg->zombie || !tg->parent)
+		if (tg->zombie || !tg->parent || tg == ignored)
 			continue;
 		if (tg->parent->pgrp != pgrp && tg->parent->session == tg->session)
 			return false;

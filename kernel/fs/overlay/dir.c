@@ -199,8 +199,9 @@ static void exchange(const struct rename_ctx *rc, struct memdirent *oe, struct m
 {
 	struct inode *a = oe->inode, *b;
 
-	ASSERT(a && ne->inode);
+	ASSERT(a);
 	b = memdir_replace(dir_names(rc->new_dir), ne, a);
+	ASSERT(b);
 	memdir_replace(dir_names(rc->old_dir), oe, b);
 	dir_moved(a, rc->old_dir, rc->new_dir);
 	dir_moved(b, rc->new_dir, rc->old_dir);
