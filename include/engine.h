@@ -86,6 +86,11 @@ void context_destroy_last(struct context *c);
 int context_copy_xstate(struct context *to, struct context *from);
 int context_reset_xstate(struct context *c);
 pid_t context_host_pid(const struct context *c);
+/* What the host counted for its host process: page faults, and what is resident of its host mm, in pages. -errno. */
+struct host_usage {
+	u64 minflt, majflt, resident;
+};
+must_check int context_usage(const struct context *c, struct host_usage *u);
 /*
  * *bound is 1 while the context is attached to a CPU's thread, so that only this CPU may touch it or release() it; engines
  * keep it up to date (struct kthread's bound). Any operation on registers or FP state may attach.

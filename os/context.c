@@ -4,7 +4,10 @@
 #include "cpu.h"
 #include "log.h"
 #include <cpuid.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 const struct engine_ops *engine;
 
@@ -128,6 +131,26 @@ int context_reset_xstate(struct context *c)
 		return -ENOMEM;
 	xstate_initial(xs);
 	c->xstate = xs;
+	return 0;
+}
+
+int context_usage(const struct context *c, struct host_usage *u)
+{
+	char path[40], buf[512], *p;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", c->ht->pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	buf[max(n, 0)] = 0;
+	p = strrchr(buf, ')'); /* behind the name: fields 3 and up of proc(5) */
+	if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %lu %*u %lu %*u %*u %*u %*d %*d %*d %*d %*d %*d %*u %*u %lu", &u->minflt,
+			 &u->majflt, &u->resident) != 3)
+		return -EIO;
 	return 0;
 }
 

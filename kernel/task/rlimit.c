@@ -132,10 +132,22 @@ static u64 maxrss_kb(struct thread_group *tg)
 	return max(tg->maxrss_kb, mm->hiwater_rss_kb);
 }
 
+/* The current thread's page faults, as the host counts them; other threads' as they were when they asked last. */
+static void fetch_faults(struct task *t)
+{
+	struct host_usage u;
+
+	if (context_usage(t->ctx, &u))
+		return;
+	t->minflt = u.minflt;
+	t->majflt = u.majflt;
+}
+
 static void usage_thread(struct task *t, struct rusage *ru)
 {
 	u64 ut, st;
 
+	fetch_faults(t);
 	task_cputime(t, &ut, &st);
 	put_time(ut, &ru->ru_utime);
 	put_time(st, &ru->ru_stime);
@@ -151,6 +163,7 @@ static void usage_self(struct thread_group *tg, struct rusage *ru)
 	struct task *t;
 	u64 ut, st;
 
+	fetch_faults(current);
 	spin_lock(&tg->siglock);
 	group_cputime_locked(tg, &ut, &st);
 	ru->ru_nvcsw = (long)tg->nvcsw;
@@ -176,6 +189,8 @@ static void usage_children(struct thread_group *tg, struct rusage *ru)
 	put_time(tg->cstime_ns, &ru->ru_stime);
 	ru->ru_nvcsw = (long)tg->cnvcsw;
 	ru->ru_nivcsw = (long)tg->cnivcsw;
+	ru->ru_minflt = (long)tg->cminflt;
+	ru->ru_majflt = (long)tg->cmajflt;
 	ru->ru_maxrss = (long)tg->cmaxrss_kb;
 	spin_unlock(&tg->siglock);
 }

@@ -42,6 +42,8 @@ static void child_rusage(struct thread_group *tg, struct rusage *ru)
 	to_timeval(stime + tg->cstime_ns, &ru->ru_stime);
 	ru->ru_nvcsw = tg->nvcsw + tg->cnvcsw;
 	ru->ru_nivcsw = tg->nivcsw + tg->cnivcsw;
+	ru->ru_minflt = tg->minflt + tg->cminflt;
+	ru->ru_majflt = tg->majflt + tg->cmajflt;
 	ru->ru_maxrss = max(tg->maxrss_kb, tg->cmaxrss_kb);
 }
 
@@ -56,6 +58,8 @@ static void charge_parent(struct thread_group *parent, struct thread_group *tg)
 	parent->cstime_ns += stime + tg->cstime_ns;
 	parent->cnvcsw += tg->nvcsw + tg->cnvcsw;
 	parent->cnivcsw += tg->nivcsw + tg->cnivcsw;
+	parent->cminflt += tg->minflt + tg->cminflt;
+	parent->cmajflt += tg->majflt + tg->cmajflt;
 	parent->cmaxrss_kb = max(parent->cmaxrss_kb, max(tg->maxrss_kb, tg->cmaxrss_kb));
 	spin_unlock(&parent->siglock);
 }
