@@ -41,20 +41,23 @@ int exec_strings_add(struct exec_strings *s, const char *str)
 /* One string: in growing pieces, as its length is not known. */
 static int add_user_string(struct exec_strings *s, uaddr_t str)
 {
+	size_t most = min(MAX_ARG_STRLEN, s->limit - min(s->len, s->limit));
+
 	for (size_t room = 256;; room *= 4) {
+		size_t piece = min(room, most);
 		ssize_t n;
-		int err = reserve(s, min(room, MAX_ARG_STRLEN));
+		int err = piece ? reserve(s, piece) : -E2BIG;
 
 		if (err)
 			return err;
-		n = strncpy_from_user(s->buf + s->len, str, min(room, MAX_ARG_STRLEN));
+		n = strncpy_from_user(s->buf + s->len, str, piece);
 		if (n >= 0) {
 			s->len += n + 1;
 			return 0;
 		}
 		if (n != -ENAMETOOLONG)
 			return n;
-		if (room >= MAX_ARG_STRLEN)
+		if (piece == most)
 			return -E2BIG;
 	}
 }
