@@ -144,10 +144,10 @@ static u64 power(u64 x, u64 n)
 	return result;
 }
 
-/* CPU time used by all, and those that wait for a CPU at this moment. */
+/* CPU time used by all, and how many wait for a CPU at this moment, but for who is asking. */
 static u64 busy_now(unsigned *waiting)
 {
-	unsigned running = 0, runnable = sched_nr_running();
+	unsigned others = max(sched_nr_running(), 1u) - 1;
 	u64 busy = 0;
 
 	for (int i = 0; i < nr_cpus; i++) {
@@ -155,9 +155,8 @@ static u64 busy_now(unsigned *waiting)
 
 		cpu_times_get(i, &t);
 		busy += t.user + t.system;
-		running += cpu_running(&cpus[i]) != cpus[i].idle;
 	}
-	*waiting = runnable > running ? runnable - running : 0;
+	*waiting = others > (unsigned)nr_cpus ? others - nr_cpus : 0;
 	return busy;
 }
 
