@@ -1,5 +1,6 @@
 /* Command-line options, by argp. */
 #include "kernel/init/options.h"
+#include "alloc.h"
 #include "cpu.h"
 #include <argp.h>
 #include <stdarg.h>
@@ -77,11 +78,20 @@ static u64 size(const char *s)
 	return n;
 }
 
+static char *copy_of(const char *arg)
+{
+	char *copy = kstrdup(arg);
+
+	if (!copy)
+		usage_error("out of memory");
+	return copy;
+}
+
 /* TYPE:SOURCE:TARGET[:ro] */
 static void add_mount(struct options *o, char *arg)
 {
 	struct mount_option *m = &o->mounts[o->nmounts];
-	char *whole = strdup(arg), *rest = arg, *flag;
+	char *whole = copy_of(arg), *rest = arg, *flag;
 
 	if (o->nmounts == MAX_MOUNTS)
 		usage_error("too many --mount options");
@@ -94,27 +104,27 @@ static void add_mount(struct options *o, char *arg)
 	if (strcmp(m->type, "hostfs") && strcmp(m->type, "tmpfs"))
 		usage_error("--mount %s: the type must be hostfs or tmpfs", whole);
 	m->read_only = flag && !strcmp(flag, "ro");
-	free(whole);
+	kfree(whole);
 	o->nmounts++;
 }
 
 static void set_user(struct options *o, const char *arg)
 {
-	char *copy = strdup(arg), *colon = strchr(copy, ':');
+	char *copy = copy_of(arg), *colon = strchr(copy, ':');
 
 	if (colon)
 		*colon = 0;
 	o->uid = number(copy, 0, UINT32_MAX - 1, "user number");
 	o->gid = colon ? number(colon + 1, 0, UINT32_MAX - 1, "group number") : o->uid;
 	o->user_given = true;
-	free(copy);
+	kfree(copy);
 }
 
 static void add_env(struct options *o, const char *arg)
 {
 	if (!strchr(arg, '=') || arg[0] == '=')
 		usage_error("--env %s: use KEY=VALUE", arg);
-	o->env = realloc(o->env, (o->nenv + 2) * sizeof(*o->env));
+	o->env = krealloc(o->env, (o->nenv + 2) * sizeof(*o->env));
 	if (!o->env)
 		usage_error("out of memory");
 	o->env[o->nenv++] = arg;
