@@ -13,13 +13,13 @@ typedef u64 kcap_t; /* one bit a capability, bits 0..40 */
  * What is counted for each real uid. Found by uid_get(); lives as long as a credential or a queued signal refers to it.
  */
 struct user {
-	u32 refs;	 /* atomic, 0 to 1 never: table lock */
-	u32 uid;	 /* constant */
-	u32 sigpending;	 /* atomic: queued signals and POSIX timers, RLIMIT_SIGPENDING */
-	u32 processes;	 /* atomic: tasks, RLIMIT_NPROC; counted by clone and exit */
+	u32 refs;	     /* atomic, 0 to 1 never: table lock */
+	u32 uid;	     /* constant */
+	u32 sigpending;	     /* atomic: queued signals and POSIX timers, RLIMIT_SIGPENDING */
+	u32 processes;	     /* atomic: tasks, RLIMIT_NPROC; counted by clone and exit */
 	u32 pipe_slots;	     /* atomic: capacity of the pipes that he made; kernel/ipc/pipe.c */
 	u32 in_flight_files; /* files under way in messages; kernel/net/gc.c's mutex */
-	struct user *next; /* table lock */
+	struct user *next;   /* table lock */
 };
 must_check struct user *user_find(u32 uid); /* +1; NULL: no memory */
 struct user *user_get(struct user *u);
@@ -28,7 +28,7 @@ void user_put(struct user *u);
 struct task;
 
 struct cred {
-	u32 refs; /* atomic */
+	u32 refs;	   /* atomic */
 	struct user *user; /* +1: of uid */
 	struct rcu_head rcu;
 	u32 uid, euid, suid, fsuid;
@@ -46,7 +46,8 @@ struct cred *cred_get(struct cred *c);
 /* Another task's credentials, +1; they may be replaced at any time. */
 struct cred *task_cred_get(struct task *t);
 void cred_put(struct cred *c);
-must_check struct cred *cred_dup(const struct cred *c); /* a private copy to change; NULL: no memory */
+must_check struct cred *cred_dup(
+	const struct cred *c); /* a private copy to change; NULL: no memory */
 /* Makes c the current task's (takes the reference). Other tasks may be reading the old one: RCU. */
 void cred_commit(struct cred *c);
 bool in_group(const struct cred *c, u32 gid); /* fsgid or a supplementary group */

@@ -35,8 +35,8 @@ struct sighand {
 };
 
 struct sigpending {
-	ksigset_t set;		     /* siglock */
-	struct cds_list_head queue;  /* siglock: struct sigqueue */
+	ksigset_t set;		    /* siglock */
+	struct cds_list_head queue; /* siglock: struct sigqueue */
 };
 
 struct user;
@@ -62,9 +62,10 @@ struct pid;
 /* Fill a kill()-like siginfo of the current task. */
 void siginfo_user(siginfo_t *si, int sig, int code);
 /* Queue a signal; callable anywhere with no lock above SIGHAND held. -EAGAIN when the queue is full (only for queued real-time ones). */
-int send_signal_task(struct task *t, const siginfo_t *si);	   /* thread-directed */
+int send_signal_task(struct task *t, const siginfo_t *si);	     /* thread-directed */
 int send_signal_group(struct thread_group *tg, const siginfo_t *si); /* process-directed */
-int signal_group_send_locked(struct thread_group *tg, const siginfo_t *si); /* process-directed, siglock held */
+int signal_group_send_locked(struct thread_group *tg,
+			     const siginfo_t *si); /* process-directed, siglock held */
 /* Kernel-made signals (SI_KERNEL or as si says) that can't be ignored: unblocks and resets to default where they are blocked. */
 void force_signal(struct task *t, const siginfo_t *si);
 void force_fault(struct task *t, const struct fault *f);
@@ -78,7 +79,8 @@ bool fatal_signal_pending(struct task *t);
 /* Called by the run loop when task->work says so: stops, delivers or dies. */
 void signals_deliver(void);
 /* Fills and restores frames; in kernel/signal/frame.c. */
-int sigframe_setup(struct task *t, int sig, const siginfo_t *si, const struct ksigaction *sa, ksigset_t oldmask);
+int sigframe_setup(struct task *t, int sig, const siginfo_t *si, const struct ksigaction *sa,
+		   ksigset_t oldmask);
 
 /* Changes current's blocked mask and re-evaluates. */
 void set_current_blocked(ksigset_t mask);
@@ -114,7 +116,8 @@ ksigset_t signals_pending_set(struct task *t);
  * group's siglock held, at the moment when the task joins or leaves it.
  */
 void signals_group_init(struct thread_group *tg); /* queue, wait queue, stop state; not sighand */
-void signals_join_locked(struct task *t);	  /* a new thread takes part in a stop or an exit that is under way */
+void signals_join_locked(
+	struct task *t); /* a new thread takes part in a stop or an exit that is under way */
 /*
  * The current task ends: takes siglock itself. Marks it exiting, hands shared signals that only it had been woken for to
  * others, and lets a group stop that waits for it complete.

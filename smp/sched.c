@@ -25,11 +25,12 @@ ktime_t sched_account(struct cpu *c, enum sched_where where)
 	u64 delta = now - c->last_switch;
 	struct kthread *kt = c->current;
 
-	c->last_switch = now;
 	if (where == IN_IDLE || kt == c->idle) {
+		store_relaxed(&c->last_switch, now);
 		stat_add(&c->stat.idle_ns, delta);
 		return now;
 	}
+	/* Others read these as they change: runtime_ns comes last, and before it last_switch (task_cputime()). */
 	if (where == IN_GUEST) {
 		stat_add(&kt->utime_ns, delta);
 		stat_add(&c->stat.guest_ns, delta);
@@ -37,7 +38,8 @@ ktime_t sched_account(struct cpu *c, enum sched_where where)
 		stat_add(&kt->stime_ns, delta);
 		stat_add(&c->stat.kernel_ns, delta);
 	}
-	stat_add(&kt->runtime_ns, delta);
+	store_release(&c->last_switch, now);
+	store_release(&kt->runtime_ns, kt->runtime_ns + delta);
 	sched_policy->charge(c->rq, kt, delta);
 	return now;
 }

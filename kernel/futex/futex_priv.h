@@ -41,7 +41,7 @@ struct futex_waiter {
 };
 
 struct futex_bucket {
-	struct spinlock lock;		 /* rank FUTEX; two by address */
+	struct spinlock lock;	      /* rank FUTEX; two by address */
 	struct cds_list_head waiters; /* lock: in order of arrival */
 } __attribute__((aligned(64)));
 

@@ -36,7 +36,8 @@ static int lock_died(struct task *t, uaddr_t uaddr, bool pi, bool pending)
 		}
 		if ((val & FUTEX_TID_MASK) != (u32)t->tid)
 			return 0;
-		if (mm_cmpxchg32(t->mm, uaddr, val, (val & FUTEX_WAITERS) | FUTEX_OWNER_DIED, &found))
+		if (mm_cmpxchg32(t->mm, uaddr, val, (val & FUTEX_WAITERS) | FUTEX_OWNER_DIED,
+				 &found))
 			return -EFAULT;
 		if (found == val)
 			break;
@@ -61,7 +62,8 @@ void futex_exit_robust(struct task *t)
 	for (entry = h.next; (entry & ~1ul) != list && left; entry = next, left--) {
 		bool last = get_user(next, entry & ~1ul);
 
-		if (entry != h.pending && lock_died(t, (entry & ~1ul) + h.futex_offset, entry & 1, false))
+		if (entry != h.pending &&
+		    lock_died(t, (entry & ~1ul) + h.futex_offset, entry & 1, false))
 			break;
 		if (last)
 			break;

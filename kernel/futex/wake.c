@@ -15,7 +15,7 @@ static bool wake_some(struct futex_bucket *b, const struct futex_key *k, u32 bit
 {
 	struct futex_waiter *w, *next;
 
-	cds_list_for_each_entry_safe (w, next, &b->waiters, link) {
+	cds_list_for_each_entry_safe(w, next, &b->waiters, link) {
 		if (!futex_key_same(&w->key, k) || !(w->bitset & bitset))
 			continue;
 		if (w->state == FUTEX_TENTATIVE) {
@@ -78,7 +78,7 @@ static bool requeue_pass(struct requeue *r, struct futex_bucket *b1, struct fute
 {
 	struct futex_waiter *w, *next;
 
-	cds_list_for_each_entry_safe (w, next, &b1->waiters, link) {
+	cds_list_for_each_entry_safe(w, next, &b1->waiters, link) {
 		if (r->woken >= r->nr_wake && r->moved >= r->nr_move)
 			break;
 		if (!futex_key_same(&w->key, &r->k1))

@@ -70,9 +70,9 @@ static int put_padding(struct dump *d, u64 align)
 static int put_note(struct dump *d, u32 type, const void *desc, u32 size)
 {
 	const char *name = type == NT_PRSTATUS || type == NT_PRPSINFO || type == NT_PRFPREG ||
-					   type == NT_AUXV || type == NT_SIGINFO_ ?
-				   "CORE" :
-				   "LINUX";
+					   type == NT_AUXV || type == NT_SIGINFO_
+				   ? "CORE"
+				   : "LINUX";
 	Elf64_Nhdr h = {.n_namesz = (u32)strlen(name) + 1, .n_descsz = size, .n_type = type};
 	char padded[8] = "";
 	int err;
@@ -200,8 +200,8 @@ static int snapshot(struct dump *d, struct mm *mm)
 
 		d->seg[i].start = v->start;
 		d->seg[i].end = v->end;
-		d->seg[i].prot = (v->flags & VM_READ ? PF_R : 0) | (v->flags & VM_WRITE ? PF_W : 0) |
-				 (v->flags & VM_EXEC ? PF_X : 0);
+		d->seg[i].prot = (v->flags & VM_READ ? PF_R : 0) |
+				 (v->flags & VM_WRITE ? PF_W : 0) | (v->flags & VM_EXEC ? PF_X : 0);
 		d->seg[i].dumped = wants_contents(v);
 	}
 	up_read(&mm->lock);
@@ -211,7 +211,8 @@ static int snapshot(struct dump *d, struct mm *mm)
 static int put_headers(struct dump *d, u32 notes)
 {
 	Elf64_Ehdr e = {
-		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
+		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
+			    EV_CURRENT},
 		.e_type = ET_CORE,
 		.e_machine = EM_X86_64,
 		.e_version = EV_CURRENT,
@@ -284,14 +285,15 @@ static int write_core(struct dump *d, int sig, const siginfo_t *si)
 
 static struct file *open_core(void)
 {
-	struct file *f = file_open(AT_FDCWD, "core", O_CREAT | O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0600);
+	struct file *f = file_open(AT_FDCWD, "core", O_CREAT | O_RDWR | O_NOFOLLOW | O_NONBLOCK,
+				   0600);
 	struct inode *i;
 
 	if (IS_ERR(f))
 		return f;
 	i = f->inode;
-	if (!S_ISREG(i->mode) || i->nlink != 1 || i->uid != current->cred->fsuid || !f->ops->write ||
-	    do_truncate(&f->path, 0, f, 0)) {
+	if (!S_ISREG(i->mode) || i->nlink != 1 || i->uid != current->cred->fsuid ||
+	    !f->ops->write || do_truncate(&f->path, 0, f, 0)) {
 		file_put(f);
 		return ERR_PTR(-EPERM);
 	}
@@ -311,7 +313,7 @@ static bool end_others(struct task *t, int sig)
 		tg->group_exit = true;
 		tg->group_exit_code = sig;
 		stop_end_locked(tg, false);
-		for_each_thread (m, tg)
+		for_each_thread(m, tg)
 			if (m != t)
 				signals_kill_thread_locked(m);
 	}

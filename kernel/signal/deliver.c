@@ -131,7 +131,7 @@ void signals_no_restart(void)
 	switch (t->sys_ret) {
 	case -ERESTART_RESTARTBLOCK:
 		nr = 219; /* restart_syscall */
-		/* fall through */
+			  /* fall through */
 	case -ERESTARTSYS:
 	case -ERESTARTNOINTR:
 	case -ERESTARTNOHAND:

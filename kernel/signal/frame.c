@@ -59,8 +59,8 @@ static void fill_context(struct task *t, struct sigcontext_64 *sc, const struct 
 }
 
 /* Where the frame goes: its address and that of the XSAVE area above it. -EFAULT if it doesn't fit the alternate stack. */
-static int place_frame(const struct task *t, const struct ksigaction *sa, uaddr_t sp, uaddr_t *frame,
-		       uaddr_t *fp)
+static int place_frame(const struct task *t, const struct ksigaction *sa, uaddr_t sp,
+		       uaddr_t *frame, uaddr_t *fp)
 {
 	bool alt = on_altstack(t, sp);
 	uaddr_t p = sp - RED_ZONE;

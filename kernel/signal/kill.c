@@ -57,7 +57,7 @@ int kill_pgrp(struct pid *pgrp, int sig, bool from_kernel)
 		siginfo_user(&si, sig, SI_USER);
 	}
 	spin_lock(&tasklist_lock);
-	cds_list_for_each_entry (tg, &pgrp->tasks[PIDTYPE_PGID], pgrp_link) {
+	cds_list_for_each_entry(tg, &pgrp->tasks[PIDTYPE_PGID], pgrp_link) {
 		r = from_kernel ? send_signal_group(tg, &si) : signal_group_checked(tg, &si);
 		sent |= !r;
 		err = r;

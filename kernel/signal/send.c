@@ -56,7 +56,7 @@ void group_exit_locked(struct thread_group *tg, int status)
 		tg->group_exit_code = status;
 	}
 	stop_end_locked(tg, false);
-	for_each_thread (t, tg) {
+	for_each_thread(t, tg) {
 		__atomic_store_n(&t->killed, true, __ATOMIC_SEQ_CST);
 		work_set(t, WORK_SIGNAL | WORK_DIE);
 		wake_in_states(t, 1u << KT_INTERRUPTIBLE | 1u << KT_KILLABLE | 1u << KT_STOPPED);
@@ -94,7 +94,7 @@ static struct task *choose_target(struct thread_group *tg, int sig)
 
 	if (wants_signal(tg->leader, sig))
 		return tg->leader;
-	for_each_thread (t, tg)
+	for_each_thread(t, tg)
 		if (wants_signal(t, sig))
 			return t;
 	return NULL;
@@ -125,7 +125,7 @@ static bool prepare_locked(struct thread_group *tg, struct task *t, int sig)
 		struct task *m;
 
 		signals_drop_locked(tg, SIG_STOP_SET);
-		for_each_thread (m, tg)
+		for_each_thread(m, tg)
 			m->stop_dequeued = false;
 		stop_end_locked(tg, true);
 	}
@@ -146,7 +146,7 @@ static int enqueue_locked(struct task *t, struct sigpending *p, const siginfo_t 
 	if (sig < SIG_KERNEL_MIN_RT && (p->set & sig_bit(sig)))
 		return 0;
 	if (sig == SIGKILL) {
-		p->set |= sig_bit(sig);
+		sigpending_set_locked(p, p->set | sig_bit(sig));
 		return 0;
 	}
 	q = sigqueue_alloc(t, sig < SIG_KERNEL_MIN_RT && kernel_or_kill);
@@ -156,7 +156,7 @@ static int enqueue_locked(struct task *t, struct sigpending *p, const siginfo_t 
 	} else if (sig >= SIG_KERNEL_MIN_RT && si->si_code != SI_USER) {
 		return -EAGAIN;
 	}
-	p->set |= sig_bit(sig);
+	sigpending_set_locked(p, p->set | sig_bit(sig));
 	return 0;
 }
 
@@ -225,7 +225,7 @@ bool send_prepared_locked(struct thread_group *tg, struct task *t, struct sigque
 	if (!prepare_locked(tg, t ? t : tg->leader, sig))
 		return false;
 	cds_list_add_tail(&q->link, &p->queue);
-	p->set |= sig_bit(sig);
+	sigpending_set_locked(p, p->set | sig_bit(sig));
 	signal_complete_locked(tg, t, sig);
 	return true;
 }
@@ -270,7 +270,7 @@ static void retarget_shared_locked(struct task *t, ksigset_t which)
 
 	if (!left)
 		return;
-	for_each_thread (m, tg) {
+	for_each_thread(m, tg) {
 		if (m == t || m->exiting || !(left & ~m->blocked))
 			continue;
 		left &= m->blocked;
@@ -305,7 +305,7 @@ static bool others_live_locked(struct task *t)
 {
 	struct task *m;
 
-	for_each_thread (m, t->tg)
+	for_each_thread(m, t->tg)
 		if (m != t && !m->exiting)
 			return true;
 	return false;

@@ -42,7 +42,7 @@ static inline bool sig_valid(int sig)
 }
 
 /* Members of the group; siglock or tasklist_lock. */
-#define for_each_thread(t, tg) cds_list_for_each_entry (t, &(tg)->threads, group_link)
+#define for_each_thread(t, tg) cds_list_for_each_entry(t, &(tg)->threads, group_link)
 
 /* ---- sigqueue.c ---- */
 
@@ -51,6 +51,7 @@ static inline bool sig_valid(int sig)
  * memory.
  */
 struct sigqueue *sigqueue_alloc(struct task *t, bool over_limit);
+void sigpending_set_locked(struct sigpending *p, ksigset_t set);
 void sigqueue_free(struct sigqueue *q); /* leaves a timer's own entry alone, but for the link */
 /* Takes the first entry for sig off the queue and fills si; sig must be in p->set. */
 void sigpending_take_locked(struct sigpending *p, int sig, siginfo_t *si);

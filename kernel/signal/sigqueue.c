@@ -41,6 +41,12 @@ void sigqueue_free(struct sigqueue *q)
 	kfree(q);
 }
 
+/* Its readers without the lock (signals_pending_set) see the old set or the new one. */
+void sigpending_set_locked(struct sigpending *p, ksigset_t set)
+{
+	__atomic_store_n(&p->set, set, __ATOMIC_RELAXED);
+}
+
 void sigpending_init(struct sigpending *p)
 {
 	p->set = 0;
@@ -51,8 +57,8 @@ void sigpending_flush(struct sigpending *p)
 {
 	struct sigqueue *q, *next;
 
-	p->set = 0;
-	cds_list_for_each_entry_safe (q, next, &p->queue, link)
+	sigpending_set_locked(p, 0);
+	cds_list_for_each_entry_safe(q, next, &p->queue, link)
 		sigqueue_free(q);
 }
 
@@ -62,8 +68,8 @@ void sigpending_drop_locked(struct sigpending *p, ksigset_t mask)
 
 	if (!(p->set & mask))
 		return;
-	p->set &= ~mask;
-	cds_list_for_each_entry_safe (q, next, &p->queue, link)
+	sigpending_set_locked(p, p->set & ~mask);
+	cds_list_for_each_entry_safe(q, next, &p->queue, link)
 		if (mask & sig_bit(q->info.si_signo))
 			sigqueue_free(q);
 }
@@ -73,7 +79,7 @@ void signals_drop_locked(struct thread_group *tg, ksigset_t mask)
 	struct task *t;
 
 	sigpending_drop_locked(&tg->shared_pending, mask);
-	for_each_thread (t, tg)
+	for_each_thread(t, tg)
 		sigpending_drop_locked(&t->pending, mask);
 }
 
@@ -82,10 +88,10 @@ void sigpending_remove_locked(struct sigpending *p, struct sigqueue *q)
 	struct sigqueue *other;
 
 	cds_list_del_init(&q->link);
-	cds_list_for_each_entry (other, &p->queue, link)
+	cds_list_for_each_entry(other, &p->queue, link)
 		if (other->info.si_signo == q->info.si_signo)
 			return;
-	p->set &= ~sig_bit(q->info.si_signo);
+	sigpending_set_locked(p, p->set & ~sig_bit(q->info.si_signo));
 }
 
 void sigpending_take_locked(struct sigpending *p, int sig, siginfo_t *si)
@@ -93,7 +99,7 @@ void sigpending_take_locked(struct sigpending *p, int sig, siginfo_t *si)
 	struct sigqueue *q, *first = NULL;
 	bool more = false;
 
-	cds_list_for_each_entry (q, &p->queue, link) {
+	cds_list_for_each_entry(q, &p->queue, link) {
 		if (q->info.si_signo != sig)
 			continue;
 		if (first) {
@@ -103,7 +109,7 @@ void sigpending_take_locked(struct sigpending *p, int sig, siginfo_t *si)
 		first = q;
 	}
 	if (!more)
-		p->set &= ~sig_bit(sig);
+		sigpending_set_locked(p, p->set & ~sig_bit(sig));
 	if (!first) {
 		/* Its details found no room when it was sent. */
 		memset(si, 0, sizeof(*si));

@@ -20,7 +20,7 @@ void stop_begin_locked(struct thread_group *tg, int sig)
 	tg->stopped = false;
 	tg->continued = false;
 	tg->cld_notify = 0;
-	for_each_thread (t, tg) {
+	for_each_thread(t, tg) {
 		bool sleeps = t->stopped_by && !t->stop_counted;
 
 		if (t->exiting || sleeps)
@@ -39,7 +39,7 @@ void stop_end_locked(struct thread_group *tg, bool by_cont)
 
 	if (!tg->stop_signal)
 		return;
-	for_each_thread (t, tg) {
+	for_each_thread(t, tg) {
 		t->stopped_by = 0;
 		t->stop_counted = false;
 		if (!t->exiting && (!teller || t == tg->leader))
@@ -132,7 +132,7 @@ bool pgrp_orphaned_locked(struct pid *pgrp, const struct thread_group *ignored)
 {
 	struct thread_group *tg;
 
-	cds_list_for_each_entry (tg, &pgrp->tasks[PIDTYPE_PGID], pgrp_link) {
+	cds_list_for_each_entry(tg, &pgrp->tasks[PIDTYPE_PGID], pgrp_link) {
 		if (tg->zombie || !tg->parent || tg == ignored)
 			continue;
 		if (tg->parent->pgrp != pgrp && tg->parent->session == tg->session)
@@ -145,7 +145,7 @@ static bool has_stopped_member(struct pid *pgrp)
 {
 	struct thread_group *tg;
 
-	cds_list_for_each_entry (tg, &pgrp->tasks[PIDTYPE_PGID], pgrp_link)
+	cds_list_for_each_entry(tg, &pgrp->tasks[PIDTYPE_PGID], pgrp_link)
 		if (tg->stopped)
 			return true;
 	return false;
@@ -173,7 +173,7 @@ int send_signal_pgrp_locked(struct pid *pgrp, const siginfo_t *si)
 	struct thread_group *tg;
 	int err = -ESRCH, r;
 
-	cds_list_for_each_entry (tg, &pgrp->tasks[PIDTYPE_PGID], pgrp_link) {
+	cds_list_for_each_entry(tg, &pgrp->tasks[PIDTYPE_PGID], pgrp_link) {
 		r = send_signal_group(tg, si);
 		if (err)
 			err = r;

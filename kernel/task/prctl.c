@@ -81,8 +81,8 @@ static long set_securebits(unsigned long bits)
 
 	/* A locked bit stays what it is, and its lock stays. */
 	if ((bits & ~(unsigned long)(SECURE_ALL_BITS | SECURE_ALL_LOCKS)) ||
-	    (((old & SECURE_ALL_LOCKS) >> 1) & (old ^ bits)) ||
-	    (old & SECURE_ALL_LOCKS & ~bits) || !capable(CAP_SETPCAP))
+	    (((old & SECURE_ALL_LOCKS) >> 1) & (old ^ bits)) || (old & SECURE_ALL_LOCKS & ~bits) ||
+	    !capable(CAP_SETPCAP))
 		return -EPERM;
 	return with_cred_copy(c, c->securebits = (u32)bits);
 }
@@ -119,7 +119,7 @@ static long set_subreaper(unsigned long v)
 	tg->is_subreaper = v;
 	/* Descendants that exist learn it from their parents only when they are made: so tell the children. */
 	if (v)
-		cds_list_for_each_entry (child, &tg->children, child_link)
+		cds_list_for_each_entry(child, &tg->children, child_link)
 			child->has_subreaper_ancestor = true;
 	spin_unlock(&tasklist_lock);
 	return 0;

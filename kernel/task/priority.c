@@ -20,7 +20,7 @@ static void each_thread(struct thread_group *tg, const struct selection *s)
 {
 	struct task *t;
 
-	cds_list_for_each_entry (t, &tg->threads, group_link)
+	cds_list_for_each_entry(t, &tg->threads, group_link)
 		s->fn(t, s->arg);
 }
 
@@ -32,7 +32,7 @@ static void select_pgrp(const struct selection *s)
 	spin_lock(&tasklist_lock);
 	p = s->who ? pgrp : current->tg->pgrp;
 	if (p)
-		cds_list_for_each_entry (tg, &p->tasks[PIDTYPE_PGID], pgrp_link)
+		cds_list_for_each_entry(tg, &p->tasks[PIDTYPE_PGID], pgrp_link)
 			each_thread(tg, s);
 	spin_unlock(&tasklist_lock);
 	if (pgrp)

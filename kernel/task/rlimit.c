@@ -56,9 +56,9 @@ static long exchange(struct thread_group *tg, unsigned int resource, const struc
 
 	if (resource >= RLIM_NLIMITS_)
 		return -EINVAL;
-	if (new && new->rlim_cur > new->rlim_max)
+	if (new &&new->rlim_cur > new->rlim_max)
 		return -EINVAL;
-	if (new && resource == RLIMIT_NOFILE && new->rlim_max > NR_OPEN)
+	if (new &&resource == RLIMIT_NOFILE &&new->rlim_max > NR_OPEN)
 		return -EPERM;
 	spin_lock(&tg->siglock);
 	if (old)
@@ -168,7 +168,7 @@ static void usage_self(struct thread_group *tg, struct rusage *ru)
 	group_cputime_locked(tg, &ut, &st);
 	ru->ru_nvcsw = (long)tg->nvcsw;
 	ru->ru_nivcsw = (long)tg->nivcsw;
-	cds_list_for_each_entry (t, &tg->threads, group_link) {
+	cds_list_for_each_entry(t, &tg->threads, group_link) {
 		if (t->times_folded)
 			continue;
 		ru->ru_nvcsw += (long)__atomic_load_n(&t->kt.nvcsw, __ATOMIC_RELAXED);

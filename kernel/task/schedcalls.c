@@ -212,8 +212,8 @@ long sys_sched_setattr(int pid, uaddr_t uattr, unsigned int flags)
 	err = read_attr(uattr, &a);
 	if (err)
 		return err;
-	if ((s32)a.policy < 0 || (a.flags & ~(u64)(FLAG_RESET_ON_FORK | FLAG_KEEP_POLICY |
-						   FLAG_KEEP_PARAMS)))
+	if ((s32)a.policy < 0 ||
+	    (a.flags & ~(u64)(FLAG_RESET_ON_FORK | FLAG_KEEP_POLICY | FLAG_KEEP_PARAMS)))
 		return -EINVAL;
 	t = find_target(pid);
 	if (!t)
@@ -277,9 +277,9 @@ long sys_sched_rr_get_interval(int pid, uaddr_t interval)
 	t = find_target(pid);
 	if (!t)
 		return -ESRCH;
-	ts = ns_to_timespec(t->kt.policy == SCHED_RR   ? RR_SLICE_NS :
-			    t->kt.policy == SCHED_FIFO ? 0 :
-							 FAIR_SLICE_NS);
+	ts = ns_to_timespec(t->kt.policy == SCHED_RR	 ? RR_SLICE_NS
+			    : t->kt.policy == SCHED_FIFO ? 0
+							 : FAIR_SLICE_NS);
 	task_put(t);
 	return copy_to_user(interval, &ts, sizeof(ts));
 }

@@ -175,7 +175,8 @@ long sys_setfsuid(unsigned int uid)
 
 	if (uid == NO_ID || uid == was)
 		return was;
-	if (!capable(CAP_SETUID) && uid != old->fsuid && !one_of(uid, old->uid, old->euid, old->suid))
+	if (!capable(CAP_SETUID) && uid != old->fsuid &&
+	    !one_of(uid, old->uid, old->euid, old->suid))
 		return was;
 	c = cred_dup(old);
 	if (!c)

@@ -54,8 +54,8 @@ int deadline_at(int clockid, ktime_t ns, ktime_t *deadline)
 
 	if (err)
 		return err;
-	*deadline = clockid == CLOCK_MONOTONIC ? max(ns, (ktime_t)1) :
-						 deadline_in(ns > now ? ns - now : 0);
+	*deadline = clockid == CLOCK_MONOTONIC ? max(ns, (ktime_t)1)
+					       : deadline_in(ns > now ? ns - now : 0);
 	return 0;
 }
 

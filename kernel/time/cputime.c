@@ -5,23 +5,29 @@
 #include "task.h"
 
 /*
- * Time since the CPU that t runs on last did its accounts. Racy reads: the accounts may be done at this very moment. Reading their date
- * before and after tells, except while they are being written, which is short.
+ * What was counted, and the time since the CPU that t runs on last did its accounts. They may be done at this very moment: they are whole
+ * if their sum is right and neither it nor their date has changed meanwhile (sched_account() writes the sum last).
  */
 void task_cputime(struct task *t, u64 *utime, u64 *stime)
 {
 	const struct kthread *kt = &t->kt;
-	const struct cpu *c = &cpus[__atomic_load_n(&kt->cpu, __ATOMIC_RELAXED)];
+	const struct cpu *c;
 	bool runs, in_guest;
 	ktime_t since, now;
+	u64 sum;
+	int tries = 1000; /* the host may have preempted the writer: then a guess has to do */
 
 	do {
+		sum = __atomic_load_n(&kt->runtime_ns, __ATOMIC_ACQUIRE);
+		c = &cpus[__atomic_load_n(&kt->cpu, __ATOMIC_RELAXED)];
 		since = __atomic_load_n(&c->last_switch, __ATOMIC_ACQUIRE);
 		runs = cpu_running(c) == kt;
 		in_guest = __atomic_load_n(&c->in_guest, __ATOMIC_RELAXED);
 		*utime = __atomic_load_n(&kt->utime_ns, __ATOMIC_RELAXED);
 		*stime = __atomic_load_n(&kt->stime_ns, __ATOMIC_ACQUIRE);
-	} while (since != __atomic_load_n(&c->last_switch, __ATOMIC_ACQUIRE));
+	} while (--tries && (since != __atomic_load_n(&c->last_switch, __ATOMIC_ACQUIRE) ||
+			     *utime + *stime != sum ||
+			     sum != __atomic_load_n(&kt->runtime_ns, __ATOMIC_RELAXED)));
 	if (!runs)
 		return;
 	now = ktime_mono();
@@ -40,7 +46,7 @@ void group_cputime_locked(struct thread_group *tg, u64 *utime, u64 *stime)
 
 	*utime = tg->utime_ns;
 	*stime = tg->stime_ns;
-	cds_list_for_each_entry (t, &tg->threads, group_link) {
+	cds_list_for_each_entry(t, &tg->threads, group_link) {
 		if (t->times_folded)
 			continue; /* a leader that ended before its group */
 		task_cputime(t, &ut, &st);

@@ -32,7 +32,7 @@ static bool group_runs(struct thread_group *tg)
 {
 	struct task *t;
 
-	cds_list_for_each_entry (t, &tg->threads, group_link)
+	cds_list_for_each_entry(t, &tg->threads, group_link)
 		if (__atomic_load_n(&t->kt.state, __ATOMIC_SEQ_CST) == KT_RUNNING)
 			return true;
 	return false;
@@ -47,7 +47,7 @@ static bool rest_locked(struct cpu_timers *c)
 	struct task *t;
 
 	c->resting = true;
-	cds_list_for_each_entry (t, &c->tg->threads, group_link)
+	cds_list_for_each_entry(t, &c->tg->threads, group_link)
 		__atomic_or_fetch(&t->work, WORK_CPUTIMER, __ATOMIC_SEQ_CST);
 	return !group_runs(c->tg);
 }
@@ -58,7 +58,7 @@ static void plan_locked(struct cpu_timers *c)
 	struct cpu_timer *ct;
 	u64 left = UINT64_MAX, l, now;
 
-	cds_list_for_each_entry (ct, &c->list, link) {
+	cds_list_for_each_entry(ct, &c->list, link) {
 		now = cpu_clock_read_locked(c->tg, ct->thread, ct->clock);
 		l = ct->expires > now ? ct->expires - now : 0;
 		if (!ct->thread)
@@ -82,7 +82,7 @@ static void check_fn(struct timer *timer)
 
 	CDS_INIT_LIST_HEAD(&due);
 	spin_lock(&tg->siglock);
-	cds_list_for_each_entry_safe (ct, next, &c->list, link)
+	cds_list_for_each_entry_safe(ct, next, &c->list, link)
 		if (cpu_clock_read_locked(tg, ct->thread, ct->clock) >= ct->expires)
 			cds_list_move(&ct->link, &due);
 	while (!cds_list_empty(&due)) {
@@ -230,7 +230,7 @@ void cpu_timers_exit(struct thread_group *tg)
 		return;
 	/* Without timers on its list the check doesn't arm itself again. */
 	spin_lock(&tg->siglock);
-	cds_list_for_each_entry_safe (ct, next, &c->list, link)
+	cds_list_for_each_entry_safe(ct, next, &c->list, link)
 		cds_list_del_init(&ct->link);
 	spin_unlock(&tg->siglock);
 	timer_cancel_sync(&c->check);

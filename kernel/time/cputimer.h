@@ -17,8 +17,9 @@ struct cpu_timer {
 	struct cds_list_head link; /* on cpu_timers->list; empty when not armed */
 	struct task *thread;	   /* times this member; NULL: the group. The owner's reference */
 	enum cpu_clock clock;
-	u64 expires;		   /* ns of that clock */
-	void (*fire)(struct cpu_timer *ct, struct thread_group *tg); /* siglock held; may arm it again */
+	u64 expires; /* ns of that clock */
+	void (*fire)(struct cpu_timer *ct,
+		     struct thread_group *tg); /* siglock held; may arm it again */
 };
 
 static inline void cpu_timer_init(struct cpu_timer *ct, struct task *thread, enum cpu_clock clock,
@@ -51,12 +52,12 @@ struct cpu_itimer {
 
 struct cpu_timers {
 	struct thread_group *tg;
-	struct timer check;		/* siglock to arm */
-	struct cds_list_head list;	/* siglock */
-	bool resting;			/* siglock: `check` waits for a member to run */
-	u64 total;			/* siglock: CPU time of the group when last checked */
-	struct cpu_itimer itimer[2];	/* siglock: ITIMER_VIRTUAL, ITIMER_PROF */
-	struct cpu_timer limit;		/* siglock: RLIMIT_CPU */
+	struct timer check;	     /* siglock to arm */
+	struct cds_list_head list;   /* siglock */
+	bool resting;		     /* siglock: `check` waits for a member to run */
+	u64 total;		     /* siglock: CPU time of the group when last checked */
+	struct cpu_itimer itimer[2]; /* siglock: ITIMER_VIRTUAL, ITIMER_PROF */
+	struct cpu_timer limit;	     /* siglock: RLIMIT_CPU */
 };
 
 /* The group's last member ends. */

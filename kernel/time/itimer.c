@@ -81,8 +81,8 @@ static void real_get_locked(struct thread_group *tg, u64 *left, u64 *interval)
 	*interval = tg->itimer_real_interval;
 	*left = 0;
 	if (tg->itimer_real_on)
-		*left = tg->itimer_real.deadline > now ? tg->itimer_real.deadline - now :
-							 NSEC_PER_USEC;
+		*left = tg->itimer_real.deadline > now ? tg->itimer_real.deadline - now
+						       : NSEC_PER_USEC;
 }
 
 static void real_set_locked(struct thread_group *tg, u64 value, u64 interval)
@@ -131,9 +131,9 @@ static int timeval_to_ns(const struct timeval *tv, u64 *ns)
 	if (tv->tv_sec < 0 || tv->tv_usec < 0 || tv->tv_usec >= 1000000)
 		return -EINVAL;
 	/* Saturates at 146 years, so that sums don't overflow. */
-	*ns = (u64)tv->tv_sec >= (1ull << 62) / NSEC_PER_SEC ?
-		      1ull << 62 :
-		      (u64)tv->tv_sec * NSEC_PER_SEC + (u64)tv->tv_usec * NSEC_PER_USEC;
+	*ns = (u64)tv->tv_sec >= (1ull << 62) / NSEC_PER_SEC
+		      ? 1ull << 62
+		      : (u64)tv->tv_sec * NSEC_PER_SEC + (u64)tv->tv_usec * NSEC_PER_USEC;
 	return 0;
 }
 

@@ -157,9 +157,9 @@ long sys_clock_nanosleep(int clock, int flags, uaddr_t req, uaddr_t rem)
 	} else if (clock_now(clock, &now)) {
 		/* The clocks that can only be read. */
 		return clock == CLOCK_MONOTONIC_RAW || clock == CLOCK_REALTIME_COARSE ||
-				       clock == CLOCK_MONOTONIC_COARSE ?
-			       -EOPNOTSUPP :
-			       -EINVAL;
+				       clock == CLOCK_MONOTONIC_COARSE
+			       ? -EOPNOTSUPP
+			       : -EINVAL;
 	}
 	if (copy_from_user(&ts, req, sizeof(ts)))
 		return -EFAULT;

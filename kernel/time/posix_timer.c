@@ -31,10 +31,10 @@ struct ktimer {
 	struct thread_group *tg;   /* constant; outlives it */
 	struct task *target;	   /* constant, +1: SIGEV_THREAD_ID's, or NULL */
 	struct sigqueue q;
-	struct timer timer;	   /* of clocks that run by themselves */
-	bool by_cpu;		   /* constant: of a CPU clock, */
-	struct cpu_timer ct;	   /* and then this one. Its thread: +1 */
-	struct user *user;	   /* constant, +1 */
+	struct timer timer;  /* of clocks that run by themselves */
+	bool by_cpu;	     /* constant: of a CPU clock, */
+	struct cpu_timer ct; /* and then this one. Its thread: +1 */
+	struct user *user;   /* constant, +1 */
 	/* siglock */
 	bool on;
 	ktime_t expires; /* CLOCK_MONOTONIC, or the CPU clock's */
@@ -55,8 +55,8 @@ static struct sigpending *queue_of(struct ktimer *kt)
 
 static ktime_t timer_now_locked(struct ktimer *kt)
 {
-	return kt->by_cpu ? cpu_clock_read_locked(kt->tg, kt->ct.thread, kt->ct.clock) :
-			    ktime_mono();
+	return kt->by_cpu ? cpu_clock_read_locked(kt->tg, kt->ct.thread, kt->ct.clock)
+			  : ktime_mono();
 }
 
 static void arm_locked(struct ktimer *kt)
@@ -179,7 +179,7 @@ static struct ktimer *find_locked(struct thread_group *tg, int id)
 
 	if (!tg->timers)
 		return NULL;
-	cds_list_for_each_entry (kt, &tg->timers->timers, link)
+	cds_list_for_each_entry(kt, &tg->timers->timers, link)
 		if (kt->id == id)
 			return kt;
 	return NULL;
@@ -230,9 +230,9 @@ static int set_clock(struct ktimer *kt, int clock)
 	timer_init(&kt->timer, timer_fn);
 	if (clock_now(clock, &now))
 		return clock == CLOCK_MONOTONIC_RAW || clock == CLOCK_REALTIME_COARSE ||
-				       clock == CLOCK_MONOTONIC_COARSE ?
-			       -EOPNOTSUPP :
-			       -EINVAL;
+				       clock == CLOCK_MONOTONIC_COARSE
+			       ? -EOPNOTSUPP
+			       : -EINVAL;
 	if ((clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM) &&
 	    !capable(CAP_WAKE_ALARM))
 		return -EPERM;
@@ -370,7 +370,8 @@ static void get_locked(struct ktimer *kt, struct itimerspec *its)
 	its->it_interval = ns_to_timespec(kt->interval);
 	if (!kt->on)
 		return;
-	if (kt->interval && expires <= now && (kt->notify == SIGEV_NONE || !cds_list_empty(&kt->q.link)))
+	if (kt->interval && expires <= now &&
+	    (kt->notify == SIGEV_NONE || !cds_list_empty(&kt->q.link)))
 		expires += ((now - expires) / kt->interval + 1) * kt->interval;
 	if (expires > now)
 		left = expires - now;

@@ -315,7 +315,8 @@ static void post_stress(void)
 
 static void wait_long(void *arg)
 {
-	results[0] = futex_wait(U(&words[7]), false, 0, arg ? ktime_mono() + 60 * NSEC_PER_SEC : KTIME_MAX, ANY);
+	results[0] = futex_wait(U(&words[7]), false, 0,
+				arg ? ktime_mono() + 60 * NSEC_PER_SEC : KTIME_MAX, ANY);
 	results[1] = (long)current->restart.fn;
 	__atomic_fetch_add(&done, 1, __ATOMIC_SEQ_CST);
 	kthread_exit();

@@ -80,7 +80,8 @@ static int taken(siginfo_t *si)
 
 static void once(void)
 {
-	int id = make_timer(CLOCK_MONOTONIC, 0, 0), none = make_timer(CLOCK_MONOTONIC, 40, SIGEV_NONE);
+	int id = make_timer(CLOCK_MONOTONIC, 0, 0),
+	    none = make_timer(CLOCK_MONOTONIC, 40, SIGEV_NONE);
 	struct itimerspec its;
 	siginfo_t si;
 
@@ -258,8 +259,8 @@ static void cpu_time(void)
 	spin_unlock(&tg->siglock);
 }
 
-static void (*const cases[])(void) = {once,	       overruns, what_is_left, ignored,
-				      interval_timers, cpu_time};
+static void (*const cases[])(void) = {once,    overruns,	what_is_left,
+				      ignored, interval_timers, cpu_time};
 
 START_TEST(timers)
 {

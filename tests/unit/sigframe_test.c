@@ -106,7 +106,8 @@ static void teardown(void)
 
 static struct ksigaction action(u64 flags)
 {
-	return (struct ksigaction){.handler = 0x402000, .flags = flags | KSA_RESTORER, .restorer = 0x403000};
+	return (struct ksigaction){
+		.handler = 0x402000, .flags = flags | KSA_RESTORER, .restorer = 0x403000};
 }
 
 static siginfo_t info(int sig)
@@ -343,4 +344,5 @@ UNIT_MAIN("signal frames", a_handler_finds_its_arguments_and_the_context,
 	  sigreturn_restores_everything_and_no_more, a_forged_frame_is_a_fault,
 	  a_frame_of_the_old_kind_restores_the_legacy_state_only,
 	  the_alternate_stack_is_used_nested_on_and_never_overflown,
-	  autodisarm_takes_the_stack_away_until_sigreturn, bad_stacks_and_missing_restorers_are_faults)
+	  autodisarm_takes_the_stack_away_until_sigreturn,
+	  bad_stacks_and_missing_restorers_are_faults)

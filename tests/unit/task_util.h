@@ -124,7 +124,7 @@ static inline void free_group(struct thread_group *tg)
 {
 	struct task *t, *next;
 
-	cds_list_for_each_entry_safe (t, next, &tg->threads, group_link) {
+	cds_list_for_each_entry_safe(t, next, &tg->threads, group_link) {
 		ck_assert_uint_eq(t->refs, 1);
 		sigpending_flush(&t->pending);
 		cred_put(t->cred);
