@@ -87,7 +87,10 @@ static void mem_sizes_get(struct mem_sizes *m, struct mm *mm)
 	m->data = mm->data_pages;
 	m->stack = mm->stack_pages;
 	m->locked = mm->locked_pages;
-	m->peak_kb = mm->hiwater_rss_kb;
+	/* As far as somebody looked. */
+	m->peak_kb = max(__atomic_load_n(&mm->hiwater_rss_kb, __ATOMIC_RELAXED),
+			 m->resident * (PAGE_SIZE / 1024));
+	__atomic_store_n(&mm->hiwater_rss_kb, m->peak_kb, __ATOMIC_RELAXED);
 }
 
 /* Signal sets of a task, taken together. */
@@ -151,13 +154,15 @@ static void put_comm(struct seq *s, struct task *t)
 
 struct times {
 	u64 utime, stime, cutime, cstime; /* ns */
-	u64 minflt, majflt;
+	u64 minflt, majflt, cminflt, cmajflt;
 	ktime_t start;
 };
 
+/* Page faults of other tasks are those that were known when they asked last. */
 static void times_get(struct times *x, const struct proc_ctx *c)
 {
 	struct thread_group *tg = c->tg;
+	struct task *t;
 
 	*x = (struct times){.minflt = c->task->minflt, .majflt = c->task->majflt};
 	x->start = c->thread ? c->task->start_time : tg->start_time;
@@ -169,6 +174,14 @@ static void times_get(struct times *x, const struct proc_ctx *c)
 	group_cputime_locked(tg, &x->utime, &x->stime);
 	x->cutime = tg->cutime_ns;
 	x->cstime = tg->cstime_ns;
+	x->minflt = tg->minflt;
+	x->majflt = tg->majflt;
+	cds_list_for_each_entry(t, &tg->threads, group_link) {
+		x->minflt += t->minflt;
+		x->majflt += t->majflt;
+	}
+	x->cminflt = tg->cminflt;
+	x->cmajflt = tg->cmajflt;
 	spin_unlock(&tg->siglock);
 }
 
@@ -246,7 +259,8 @@ int proc_show_pid_stat(struct seq *s, const struct proc_ctx *c)
 	put_comm(s, c->task);
 	seq_printf(s, ") %c %d %d %d", proc_state_char(c->task), rel.ppid, rel.pgrp, rel.session);
 	stat_terminal(s, c->tg);
-	seq_printf(s, " %u %llu 0 %llu 0", flags, (ull)x.minflt, (ull)x.majflt);
+	seq_printf(s, " %u %llu %llu %llu %llu", flags, (ull)x.minflt, (ull)x.cminflt,
+		   (ull)x.majflt, (ull)x.cmajflt);
 	seq_printf(s, " %llu %llu %llu %llu", (ull)ns_to_clock_ticks(x.utime),
 		   (ull)ns_to_clock_ticks(x.stime), (ull)ns_to_clock_ticks(x.cutime),
 		   (ull)ns_to_clock_ticks(x.cstime));
@@ -315,13 +329,12 @@ static void status_memory(struct seq *s, const struct proc_ctx *c)
 {
 	struct mm *mm = proc_mm_lock(c);
 	struct mem_sizes m;
-	u64 hwm, lib = 0;
+	u64 lib = 0;
 
 	if (!mm)
 		return;
 	mem_sizes_get(&m, mm);
 	proc_mm_unlock(mm);
-	hwm = max(m.peak_kb, m.resident * 4);
 	if (m.size > m.data + m.stack + m.text)
 		lib = m.size - m.data - m.stack - m.text;
 	seq_printf(s, "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\nVmLck:\t%8llu kB\nVmPin:\t%8d kB\n",
@@ -329,8 +342,8 @@ static void status_memory(struct seq *s, const struct proc_ctx *c)
 	seq_printf(
 		s,
 		"VmHWM:\t%8llu kB\nVmRSS:\t%8llu kB\nRssAnon:\t%8llu kB\nRssFile:\t%8llu kB\nRssShmem:\t%8d kB\n",
-		(ull)hwm, (ull)m.resident * 4, (ull)(m.resident - m.shared) * 4, (ull)m.shared * 4,
-		0);
+		(ull)m.peak_kb, (ull)m.resident * 4, (ull)(m.resident - m.shared) * 4,
+		(ull)m.shared * 4, 0);
 	seq_printf(s, "VmData:\t%8llu kB\nVmStk:\t%8llu kB\nVmExe:\t%8llu kB\nVmLib:\t%8llu kB\n",
 		   (ull)m.data * 4, (ull)m.stack * 4, (ull)m.text * 4, (ull)lib * 4);
 	/* Page tables and swap are the host's. */
