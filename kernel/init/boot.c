@@ -39,7 +39,7 @@ static noreturn_ void boot_fail(int status, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	log_warn("heddle: %s\n", line);
+	log_warn("%s\n", line);
 	setup_status = status;
 	smp_stop();
 	kthread_exit();
@@ -79,7 +79,7 @@ static int mountpoint(const char *target, struct path *p)
 	err = path_create(AT_FDCWD, target, true, &parent, &d);
 	if (err)
 		return err;
-	err = parent.dentry->inode->ops->mkdir ? parent.dentry->inode->ops->mkdir(parent.dentry->inode, d, 0755) : -EPERM;
+	err = parent.dentry->inode->ops->mkdir ? parent.dentry->inode->ops->mkdir(parent.dentry->inode, d, S_IFDIR | 0755) : -EPERM;
 	path_create_done(&parent, d);
 	return err ? err : path_lookup(AT_FDCWD, target, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, p);
 }
@@ -104,7 +104,7 @@ static void mount_type(const char *type, const char *target, const char *options
 	int err = IS_ERR(sb) ? PTR_ERR(sb) : mount_on(target, sb, flags);
 
 	if (err)
-		log_info("heddle: %s is not mounted on %s: %s\n", type, target, strerrordesc_np(-err));
+		log_info("%s is not mounted on %s: %s\n", type, target, strerrordesc_np(-err));
 }
 
 static void mount_option(const struct mount_option *m)

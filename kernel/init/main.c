@@ -34,7 +34,7 @@ static void choose_engine(const char *name)
 			continue;
 		if (engines[i]->probe(why, sizeof(why)) == 0) {
 			engine = engines[i];
-			log_info("heddle: engine %s\n", engine->name);
+			log_info("engine %s\n", engine->name);
 			return;
 		}
 		if (!any)
@@ -76,7 +76,7 @@ int main(int argc, char **argv)
 	choose_engine(o.engine);
 	set_up_strace(&o);
 	ncpus = o.cpus ? o.cpus : min(host_cores(), MAX_CPUS);
-	log_info("heddle: %d CPUs on %d host cores\n", ncpus, host_cores());
+	log_info("%d CPUs on %d host cores\n", ncpus, host_cores());
 	sched_debug_migrate = o.debug_migrate;
 	/* The zygote first: it is forked from this thread, before there are others. */
 	must(smp_init(ncpus), "CPUs");
