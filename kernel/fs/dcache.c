@@ -354,7 +354,7 @@ static void killer_done(struct super_block *sb)
 		wake_up_all(&killers_wait);
 }
 
-static void evict_oldest(void)
+static void evict_batch(void)
 {
 	struct dentry *victim[EVICT_BATCH];
 	int n = choose_victims(victim);
@@ -406,6 +406,21 @@ static struct dentry *put_one(struct dentry *d)
 	}
 	rcu_read_unlock();
 	return NULL;
+}
+
+/*
+ * One task at a time: to evict an inode may put other dentries (an overlay's layers), and must not lead here again. Who finds it
+ * being done leaves it at that; the one who does it sees to what the others have added, but not for ever.
+ */
+static void evict_oldest(void)
+{
+	static bool evicting; /* atomic */
+
+	if (__atomic_exchange_n(&evicting, true, __ATOMIC_ACQUIRE))
+		return;
+	for (int i = 0; i < 16 && __atomic_load_n(&lru_count, __ATOMIC_RELAXED) > MAX_UNUSED; i++)
+		evict_batch();
+	__atomic_store_n(&evicting, false, __ATOMIC_RELEASE);
 }
 
 void d_put(struct dentry *d)
