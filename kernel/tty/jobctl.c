@@ -392,7 +392,7 @@ static long set_foreground(struct tty *t, u64 arg)
 		return -EFAULT;
 	if (nr < 0)
 		return -EINVAL;
-	if (!is_mine(t) || t->session != current->tg->session)
+	if (!is_mine(t) || __atomic_load_n(&t->session, __ATOMIC_RELAXED) != current->tg->session)
 		return -ENOTTY;
 	pgrp = find_pid(nr);
 	if (!pgrp)

@@ -143,7 +143,7 @@ static ssize_t ptmx_read(struct file *f, struct iov_iter *to, u64 *pos)
 				return total ? (ssize_t)total : -EFAULT;
 			total += n;
 			/* A packet is a read. */
-			if (p->packet)
+			if (__atomic_load_n(&p->packet, __ATOMIC_RELAXED))
 				break;
 			continue;
 		}
@@ -330,11 +330,11 @@ static long ptmx_ioctl(struct file *f, unsigned cmd, u64 arg)
 	case TIOCSPTLCK:
 		return set_lock(p, arg);
 	case TIOCGPTLCK:
-		return put_user((int)p->locked, arg);
+		return put_user((int)__atomic_load_n(&p->locked, __ATOMIC_RELAXED), arg);
 	case TIOCPKT:
 		return set_packet(p, arg);
 	case TIOCGPKT:
-		return put_user((int)p->packet, arg);
+		return put_user((int)__atomic_load_n(&p->packet, __ATOMIC_RELAXED), arg);
 	case TIOCGPTPEER:
 		return open_peer(f, p, arg);
 	case TIOCSIG:

@@ -189,7 +189,7 @@ long tty_common_ioctl(struct file *f, struct tty *t, unsigned cmd, u64 arg, bool
 	case TIOCNXCL:
 		return set_exclusive(t, cmd == TIOCEXCL);
 	case TIOCGEXCL:
-		return put_user((int)t->exclusive, arg);
+		return put_user((int)__atomic_load_n(&t->exclusive, __ATOMIC_RELAXED), arg);
 	case TIOCGETD:
 	case TIOCSETD:
 		return discipline(cmd, arg);

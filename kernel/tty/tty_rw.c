@@ -100,7 +100,9 @@ static ssize_t read_turn(struct file *f, struct tty *t, struct iov_iter *to)
 		int err;
 
 		if (file_hung_up(f)) /* while we waited */
-			return total || !t->other_closed ? (ssize_t)total : -EIO;
+			return total || !__atomic_load_n(&t->other_closed, __ATOMIC_RELAXED)
+				       ? (ssize_t)total
+				       : -EIO;
 		s = take(t, buf, min(iov_iter_count(to), sizeof(buf)));
 		if (!s.got && !s.done) {
 			err = await_input(f, t, &plan);
@@ -144,6 +146,16 @@ ssize_t tty_read(struct file *f, struct iov_iter *to, u64 *pos)
 }
 
 /* ---- writing ---- */
+
+static bool stops_background(struct tty *t)
+{
+	bool r;
+
+	spin_lock(&t->lock);
+	r = L_FLAG(t, TOSTOP);
+	spin_unlock(&t->lock);
+	return r;
+}
 
 static bool writable_now(struct file *f, struct tty *t)
 {
@@ -196,7 +208,7 @@ ssize_t tty_write(struct file *f, struct iov_iter *from, u64 *pos)
 
 	if (file_hung_up(f))
 		return -EIO;
-	if (L_FLAG(t, TOSTOP)) {
+	if (stops_background(t)) {
 		err = tty_check_foreground(t, SIGTTOU);
 		if (err)
 			return err;

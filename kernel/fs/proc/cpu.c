@@ -106,7 +106,7 @@ int proc_show_stat(struct seq *s, const struct proc_ctx *c)
 
 	show_all_times(s);
 	for (int i = 0; i < nr_cpus; i++)
-		interrupts += cpus[i].stat.ticks + cpus[i].stat.ipis_taken;
+		interrupts += RACY(cpus[i].stat.ticks) + RACY(cpus[i].stat.ipis_taken);
 	seq_printf(s, "intr %llu\nctxt %llu\nbtime %llu\n", (ull)interrupts,
 		   (ull)sched_nr_switches(),
 		   (ull)((ktime_real() - (ktime_mono() - ktime_boot_mono)) / NSEC_PER_SEC));

@@ -21,10 +21,11 @@ static int show_cpu(struct seq *s, const struct proc_ctx *c)
 		seq_printf(
 			s,
 			"%3d %4d %10llu %10llu %10llu %10llu %10llu %10llu %10llu %10llu %10llu %10llu",
-			i, p->host_core, (ull)p->stat.syscalls, (ull)p->stat.faults,
-			(ull)p->stat.switches, (ull)p->stat.migrations, (ull)p->stat.steals,
-			(ull)p->stat.ipis_sent, (ull)p->stat.ipis_taken, (ull)p->stat.kicks,
-			(ull)p->stat.ticks, (ull)p->stat.wakeups);
+			i, p->host_core, (ull)RACY(p->stat.syscalls), (ull)RACY(p->stat.faults),
+			(ull)RACY(p->stat.switches), (ull)RACY(p->stat.migrations),
+			(ull)RACY(p->stat.steals), (ull)RACY(p->stat.ipis_sent),
+			(ull)RACY(p->stat.ipis_taken), (ull)RACY(p->stat.kicks),
+			(ull)RACY(p->stat.ticks), (ull)RACY(p->stat.wakeups));
 		seq_printf(s, " %10llu %10llu %10llu\n", (ull)t.user / 1000000,
 			   (ull)t.system / 1000000, (ull)t.idle / 1000000);
 	}

@@ -217,21 +217,25 @@ static int show_syscall(struct seq *s, const struct proc_ctx *c)
 {
 	struct task *t = c->task;
 
-	if (__atomic_load_n(&t->kt.state, __ATOMIC_RELAXED) == KT_RUNNING || !t->in_syscall)
+	if (__atomic_load_n(&t->kt.state, __ATOMIC_RELAXED) == KT_RUNNING || !RACY(t->in_syscall))
 		seq_puts(s, "running\n");
 	else
 		seq_printf(s, "%llu 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx\n",
-			   (unsigned long long)t->sys_nr, (unsigned long long)t->sys_args[0],
-			   (unsigned long long)t->sys_args[1], (unsigned long long)t->sys_args[2],
-			   (unsigned long long)t->sys_args[3], (unsigned long long)t->sys_args[4],
-			   (unsigned long long)t->sys_args[5], (unsigned long long)t->event.sys.sp,
-			   (unsigned long long)t->event.sys.ip);
+			   (unsigned long long)RACY(t->sys_nr),
+			   (unsigned long long)RACY(t->sys_args[0]),
+			   (unsigned long long)RACY(t->sys_args[1]),
+			   (unsigned long long)RACY(t->sys_args[2]),
+			   (unsigned long long)RACY(t->sys_args[3]),
+			   (unsigned long long)RACY(t->sys_args[4]),
+			   (unsigned long long)RACY(t->sys_args[5]),
+			   (unsigned long long)RACY(t->event.sys.sp),
+			   (unsigned long long)RACY(t->event.sys.ip));
 	return 0;
 }
 
 static int show_timerslack(struct seq *s, const struct proc_ctx *c)
 {
-	seq_printf(s, "%llu\n", (unsigned long long)c->task->timer_slack_ns);
+	seq_printf(s, "%llu\n", (unsigned long long)RACY(c->task->timer_slack_ns));
 	return 0;
 }
 

@@ -131,7 +131,7 @@ static void relations_get(struct relations *r, const struct proc_ctx *c)
 {
 	struct thread_group *tg = c->tg;
 
-	*r = (struct relations){.exit_code = c->task->exit_code};
+	*r = (struct relations){.exit_code = RACY(c->task->exit_code)};
 	spin_lock(&tasklist_lock);
 	r->ppid = tg->parent ? tg_nr(tg->parent) : 0;
 	r->pgrp = tg->pgrp ? tg->pgrp->nr : 0;
@@ -164,7 +164,7 @@ static void times_get(struct times *x, const struct proc_ctx *c)
 	struct thread_group *tg = c->tg;
 	struct task *t;
 
-	*x = (struct times){.minflt = c->task->minflt, .majflt = c->task->majflt};
+	*x = (struct times){.minflt = RACY(c->task->minflt), .majflt = RACY(c->task->majflt)};
 	x->start = c->thread ? c->task->start_time : tg->start_time;
 	if (c->thread) {
 		task_cputime(c->task, &x->utime, &x->stime);
@@ -177,8 +177,8 @@ static void times_get(struct times *x, const struct proc_ctx *c)
 	x->minflt = tg->minflt;
 	x->majflt = tg->majflt;
 	cds_list_for_each_entry(t, &tg->threads, group_link) {
-		x->minflt += t->minflt;
-		x->majflt += t->majflt;
+		x->minflt += RACY(t->minflt);
+		x->majflt += RACY(t->majflt);
 	}
 	x->cminflt = tg->cminflt;
 	x->cmajflt = tg->cmajflt;
@@ -203,9 +203,9 @@ static void stat_terminal(struct seq *s, struct thread_group *tg)
 
 static int stat_priority(const struct kthread *kt)
 {
-	if (kt->policy == SCHED_FIFO || kt->policy == SCHED_RR)
-		return -1 - kt->rt_priority;
-	return 20 + kt->nice;
+	if (RACY(kt->policy) == SCHED_FIFO || RACY(kt->policy) == SCHED_RR)
+		return -1 - RACY(kt->rt_priority);
+	return 20 + RACY(kt->nice);
 }
 
 static u64 boot_ticks(ktime_t start)
@@ -251,9 +251,9 @@ int proc_show_pid_stat(struct seq *s, const struct proc_ctx *c)
 	relations_get(&rel, c);
 	times_get(&x, c);
 	stat_memory(c, &m, &l);
-	if (!c->tg->did_exec)
+	if (!RACY(c->tg->did_exec))
 		flags |= PF_FORKNOEXEC;
-	if (c->task->exiting)
+	if (RACY(c->task->exiting))
 		flags |= PF_EXITING;
 	seq_printf(s, "%d (", c->task->tid);
 	put_comm(s, c->task);
@@ -264,16 +264,16 @@ int proc_show_pid_stat(struct seq *s, const struct proc_ctx *c)
 	seq_printf(s, " %llu %llu %llu %llu", (ull)ns_to_clock_ticks(x.utime),
 		   (ull)ns_to_clock_ticks(x.stime), (ull)ns_to_clock_ticks(x.cutime),
 		   (ull)ns_to_clock_ticks(x.cstime));
-	seq_printf(s, " %d %d %d 0 %llu", stat_priority(kt), kt->nice, sig.nr_threads,
+	seq_printf(s, " %d %d %d 0 %llu", stat_priority(kt), RACY(kt->nice), sig.nr_threads,
 		   (ull)boot_ticks(x.start));
 	seq_printf(s, " %llu %llu %llu", (ull)m.size << PAGE_SHIFT, (ull)m.resident,
-		   (ull)c->tg->rlim[RLIMIT_RSS].rlim_cur);
+		   (ull)RACY(c->tg->rlim[RLIMIT_RSS].rlim_cur));
 	seq_printf(s, " %llu %llu %llu 0 0", (ull)l.code_start, (ull)l.code_end, (ull)l.stack);
 	seq_printf(s, " %llu %llu %llu %llu", (ull)(sig.pending & 0x7fffffff),
 		   (ull)(sig.blocked & 0x7fffffff), (ull)(sig.ignored & 0x7fffffff),
 		   (ull)(sig.caught & 0x7fffffff));
-	seq_printf(s, " 0 0 0 %d %d %u %u 0 0 0", rel.exit_signal, kt->cpu, kt->rt_priority,
-		   kt->policy);
+	seq_printf(s, " 0 0 0 %d %d %u %u 0 0 0", rel.exit_signal, RACY(kt->cpu),
+		   RACY(kt->rt_priority), RACY(kt->policy));
 	seq_printf(s, " %llu %llu %llu %llu %llu %llu %llu", (ull)l.data_start, (ull)l.data_end,
 		   (ull)l.brk, (ull)l.arg_start, (ull)l.arg_end, (ull)l.env_start, (ull)l.env_end);
 	seq_printf(s, " %d\n", proc_may_trace(c->task) ? 0 : rel.exit_code);
@@ -297,9 +297,9 @@ int proc_show_pid_statm(struct seq *s, const struct proc_ctx *c)
 int proc_show_pid_schedstat(struct seq *s, const struct proc_ctx *c)
 {
 	const struct kthread *kt = &c->task->kt;
-	u64 switches = kt->nvcsw + kt->nivcsw;
+	u64 switches = RACY(kt->nvcsw) + RACY(kt->nivcsw);
 
-	seq_printf(s, "%llu 0 %llu\n", (ull)kt->runtime_ns, (ull)switches);
+	seq_printf(s, "%llu 0 %llu\n", (ull)RACY(kt->runtime_ns), (ull)switches);
 	return 0;
 }
 
@@ -385,7 +385,7 @@ static void status_cpus(struct seq *s, const struct kthread *kt)
 	seq_bit_list(s, allowed, nr_cpus);
 	seq_puts(s, "\nMems_allowed:\t00000001\nMems_allowed_list:\t0\n");
 	seq_printf(s, "voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n",
-		   (ull)kt->nvcsw, (ull)kt->nivcsw);
+		   (ull)RACY(kt->nvcsw), (ull)RACY(kt->nivcsw));
 }
 
 static unsigned fd_table_size(struct task *t)
