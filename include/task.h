@@ -152,7 +152,6 @@ struct task {
 	bool killed;		      /* a: SIGKILL pending or group exit; ends killable sleeps */
 	int stopped_by;		      /* s: takes part in a group stop */
 
-	struct sighand *sighand_private; /* unused unless CLONE_SIGHAND without CLONE_THREAD */
 	uaddr_t set_child_tid, clear_child_tid; /* o */
 	uaddr_t robust_list;	      /* o; others racy */
 	struct task *vfork_parent;    /* waits for our exec or exit: see vfork_done */
@@ -165,7 +164,6 @@ struct task {
 	bool sched_reset_on_fork;     /* o: children start with the default policy */
 	u32 personality;	      /* a, o to write: personality(2) */
 	u16 ioprio;		      /* o to write: ioprio_set(2); nothing schedules by it */
-	bool no_dump;		      /* PR_SET_DUMPABLE 0 is per mm; mirrored here */
 	u64 minflt, majflt;
 	ktime_t start_time;
 	struct rcu_head rcu;
@@ -179,10 +177,6 @@ extern struct task *init_task; /* the guest's first process */
 /* References. find_* return +1 or NULL. */
 struct task *task_get(struct task *t);
 void task_put(struct task *t);
-
-/* Its name, cut at 15 bytes. Both take t->lock. */
-void task_set_comm(struct task *t, const char *name);
-void task_get_comm(struct task *t, char comm[TASK_COMM_LEN]);
 must_check struct task *find_task(pid_t tid);		 /* any thread */
 must_check struct thread_group *find_process(pid_t tgid); /* a live or zombie process */
 struct thread_group *tg_get(struct thread_group *tg);
@@ -202,6 +196,16 @@ static inline pid_t tg_nr(const struct thread_group *tg)
 struct mm *task_mm_get(struct task *t);	      /* +1 or NULL */
 struct files *task_files_get(struct task *t); /* +1 or NULL */
 struct fs_context *task_fs_get(struct task *t);
+
+/* Its name, cut at 15 bytes. Both take t->lock. */
+void task_set_comm(struct task *t, const char *name);
+void task_get_comm(struct task *t, char comm[TASK_COMM_LEN]);
+
+/* May it be looked into by others of its user, and leave a core? See PR_SET_DUMPABLE. One that is exiting may. */
+bool task_dumpable(struct task *t);
+/* May the caller look into t? By file system ids or by real ones: ptrace(2), "Ptrace access mode checking". */
+enum trace_ids { TRACE_FSIDS, TRACE_REALIDS };
+bool task_may_trace(struct task *t, enum trace_ids ids);
 
 /* Sets bits in t->work and makes it notice: wakes nothing, but kicks it out of the guest. */
 void task_set_work(struct task *t, u32 bits);

@@ -202,29 +202,12 @@ long sys_pidfd_send_signal(int pidfd, int sig, uaddr_t info, unsigned int flags)
 	return err;
 }
 
-/* May the current task reach into t, as for attaching with ptrace? Real ids count. */
-static bool may_attach(struct task *t)
-{
-	const struct cred *mine = current->cred;
-	struct cred *theirs;
-	bool ok;
-
-	if (t->tg == current->tg)
-		return true;
-	theirs = task_cred_get(t);
-	ok = mine->uid == theirs->uid && mine->uid == theirs->euid && mine->uid == theirs->suid &&
-	     mine->gid == theirs->gid && mine->gid == theirs->egid && mine->gid == theirs->sgid &&
-	     !(theirs->cap_permitted & ~mine->cap_permitted) && !t->no_dump;
-	cred_put(theirs);
-	return ok || capable(CAP_SYS_PTRACE);
-}
-
 static struct file *take_file(struct task *t, int fd)
 {
 	struct files *files;
 	struct file *f;
 
-	if (!may_attach(t))
+	if (!task_may_trace(t, TRACE_REALIDS))
 		return ERR_PTR(-EPERM);
 	files = task_files_get(t);
 	if (!files)

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 
 TEST(pidfd_is_close_on_exec)
 {
@@ -185,6 +186,39 @@ TEST(pidfd_getfd_takes_a_descriptor)
 	CHECK_ERR(pidfd_getfd(pidfd, 51, 0), EBADF);
 	MUST(kill(pid, SIGKILL));
 	CHECK_KILLED(t_wait(pid), SIGKILL);
+}
+
+static void getfd_by_dumpable(void)
+{
+	int fd, go[2], done[2];
+	pid_t pid;
+	char c;
+
+	MUST(prctl(PR_SET_DUMPABLE, 0));
+	MUST(pipe(go));
+	MUST(pipe(done));
+	pid = SPAWN({
+		MUST(read(go[0], &c, 1));
+		MUST(prctl(PR_SET_DUMPABLE, 1));
+		MUST(write(done[1], "", 1));
+		pause();
+	});
+	fd = MUST(pidfd_open(pid, 0));
+	CHECK_ERR(pidfd_getfd(fd, go[0], 0), EPERM);
+	MUST(write(go[1], "", 1));
+	MUST(read(done[0], &c, 1));
+	MUST(pidfd_getfd(fd, go[0], 0));
+	kill(pid, SIGKILL);
+	t_wait(pid);
+}
+
+TEST(process_that_is_not_dumpable_keeps_its_descriptors)
+{
+	CHECK_EXITED(IN_CHILD({
+			     t_become_ordinary();
+			     getfd_by_dumpable();
+		     }),
+		     0);
 }
 
 TEST(directory_in_proc_is_no_pidfd_any_more)
