@@ -17,12 +17,14 @@
 #ifndef CLONE_CLEAR_SIGHAND
 #define CLONE_CLEAR_SIGHAND 0x100000000ULL
 #endif
-#define CLONE_NAMESPACES                                                                               \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
-#define CLONE_KNOWN                                                                                    \
-	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PIDFD | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD | \
-	 CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED |  \
-	 CLONE_CHILD_SETTID | CLONE_IO | CLONE_PTRACE)
+#define CLONE_NAMESPACES                                                                           \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |             \
+	 CLONE_NEWPID | CLONE_NEWNET)
+#define CLONE_KNOWN                                                                                \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PIDFD | CLONE_VFORK |           \
+	 CLONE_PARENT | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |        \
+	 CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED | CLONE_CHILD_SETTID | CLONE_IO |  \
+	 CLONE_PTRACE)
 
 struct clone_request {
 	u64 flags;
@@ -30,7 +32,6 @@ struct clone_request {
 	uaddr_t ptid, ctid, pidfd;
 	u64 tls;
 	int exit_signal;
-	pid_t *set_tid; /* unused: refused */
 };
 
 static int clone_check(const struct clone_request *rq)
@@ -77,7 +78,8 @@ static int copy_thread_group(struct task *t, struct task *from, const struct clo
 		return -ENOMEM;
 	tg->leader = t;
 	__atomic_add_fetch(&t->refs, 1, __ATOMIC_RELAXED); /* the group's, on its leader */
-	tg->sighand = rq->flags & CLONE_SIGHAND ? sighand_get(old->sighand) : sighand_new(old->sighand);
+	tg->sighand = rq->flags & CLONE_SIGHAND ? sighand_get(old->sighand)
+						: sighand_new(old->sighand);
 	if (!tg->sighand)
 		return -ENOMEM;
 	if (rq->flags & CLONE_CLEAR_SIGHAND)
@@ -197,8 +199,9 @@ static int count_process(struct task *t, struct task *from)
 	u64 limit = from->tg->rlim[RLIMIT_NPROC].rlim_cur;
 
 	t->cred = cred_get(from->cred);
-	if (__atomic_add_fetch(&t->cred->user->processes, 1, __ATOMIC_RELAXED) > limit && t->cred->uid != 0 &&
-	    !capable(24 /* CAP_SYS_RESOURCE */) && !capable(21 /* CAP_SYS_ADMIN */))
+	if (__atomic_add_fetch(&t->cred->user->processes, 1, __ATOMIC_RELAXED) > limit &&
+	    t->cred->uid != 0 && !capable(24 /* CAP_SYS_RESOURCE */) &&
+	    !capable(21 /* CAP_SYS_ADMIN */))
 		return -EAGAIN;
 	return 0;
 }
@@ -271,7 +274,8 @@ static int publish(struct task *t, const struct clone_request *rq)
 		spin_unlock(&tasklist_lock);
 		return -ERESTARTNOINTR;
 	}
-	task_get(t); /* the kthread's own reference goes with its death; this one with its reaping */
+	task_get(
+		t); /* the kthread's own reference goes with its death; this one with its reaping */
 	pid_attach(t->pid, t);
 	if (rq->flags & CLONE_THREAD) {
 		signals_join_locked(t);
@@ -317,7 +321,8 @@ static void wait_for_vfork(struct task *child)
 {
 	struct wait_opts opts = {.state = KT_KILLABLE};
 
-	(void)!wait_event(&child->vfork_wait, vfork_is_done, child, &opts); /* killed: the exit path goes on */
+	(void)!wait_event(&child->vfork_wait, vfork_is_done, child,
+			  &opts); /* killed: the exit path goes on */
 	task_put(child);
 }
 
@@ -367,7 +372,8 @@ static long kernel_clone(const struct clone_request *rq)
 
 /* ---- system calls ---- */
 
-long sys_clone(unsigned long flags, unsigned long stack, uaddr_t ptid, uaddr_t ctid, unsigned long tls)
+long sys_clone(unsigned long flags, unsigned long stack, uaddr_t ptid, uaddr_t ctid,
+	       unsigned long tls)
 {
 	struct clone_request rq = {
 		.flags = (u32)flags & ~(u32)CSIGNAL,
@@ -432,7 +438,8 @@ long sys_clone3(uaddr_t uargs, size_t size)
 
 	if (err)
 		return err;
-	if (a.flags & (CSIGNAL & ~(u64)CLONE_NEWTIME) || a.flags & CLONE_DETACHED || a.exit_signal > NSIG)
+	if (a.flags & (CSIGNAL & ~(u64)CLONE_NEWTIME) || a.flags & CLONE_DETACHED ||
+	    a.exit_signal > NSIG)
 		return -EINVAL;
 	if (a.flags & (CLONE_THREAD | CLONE_PARENT) && a.exit_signal)
 		return -EINVAL;
