@@ -25,16 +25,16 @@ enum event_kind {
 };
 
 struct fault {
-	int signo;	/* SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP */
-	int code;	/* si_code */
-	uaddr_t addr;	/* si_addr */
+	int signo;    /* SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP */
+	int code;     /* si_code */
+	uaddr_t addr; /* si_addr */
 	u64 trapno, error_code, cr2;
 };
 
 struct event {
 	enum event_kind kind;
 	struct {
-		u64 nr;	 /* ~0 for a foreign ABI (int 0x80, x32): ENOSYS */
+		u64 nr; /* ~0 for a foreign ABI (int 0x80, x32): ENOSYS */
 		u64 args[6];
 		u64 ip, sp;
 	} sys;
@@ -73,14 +73,16 @@ size_t xstate_size(void); /* bytes of the host's XSAVE area with all enabled fea
 /*
  * Contexts and their host processes (os/context.c). A new context has all registers zero, and default FP state.
  */
-must_check struct context *context_create(struct host_mm *hm); /* a host process in hm; ERR_PTR(-EAGAIN, -ENOMEM) */
+must_check struct context *context_create(
+	struct host_mm *hm); /* a host process in hm; ERR_PTR(-EAGAIN, -ENOMEM) */
 /*
  * The fork pair: a new host mm as a copy of parent's, with one context in it. The context's FP state is
  * copied from src (may be NULL: default state).
  */
 must_check int host_mm_fork(struct host_mm *parent, struct host_mm **hm, struct context **c);
 /* Moves the context to another host mm (exec): its old host process is ended or parked. */
-void context_destroy(struct context *c); /* parks or kills the host process; on the CPU that ran it last */
+void context_destroy(
+	struct context *c); /* parks or kills the host process; on the CPU that ran it last */
 /* The same when nothing else runs in its host mm any more: its host process is of no use to anybody. */
 void context_destroy_last(struct context *c);
 int context_copy_xstate(struct context *to, struct context *from);

@@ -476,7 +476,8 @@ must_check ssize_t kernel_read(struct file *f, void *buf, size_t n,
 			       u64 pos); /* as far as it goes; short at EOF */
 s64 generic_llseek(struct file *f, s64 off, int whence);
 s64 no_llseek(struct file *f, s64 off, int whence);
-s64 noop_llseek(struct file *f, s64 off, int whence); /* lseek gives 0, pread is still -ESPIPE: event descriptors */
+s64 noop_llseek(struct file *f, s64 off,
+		int whence); /* lseek gives 0, pread is still -ESPIPE: event descriptors */
 
 /* ---- fd tables (kernel/fs/fdtable.c) ---- */
 
@@ -484,7 +485,8 @@ struct files;
 must_check struct files *files_new(void);
 must_check struct files *files_dup(struct files *from); /* fork without CLONE_FILES. ERR_PTR */
 struct files *files_get(struct files *f);
-bool files_shared(const struct files *f); /* has it another user? racy, but a sole user remains one */
+bool files_shared(
+	const struct files *f);	 /* has it another user? racy, but a sole user remains one */
 void files_put(struct files *f); /* closes all with the last reference */
 void files_close_on_exec(struct files *f);
 /* current's; +1 or NULL. fd_get refuses O_PATH files, fd_get_raw doesn't. Lock-free. */

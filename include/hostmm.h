@@ -16,8 +16,6 @@ struct host_mm;
 must_check int host_mm_init(int ncpus);
 must_check int reaper_init(void);
 
-
-
 /* Ends every host process of it, the keeper last. Returns at once; the reaper collects them. */
 void host_mm_destroy(struct host_mm *hm);
 /* Unmaps everything below TASK_SIZE but the vDSO: what exec does to an mm that it may keep. */

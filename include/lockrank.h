@@ -9,22 +9,22 @@
 
 enum lock_rank {
 	/* sleeping locks */
-	RANK_EXEC = 1,	 /* thread_group->exec_mutex: one exec a group */
-	RANK_EPOLL,	 /* epoll instances (outer before inner): they call poll operations, which may take what follows */
-	RANK_FILE_POS,	 /* file->pos_lock: reads and writes take what follows (two: by address) */
-	RANK_SEQ,	 /* the text of an open /proc file, while it is made */
-	RANK_MMAP,	 /* mm->lock: the vma table; before inodes, because mapping a file may have to turn it into a mappable one */
-	RANK_MOUNT,	 /* the mount table */
-	RANK_RENAME,	 /* rename across directories: one at a time for each super block */
-	RANK_INODE_DIR,	 /* directory inode (parents before children; two by address) */
-	RANK_INODE_COPY, /* overlay copy-up */
-	RANK_INODE,	 /* inode of a file: writes, truncate, size */
+	RANK_EXEC = 1, /* thread_group->exec_mutex: one exec a group */
+	RANK_EPOLL, /* epoll instances (outer before inner): they call poll operations, which may take what follows */
+	RANK_FILE_POS, /* file->pos_lock: reads and writes take what follows (two: by address) */
+	RANK_SEQ,      /* the text of an open /proc file, while it is made */
+	RANK_MMAP, /* mm->lock: the vma table; before inodes, because mapping a file may have to turn it into a mappable one */
+	RANK_MOUNT,	  /* the mount table */
+	RANK_RENAME,	  /* rename across directories: one at a time for each super block */
+	RANK_INODE_DIR,	  /* directory inode (parents before children; two by address) */
+	RANK_INODE_COPY,  /* overlay copy-up */
+	RANK_INODE,	  /* inode of a file: writes, truncate, size */
 	RANK_INODE_LOWER, /* inodes of the layers below an overlay (dirs by address, then files) */
-	RANK_TTY,	 /* a tty and its line discipline */
-	RANK_SOCK,	 /* a socket's readers */
-	RANK_UNIX_GC,	 /* sockets that travel in messages */
-	RANK_PIPE,	 /* a pipe's buffer */
-	RANK_STUB,	 /* mm->stub_lock: keeper batches */
+	RANK_TTY,	  /* a tty and its line discipline */
+	RANK_SOCK,	  /* a socket's readers */
+	RANK_UNIX_GC,	  /* sockets that travel in messages */
+	RANK_PIPE,	  /* a pipe's buffer */
+	RANK_STUB,	  /* mm->stub_lock: keeper batches */
 	RANK_SLEEPING_LAST,
 	/* spinning locks */
 	RANK_TASKLIST,	 /* process tree: parent, children, sessions, groups */
@@ -36,14 +36,14 @@ enum lock_rank {
 	RANK_INODE_SPIN, /* inode cache, small inode state, file locks */
 	RANK_FH,	 /* fh state */
 	RANK_UNIX_NAMES, /* abstract socket names: a hash bucket */
-	RANK_UNIX_SOCK,	 /* a socket's state and queue (pairs by address; a listener before those who wait in its queue) */
-	RANK_MISC,	 /* leaf-ish locks of small drivers */
-	RANK_FUTEX,	 /* a futex hash bucket (two: by address) */
-	RANK_WAITQ,	 /* wait_queue->lock */
-	RANK_POLLQ,	 /* the queue of one poller; taken from within wait-queue callbacks */
-	RANK_TIMER,	 /* a CPU's timer heap */
-	RANK_RQ,	 /* a CPU's run queue */
-	RANK_OS,	 /* host-side bookkeeping (os/) */
+	RANK_UNIX_SOCK, /* a socket's state and queue (pairs by address; a listener before those who wait in its queue) */
+	RANK_MISC,  /* leaf-ish locks of small drivers */
+	RANK_FUTEX, /* a futex hash bucket (two: by address) */
+	RANK_WAITQ, /* wait_queue->lock */
+	RANK_POLLQ, /* the queue of one poller; taken from within wait-queue callbacks */
+	RANK_TIMER, /* a CPU's timer heap */
+	RANK_RQ,    /* a CPU's run queue */
+	RANK_OS,    /* host-side bookkeeping (os/) */
 	RANK_LOG,
 };
 

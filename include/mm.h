@@ -21,9 +21,9 @@ struct context;
 #define VM_SHARED 8u
 #define VM_GROWSDOWN 0x10u
 #define VM_MAYWRITE 0x20u
-#define VM_STACK 0x40u	 /* [stack] */
-#define VM_HEAP 0x80u	 /* [heap] */
-#define VM_VDSO 0x100u	 /* [vdso], [vvar]: not the guest's to change */
+#define VM_STACK 0x40u /* [stack] */
+#define VM_HEAP 0x80u  /* [heap] */
+#define VM_VDSO 0x100u /* [vdso], [vvar]: not the guest's to change */
 #define VM_LOCKED 0x200u
 #define VM_DONTFORK 0x400u
 #define VM_NORESERVE 0x800u
@@ -39,11 +39,12 @@ struct vma {
 };
 
 struct mm {
-	u32 refs; /* atomic: tasks and others that use it */
+	u32 refs;	      /* atomic: tasks and others that use it */
 	struct host_mm *host; /* constant until exec in place */
 	struct rwsem lock;
 	struct mutex stub_lock;
-	struct vma *vmas; /* lock: sorted, in an array (search is a bisection, inserts move the tail) */
+	struct vma *
+		vmas; /* lock: sorted, in an array (search is a bisection, inserts move the tail) */
 	int nr_vmas, cap_vmas;
 	uaddr_t mmap_base, stack_top;
 	uaddr_t brk_start, brk;
@@ -51,7 +52,7 @@ struct mm {
 	uaddr_t arg_start, arg_end, env_start, env_end;
 	u64 total_pages, locked_pages, data_pages, stack_pages; /* lock */
 	u64 auxv[64];
-	int auxv_len; /* bytes */
+	int auxv_len;	       /* bytes */
 	struct file *exe_file; /* +1; lock */
 	int dumpable;
 	u64 hiwater_rss_kb;
@@ -68,7 +69,8 @@ void mm_put(struct mm *mm);
 must_check struct mm *mm_fork(struct mm *from, struct context **ctx);
 
 /* mmap(2) proper, with a file that is checked and referenced (not consumed), or NULL. The address or -errno. flags: MAP_*; off in bytes. */
-must_check long mm_mmap(struct mm *mm, uaddr_t addr, size_t len, int prot, int flags, struct file *file, u64 off);
+must_check long mm_mmap(struct mm *mm, uaddr_t addr, size_t len, int prot, int flags,
+			struct file *file, u64 off);
 must_check int mm_munmap(struct mm *mm, uaddr_t addr, size_t len);
 must_check int mm_mprotect(struct mm *mm, uaddr_t addr, size_t len, int prot);
 /* A program that is executed: a reference that denies writers (inode->exec_denied). */

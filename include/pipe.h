@@ -6,7 +6,7 @@
 
 struct file;
 
-#define PIPE_MAX_SIZE 1048576	     /* /proc/sys/fs/pipe-max-size */
+#define PIPE_MAX_SIZE 1048576	   /* /proc/sys/fs/pipe-max-size */
 #define PIPE_USER_PAGES_SOFT 16384 /* /proc/sys/fs/pipe-user-pages-soft */
 
 /* Is f one end of a pipe, or an open fifo? */

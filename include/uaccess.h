@@ -43,7 +43,8 @@ struct iov_iter {
 	struct iovec single; /* for one piece */
 	struct iovec *alloc; /* freed by iov_iter_done */
 };
-must_check int iov_iter_user(struct iov_iter *it, uaddr_t base, size_t len); /* -EFAULT if out of range */
+must_check int iov_iter_user(struct iov_iter *it, uaddr_t base,
+			     size_t len); /* -EFAULT if out of range */
 /* From the user's array of n iovecs: -EINVAL (n > 1024, negative or overflowing sum), -EFAULT, -ENOMEM. */
 must_check int iov_iter_user_iov(struct iov_iter *it, uaddr_t iov, unsigned long n);
 void iov_iter_kernel(struct iov_iter *it, void *base, size_t len);

@@ -23,7 +23,8 @@ static struct host_mm *host_of(struct mm *mm)
 /* Looks at the mappings only where a stack can be, since most failures are bad addresses. */
 static bool may_grow(struct mm *mm, uaddr_t addr)
 {
-	return mm == current->mm && addr >= mm->mmap_base && addr < mm->stack_top && mm_grow_stack(mm, addr);
+	return mm == current->mm && addr >= mm->mmap_base && addr < mm->stack_top &&
+	       mm_grow_stack(mm, addr);
 }
 
 enum direction { TO_USER, FROM_USER };
@@ -67,12 +68,16 @@ int copy_to_user(uaddr_t to, const void *from, size_t n)
 
 size_t copy_from_user_partial(void *to, uaddr_t from, size_t n)
 {
-	return from >= TASK_SIZE ? 0 : copy_range(current->mm, to, from, min(n, TASK_SIZE - from), FROM_USER);
+	return from >= TASK_SIZE
+		       ? 0
+		       : copy_range(current->mm, to, from, min(n, TASK_SIZE - from), FROM_USER);
 }
 
 size_t copy_to_user_partial(uaddr_t to, const void *from, size_t n)
 {
-	return to >= TASK_SIZE ? 0 : copy_range(current->mm, (void *)from, to, min(n, TASK_SIZE - to), TO_USER);
+	return to >= TASK_SIZE
+		       ? 0
+		       : copy_range(current->mm, (void *)from, to, min(n, TASK_SIZE - to), TO_USER);
 }
 
 static const u8 zeros[PAGE_SIZE];

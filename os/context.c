@@ -148,8 +148,10 @@ int context_usage(const struct context *c, struct host_usage *u)
 	close(fd);
 	buf[max(n, 0)] = 0;
 	p = strrchr(buf, ')'); /* behind the name: fields 3 and up of proc(5) */
-	if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %lu %*u %lu %*u %*u %*u %*d %*d %*d %*d %*d %*d %*u %*u %lu", &u->minflt,
-			 &u->majflt, &u->resident) != 3)
+	if (!p ||
+	    sscanf(p + 1,
+		   " %*c %*d %*d %*d %*d %*d %*u %lu %*u %lu %*u %*u %*u %*d %*d %*d %*d %*d %*d %*u %*u %lu",
+		   &u->minflt, &u->majflt, &u->resident) != 3)
 		return -EIO;
 	return 0;
 }

@@ -28,18 +28,18 @@
 #define SLOTS_TOTAL (2 * HOST_MM_MAX + EXTRA_SLOTS)
 
 static struct {
-	struct zygote_fds fds;	/* constant after boot */
-	struct stub_ctl *ctl;	/* control pages of all, writable here only */
-	u8 *slots;		/* slots of all */
-	struct host_mm *template; /* empty: what exec copies */
+	struct zygote_fds fds;	       /* constant after boot */
+	struct stub_ctl *ctl;	       /* control pages of all, writable here only */
+	u8 *slots;		       /* slots of all */
+	struct host_mm *template;      /* empty: what exec copies */
 	struct spinlock template_lock; /* serialises its batches */
 	uaddr_t vdso;
 	size_t vdso_size;
-	struct spinlock lock;	/* rank OS: the id maps */
+	struct spinlock lock; /* rank OS: the id maps */
 	u64 id_used[HOST_MM_MAX / 64];
 	u64 extra_used[EXTRA_SLOTS / 64];
 	u32 id_hint, extra_hint;
-	u32 seq;		/* atomic: the last number given to a batch */
+	u32 seq; /* atomic: the last number given to a batch */
 } os;
 
 /* ---- numbers ---- */
@@ -82,7 +82,8 @@ static void slots_wipe(u32 first, u32 n)
 static void slot_prepare(u32 global_slot, int slot)
 {
 	u8 *s = slot_alias(global_slot);
-	stack_t ss = {.ss_sp = (void *)(slot_addr(slot) + SLOT_SIGSTACK), .ss_size = SLOT_SIGSTACK_SIZE};
+	stack_t ss = {.ss_sp = (void *)(slot_addr(slot) + SLOT_SIGSTACK),
+		      .ss_size = SLOT_SIGSTACK_SIZE};
 
 	memcpy(s + 8, &ss, sizeof(ss));
 	__atomic_store_n((u32 *)s, 0, __ATOMIC_RELEASE);
@@ -94,7 +95,10 @@ int shared_futex_wait(u32 *word, u32 val, ktime_t deadline)
 {
 	struct timespec ts = ns_to_timespec(deadline);
 
-	return syscall(SYS_futex, word, FUTEX_WAIT_BITSET, val, &ts, NULL, FUTEX_BITSET_MATCH_ANY) < 0 ? -errno : 0;
+	return syscall(SYS_futex, word, FUTEX_WAIT_BITSET, val, &ts, NULL, FUTEX_BITSET_MATCH_ANY) <
+			       0
+		       ? -errno
+		       : 0;
 }
 
 static void shared_futex_wake(u32 *word)
@@ -114,8 +118,8 @@ void host_task_pin(pid_t pid, int *where, int core)
 		*where = core;
 }
 
-static struct stub_op *op_add(struct stub_ctl *ctl, u64 flags, u64 nr, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4,
-			      u64 a5)
+static struct stub_op *op_add(struct stub_ctl *ctl, u64 flags, u64 nr, u64 a0, u64 a1, u64 a2,
+			      u64 a3, u64 a4, u64 a5)
 {
 	struct stub_op *op = &ctl->ops[ctl->nops++];
 
@@ -128,7 +132,8 @@ static bool process_is_dead(pid_t pid)
 {
 	siginfo_t si = {0};
 
-	return waitid(P_PID, pid, &si, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0 || si.si_pid == pid;
+	return waitid(P_PID, pid, &si, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0 ||
+	       si.si_pid == pid;
 }
 
 /*
@@ -169,7 +174,8 @@ static int keeper_wait(struct host_mm *hm, pid_t keeper, int report, int *done, 
 			if (report_read(report, hm->seq, done, last))
 				return 0;
 			/* Forged: undo the forgery, so that the real answer wakes us; the deadline covers the race. */
-			__atomic_compare_exchange_n(word, &w, w - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+			__atomic_compare_exchange_n(word, &w, w - 1, false, __ATOMIC_ACQ_REL,
+						    __ATOMIC_RELAXED);
 			w--;
 		}
 		if (shared_futex_wait(word, w, ktime_mono() + NSEC_PER_SEC / 4) == -ETIMEDOUT) {
@@ -238,7 +244,8 @@ int host_mm_run(struct host_mm *hm, const struct batch *b, int *done, u64 *last)
 	int extra = 0, n = 0, err;
 
 	ctl->nops = 0;
-	if (b->hostfd >= 0) { /* the keeper fetches the descriptor, and closes it behind the calls that need it */
+	if (b->hostfd >=
+	    0) { /* the keeper fetches the descriptor, and closes it behind the calls that need it */
 		op_add(ctl, OPF_EXPECT, SYS_close_range, os.fds.keeper_end, ~0U, 0, 0, 0, 0);
 		op_add(ctl, 0, SYS_pidfd_getfd, KEEPER_FD_KERNEL, b->hostfd, 0, 0, 0, 0);
 		extra = 2;
@@ -282,8 +289,8 @@ int host_mm_clear(struct host_mm *hm)
 
 	batch_init(&b);
 	batch_add(&b, SYS_munmap, 0, STUB_VDSO_AREA, 0, 0, 0, 0);
-	batch_add(&b, SYS_munmap, STUB_VDSO_AREA + STUB_VDSO_AREA_SIZE, STUB_BASE - STUB_VDSO_AREA - STUB_VDSO_AREA_SIZE,
-		  0, 0, 0, 0);
+	batch_add(&b, SYS_munmap, STUB_VDSO_AREA + STUB_VDSO_AREA_SIZE,
+		  STUB_BASE - STUB_VDSO_AREA - STUB_VDSO_AREA_SIZE, 0, 0, 0, 0);
 	return host_mm_run(hm, &b, NULL, NULL);
 }
 
@@ -330,7 +337,8 @@ static void host_mm_free(void *arg)
 
 static void op_add_task_clone(struct stub_ctl *ctl, int slot)
 {
-	op_add(ctl, OPF_TASK, SYS_clone, TASK_CLONE_FLAGS, slot_addr(slot) + SLOT_SIZE, 0, 0, 0, slot_addr(slot));
+	op_add(ctl, OPF_TASK, SYS_clone, TASK_CLONE_FLAGS, slot_addr(slot) + SLOT_SIZE, 0, 0, 0,
+	       slot_addr(slot));
 }
 
 static struct host_task *host_task_new(int slot, u32 global_slot)
@@ -338,7 +346,11 @@ static struct host_task *host_task_new(int slot, u32 global_slot)
 	struct host_task *ht = kzalloc(sizeof(*ht));
 
 	if (ht)
-		*ht = (struct host_task){.slot = slot, .global_slot = global_slot, .core = -1, .fresh = true, .clean_fp = true};
+		*ht = (struct host_task){.slot = slot,
+					 .global_slot = global_slot,
+					 .core = -1,
+					 .fresh = true,
+					 .clean_fp = true};
 	return ht;
 }
 
@@ -353,10 +365,11 @@ static void fork_prepare(struct host_mm *parent, struct host_mm *hm, int report)
 	ctl->nops = 0;
 	op_add(ctl, 0, SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
 	op_add(ctl, OPF_EXPECT, SYS_getppid, 0, 0, 0, 0, 0, 0)->expect = ctl->kernel_pid;
-	op_add(ctl, 0, SYS_mmap, STUB_SLOTS, 2 * SLOT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, KEEPER_FD_SLOTS,
-	       (u64)2 * hm->id * SLOT_SIZE);
+	op_add(ctl, 0, SYS_mmap, STUB_SLOTS, 2 * SLOT_SIZE, PROT_READ | PROT_WRITE,
+	       MAP_SHARED | MAP_FIXED, KEEPER_FD_SLOTS, (u64)2 * hm->id * SLOT_SIZE);
 	if (parent->slots_end > 2)
-		op_add(ctl, 0, SYS_munmap, slot_addr(2), (u64)(parent->slots_end - 2) * SLOT_SIZE, 0, 0, 0, 0);
+		op_add(ctl, 0, SYS_munmap, slot_addr(2), (u64)(parent->slots_end - 2) * SLOT_SIZE,
+		       0, 0, 0, 0);
 	op_add_task_clone(ctl, 1);
 }
 
@@ -492,8 +505,8 @@ struct host_task *host_task_create(struct host_mm *hm)
 	slots_wipe(ht->global_slot, 1);
 	slot_prepare(ht->global_slot, ht->slot);
 	hm->ctl->nops = 0;
-	op_add(hm->ctl, 0, SYS_mmap, slot_addr(ht->slot), SLOT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-	       KEEPER_FD_SLOTS, (u64)ht->global_slot * SLOT_SIZE);
+	op_add(hm->ctl, 0, SYS_mmap, slot_addr(ht->slot), SLOT_SIZE, PROT_READ | PROT_WRITE,
+	       MAP_SHARED | MAP_FIXED, KEEPER_FD_SLOTS, (u64)ht->global_slot * SLOT_SIZE);
 	op_add_task_clone(hm->ctl, ht->slot);
 	hm->slots_end = max(hm->slots_end, ht->slot + 1);
 	err = keeper_run_all(hm, &last);
@@ -593,8 +606,8 @@ int host_mm_statm(struct host_mm *hm, u64 pages[7])
 		return -EIO;
 	buf[n] = 0;
 	memset(pages, 0, 7 * sizeof(pages[0]));
-	sscanf(buf, "%lu %lu %lu %lu %lu %lu %lu", &pages[0], &pages[1], &pages[2], &pages[3], &pages[4], &pages[5],
-	       &pages[6]);
+	sscanf(buf, "%lu %lu %lu %lu %lu %lu %lu", &pages[0], &pages[1], &pages[2], &pages[3],
+	       &pages[4], &pages[5], &pages[6]);
 	return 0;
 }
 
@@ -622,7 +635,8 @@ static int template_map_vdso(struct host_mm *hm, uaddr_t host_vdso, uaddr_t to)
 	b.hostfd = host_vdso ? vdso_image(host_vdso, &os.vdso_size) : -ENOSYS;
 	if (b.hostfd < 0)
 		return b.hostfd == -ENOSYS ? 0 : b.hostfd;
-	batch_add(&b, SYS_mmap, to, os.vdso_size, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, BATCH_FD, 0);
+	batch_add(&b, SYS_mmap, to, os.vdso_size, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED,
+		  BATCH_FD, 0);
 	err = host_mm_run(hm, &b, NULL, NULL);
 	close(b.hostfd);
 	if (!err)
@@ -643,7 +657,9 @@ static int template_arrange(struct host_mm *hm)
 	u32 last = 0;
 
 	ctl->nops = 0;
-	n = keeper_run(hm, &done, &last); /* when it answers, it has been executed, and its mappings are its own */
+	n = keeper_run(
+		hm, &done,
+		&last); /* when it answers, it has been executed, and its mappings are its own */
 	if (n)
 		return n;
 	n = zygote_special_maps(hm->keeper, maps, ARRAY_SIZE(maps));
@@ -656,7 +672,8 @@ static int template_arrange(struct host_mm *hm)
 	for (int i = 0; i < n; i++) {
 		size_t len = maps[i].end - maps[i].start;
 
-		op_add(ctl, 0, SYS_mremap, maps[i].start, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to, 0);
+		op_add(ctl, 0, SYS_mremap, maps[i].start, len, len, MREMAP_MAYMOVE | MREMAP_FIXED,
+		       to, 0);
 		if (maps[i].vdso)
 			host_vdso = to;
 		to += len;
@@ -680,13 +697,14 @@ int host_mm_init(int ncpus)
 	spin_init(&os.lock, "host_mm ids", RANK_OS);
 	/* Held while a CPU waits for the template's fork; other execs wait for their turn. */
 	spin_init(&os.template_lock, "template", RANK_OS - 1);
-	err = zygote_fds_create(&os.fds, ncpus, HOST_MM_MAX * sizeof(struct stub_ctl), (size_t)SLOTS_TOTAL * SLOT_SIZE);
+	err = zygote_fds_create(&os.fds, ncpus, HOST_MM_MAX * sizeof(struct stub_ctl),
+				(size_t)SLOTS_TOTAL * SLOT_SIZE);
 	if (err)
 		return err;
-	os.ctl = mmap(NULL, HOST_MM_MAX * sizeof(struct stub_ctl), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-		      os.fds.ctl, 0);
-	os.slots = mmap(NULL, (size_t)SLOTS_TOTAL * SLOT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-			os.fds.slots, 0);
+	os.ctl = mmap(NULL, HOST_MM_MAX * sizeof(struct stub_ctl), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_NORESERVE, os.fds.ctl, 0);
+	os.slots = mmap(NULL, (size_t)SLOTS_TOTAL * SLOT_SIZE, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_NORESERVE, os.fds.slots, 0);
 	if (os.ctl == MAP_FAILED || os.slots == MAP_FAILED)
 		return -errno;
 	err = zygote_fds_seal(&os.fds);

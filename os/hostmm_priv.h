@@ -8,8 +8,8 @@
 #include <sys/types.h>
 #include <urcu/list.h>
 
-#define HOST_MM_MAX 32768     /* address spaces at a time */
-#define EXTRA_SLOTS 32768     /* slots for second and further threads, of all of them */
+#define HOST_MM_MAX 32768 /* address spaces at a time */
+#define EXTRA_SLOTS 32768 /* slots for second and further threads, of all of them */
 
 /*
  * c constant   b the caller's serialisation of batches   l lock
@@ -17,29 +17,30 @@
  * Its control page is number id; its slots 0 and 1 are numbers 2 * id and 2 * id + 1 of the slots file.
  */
 struct host_mm {
-	int id;			   /* c */
-	pid_t keeper;		   /* c */
-	struct stub_ctl *ctl;	   /* b: the kernel's alias of its control page */
-	u32 seq;		   /* b */
-	int keeper_core;	   /* b: where it was pinned last */
-	int slots_end;		   /* b: slots below this were mapped at some time */
-	struct spinlock lock;	   /* rank OS */
+	int id;			      /* c */
+	pid_t keeper;		      /* c */
+	struct stub_ctl *ctl;	      /* b: the kernel's alias of its control page */
+	u32 seq;		      /* b */
+	int keeper_core;	      /* b: where it was pinned last */
+	int slots_end;		      /* b: slots below this were mapped at some time */
+	struct spinlock lock;	      /* rank OS */
 	u64 slot_used[SLOT_MAX / 64]; /* l */
 	struct cds_list_head parked;  /* l: struct host_task of ended threads, ready for reuse */
 	struct cds_list_head tasks;   /* l: those in use */
-	bool dead;		   /* l: the keeper died */
+	bool dead;		      /* l: the keeper died */
 };
 
 /* A host process that runs (or ran) one guest thread. */
 struct host_task {
 	struct cds_list_head link; /* hm->lock */
 	pid_t pid;
-	int slot;	/* in its host mm */
+	int slot;	 /* in its host mm */
 	u32 global_slot; /* in the slots file */
-	int core;	/* where it is pinned, -1: nowhere */
-	struct cpu *attached; /* parked: whose thread traces it still, stopped; NULL: none, it waits at STUB_PARK */
-	bool fresh;	/* was never seen at STUB_PARK */
-	bool clean_fp;	/* its FP state is the initial one */
+	int core;	 /* where it is pinned, -1: nowhere */
+	struct cpu *
+		attached; /* parked: whose thread traces it still, stopped; NULL: none, it waits at STUB_PARK */
+	bool fresh;    /* was never seen at STUB_PARK */
+	bool clean_fp; /* its FP state is the initial one */
 };
 
 void *slot_alias(u32 global_slot);

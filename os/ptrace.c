@@ -126,7 +126,8 @@ static void attach(struct context *c, struct cpu *cpu)
 		if (status >> 16 == PTRACE_EVENT_STOP)
 			break;
 	} while (pt(PTRACE_CONT, pid, 0, 0) >= 0);
-	if (pt(PTRACE_GETREGS, pid, 0, (u64)&r) < 0 || r.rip < STUB_FILTERED || r.rip > STUB_PARK_IP) {
+	if (pt(PTRACE_GETREGS, pid, 0, (u64)&r) < 0 || r.rip < STUB_FILTERED ||
+	    r.rip > STUB_PARK_IP) {
 		/* Not where it has to be: its slot was tampered with before it was ready. */
 		kill(pid, SIGKILL);
 		context_died(c);
@@ -163,7 +164,8 @@ static void flush(struct context *c)
 	} else if (c->result_dirty) {
 		if (c->in_signal_stop)
 			pt(PTRACE_POKEUSER, pid, offsetof(struct user_regs_struct, orig_rax), ~0UL);
-		if (pt(PTRACE_POKEUSER, pid, offsetof(struct user_regs_struct, rax), c->regs.rax) < 0)
+		if (pt(PTRACE_POKEUSER, pid, offsetof(struct user_regs_struct, rax), c->regs.rax) <
+		    0)
 			context_died(c);
 		c->result_dirty = false;
 	}
@@ -186,7 +188,8 @@ static void ptrace_release(struct context *c)
 		park.cs = 0x33;
 		park.ss = 0x2b;
 		park.eflags = 0x202;
-		if (pt(PTRACE_SETREGS, c->ht->pid, 0, (u64)&park) < 0 || pt(PTRACE_DETACH, c->ht->pid, 0, 0) < 0)
+		if (pt(PTRACE_SETREGS, c->ht->pid, 0, (u64)&park) < 0 ||
+		    pt(PTRACE_DETACH, c->ht->pid, 0, 0) < 0)
 			context_died(c);
 	}
 	context_bind(c, NULL);
@@ -198,7 +201,8 @@ static void syscall_event(struct context *c, struct event *ev)
 {
 	struct __ptrace_syscall_info info;
 
-	if (pt(PTRACE_GET_SYSCALL_INFO, c->ht->pid, sizeof(info), (u64)&info) < 0 || info.op != PTRACE_SYSCALL_INFO_ENTRY) {
+	if (pt(PTRACE_GET_SYSCALL_INFO, c->ht->pid, sizeof(info), (u64)&info) < 0 ||
+	    info.op != PTRACE_SYSCALL_INFO_ENTRY) {
 		context_died(c);
 		ev->kind = EVENT_DIED;
 		return;
@@ -216,7 +220,8 @@ static void vsyscall_event(struct context *c, struct event *ev, const siginfo_t 
 	load_regs(c);
 	ev->kind = EVENT_SYSCALL;
 	ev->sys.nr = si->si_arch == AUDIT_ARCH_X86_64 ? (u64)si->si_syscall : ~0ULL;
-	memcpy(ev->sys.args, (u64[]){c->regs.rdi, c->regs.rsi, c->regs.rdx, c->regs.r10, c->regs.r8, c->regs.r9},
+	memcpy(ev->sys.args,
+	       (u64[]){c->regs.rdi, c->regs.rsi, c->regs.rdx, c->regs.r10, c->regs.r8, c->regs.r9},
 	       sizeof(ev->sys.args));
 	ev->sys.ip = c->regs.rip;
 	ev->sys.sp = c->regs.rsp;

@@ -33,7 +33,8 @@ void reap_later(pid_t pid, void (*done)(void *), void *arg)
 	}
 	*c = (struct corpse){.pid = pid, .done = done, .arg = arg};
 	c->next = __atomic_load_n(&corpses, __ATOMIC_RELAXED);
-	while (!__atomic_compare_exchange_n(&corpses, &c->next, c, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+	while (!__atomic_compare_exchange_n(&corpses, &c->next, c, true, __ATOMIC_RELEASE,
+					    __ATOMIC_RELAXED))
 		;
 	if (__atomic_exchange_n(&work, 1, __ATOMIC_SEQ_CST) == 0)
 		host_futex_wake(&work, 1);

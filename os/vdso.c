@@ -52,7 +52,8 @@ int vdso_image(uaddr_t host_vdso, size_t *size)
 			fd = -errno;
 	}
 	if (fd > 0 && (write(fd, image, n) != (ssize_t)n || ftruncate(fd, *size) < 0 ||
-		       fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)) {
+		       fcntl(fd, F_ADD_SEALS,
+			     F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)) {
 		close(fd);
 		fd = -EIO;
 	}

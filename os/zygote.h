@@ -13,7 +13,8 @@ struct zygote_fds {
 };
 
 /* Creates the files that kernel and keepers share. */
-must_check int zygote_fds_create(struct zygote_fds *z, int ncpus, size_t ctl_size, size_t slots_size);
+must_check int zygote_fds_create(struct zygote_fds *z, int ncpus, size_t ctl_size,
+				 size_t slots_size);
 /* After the kernel has mapped the control pages: no one else can map them writable any more. */
 must_check int zygote_fds_seal(struct zygote_fds *z);
 /* Starts it: the pid, or -errno. Its parent must be the thread that lives as long as the kernel. */

@@ -26,23 +26,24 @@
 /*
  * Fixed places in the text: the only host calls that a guest's host process may make lie there.
  */
-#define STUB_FILTERED (STUB_TEXT + 0x3c0) /* a new task reports that it is ready; then it parks */
-#define STUB_PARK (STUB_TEXT + 0x400)	 /* waits for ever */
-#define STUB_PARK_IP (STUB_TEXT + 0x422) /* behind its syscall instruction */
-#define STUB_FAULT (STUB_TEXT + 0x480)	 /* signal handler */
-#define STUB_FAULT_IP (STUB_TEXT + 0x4a2) /* behind its syscall instruction */
+#define STUB_FILTERED (STUB_TEXT + 0x3c0)  /* a new task reports that it is ready; then it parks */
+#define STUB_PARK (STUB_TEXT + 0x400)	   /* waits for ever */
+#define STUB_PARK_IP (STUB_TEXT + 0x422)   /* behind its syscall instruction */
+#define STUB_FAULT (STUB_TEXT + 0x480)	   /* signal handler */
+#define STUB_FAULT_IP (STUB_TEXT + 0x4a2)  /* behind its syscall instruction */
 #define STUB_SIGACTION (STUB_TEXT + 0x500) /* the struct sigaction of STUB_FAULT */
 #define STUB_FILTER (STUB_TEXT + 0x600)	   /* struct sock_fprog of the tasks' filter */
 
 /* The control page. Offsets are checked against struct stub_ctl in C. */
-#define CTL_SEQ 0	 /* u32: futex; number of the batch to run */
-#define CTL_NOPS 4	 /* u32 */
-#define CTL_REPORT_FD 8	 /* u32: where this batch reports to */
+#define CTL_SEQ 0	  /* u32: futex; number of the batch to run */
+#define CTL_NOPS 4	  /* u32 */
+#define CTL_REPORT_FD 8	  /* u32: where this batch reports to */
 #define CTL_KERNEL_PID 12 /* u32 */
-#define CTL_FORK_OFF 16	 /* u64: offset of a forked child's control page in descriptor KEEPER_FD_CTL */
-#define CTL_ZERO 24	 /* u32: always 0; parked processes wait here */
+#define CTL_FORK_OFF                                                                               \
+	16	    /* u64: offset of a forked child's control page in descriptor KEEPER_FD_CTL */
+#define CTL_ZERO 24 /* u32: always 0; parked processes wait here */
 #define CTL_OPS 64
-#define CTL_DATA 3072	 /* structures which operations point to */
+#define CTL_DATA 3072 /* structures which operations point to */
 
 /* One operation: a register set and what to make of the result. */
 #define OP_NR 0
@@ -52,14 +53,16 @@
 #define OP_SIZE 72
 #define CTL_MAX_OPS 40
 
-#define OPF_IGNORE 1  /* a failure doesn't end the batch */
-#define OPF_EXPECT 2  /* any other result than OP_EXPECT: exit */
-#define OPF_TASK 4    /* a clone whose child is a task; its slot is in args[5] */
-#define OPF_FORK 8    /* a clone whose child is a keeper */
-#define OPF_CMPXCHG 16 /* no call: atomic compare and exchange of *(u32 *)args[0]: args[1] -> args[2] */
+#define OPF_IGNORE 1 /* a failure doesn't end the batch */
+#define OPF_EXPECT 2 /* any other result than OP_EXPECT: exit */
+#define OPF_TASK 4   /* a clone whose child is a task; its slot is in args[5] */
+#define OPF_FORK 8   /* a clone whose child is a keeper */
+#define OPF_CMPXCHG                                                                                \
+	16 /* no call: atomic compare and exchange of *(u32 *)args[0]: args[1] -> args[2] */
 
 /* A slot: hand-off words, then the signal stack. Guest-writable: nothing here is trusted. */
-#define SLOT_READY 0  /* u32: futex; a new task has reached STUB_PARK; slot 0: number of the last batch done */
+#define SLOT_READY                                                                                 \
+	0 /* u32: futex; a new task has reached STUB_PARK; slot 0: number of the last batch done */
 #define SLOT_SIGSTACK 256
 #define SLOT_SIGSTACK_SIZE (SLOT_SIZE - SLOT_SIGSTACK)
 

@@ -57,7 +57,8 @@ static void mount_root_fs(void)
 	if (!opt->rw) {
 		sb = overlay_create(sb);
 		if (IS_ERR(sb))
-			boot_fail(EXIT_SETUP, "no overlay over %s: %s", opt->root, strerrordesc_np(-PTR_ERR(sb)));
+			boot_fail(EXIT_SETUP, "no overlay over %s: %s", opt->root,
+				  strerrordesc_np(-PTR_ERR(sb)));
 	}
 	err = mount_root(sb, 0);
 	if (err)
@@ -79,7 +80,9 @@ static int mountpoint(const char *target, struct path *p)
 	err = path_create(AT_FDCWD, target, true, &parent, &d);
 	if (err)
 		return err;
-	err = parent.dentry->inode->ops->mkdir ? parent.dentry->inode->ops->mkdir(parent.dentry->inode, d, S_IFDIR | 0755) : -EPERM;
+	err = parent.dentry->inode->ops->mkdir
+		      ? parent.dentry->inode->ops->mkdir(parent.dentry->inode, d, S_IFDIR | 0755)
+		      : -EPERM;
 	path_create_done(&parent, d);
 	return err ? err : path_lookup(AT_FDCWD, target, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, p);
 }
@@ -122,7 +125,8 @@ static void mount_option(const struct mount_option *m)
 	}
 	err = IS_ERR(sb) ? PTR_ERR(sb) : mount_on(m->target, sb, flags);
 	if (err)
-		boot_fail(EXIT_SETUP, "--mount %s:%s:%s: %s", m->type, m->source, m->target, strerrordesc_np(-err));
+		boot_fail(EXIT_SETUP, "--mount %s:%s:%s: %s", m->type, m->source, m->target,
+			  strerrordesc_np(-err));
 }
 
 static void mount_all(void)
@@ -224,7 +228,8 @@ static int exec_in_path(char **argv, char **env)
 		int e;
 
 		end = strchrnul(path, ':');
-		name = kasprintf("%.*s/%s", end == path ? 1 : (int)(end - path), end == path ? "." : path, argv[0]);
+		name = kasprintf("%.*s/%s", end == path ? 1 : (int)(end - path),
+				 end == path ? "." : path, argv[0]);
 		if (!name)
 			return -ENOMEM;
 		e = do_execve(AT_FDCWD, name, argv, env, 0);
@@ -344,5 +349,6 @@ int boot_result(void)
 {
 	if (setup_status)
 		return setup_status;
-	return init_exit_status & 0x7f ? 128 + (init_exit_status & 0x7f) : init_exit_status >> 8 & 0xff;
+	return init_exit_status & 0x7f ? 128 + (init_exit_status & 0x7f)
+				       : init_exit_status >> 8 & 0xff;
 }

@@ -18,7 +18,8 @@ static const struct argp_option table[] = {
 	{"hostname", OPT_HOSTNAME, "NAME", 0, "The guest's host name", 1},
 	{NULL, 0, NULL, 0, "Files:", 2},
 	{"root", 'r', "DIR", 0, "Host directory that becomes the guest's root (default: /)", 2},
-	{"rw", OPT_RW, NULL, 0, "Write through to the root (default: changes stay in memory and are lost)", 2},
+	{"rw", OPT_RW, NULL, 0,
+	 "Write through to the root (default: changes stay in memory and are lost)", 2},
 	{"mount", 'v', "TYPE:SOURCE:TARGET[:ro]", 0, "Mount a hostfs or tmpfs", 2},
 	{"workdir", 'w', "DIR", 0, "Working directory in the guest", 2},
 	{NULL, 0, NULL, 0, "Process:", 3},
@@ -26,10 +27,12 @@ static const struct argp_option table[] = {
 	{"env", 'E', "KEY=VALUE", 0, "Set an environment variable", 3},
 	{"clean-env", OPT_CLEAN_ENV, NULL, 0, "Start from an empty environment", 3},
 	{NULL, 0, NULL, 0, "Looking inside:", 4},
-	{"strace", OPT_STRACE, "FILE", OPTION_ARG_OPTIONAL, "Show the guest's system calls (default: on stderr)", 4},
+	{"strace", OPT_STRACE, "FILE", OPTION_ARG_OPTIONAL,
+	 "Show the guest's system calls (default: on stderr)", 4},
 	{"stats", OPT_STATS, NULL, 0, "Print the kernel's counters at the end", 4},
 	{"verbose", OPT_VERBOSE, NULL, 0, "Say what is chosen and why", 4},
-	{"debug", OPT_DEBUG, "WHAT", 0, "migrate: move a task to another CPU whenever it is scheduled", 4},
+	{"debug", OPT_DEBUG, "WHAT", 0,
+	 "migrate: move a task to another CPU whenever it is scheduled", 4},
 	{0},
 };
 
@@ -99,8 +102,10 @@ static void add_mount(struct options *o, char *arg)
 	m->source = strsep(&rest, ":");
 	m->target = strsep(&rest, ":");
 	flag = rest;
-	if (!m->target || !*m->source || m->target[0] != '/' || (flag && strcmp(flag, "ro") && strcmp(flag, "rw")))
-		usage_error("--mount %s: use TYPE:SOURCE:TARGET[:ro] with an absolute TARGET", whole);
+	if (!m->target || !*m->source || m->target[0] != '/' ||
+	    (flag && strcmp(flag, "ro") && strcmp(flag, "rw")))
+		usage_error("--mount %s: use TYPE:SOURCE:TARGET[:ro] with an absolute TARGET",
+			    whole);
 	if (strcmp(m->type, "hostfs") && strcmp(m->type, "tmpfs"))
 		usage_error("--mount %s: the type must be hostfs or tmpfs", whole);
 	m->read_only = flag && !strcmp(flag, "ro");
@@ -136,20 +141,49 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *o = state->input;
 
 	switch (key) {
-	case 'c': o->cpus = number(arg, 1, MAX_CPUS, "number of CPUs"); break;
-	case 'm': o->memory = size(arg); break;
-	case 'e': o->engine = arg; break;
-	case 'r': o->root = arg; break;
-	case 'v': add_mount(o, arg); break;
-	case 'w': o->workdir = arg; break;
-	case 'u': set_user(o, arg); break;
-	case 'E': add_env(o, arg); break;
-	case OPT_HOSTNAME: o->hostname = arg; break;
-	case OPT_RW: o->rw = true; break;
-	case OPT_CLEAN_ENV: o->clean_env = true; break;
-	case OPT_STRACE: o->strace = true; o->strace_file = arg; break;
-	case OPT_STATS: o->stats = true; break;
-	case OPT_VERBOSE: o->verbose = true; break;
+	case 'c':
+		o->cpus = number(arg, 1, MAX_CPUS, "number of CPUs");
+		break;
+	case 'm':
+		o->memory = size(arg);
+		break;
+	case 'e':
+		o->engine = arg;
+		break;
+	case 'r':
+		o->root = arg;
+		break;
+	case 'v':
+		add_mount(o, arg);
+		break;
+	case 'w':
+		o->workdir = arg;
+		break;
+	case 'u':
+		set_user(o, arg);
+		break;
+	case 'E':
+		add_env(o, arg);
+		break;
+	case OPT_HOSTNAME:
+		o->hostname = arg;
+		break;
+	case OPT_RW:
+		o->rw = true;
+		break;
+	case OPT_CLEAN_ENV:
+		o->clean_env = true;
+		break;
+	case OPT_STRACE:
+		o->strace = true;
+		o->strace_file = arg;
+		break;
+	case OPT_STATS:
+		o->stats = true;
+		break;
+	case OPT_VERBOSE:
+		o->verbose = true;
+		break;
 	case OPT_DEBUG:
 		if (strcmp(arg, "migrate"))
 			usage_error("--debug %s: the only choice is migrate", arg);
@@ -196,7 +230,8 @@ void options_parse(struct options *o, int argc, char **argv)
 		exit(0);
 	}
 	if (strcmp(argv[1], "run"))
-		usage_error("%s: unknown command; the command is 'run' (see 'heddle --help')", argv[1]);
+		usage_error("%s: unknown command; the command is 'run' (see 'heddle --help')",
+			    argv[1]);
 	argv[1] = name;
 	argp_parse(&argp, argc - 1, argv + 1, ARGP_IN_ORDER, NULL, o);
 }

@@ -22,7 +22,7 @@ struct options {
 	u32 uid, gid;
 	const char **env; /* KEY=VALUE, ends with NULL */
 	int nenv;
-	u64 memory; /* bytes; 0: the host's */
+	u64 memory;  /* bytes; 0: the host's */
 	char **argv; /* the program and its arguments; NULL: an interactive shell */
 };
 

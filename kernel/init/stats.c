@@ -18,14 +18,16 @@ void stats_unknown_call(u64 nr)
 
 static void print_cpus(void)
 {
-	log_warn("%-4s %10s %9s %9s %9s %8s %8s %8s %8s %9s %9s %9s\n", "cpu", "syscalls", "faults", "switches", "migrated",
-		 "stolen", "ipis", "kicks", "ticks", "guest ms", "kernel ms", "idle ms");
+	log_warn("%-4s %10s %9s %9s %9s %8s %8s %8s %8s %9s %9s %9s\n", "cpu", "syscalls", "faults",
+		 "switches", "migrated", "stolen", "ipis", "kicks", "ticks", "guest ms",
+		 "kernel ms", "idle ms");
 	for (int i = 0; i < nr_cpus; i++) {
 		const struct cpu *c = &cpus[i];
 
-		log_warn("%-4d %10lu %9lu %9lu %9lu %8lu %8lu %8lu %8lu %9lu %9lu %9lu\n", i, c->stat.syscalls, c->stat.faults,
-			 c->stat.switches, c->stat.migrations, c->stat.steals, c->stat.ipis_taken, c->stat.kicks,
-			 c->stat.ticks, c->stat.guest_ns / NSEC_PER_MSEC, c->stat.kernel_ns / NSEC_PER_MSEC,
+		log_warn("%-4d %10lu %9lu %9lu %9lu %8lu %8lu %8lu %8lu %9lu %9lu %9lu\n", i,
+			 c->stat.syscalls, c->stat.faults, c->stat.switches, c->stat.migrations,
+			 c->stat.steals, c->stat.ipis_taken, c->stat.kicks, c->stat.ticks,
+			 c->stat.guest_ns / NSEC_PER_MSEC, c->stat.kernel_ns / NSEC_PER_MSEC,
 			 c->stat.idle_ns / NSEC_PER_MSEC);
 	}
 }
@@ -40,7 +42,8 @@ static void print_unknown(void)
 		if (nr == NR_SYSCALLS)
 			log_warn("not implemented: unknown numbers, %lu times\n", n);
 		else
-			log_warn("not implemented: %s, %lu times\n", syscall_table[nr].name ? syscall_table[nr].name : "?", n);
+			log_warn("not implemented: %s, %lu times\n",
+				 syscall_table[nr].name ? syscall_table[nr].name : "?", n);
 	}
 }
 
@@ -49,10 +52,13 @@ void stats_print(void)
 	struct fh_stats fh;
 
 	fh_get_stats(&fh);
-	log_warn("engine %s, %d CPUs, %lu ms\n", engine->name, nr_cpus, (ktime_mono() - ktime_boot_mono) / NSEC_PER_MSEC);
+	log_warn("engine %s, %d CPUs, %lu ms\n", engine->name, nr_cpus,
+		 (ktime_mono() - ktime_boot_mono) / NSEC_PER_MSEC);
 	print_cpus();
-	log_warn("processes started: %lu; kernel memory: %zu KiB\n", nr_forks + 1, kmalloc_bytes() >> 10);
-	log_warn("file handles: %lu, open %lu of %lu, reclaimed %lu, reopened %lu, stale %lu, waits %lu\n", fh.handles, fh.open,
-		 fh.budget, fh.reclaimed, fh.reopened, fh.stale, fh.waits);
+	log_warn("processes started: %lu; kernel memory: %zu KiB\n", nr_forks + 1,
+		 kmalloc_bytes() >> 10);
+	log_warn(
+		"file handles: %lu, open %lu of %lu, reclaimed %lu, reopened %lu, stale %lu, waits %lu\n",
+		fh.handles, fh.open, fh.budget, fh.reclaimed, fh.reopened, fh.stale, fh.waits);
 	print_unknown();
 }

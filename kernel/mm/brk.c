@@ -10,17 +10,21 @@
 /* Grows to `end`; both page-aligned, mm->lock held for writing. */
 static int brk_grow(struct mm *mm, uaddr_t from, uaddr_t end)
 {
-	u64 limit = current->tg->rlim[RLIMIT_DATA].rlim_cur, as = current->tg->rlim[RLIMIT_AS].rlim_cur;
-	struct vma v = {.start = from, .end = end, .flags = VM_READ | VM_WRITE | VM_MAYWRITE | VM_HEAP};
+	u64 limit = current->tg->rlim[RLIMIT_DATA].rlim_cur,
+	    as = current->tg->rlim[RLIMIT_AS].rlim_cur;
+	struct vma v = {
+		.start = from, .end = end, .flags = VM_READ | VM_WRITE | VM_MAYWRITE | VM_HEAP};
 	struct batch b;
 	int err = -ESRCH;
 
 	if (end > STUB_VDSO_AREA || !vma_range_free(mm, from, end + PAGE_SIZE) ||
 	    (limit != RLIM64_INFINITY && end - mm->brk_start > limit) ||
-	    (as != RLIM64_INFINITY && (mm->total_pages << PAGE_SHIFT) + (end - from) > as) || vma_reserve(mm, 1))
+	    (as != RLIM64_INFINITY && (mm->total_pages << PAGE_SHIFT) + (end - from) > as) ||
+	    vma_reserve(mm, 1))
 		return -ENOMEM;
 	batch_init(&b);
-	batch_add(&b, __NR_mmap, from, end - from, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	batch_add(&b, __NR_mmap, from, end - from, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	mutex_lock(&mm->stub_lock);
 	if (mm->host)
 		err = host_mm_run(mm->host, &b, NULL, NULL);
@@ -46,7 +50,8 @@ long sys_brk(unsigned long addr)
 			mm->brk = addr;
 	} else if (to == from) {
 		mm->brk = addr;
-	} else if (vma_reserve(mm, 1) == 0 && mm_host_call(mm, __NR_munmap, to, from - to, 0) == 0) {
+	} else if (vma_reserve(mm, 1) == 0 &&
+		   mm_host_call(mm, __NR_munmap, to, from - to, 0) == 0) {
 		vma_cut(mm, to, from);
 		mm->brk = addr;
 	}

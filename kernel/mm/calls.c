@@ -13,9 +13,10 @@
 #define GUEST_TOP STUB_VDSO_AREA
 
 /* Flags that the host ignores too are accepted; MAP_SYNC and hugetlb are refused. */
-#define MAP_KNOWN                                                                                      \
-	(MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_32BIT | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE | \
-	 MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_FIXED_NOREPLACE | MAP_SHARED_VALIDATE)
+#define MAP_KNOWN                                                                                  \
+	(MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_32BIT | MAP_GROWSDOWN |        \
+	 MAP_DENYWRITE | MAP_EXECUTABLE | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE |              \
+	 MAP_NONBLOCK | MAP_STACK | MAP_FIXED_NOREPLACE | MAP_SHARED_VALIDATE)
 
 static int mmap_check(unsigned long prot, unsigned long flags)
 {
@@ -27,13 +28,16 @@ static int mmap_check(unsigned long prot, unsigned long flags)
 	if (type == MAP_SHARED_VALIDATE && flags & ~(unsigned long)MAP_KNOWN)
 		return -EOPNOTSUPP;
 	if (flags & MAP_HUGETLB)
-		return flags & MAP_ANONYMOUS ? -ENOMEM : -EINVAL; /* as a kernel whose huge page pool is empty */
+		return flags & MAP_ANONYMOUS
+			       ? -ENOMEM
+			       : -EINVAL; /* as a kernel whose huge page pool is empty */
 	if (flags & MAP_GROWSDOWN && type != MAP_PRIVATE)
 		return -EINVAL;
 	return 0;
 }
 
-long sys_mmap(unsigned long addr, size_t len, unsigned long prot, unsigned long flags, int fd, loff_t off)
+long sys_mmap(unsigned long addr, size_t len, unsigned long prot, unsigned long flags, int fd,
+	      loff_t off)
 {
 	struct file *file = NULL;
 	long ret;
@@ -65,7 +69,8 @@ long sys_mmap(unsigned long addr, size_t len, unsigned long prot, unsigned long 
 	} else {
 		off = 0;
 	}
-	ret = mm_mmap(current->mm, addr, len, prot & (PROT_READ | PROT_WRITE | PROT_EXEC), flags & MAP_KNOWN, file, off);
+	ret = mm_mmap(current->mm, addr, len, prot & (PROT_READ | PROT_WRITE | PROT_EXEC),
+		      flags & MAP_KNOWN, file, off);
 	if (file)
 		file_put(file);
 	return ret;
@@ -78,7 +83,8 @@ long sys_munmap(unsigned long addr, size_t len)
 
 long sys_mprotect(unsigned long addr, size_t len, unsigned long prot)
 {
-	if (prot & ~(unsigned long)(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_GROWSDOWN | PROT_GROWSUP))
+	if (prot &
+	    ~(unsigned long)(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_GROWSDOWN | PROT_GROWSUP))
 		return -EINVAL;
 	if (prot & (PROT_GROWSDOWN | PROT_GROWSUP)) { /* from the start of the vma that grows */
 		struct mm *mm = current->mm;
@@ -133,9 +139,9 @@ static bool advice_flags(int advice, u32 *set, u32 *clear)
 		int advice;
 		u32 set, clear;
 	} table[] = {
-		{MADV_DONTFORK, VM_DONTFORK, 0},	{MADV_DOFORK, 0, VM_DONTFORK},
-		{MADV_WIPEONFORK, VM_WIPEONFORK, 0},	{MADV_KEEPONFORK, 0, VM_WIPEONFORK},
-		{MADV_DONTDUMP, VM_DONTDUMP, 0},	{MADV_DODUMP, 0, VM_DONTDUMP},
+		{MADV_DONTFORK, VM_DONTFORK, 0},     {MADV_DOFORK, 0, VM_DONTFORK},
+		{MADV_WIPEONFORK, VM_WIPEONFORK, 0}, {MADV_KEEPONFORK, 0, VM_WIPEONFORK},
+		{MADV_DONTDUMP, VM_DONTDUMP, 0},     {MADV_DODUMP, 0, VM_DONTDUMP},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)

@@ -10,13 +10,16 @@
 #include <sys/mount.h>
 
 #define MMAP_MIN_ADDR 0x10000
-#define GUEST_TOP STUB_VDSO_AREA /* mappings lie below; the vDSO above is not the guest's to change */
+#define GUEST_TOP                                                                                  \
+	STUB_VDSO_AREA /* mappings lie below; the vDSO above is not the guest's to change */
 
-#define HOST_TASK_SIZE 0x7ffffffff000UL /* up to there a guest may believe that it has memory to unmap */
+#define HOST_TASK_SIZE                                                                             \
+	0x7ffffffff000UL /* up to there a guest may believe that it has memory to unmap */
 
 static u32 prot_flags(int prot)
 {
-	return (prot & PROT_READ ? VM_READ : 0) | (prot & PROT_WRITE ? VM_WRITE : 0) | (prot & PROT_EXEC ? VM_EXEC : 0);
+	return (prot & PROT_READ ? VM_READ : 0) | (prot & PROT_WRITE ? VM_WRITE : 0) |
+	       (prot & PROT_EXEC ? VM_EXEC : 0);
 }
 
 /* Does [addr, addr + len) lie in the guest's part? len is not 0. */
@@ -25,7 +28,8 @@ static bool range_ok(uaddr_t addr, size_t len)
 	return len <= GUEST_TOP && addr <= GUEST_TOP - len;
 }
 
-static int one_call(struct mm *mm, u64 nr, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, int hostfd)
+static int one_call(struct mm *mm, u64 nr, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5,
+		    int hostfd)
 {
 	struct batch b;
 	int err = -ESRCH;
@@ -65,7 +69,8 @@ static long choose_address(struct mm *mm, uaddr_t hint, size_t len, int flags)
 	if (len > GUEST_TOP)
 		return -ENOMEM;
 	hint = PAGE_ALIGN(hint);
-	if (hint >= MMAP_MIN_ADDR && range_ok(hint, len) && !(flags & MAP_32BIT) && vma_range_free(mm, hint, hint + len))
+	if (hint >= MMAP_MIN_ADDR && range_ok(hint, len) && !(flags & MAP_32BIT) &&
+	    vma_range_free(mm, hint, hint + len))
 		return hint;
 	if (flags & MAP_32BIT)
 		addr = vma_gap_down(mm, len, 0x40000000, 0x80000000);
@@ -87,7 +92,8 @@ static int check_limits(struct mm *mm, size_t len, u32 vmflags)
 	if (mm->total_pages + pages > tg->rlim[RLIMIT_AS].rlim_cur >> PAGE_SHIFT &&
 	    tg->rlim[RLIMIT_AS].rlim_cur != RLIM64_INFINITY)
 		return -ENOMEM;
-	if ((vmflags & (VM_WRITE | VM_SHARED | VM_STACK)) == VM_WRITE && tg->rlim[RLIMIT_DATA].rlim_cur != RLIM64_INFINITY &&
+	if ((vmflags & (VM_WRITE | VM_SHARED | VM_STACK)) == VM_WRITE &&
+	    tg->rlim[RLIMIT_DATA].rlim_cur != RLIM64_INFINITY &&
 	    mm->data_pages + pages > tg->rlim[RLIMIT_DATA].rlim_cur >> PAGE_SHIFT)
 		return -ENOMEM;
 	return 0;
@@ -133,7 +139,8 @@ static int host_map(struct mm *mm, struct vma *vm, int prot, int flags)
 		}
 	}
 	if (!vm->file)
-		return one_call(mm, __NR_mmap, vm->start, len, prot, hflags | MAP_ANONYMOUS, -1, 0, -1);
+		return one_call(mm, __NR_mmap, vm->start, len, prot, hflags | MAP_ANONYMOUS, -1, 0,
+				-1);
 	err = one_call(mm, __NR_mmap, vm->start, len, prot, hflags, BATCH_FD, t.offset, t.hostfd);
 	if (t.done)
 		t.done(&t);
@@ -141,7 +148,8 @@ static int host_map(struct mm *mm, struct vma *vm, int prot, int flags)
 }
 
 /* With mm->lock held for writing. */
-static long mmap_locked(struct mm *mm, uaddr_t addr, size_t len, int prot, int flags, u32 vmflags, struct file *file, u64 off)
+static long mmap_locked(struct mm *mm, uaddr_t addr, size_t len, int prot, int flags, u32 vmflags,
+			struct file *file, u64 off)
 {
 	long at = choose_address(mm, addr, len, flags);
 	struct vma vm;
@@ -167,7 +175,8 @@ static long mmap_locked(struct mm *mm, uaddr_t addr, size_t len, int prot, int f
 	return at;
 }
 
-long mm_mmap(struct mm *mm, uaddr_t addr, size_t len, int prot, int flags, struct file *file, u64 off)
+long mm_mmap(struct mm *mm, uaddr_t addr, size_t len, int prot, int flags, struct file *file,
+	     u64 off)
 {
 	u32 vmflags = prot_flags(prot);
 	long ret;
@@ -228,7 +237,8 @@ static int may_protect(struct mm *mm, uaddr_t addr, uaddr_t end, int prot)
 
 		if (prot & PROT_WRITE && !(v->flags & VM_MAYWRITE))
 			return -EACCES;
-		if (prot & PROT_EXEC && v->file && v->file->path.mnt && v->file->path.mnt->flags & MS_NOEXEC)
+		if (prot & PROT_EXEC && v->file && v->file->path.mnt &&
+		    v->file->path.mnt->flags & MS_NOEXEC)
 			return -EACCES;
 	}
 	return 0;

@@ -54,7 +54,8 @@ static long remap_move(const struct remap *r, struct vma v)
 
 static int remap_check_fixed(const struct remap *r)
 {
-	if (r->new & ~PAGE_MASK || r->new_len > GUEST_TOP || r->new > GUEST_TOP - r->new_len || r->new < 0x10000)
+	if (r->new & ~PAGE_MASK || r->new_len > GUEST_TOP || r->new > GUEST_TOP - r->new_len ||
+	    r->new < 0x10000)
 		return -EINVAL;
 	if (r->new < r->old + r->old_len && r->old < r->new + r->new_len)
 		return -EINVAL;
@@ -101,8 +102,10 @@ static long remap_locked(struct remap *r)
 	if (r->flags & MREMAP_FIXED)
 		return remap_move(r, v);
 	if (r->new_len <= r->old_len && !(r->flags & MREMAP_DONTUNMAP)) {
-		long err = r->new_len == r->old_len ? 0 : mm_host_call(r->mm, __NR_munmap, r->old + r->new_len,
-								      r->old_len - r->new_len, 0);
+		long err = r->new_len == r->old_len
+				   ? 0
+				   : mm_host_call(r->mm, __NR_munmap, r->old + r->new_len,
+						  r->old_len - r->new_len, 0);
 
 		if (!err)
 			vma_cut(r->mm, r->old + r->new_len, r->old + r->old_len);
@@ -118,9 +121,11 @@ static long remap_locked(struct remap *r)
 	return remap_move(r, v);
 }
 
-long sys_mremap(unsigned long addr, size_t old_len, size_t new_len, unsigned long flags, unsigned long new_addr)
+long sys_mremap(unsigned long addr, size_t old_len, size_t new_len, unsigned long flags,
+		unsigned long new_addr)
 {
-	struct remap r = {current->mm, addr, new_addr, PAGE_ALIGN(old_len), PAGE_ALIGN(new_len), flags};
+	struct remap r = {current->mm,	       addr, new_addr, PAGE_ALIGN(old_len),
+			  PAGE_ALIGN(new_len), flags};
 	long ret;
 
 	if (flags & ~(unsigned long)MREMAP_ALL || addr & ~PAGE_MASK || !r.new_len)

@@ -16,7 +16,9 @@ static uaddr_t lowest_start(struct mm *mm, const struct vma *v)
 
 	if (v > mm->vmas) {
 		const struct vma *below = v - 1;
-		uaddr_t gap = below->flags & (VM_READ | VM_WRITE | VM_EXEC) ? STACK_GUARD_GAP : 0; /* a guard page is gap enough */
+		uaddr_t gap = below->flags & (VM_READ | VM_WRITE | VM_EXEC)
+				      ? STACK_GUARD_GAP
+				      : 0; /* a guard page is gap enough */
 
 		low = max(low, below->end + gap);
 	}
@@ -36,7 +38,8 @@ static bool grow_locked(struct mm *mm, struct vma *v, uaddr_t addr)
 	part.end = v->start;
 	batch_init(&b);
 	batch_add(&b, __NR_mmap, part.start, part.end - part.start,
-		  (part.flags & VM_READ ? PROT_READ : 0) | (part.flags & VM_WRITE ? PROT_WRITE : 0) |
+		  (part.flags & VM_READ ? PROT_READ : 0) |
+			  (part.flags & VM_WRITE ? PROT_WRITE : 0) |
 			  (part.flags & VM_EXEC ? PROT_EXEC : 0),
 		  MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, -1, 0);
 	mutex_lock(&mm->stub_lock);
@@ -56,7 +59,8 @@ bool mm_grow_stack(struct mm *mm, uaddr_t addr)
 	down_write(&mm->lock);
 	v = vma_find(mm, addr);
 	if (v && v->start <= addr)
-		again = v->flags & VM_GROWSDOWN && v->flags & VM_WRITE; /* another thread was faster */
+		again = v->flags & VM_GROWSDOWN &&
+			v->flags & VM_WRITE; /* another thread was faster */
 	else
 		again = v && v->flags & VM_GROWSDOWN && !v->file && grow_locked(mm, v, addr);
 	up_write(&mm->lock);

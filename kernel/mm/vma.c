@@ -182,7 +182,8 @@ bool vma_range_free(const struct mm *mm, uaddr_t start, uaddr_t end)
 
 uaddr_t vma_mapped_until(const struct mm *mm, uaddr_t start, uaddr_t end)
 {
-	for (int i = vma_index(mm, start); i < mm->nr_vmas && mm->vmas[i].start <= start && start < end; i++)
+	for (int i = vma_index(mm, start);
+	     i < mm->nr_vmas && mm->vmas[i].start <= start && start < end; i++)
 		start = mm->vmas[i].end;
 	return min(start, end);
 }

@@ -9,7 +9,8 @@
 
 int elf_check_header(const Elf64_Ehdr *eh)
 {
-	if (memcmp(eh->e_ident, ELFMAG, SELFMAG) || eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_machine != EM_X86_64)
+	if (memcmp(eh->e_ident, ELFMAG, SELFMAG) || eh->e_ident[EI_CLASS] != ELFCLASS64 ||
+	    eh->e_machine != EM_X86_64)
 		return -ENOEXEC;
 	if (eh->e_type != ET_EXEC && eh->e_type != ET_DYN)
 		return -ENOEXEC;
@@ -25,8 +26,8 @@ static int add_load(struct elf_image *im, const Elf64_Phdr *ph)
 
 	if (!ph->p_memsz)
 		return 0;
-	if (ph->p_filesz > ph->p_memsz || ph->p_vaddr > ADDR_MAX || ph->p_memsz > ADDR_MAX - ph->p_vaddr ||
-	    ph->p_offset > INT64_MAX - ph->p_filesz)
+	if (ph->p_filesz > ph->p_memsz || ph->p_vaddr > ADDR_MAX ||
+	    ph->p_memsz > ADDR_MAX - ph->p_vaddr || ph->p_offset > INT64_MAX - ph->p_filesz)
 		return -EINVAL;
 	if ((ph->p_offset & ~PAGE_MASK) != slack && ph->p_filesz)
 		return -EINVAL;
@@ -95,7 +96,8 @@ static int read_interp(struct file *file, const Elf64_Phdr *ph, int n, struct el
 			continue;
 		if (ph->p_filesz < 2 || ph->p_filesz > sizeof(im->interp))
 			return -ENOEXEC;
-		if (kernel_read(file, im->interp, ph->p_filesz, ph->p_offset) != (ssize_t)ph->p_filesz)
+		if (kernel_read(file, im->interp, ph->p_filesz, ph->p_offset) !=
+		    (ssize_t)ph->p_filesz)
 			return -EIO;
 		return im->interp[ph->p_filesz - 1] ? -ENOEXEC : 0;
 	}

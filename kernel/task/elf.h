@@ -12,8 +12,9 @@ struct file;
 
 /* A loadable segment, page-aligned; addresses relative to the load bias. */
 struct elf_load {
-	uaddr_t start, file_end, mem_end; /* of the mapping; bytes that come from the file end at file_end (not aligned) */
-	u64 offset;			  /* page-aligned */
+	uaddr_t start, file_end,
+		mem_end; /* of the mapping; bytes that come from the file end at file_end (not aligned) */
+	u64 offset; /* page-aligned */
 	int prot;
 };
 
@@ -21,11 +22,11 @@ struct elf_image {
 	Elf64_Ehdr eh;
 	struct elf_load load[ELF_MAX_LOADS];
 	int nloads;
-	uaddr_t low, high;   /* the page-aligned span of all segments */
-	uaddr_t phdr;	     /* address of the program headers, relative; 0 if none is loaded there */
-	uaddr_t brk;	     /* end of the highest segment */
+	uaddr_t low, high; /* the page-aligned span of all segments */
+	uaddr_t phdr;	   /* address of the program headers, relative; 0 if none is loaded there */
+	uaddr_t brk;	   /* end of the highest segment */
 	uaddr_t code_start, code_end, data_start, data_end;
-	char interp[256];    /* "" : none */
+	char interp[256]; /* "" : none */
 	bool exec_stack;
 };
 

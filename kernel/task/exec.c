@@ -26,9 +26,9 @@
 
 struct exec {
 	int dfd, flags;
-	char *path;	    /* as called */
-	char *filename;	    /* AT_EXECFN and comm, also of a script */
-	char *script;	    /* what the interpreter is told to run, if it is a script */
+	char *path;	/* as called */
+	char *filename; /* AT_EXECFN and comm, also of a script */
+	char *script;	/* what the interpreter is told to run, if it is a script */
 	struct exec_strings strings;
 	struct exec_strings env;
 	struct exec_image im;
@@ -72,7 +72,8 @@ static struct file *open_exec_path(const struct path *p)
 
 static struct file *open_exec(int dfd, const char *name, int flags)
 {
-	unsigned lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+	unsigned lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
+			  (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
 	struct path p;
 	struct file *f;
 	int err = path_lookup(dfd, name, lookup, &p);
@@ -169,7 +170,8 @@ static int resolve_scripts(struct exec *x)
 			return 0;
 		if (depth == MAX_SCRIPTS)
 			return -ELOOP;
-		if (!depth && x->path[0] != '/' && x->dfd != AT_FDCWD && files_cloexec(current->files, x->dfd))
+		if (!depth && x->path[0] != '/' && x->dfd != AT_FDCWD &&
+		    files_cloexec(current->files, x->dfd))
 			return -ENOENT; /* the interpreter could not open /dev/fd/N any more */
 		err = parse_script(line, &interp, &arg);
 		if (!err)
@@ -219,9 +221,11 @@ static int prepare_creds(struct exec *x)
 	if (!x->im.cred)
 		return -ENOMEM;
 	generic_getattr(inode, &st);
-	if ((x->im.file->path.mnt && x->im.file->path.mnt->flags & MS_NOSUID) || current->cred->no_new_privs)
+	if ((x->im.file->path.mnt && x->im.file->path.mnt->flags & MS_NOSUID) ||
+	    current->cred->no_new_privs)
 		mode &= ~(S_ISUID | S_ISGID);
-	x->im.secure = cred_exec(x->im.cred, mode, st.uid, st.gid) || x->im.cred->euid != current->cred->uid ||
+	x->im.secure = cred_exec(x->im.cred, mode, st.uid, st.gid) ||
+		       x->im.cred->euid != current->cred->uid ||
 		       x->im.cred->egid != current->cred->gid;
 	return 0;
 }
@@ -232,7 +236,8 @@ static bool others_are_gone(void *arg)
 {
 	struct task *t = arg;
 
-	return __atomic_load_n(&t->tg->nr_threads, __ATOMIC_ACQUIRE) <= 1 || fatal_signal_pending(t);
+	return __atomic_load_n(&t->tg->nr_threads, __ATOMIC_ACQUIRE) <= 1 ||
+	       fatal_signal_pending(t);
 }
 
 /* The leader has exited and is a shell: t takes its place and its id. */
@@ -274,7 +279,8 @@ int exec_kill_others(struct task *t)
 		if (other != t && !other->exiting)
 			signals_kill_thread_locked(other);
 	spin_unlock(&tg->siglock);
-	(void)!wait_event(&tg->exec_wait, others_are_gone, t, &(struct wait_opts){.state = KT_UNINTERRUPTIBLE});
+	(void)!wait_event(&tg->exec_wait, others_are_gone, t,
+			  &(struct wait_opts){.state = KT_UNINTERRUPTIBLE});
 	spin_lock(&tg->siglock);
 	tg->exec_task = NULL;
 	spin_unlock(&tg->siglock);
@@ -330,7 +336,12 @@ static void set_registers(struct task *t, const struct exec_image *im)
 	struct pt_regs *r = engine->regs(t->ctx);
 
 	*r = (struct pt_regs){
-		.rip = im->entry, .rsp = im->sp, .cs = 0x33, .ss = 0x2b, .eflags = 0x202, .orig_rax = ~0UL,
+		.rip = im->entry,
+		.rsp = im->sp,
+		.cs = 0x33,
+		.ss = 0x2b,
+		.eflags = 0x202,
+		.orig_rax = ~0UL,
 	};
 	engine->regs_changed(t->ctx);
 	t->regs_set = true;
@@ -539,7 +550,8 @@ long sys_execveat(int dfd, uaddr_t upath, uaddr_t argv, uaddr_t envp, int flags)
 	if (!err)
 		err = exec_strings_user(&x->strings, argv, &x->strings.argc);
 	if (!err) {
-		x->env.limit = x->strings.limit > x->strings.len ? x->strings.limit - x->strings.len : 0;
+		x->env.limit = x->strings.limit > x->strings.len ? x->strings.limit - x->strings.len
+								 : 0;
 		err = exec_strings_user(&x->env, envp, &x->env.envc);
 	}
 	if (!err)

@@ -20,10 +20,10 @@ must_check int exec_strings_add(struct exec_strings *s, const char *str);
 must_check int exec_strings_user(struct exec_strings *s, uaddr_t array, int *count);
 
 struct exec_image {
-	struct file *file;	/* the program */
-	struct file *interp;	/* its interpreter, or NULL */
+	struct file *file;   /* the program */
+	struct file *interp; /* its interpreter, or NULL */
 	struct elf_image *elf, *interp_elf;
-	const char *filename;	/* AT_EXECFN */
+	const char *filename; /* AT_EXECFN */
 	struct exec_strings *strings;
 	struct cred *cred;
 	bool secure;

@@ -18,7 +18,7 @@
 #include <sys/mman.h>
 
 #define PIE_BASE 0x555555554000UL
-#define STACK_INITIAL (128UL << 10) /* beyond what exec itself puts there */
+#define STACK_INITIAL (128UL << 10)  /* beyond what exec itself puts there */
 #define STACK_ROOM_MIN (128UL << 20) /* what mmap leaves free below the top, for stacks to grow */
 #define STACK_ROOM_MAX (64UL << 30)
 
@@ -35,7 +35,8 @@ static u64 random_pages(int bits)
 
 static void layout(struct mm *mm)
 {
-	u64 room = min(max(current->tg->rlim[RLIMIT_STACK].rlim_cur, STACK_ROOM_MIN), STACK_ROOM_MAX);
+	u64 room = min(max(current->tg->rlim[RLIMIT_STACK].rlim_cur, STACK_ROOM_MIN),
+		       STACK_ROOM_MAX);
 
 	mm->stack_top = STUB_VDSO_AREA - PAGE_SIZE - random_pages(22);
 	mm->mmap_base = mm->stack_top - PAGE_ALIGN(room) - STACK_GUARD_GAP - random_pages(16);
@@ -55,26 +56,29 @@ struct mapper {
 
 static void add_vma(struct mapper *m, uaddr_t start, uaddr_t end, int prot, u64 off, bool file)
 {
-	u32 flags = VM_MAYWRITE | (prot & PROT_READ ? VM_READ : 0) | (prot & PROT_WRITE ? VM_WRITE : 0) |
-		    (prot & PROT_EXEC ? VM_EXEC : 0);
+	u32 flags = VM_MAYWRITE | (prot & PROT_READ ? VM_READ : 0) |
+		    (prot & PROT_WRITE ? VM_WRITE : 0) | (prot & PROT_EXEC ? VM_EXEC : 0);
 
 	m->v[m->nv++] = (struct vma){start, end, flags, file ? off : 0, file ? m->file : NULL};
 }
 
 static void add_segment(struct mapper *m, const struct elf_load *l, uaddr_t bias)
 {
-	uaddr_t start = l->start + bias, file_end = l->file_end + bias, mem_end = PAGE_ALIGN(l->mem_end + bias);
+	uaddr_t start = l->start + bias, file_end = l->file_end + bias,
+		mem_end = PAGE_ALIGN(l->mem_end + bias);
 	uaddr_t mapped = start;
 
 	if (l->file_end > l->start) {
 		mapped = PAGE_ALIGN(file_end);
-		batch_add(&m->b, __NR_mmap, start, mapped - start, l->prot, MAP_PRIVATE | MAP_FIXED, BATCH_FD, l->offset);
+		batch_add(&m->b, __NR_mmap, start, mapped - start, l->prot, MAP_PRIVATE | MAP_FIXED,
+			  BATCH_FD, l->offset);
 		add_vma(m, start, mapped, l->prot, l->offset, true);
 		if (l->mem_end > l->file_end && file_end != mapped && l->prot & PROT_WRITE)
 			m->clear[m->nclear++] = file_end;
 	}
 	if (mem_end > mapped) {
-		batch_add(&m->b, __NR_mmap, mapped, mem_end - mapped, l->prot, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, -1, 0);
+		batch_add(&m->b, __NR_mmap, mapped, mem_end - mapped, l->prot,
+			  MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, -1, 0);
 		add_vma(m, mapped, mem_end, l->prot, 0, false);
 	}
 }
@@ -84,7 +88,9 @@ static int run_mapper(struct mapper *m)
 	struct mmap_target t = {.hostfd = -1};
 	int err;
 
-	err = m->file->ops->mmap ? m->file->ops->mmap(m->file, PROT_READ | PROT_EXEC, MAP_PRIVATE, 0, PAGE_SIZE, &t) : -ENODEV;
+	err = m->file->ops->mmap ? m->file->ops->mmap(m->file, PROT_READ | PROT_EXEC, MAP_PRIVATE,
+						      0, PAGE_SIZE, &t)
+				 : -ENODEV;
 	if (err)
 		return err;
 	if (t.anonymous)
@@ -191,10 +197,14 @@ static int map_stack(struct mm *mm, const struct exec_image *im)
 {
 	bool exec = im->elf->exec_stack;
 	/* strings, their pointers, the auxiliary vector, and room for the program to begin with */
-	size_t size = PAGE_ALIGN(im->strings->len + 8UL * (im->strings->argc + im->strings->envc) + 3 * PAGE_SIZE) + STACK_INITIAL;
+	size_t size = PAGE_ALIGN(im->strings->len + 8UL * (im->strings->argc + im->strings->envc) +
+				 3 * PAGE_SIZE) +
+		      STACK_INITIAL;
 	int prot = PROT_READ | PROT_WRITE | (exec ? PROT_EXEC : 0);
-	struct vma v = {.start = mm->stack_top - size, .end = mm->stack_top,
-			.flags = VM_READ | VM_WRITE | VM_MAYWRITE | VM_STACK | VM_GROWSDOWN | (exec ? VM_EXEC : 0)};
+	struct vma v = {.start = mm->stack_top - size,
+			.end = mm->stack_top,
+			.flags = VM_READ | VM_WRITE | VM_MAYWRITE | VM_STACK | VM_GROWSDOWN |
+				 (exec ? VM_EXEC : 0)};
 	size_t vdso_size;
 	struct vma vvar = {.start = STUB_VDSO_AREA, .flags = VM_READ | VM_VDSO};
 	struct vma vdso = {.flags = VM_READ | VM_EXEC | VM_VDSO};
@@ -204,7 +214,8 @@ static int map_stack(struct mm *mm, const struct exec_image *im)
 	if (err)
 		return err;
 	batch_init(&b);
-	batch_add(&b, __NR_mmap, v.start, v.end - v.start, prot, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, -1, 0);
+	batch_add(&b, __NR_mmap, v.start, v.end - v.start, prot,
+		  MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, -1, 0);
 	mutex_lock(&mm->stub_lock);
 	err = host_mm_run(mm->host, &b, NULL, NULL);
 	mutex_unlock(&mm->stub_lock);
@@ -227,7 +238,8 @@ static void aux(struct mm *mm, u64 type, u64 value)
 	mm->auxv[mm->auxv_len++] = value;
 }
 
-static void fill_auxv(struct mm *mm, const struct exec_image *im, uaddr_t random, uaddr_t platform, uaddr_t execfn)
+static void fill_auxv(struct mm *mm, const struct exec_image *im, uaddr_t random, uaddr_t platform,
+		      uaddr_t execfn)
 {
 	const struct cred *c = im->cred;
 	unsigned a, b, ecx, edx = 0;
@@ -301,8 +313,8 @@ static int fill_stack(struct mm *mm, struct exec_image *im)
 	bytes = (u8 *)p + mm->auxv_len - (u8 *)v;
 	im->sp = (random - bytes) & ~15UL;
 	err = copy_to_mm(mm, im->sp, v, bytes) || copy_to_mm(mm, strings, s->buf, s->len) ||
-	      copy_to_mm(mm, execfn, im->filename, namelen) || copy_to_mm(mm, platform, "x86_64", 7) ||
-	      copy_to_mm(mm, random, random_bytes, 16);
+	      copy_to_mm(mm, execfn, im->filename, namelen) ||
+	      copy_to_mm(mm, platform, "x86_64", 7) || copy_to_mm(mm, random, random_bytes, 16);
 	kfree(v);
 	return err ? -EFAULT : 0;
 }

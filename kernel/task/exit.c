@@ -272,7 +272,8 @@ void task_exit(int status)
 	if (last)
 		exit_process_parts(t);
 	__atomic_sub_fetch(&t->cred->user->processes, 1, __ATOMIC_RELAXED);
-	if (t->tg == init_task->tg && t->tg->nr_threads == 1) /* nobody can add a thread to it now */
+	if (t->tg == init_task->tg &&
+	    t->tg->nr_threads == 1) /* nobody can add a thread to it now */
 		exit_init(t);
 	exit_notify(t);
 	kthread_exit();

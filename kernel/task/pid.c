@@ -109,7 +109,8 @@ static bool try_ref(u32 *refs)
 	u32 n = __atomic_load_n(refs, __ATOMIC_RELAXED);
 
 	while (n)
-		if (__atomic_compare_exchange_n(refs, &n, n + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		if (__atomic_compare_exchange_n(refs, &n, n + 1, true, __ATOMIC_ACQUIRE,
+						__ATOMIC_RELAXED))
 			return true;
 	return false;
 }

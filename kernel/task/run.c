@@ -49,7 +49,8 @@ static void handle_syscall(struct task *t)
 /* The host process is gone: killed from outside, or it tampered with the stub. The guest sees SIGKILL. */
 static noreturn_ void handle_died(struct task *t)
 {
-	log_info("host process of task %d died (status %#x)\n", t->tid, (unsigned)t->event.died_status);
+	log_info("host process of task %d died (status %#x)\n", t->tid,
+		 (unsigned)t->event.died_status);
 	group_exit(SIGKILL);
 }
 
@@ -103,7 +104,9 @@ void task_main(void *arg)
 	if (t->start)
 		t->start(t);
 	if (t->set_child_tid)
-		(void)!put_user(t->tid, t->set_child_tid); /* as on Linux, a bad address is the guest's own business */
+		(void)!put_user(
+			t->tid,
+			t->set_child_tid); /* as on Linux, a bad address is the guest's own business */
 	for (;;) {
 		prepare_return(t);
 		engine->run(t->ctx, &t->event);

@@ -12,8 +12,9 @@ must_check struct thread_group *tg_alloc(void);
 void task_put_memory(struct task *t);
 
 void pid_attach(struct pid *p, struct task *t); /* tasklist_lock: p is t's tid from now on */
-void pid_detach(struct pid *p);			/* tasklist_lock: nobody's tid, nor process, any more */
-void tg_set_pgrp_locked(struct thread_group *tg, struct pid *pgrp);	 /* tasklist_lock; own references */
+void pid_detach(struct pid *p); /* tasklist_lock: nobody's tid, nor process, any more */
+void tg_set_pgrp_locked(struct thread_group *tg,
+			struct pid *pgrp); /* tasklist_lock; own references */
 void tg_set_session_locked(struct thread_group *tg, struct pid *session); /* tasklist_lock */
 
 /* vfork: the child lets its parent go on (exec, exit). */

@@ -13,13 +13,13 @@
 struct wait_request {
 	enum pid_type type; /* PIDTYPE_TGID: one process; PIDTYPE_PGID; PIDTYPE_MAX: any child */
 	pid_t nr;
-	int options;	    /* WEXITED, WSTOPPED, WCONTINUED, WNOHANG, WNOWAIT, __WALL, __WCLONE ... */
+	int options; /* WEXITED, WSTOPPED, WCONTINUED, WNOHANG, WNOWAIT, __WALL, __WCLONE ... */
 	bool siginfo_style; /* waitid: codes; else a wait status */
 	bool nonblock_pidfd;
 	/* results */
-	pid_t pid;	    /* 0: nothing yet */
+	pid_t pid; /* 0: nothing yet */
 	u32 uid;
-	int status, code;   /* wait status and CLD_*; for stops and continues too */
+	int status, code; /* wait status and CLD_*; for stops and continues too */
 	struct rusage ru;
 	struct thread_group *reaped; /* +1: to be reaped when the locks are gone */
 	long err;
@@ -202,7 +202,8 @@ void tg_reap(struct thread_group *tg)
 
 long sys_wait4(int pid, uaddr_t status, int options, uaddr_t ru)
 {
-	struct wait_request rq = {.options = (options & ~WUNTRACED) | WEXITED | (options & WUNTRACED ? WSTOPPED : 0)};
+	struct wait_request rq = {.options = (options & ~WUNTRACED) | WEXITED |
+					     (options & WUNTRACED ? WSTOPPED : 0)};
 	long err;
 
 	if (options & ~(WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL))
@@ -282,7 +283,8 @@ long sys_waitid(int which, int id, uaddr_t info, int options, uaddr_t ru)
 	siginfo_t si;
 	long err;
 
-	if (options & ~(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL))
+	if (options & ~(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD |
+			__WCLONE | __WALL))
 		return -EINVAL;
 	if (!(options & (WEXITED | WSTOPPED | WCONTINUED)))
 		return -EINVAL;

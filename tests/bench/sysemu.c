@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define ROUNDS 20000
-#define RUNS   7
+#define RUNS 7
 
 static void die(const char *what)
 {
@@ -74,7 +74,8 @@ int main(int argc, char **argv)
 		for (;;)
 			syscall(SYS_getppid);
 	}
-	if (waitpid(pid, NULL, __WALL) != pid || ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_EXITKILL))
+	if (waitpid(pid, NULL, __WALL) != pid ||
+	    ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_EXITKILL))
 		die("PTRACE_SETOPTIONS");
 	for (int run = 0; run < RUNS; run++) {
 		double start = now_ns();

@@ -27,7 +27,8 @@ TEST(setting_returns_what_was)
 
 HELPER(addresses)
 {
-	void *places[3] = {&argc, sbrk(0), mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)};
+	void *places[3] = {&argc, sbrk(0),
+			   mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)};
 
 	return write(atoi(argv[1]), places, sizeof(places)) != sizeof(places);
 }

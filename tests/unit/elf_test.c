@@ -30,7 +30,11 @@ ssize_t kernel_read(struct file *f, void *buf, size_t n, u64 pos)
 
 static Elf64_Ehdr header(int type, int phnum)
 {
-	Elf64_Ehdr eh = {.e_type = type, .e_machine = EM_X86_64, .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = phnum, .e_phoff = 64};
+	Elf64_Ehdr eh = {.e_type = type,
+			 .e_machine = EM_X86_64,
+			 .e_phentsize = sizeof(Elf64_Phdr),
+			 .e_phnum = phnum,
+			 .e_phoff = 64};
 
 	memcpy(eh.e_ident, ELFMAG, SELFMAG);
 	eh.e_ident[EI_CLASS] = ELFCLASS64;
@@ -39,13 +43,19 @@ static Elf64_Ehdr header(int type, int phnum)
 
 static Elf64_Phdr load(u64 vaddr, u64 offset, u64 filesz, u64 memsz, u32 flags)
 {
-	return (Elf64_Phdr){.p_type = PT_LOAD, .p_vaddr = vaddr, .p_offset = offset, .p_filesz = filesz, .p_memsz = memsz, .p_flags = flags};
+	return (Elf64_Phdr){.p_type = PT_LOAD,
+			    .p_vaddr = vaddr,
+			    .p_offset = offset,
+			    .p_filesz = filesz,
+			    .p_memsz = memsz,
+			    .p_flags = flags};
 }
 
 START_TEST(segments_are_page_aligned_and_the_break_follows_the_last)
 {
 	Elf64_Ehdr eh = header(ET_DYN, 3);
-	Elf64_Phdr ph[] = {load(0, 0, 0x1234, 0x1234, PF_R), load(0x2000, 0x2000, 0x100, 0x100, PF_R | PF_X),
+	Elf64_Phdr ph[] = {load(0, 0, 0x1234, 0x1234, PF_R),
+			   load(0x2000, 0x2000, 0x100, 0x100, PF_R | PF_X),
 			   load(0x3ef0, 0x2ef0, 0x200, 0x1000, PF_R | PF_W)};
 
 	ck_assert_int_eq(elf_parse(&im, &eh, ph), 0);
@@ -85,7 +95,8 @@ START_TEST(broken_segments_are_refused)
 {
 	Elf64_Ehdr eh = header(ET_EXEC, 1), two = header(ET_EXEC, 2);
 	Elf64_Phdr ph = load(0x400000, 0, 0x2000, 0x1000, PF_R);
-	Elf64_Phdr overlap[] = {load(0x400000, 0, 0x1000, 0x3000, PF_R), load(0x401000, 0x1000, 0x1000, 0x1000, PF_R)};
+	Elf64_Phdr overlap[] = {load(0x400000, 0, 0x1000, 0x3000, PF_R),
+				load(0x401000, 0x1000, 0x1000, 0x1000, PF_R)};
 
 	ck_assert_int_eq(elf_parse(&im, &eh, &ph), -EINVAL); /* file larger than memory */
 	ph = load(~0UL - 0x1000, 0, 0x10, 0x2000, PF_R);
@@ -127,5 +138,6 @@ START_TEST(random_headers_never_do_harm)
 }
 END_TEST
 
-UNIT_MAIN("ELF", segments_are_page_aligned_and_the_break_follows_the_last, what_is_no_elf_of_ours_is_enoexec,
-	  broken_segments_are_refused, random_headers_never_do_harm)
+UNIT_MAIN("ELF", segments_are_page_aligned_and_the_break_follows_the_last,
+	  what_is_no_elf_of_ours_is_enoexec, broken_segments_are_refused,
+	  random_headers_never_do_harm)

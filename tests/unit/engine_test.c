@@ -51,8 +51,10 @@ static void load(struct host_mm *hm, const void *code, size_t n)
 	struct batch b;
 
 	batch_init(&b);
-	batch_add(&b, __NR_mmap, CODE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-	batch_add(&b, __NR_mmap, DATA, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	batch_add(&b, __NR_mmap, CODE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	batch_add(&b, __NR_mmap, DATA, 4096, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	ck_assert_int_eq(host_mm_run(hm, &b, NULL, NULL), 0);
 	ck_assert_uint_eq(host_mm_write(hm, CODE, code, n), n);
 }
@@ -68,10 +70,10 @@ static void start_at(struct context *c, uaddr_t ip)
 
 /* mov $39,%eax; syscall; mov %rax,%rbx; movb $1,(%rax); ... */
 static const unsigned char code[] = {
-	0xb8, 39, 0, 0, 0, 0x0f, 0x05,		   /* getpid */
-	0x48, 0x89, 0xc3,			   /* mov %rax,%rbx */
-	0xb8, 39, 0, 0, 0, 0x0f, 0x05,		   /* getpid */
-	0xc6, 0x04, 0x25, 0x34, 0x12, 0, 0, 1,	   /* movb $1,0x1234 */
+	0xb8, 39,   0,	  0,	0,    0x0f, 0x05,    /* getpid */
+	0x48, 0x89, 0xc3,			     /* mov %rax,%rbx */
+	0xb8, 39,   0,	  0,	0,    0x0f, 0x05,    /* getpid */
+	0xc6, 0x04, 0x25, 0x34, 0x12, 0,    0,	  1, /* movb $1,0x1234 */
 };
 
 static void hello(void)

@@ -61,7 +61,7 @@ static const char *exit_line(u64 nr, long ret, const u64 args[6])
 }
 
 #define LINE(nr, ret, ...) exit_line(nr, ret, (const u64[6]){__VA_ARGS__})
-#define P(p)		   ((u64)(uintptr_t)(p))
+#define P(p) ((u64)(uintptr_t)(p))
 
 START_TEST(numbers_are_the_hosts)
 {
@@ -69,7 +69,8 @@ START_TEST(numbers_are_the_hosts)
 	ck_assert_str_eq(syscall_table[__NR_exit_group].name, "exit_group");
 	ck_assert_str_eq(syscall_table[__NR_rseq].name, "rseq");
 	ck_assert_str_eq(syscall_table[__NR_pidfd_send_signal].name, "pidfd_send_signal");
-	ck_assert_str_eq(syscall_table[__NR_set_mempolicy_home_node].name, "set_mempolicy_home_node");
+	ck_assert_str_eq(syscall_table[__NR_set_mempolicy_home_node].name,
+			 "set_mempolicy_home_node");
 	for (int nr = 335; nr < 424; nr++)
 		ck_assert_ptr_null(syscall_table[nr].name);
 }
@@ -108,12 +109,19 @@ END_TEST
 
 START_TEST(strings_and_flags)
 {
-	ck_assert_str_eq(LINE(__NR_openat, 3, (u64)AT_FDCWD, P("/etc/passwd"), O_RDONLY | O_CLOEXEC, 0),
-			 "[7] openat(AT_FDCWD, \"/etc/passwd\", O_RDONLY|O_CLOEXEC, 0) = 3\n");
-	ck_assert_str_eq(LINE(__NR_open, -ENOENT, P("a\n\"\001" "1"), O_RDWR | O_CREAT | 0x40000000, 0644),
-			 "[7] open(\"a\\n\\\"\\0011\", O_RDWR|O_CREAT|0x40000000, 0644) = -1 ENOENT\n");
-	ck_assert_str_eq(LINE(__NR_mmap, 0x7f0000000000, 0, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, (u64)-1),
-			 "[7] mmap(0, 4096, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000000000\n");
+	ck_assert_str_eq(
+		LINE(__NR_openat, 3, (u64)AT_FDCWD, P("/etc/passwd"), O_RDONLY | O_CLOEXEC, 0),
+		"[7] openat(AT_FDCWD, \"/etc/passwd\", O_RDONLY|O_CLOEXEC, 0) = 3\n");
+	ck_assert_str_eq(
+		LINE(__NR_open, -ENOENT,
+		     P("a\n\"\001"
+		       "1"),
+		     O_RDWR | O_CREAT | 0x40000000, 0644),
+		"[7] open(\"a\\n\\\"\\0011\", O_RDWR|O_CREAT|0x40000000, 0644) = -1 ENOENT\n");
+	ck_assert_str_eq(
+		LINE(__NR_mmap, 0x7f0000000000, 0, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+		     (u64)-1),
+		"[7] mmap(0, 4096, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000000000\n");
 	ck_assert_str_eq(LINE(__NR_chdir, -EFAULT, BAD), "[7] chdir(0x1000) = -1 EFAULT\n");
 	ck_assert_str_eq(LINE(__NR_kill, 0, 5, SIGUSR1), "[7] kill(5, SIGUSR1) = 0\n");
 }
@@ -124,9 +132,11 @@ START_TEST(buffers_show_what_was_stored)
 	char buf[100] = "hello, world";
 
 	ck_assert_str_eq(LINE(__NR_read, 5, 0, P(buf), 100), "[7] read(0, \"hello\", 100) = 5\n");
-	ck_assert_str_eq(LINE(__NR_write, 12, 1, P(buf), 12), "[7] write(1, \"hello, world\", 12) = 12\n");
+	ck_assert_str_eq(LINE(__NR_write, 12, 1, P(buf), 12),
+			 "[7] write(1, \"hello, world\", 12) = 12\n");
 	memset(buf, 'x', sizeof(buf));
-	ck_assert_ptr_nonnull(strstr(LINE(__NR_write, 100, 1, P(buf), 100), "xxx\"..., 100) = 100\n"));
+	ck_assert_ptr_nonnull(
+		strstr(LINE(__NR_write, 100, 1, P(buf), 100), "xxx\"..., 100) = 100\n"));
 	ck_assert_ptr_null(strstr(LINE(__NR_read, -EINTR, 0, P(buf), 100), "xxx"));
 }
 END_TEST
@@ -134,14 +144,18 @@ END_TEST
 START_TEST(structures_and_arrays)
 {
 	struct timespec ts = {1, 500};
-	struct pollfd fds[2] = {{.fd = 3, .events = POLLIN}, {.fd = 4, .events = POLLOUT, .revents = POLLOUT}};
+	struct pollfd fds[2] = {{.fd = 3, .events = POLLIN},
+				{.fd = 4, .events = POLLOUT, .revents = POLLOUT}};
 	int pair[2] = {3, 4};
 
-	ck_assert_str_eq(LINE(__NR_nanosleep, -ERESTART_RESTARTBLOCK, P(&ts), 0),
-			 "[7] nanosleep({tv_sec=1, tv_nsec=500}, NULL) = ? ERESTART_RESTARTBLOCK\n");
-	ck_assert_str_eq(LINE(__NR_poll, 1, P(fds), 2, (u32)-1),
-			 "[7] poll([{fd=3, events=0x1, revents=0}, {fd=4, events=0x4, revents=0x4}], 2, -1) = 1\n");
-	ck_assert_str_eq(LINE(__NR_pipe2, 0, P(pair), O_CLOEXEC), "[7] pipe2([3, 4], O_RDONLY|O_CLOEXEC) = 0\n");
+	ck_assert_str_eq(
+		LINE(__NR_nanosleep, -ERESTART_RESTARTBLOCK, P(&ts), 0),
+		"[7] nanosleep({tv_sec=1, tv_nsec=500}, NULL) = ? ERESTART_RESTARTBLOCK\n");
+	ck_assert_str_eq(
+		LINE(__NR_poll, 1, P(fds), 2, (u32)-1),
+		"[7] poll([{fd=3, events=0x1, revents=0}, {fd=4, events=0x4, revents=0x4}], 2, -1) = 1\n");
+	ck_assert_str_eq(LINE(__NR_pipe2, 0, P(pair), O_CLOEXEC),
+			 "[7] pipe2([3, 4], O_RDONLY|O_CLOEXEC) = 0\n");
 }
 END_TEST
 
@@ -172,11 +186,14 @@ START_TEST(hostile_arguments_are_shown_as_numbers)
 	}
 	line[0] = 0;
 	strace_exit(9999, NULL, all_ones, -ENOSYS);
-	ck_assert_str_eq(line, "[7] syscall_9999(0xffffffffffffffff, 0xffffffffffffffff, 0xffffffffffffffff, ...)"
-			       " = -1 ENOSYS\n");
+	ck_assert_str_eq(
+		line,
+		"[7] syscall_9999(0xffffffffffffffff, 0xffffffffffffffff, 0xffffffffffffffff, ...)"
+		" = -1 ENOSYS\n");
 }
 END_TEST
 
-UNIT_MAIN("system call table", numbers_are_the_hosts, every_row_is_sound, call_without_handler_is_enosys,
-	  strings_and_flags, buffers_show_what_was_stored, structures_and_arrays,
-	  calls_that_may_not_return_are_shown_on_entry, hostile_arguments_are_shown_as_numbers)
+UNIT_MAIN("system call table", numbers_are_the_hosts, every_row_is_sound,
+	  call_without_handler_is_enosys, strings_and_flags, buffers_show_what_was_stored,
+	  structures_and_arrays, calls_that_may_not_return_are_shown_on_entry,
+	  hostile_arguments_are_shown_as_numbers)

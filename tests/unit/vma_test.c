@@ -133,7 +133,8 @@ static void compare(const u32 *model)
 	}
 	for (int i = 0; i + 1 < mm.nr_vmas; i++) {
 		ck_assert(mm.vmas[i].end <= mm.vmas[i + 1].start);
-		ck_assert(mm.vmas[i].end < mm.vmas[i + 1].start || mm.vmas[i].flags != mm.vmas[i + 1].flags);
+		ck_assert(mm.vmas[i].end < mm.vmas[i + 1].start ||
+			  mm.vmas[i].flags != mm.vmas[i + 1].flags);
 	}
 	ck_assert_uint_eq(mm.total_pages, pages);
 }
@@ -171,5 +172,6 @@ START_TEST(random_operations_match_a_page_model)
 }
 END_TEST
 
-UNIT_MAIN("vma table", neighbours_with_the_same_flags_merge, a_hole_splits_and_offsets_follow_in_files_only,
-	  gaps_are_found_from_the_top_down, mapped_stretches_end_at_the_first_hole, random_operations_match_a_page_model)
+UNIT_MAIN("vma table", neighbours_with_the_same_flags_merge,
+	  a_hole_splits_and_offsets_follow_in_files_only, gaps_are_found_from_the_top_down,
+	  mapped_stretches_end_at_the_first_hole, random_operations_match_a_page_model)
