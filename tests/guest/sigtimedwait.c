@@ -196,7 +196,9 @@ static void *take(void *arg)
 	sigset_t set = set_of(SIGRTMIN);
 	siginfo_t si;
 
-	CHECK_EQ(sigwaitinfo(&set, &si), SIGRTMIN);
+	/* Whoever was woken for a signal that another thread took first gets EINTR. */
+	while (sigwaitinfo(&set, &si) < 0)
+		CHECK_EQ(errno, EINTR);
 	__atomic_add_fetch(&taken[si.si_value.sival_int], 1, __ATOMIC_SEQ_CST);
 	return arg;
 }

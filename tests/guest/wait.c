@@ -245,10 +245,10 @@ TEST(clone_children_need_wclone_or_wall)
 	CHECK_EQ(waitpid(pid, &status, __WCLONE), pid);
 	CHECK_EXITED(status, 6);
 
+	signal(SIGUSR1, SIG_IGN);
 	pid = (pid_t)syscall(SYS_clone, SIGUSR1, NULL, NULL, NULL, NULL);
 	if (pid == 0)
 		_exit(7);
-	signal(SIGUSR1, SIG_IGN);
 	CHECK_EQ(waitpid(pid, &status, __WALL), pid);
 	CHECK_EXITED(status, 7);
 }
