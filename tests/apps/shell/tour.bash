@@ -105,7 +105,7 @@ false | true
 is pipefail $? 1
 set +o pipefail
 is process_substitution "$(paste -d: <(seq 3) <(seq 4 6) | xargs)" "1:4 2:5 3:6"
-seq 5 > >(tac >reversed)
+{ seq 5; } > >(tac >reversed) # by the shell itself, which then knows whom to wait for
 wait $!
 is output_substitution "$(xargs <reversed)" "5 4 3 2 1"
 count=0
