@@ -25,12 +25,13 @@ enum pid_type { PIDTYPE_TID, PIDTYPE_TGID, PIDTYPE_PGID, PIDTYPE_SID, PIDTYPE_MA
 
 /* A process id: lives as long as someone refers to it (task, pidfd, tty, session), so it can't be reused under them. */
 struct pid {
-	u32 refs;			       /* atomic */
-	pid_t nr;			       /* constant */
-	struct cds_list_head tasks[PIDTYPE_MAX]; /* tasklist_lock: thread groups: pgrp_link on [PGID], session_link on [SID] */
-	struct task *task;		       /* RCU: the task with this tid, or NULL once it is gone */
-	struct wait_queue exit_wait;	       /* pidfd pollers */
-	struct thread_group *tg;	       /* RCU: the process with this pid, until it is reaped */
+	u32 refs; /* atomic */
+	pid_t nr; /* constant */
+	struct cds_list_head tasks
+		[PIDTYPE_MAX]; /* tasklist_lock: thread groups: pgrp_link on [PGID], session_link on [SID] */
+	struct task *task;	     /* RCU: the task with this tid, or NULL once it is gone */
+	struct wait_queue exit_wait; /* pidfd pollers */
+	struct thread_group *tg;     /* RCU: the process with this pid, until it is reaped */
 	struct rcu_head rcu;
 };
 
@@ -44,126 +45,134 @@ struct file;
 
 /* A process. */
 struct thread_group {
-	u32 refs;				/* atomic: one a member task, and others */
-	struct task *leader;			/* tasklist_lock; the one whose tid is the tgid */
-	struct cds_list_head threads;		/* siglock + tasklist_lock to change: task->group_link */
-	int nr_threads;				/* the same: those that have not exited */
+	u32 refs;		      /* atomic: one a member task, and others */
+	struct task *leader;	      /* tasklist_lock; the one whose tid is the tgid */
+	struct cds_list_head threads; /* siglock + tasklist_lock to change: task->group_link */
+	int nr_threads;		      /* the same: those that have not exited */
 	struct spinlock siglock;
-	struct sighand *sighand;		/* constant until exec */
-	struct sigpending shared_pending;	/* siglock */
-	struct wait_queue signalfd_wait;	/* woken for each signal sent to the group or a member */
-	struct wait_queue child_wait;		/* wait4 by members */
-	struct cds_list_head children;		/* tasklist_lock: child_link of leaders whose parent is one of ours */
+	struct sighand *sighand;	  /* constant until exec */
+	struct sigpending shared_pending; /* siglock */
+	struct wait_queue signalfd_wait;  /* woken for each signal sent to the group or a member */
+	struct wait_queue child_wait;	  /* wait4 by members */
+	struct cds_list_head
+		children; /* tasklist_lock: child_link of leaders whose parent is one of ours */
 
 	/* exit and exec: siglock */
-	bool group_exit;			/* everybody is to die with group_exit_code */
-	int group_exit_code;			/* wait status */
-	struct task *exec_task;			/* the one that waits for the others to die, for exec */
+	bool group_exit;	/* everybody is to die with group_exit_code */
+	int group_exit_code;	/* wait status */
+	struct task *exec_task; /* the one that waits for the others to die, for exec */
 	struct wait_queue exec_wait;
 	/* job control: siglock */
-	int stop_signal;			/* nonzero: stopped, or stopping, by it */
-	int stop_pending;			/* threads yet to stop */
-	bool stopped, stop_reported;		/* all are stopped; parent was told */
-	bool continued;				/* wait(WCONTINUED) not yet told */
-	int cld_notify;				/* CLD_STOPPED, CLD_CONTINUED: the parent is to be told by the next member that looks */
+	int stop_signal;	     /* nonzero: stopped, or stopping, by it */
+	int stop_pending;	     /* threads yet to stop */
+	bool stopped, stop_reported; /* all are stopped; parent was told */
+	bool continued;		     /* wait(WCONTINUED) not yet told */
+	int cld_notify; /* CLD_STOPPED, CLD_CONTINUED: the parent is to be told by the next member that looks */
 
-	struct thread_group *parent;		/* tasklist_lock */
-	pid_t parent_tid;			/* tasklist_lock: the parent's thread that forked it, for __WNOTHREAD */
-	struct cds_list_head child_link;	/* tasklist_lock */
+	struct thread_group *parent; /* tasklist_lock */
+	pid_t parent_tid; /* tasklist_lock: the parent's thread that forked it, for __WNOTHREAD */
+	struct cds_list_head child_link; /* tasklist_lock */
 	bool is_subreaper, has_subreaper_ancestor;
-	int exit_signal;			/* sent to the parent; SIGCHLD mostly */
-	bool exit_decided;			/* siglock: the last member has begun to exit; exit_status is final */
-	int exit_status;			/* siglock; valid when zombie */
-	bool zombie;				/* tasklist_lock: all threads gone, not yet reaped */
+	int exit_signal;   /* sent to the parent; SIGCHLD mostly */
+	bool exit_decided; /* siglock: the last member has begun to exit; exit_status is final */
+	int exit_status;   /* siglock; valid when zombie */
+	bool zombie;	   /* tasklist_lock: all threads gone, not yet reaped */
 
-	struct pid *pgrp, *session;		/* tasklist_lock; RCU readers */
+	struct pid *pgrp, *session;		      /* tasklist_lock; RCU readers */
 	struct cds_list_head pgrp_link, session_link; /* tasklist_lock: on pid->tasks[PGID/SID] */
-	struct tty *tty;			/* siglock: controlling terminal */
-	struct pid *tty_old_pgrp;		/* siglock, +1: the foreground when the leader's terminal was hung up */
-	bool did_exec;				/* setpgid by the parent is over */
+	struct tty *tty;			      /* siglock: controlling terminal */
+	struct pid *
+		tty_old_pgrp; /* siglock, +1: the foreground when the leader's terminal was hung up */
+	bool did_exec;	      /* setpgid by the parent is over */
 
 	struct rlimit64 rlim[RLIM_NLIMITS_]; /* siglock to change; racy reads fine */
-	struct ktimer_list *timers;		/* POSIX timers, siglock; kernel/time/posix_timer.c */
-	struct cpu_timers *cpu_timers;		/* once set constant: ITIMER_VIRTUAL and the like; kernel/time/cputimer.c */
-	struct timer itimer_real;		/* siglock */
+	struct ktimer_list *timers;	     /* POSIX timers, siglock; kernel/time/posix_timer.c */
+	struct cpu_timers *
+		cpu_timers; /* once set constant: ITIMER_VIRTUAL and the like; kernel/time/cputimer.c */
+	struct timer itimer_real; /* siglock */
 	ktime_t itimer_real_interval;
-	bool itimer_real_on;			/* siglock: armed, or its callback is on the way */
+	bool itimer_real_on; /* siglock: armed, or its callback is on the way */
 	/* sums over dead threads, and reaped children: siglock */
 	u64 utime_ns, stime_ns, cutime_ns, cstime_ns, nvcsw, nivcsw, cnvcsw, cnivcsw;
 	u64 maxrss_kb, cmaxrss_kb, minflt, majflt, cminflt, cmajflt;
-	ktime_t start_time;			/* CLOCK_MONOTONIC (boot-relative by the reader) */
+	ktime_t start_time; /* CLOCK_MONOTONIC (boot-relative by the reader) */
 	int oom_score_adj;
 	struct rcu_head rcu;
 };
 
 /* Bits of task->work, atomic: things to do on the way back to the guest. */
-#define WORK_SIGNAL 1u	 /* signals_deliver() */
-#define WORK_DIE 2u	 /* the group exits */
+#define WORK_SIGNAL 1u	     /* signals_deliver() */
+#define WORK_DIE 2u	     /* the group exits */
 #define WORK_RESTORE_MASK 4u /* put saved_mask back unless a handler runs */
-#define WORK_CPUTIMER 8u     /* CPU-time timers rested while nobody ran: signals_deliver() starts them */
+#define WORK_CPUTIMER                                                                              \
+	8u /* CPU-time timers rested while nobody ran: signals_deliver() starts them */
 
 /*
  * c constant after creation   o only by itself   s tg->siglock   t tasklist_lock   a atomic
  */
 struct task {
-	struct kthread kt; /* first member: current is derived from it */
-	u32 refs;	   /* a */
-	u32 work;	   /* a: WORK_* */
-	struct pid *pid;   /* c until exec by a non-leader, which swaps under t */
-	pid_t tid;	   /* the same */
-	struct thread_group *tg; /* c */
-	struct cds_list_head group_link;   /* s */
+	struct kthread kt;		 /* first member: current is derived from it */
+	u32 refs;			 /* a */
+	u32 work;			 /* a: WORK_* */
+	struct pid *pid;		 /* c until exec by a non-leader, which swaps under t */
+	pid_t tid;			 /* the same */
+	struct thread_group *tg;	 /* c */
+	struct cds_list_head group_link; /* s */
 
-	struct context *ctx;	/* o (others only when it is stopped) */
-	struct mm *mm;		/* o; others: task_lock, mm_get_task(). NULL when exiting */
-	struct files *files;	/* the same: files_get_task() */
-	struct fs_context *fs;	/* the same */
-	struct spinlock lock;	/* rank MISC: mm, files, fs pointers against readers in other tasks; comm */
-	struct cred *cred;	/* RCU; changed only by itself */
+	struct context *ctx;   /* o (others only when it is stopped) */
+	struct mm *mm;	       /* o; others: task_lock, mm_get_task(). NULL when exiting */
+	struct files *files;   /* the same: files_get_task() */
+	struct fs_context *fs; /* the same */
+	struct spinlock
+		lock; /* rank MISC: mm, files, fs pointers against readers in other tasks; comm */
+	struct cred *cred;	  /* RCU; changed only by itself */
 	char comm[TASK_COMM_LEN]; /* lock: task_set_comm() */
 
 	/* system call in progress: o */
 	u64 sys_nr;
 	u64 sys_args[6];
-	long sys_ret;		/* raw result of the handler, maybe -ERESTART* */
-	bool in_syscall;	/* results of it may be restarted by signal delivery */
-	bool regs_set;		/* the call set all registers itself (sigreturn, exec): don't store a result */
+	long sys_ret;	 /* raw result of the handler, maybe -ERESTART* */
+	bool in_syscall; /* results of it may be restarted by signal delivery */
+	bool regs_set; /* the call set all registers itself (sigreturn, exec): don't store a result */
 	struct event event;
-	void (*start)(struct task *t); /* c: what it does before it first enters the guest; only init has that */
+	void (*start)(
+		struct
+		task *t); /* c: what it does before it first enters the guest; only init has that */
 	struct {
 		long (*fn)(struct task *t); /* restart_syscall() */
 		u64 arg[6];
 	} restart;
 
 	/* signals */
-	ksigset_t blocked;	      /* s; o to read */
-	ksigset_t saved_mask;	      /* o: with WORK_RESTORE_MASK */
-	struct sigpending pending;    /* s */
-	ksigset_t sigwait_set;	      /* s: sigtimedwait waits for these: they are blocked, but wake it */
-	bool stop_counted;	      /* s: one of tg->stop_pending */
-	bool stop_dequeued;	      /* s: took a stop signal whose stop has not begun; SIGCONT clears it */
+	ksigset_t blocked;	   /* s; o to read */
+	ksigset_t saved_mask;	   /* o: with WORK_RESTORE_MASK */
+	struct sigpending pending; /* s */
+	ksigset_t sigwait_set; /* s: sigtimedwait waits for these: they are blocked, but wake it */
+	bool stop_counted;     /* s: one of tg->stop_pending */
+	bool stop_dequeued; /* s: took a stop signal whose stop has not begun; SIGCONT clears it */
 	struct {
 		u64 trapno, error_code, cr2;
-	} last_fault;		      /* o: what signal frames show */
+	} last_fault;			   /* o: what signal frames show */
 	struct sigaltstack_state altstack; /* o */
-	int exit_code;		      /* wait status of this thread */
-	bool exiting;		      /* s */
-	bool times_folded;	      /* s: its CPU times are among the sums of its group */
-	bool killed;		      /* a: SIGKILL pending or group exit; ends killable sleeps */
-	int stopped_by;		      /* s: takes part in a group stop */
+	int exit_code;			   /* wait status of this thread */
+	bool exiting;			   /* s */
+	bool times_folded;		   /* s: its CPU times are among the sums of its group */
+	bool killed;	/* a: SIGKILL pending or group exit; ends killable sleeps */
+	int stopped_by; /* s: takes part in a group stop */
 
 	uaddr_t set_child_tid, clear_child_tid; /* o */
-	uaddr_t robust_list;	      /* o; others racy */
-	struct task *vfork_parent;    /* waits for our exec or exit: see vfork_done */
-	struct wait_queue vfork_wait; /* parent sleeps here on the child's */
+	uaddr_t robust_list;			/* o; others racy */
+	struct task *vfork_parent;		/* waits for our exec or exit: see vfork_done */
+	struct wait_queue vfork_wait;		/* parent sleeps here on the child's */
 	bool vfork_done;
 	int pdeath_signal;
-	struct scm_files *scm_doomed; /* o: files of dropped messages, while this task puts them (kernel/net/scm.c) */
-	bool scm_dropping;	      /* o: the same */
+	struct scm_files *
+		scm_doomed; /* o: files of dropped messages, while this task puts them (kernel/net/scm.c) */
+	bool scm_dropping; /* o: the same */
 	u64 timer_slack_ns;
-	bool sched_reset_on_fork;     /* o: children start with the default policy */
-	u32 personality;	      /* a, o to write: personality(2) */
-	u16 ioprio;		      /* o to write: ioprio_set(2); nothing schedules by it */
+	bool sched_reset_on_fork; /* o: children start with the default policy */
+	u32 personality;	  /* a, o to write: personality(2) */
+	u16 ioprio;		  /* o to write: ioprio_set(2); nothing schedules by it */
 	u64 minflt, majflt;
 	ktime_t start_time;
 	struct rcu_head rcu;
@@ -177,14 +186,14 @@ extern struct task *init_task; /* the guest's first process */
 /* References. find_* return +1 or NULL. */
 struct task *task_get(struct task *t);
 void task_put(struct task *t);
-must_check struct task *find_task(pid_t tid);		 /* any thread */
+must_check struct task *find_task(pid_t tid);		  /* any thread */
 must_check struct thread_group *find_process(pid_t tgid); /* a live or zombie process */
 struct thread_group *tg_get(struct thread_group *tg);
 void tg_put(struct thread_group *tg);
 struct pid *pid_get(struct pid *p);
 void pid_put(struct pid *p);
 must_check struct pid *find_pid(pid_t nr);
-pid_t pid_last(void); /* the number given out last */
+pid_t pid_last(void);			/* the number given out last */
 must_check struct pid *pid_alloc(void); /* ERR_PTR(-EAGAIN, -ENOMEM) */
 /* Calls fn for each process, under RCU: fn must not sleep; nonzero ends it. In order of tgid starting at `from`. */
 must_check struct thread_group *next_process(pid_t from); /* lowest tgid >= from, +1 */
