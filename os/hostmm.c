@@ -539,7 +539,10 @@ void host_task_kill(struct host_mm *hm, struct host_task *ht)
 	cds_list_del(&ht->link);
 	/* Its slot stays taken in this host mm: the page is still mapped there. */
 	spin_unlock(&hm->lock);
-	reap_later(ht->pid, host_task_reaped, ht);
+	if (ht->reaped)
+		host_task_reaped(ht);
+	else
+		reap_later(ht->pid, host_task_reaped, ht);
 }
 
 void host_mm_destroy(struct host_mm *hm)

@@ -56,7 +56,7 @@ static int wait_stop(struct context *c)
 	if (r < 0)
 		status = SIGKILL; /* somebody else reaped it: as good as killed */
 	if (!WIFSTOPPED(status)) {
-		c->dead = true;
+		c->dead = c->ht->reaped = true;
 		c->died_status = status;
 	}
 	return status;
