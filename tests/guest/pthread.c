@@ -190,7 +190,7 @@ static void *check_mine(void *arg)
 {
 	CHECK_EQ(mine, 5);
 	mine = (int)(intptr_t)arg;
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 20; i++) {
 		sched_yield();
 		CHECK_EQ(mine, (int)(intptr_t)arg);
 	}

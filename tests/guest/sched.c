@@ -242,12 +242,12 @@ TEST(yield_lets_the_other_run)
 	CPU_ZERO(&set);
 	CPU_SET(first_cpu(), &set);
 	MUST(sched_setaffinity(0, sizeof(set), &set));
-	pid = SPAWN(for (int i = 0; i < 200; i++) {
+	pid = SPAWN(for (int i = 0; i < 50; i++) {
 		while (*turn != 1)
 			sched_yield();
 		*turn = 0;
 	});
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 50; i++) {
 		*turn = 1;
 		while (*turn != 0)
 			sched_yield();

@@ -350,14 +350,19 @@ static inline char t_state(pid_t pid, pid_t tid)
 }
 
 /*
- * Waits until a thread is in a state: 'S' for blocked, 'T' stopped, 'Z' zombie. Used after the
- * thread has said that the call in question is its next one, which makes 'S' mean "is blocked in
- * it".
+ * Waits until a thread is in a state: 'S' for blocked, 'T' stopped, 'Z' zombie, 0 gone; or until it
+ * has ended, which the next check will find. Used after the thread has said that the call in question
+ * is its next one, which makes 'S' mean "is blocked in it".
  */
 static inline void t_wait_thread_state(pid_t pid, pid_t tid, char state)
 {
-	while (t_state(pid, tid) != state)
+	char now;
+
+	while ((now = t_state(pid, tid)) != state) {
+		if (now == 0 || (now == 'Z' && state != 0))
+			return;
 		usleep(500);
+	}
 }
 
 static inline void t_wait_state(pid_t pid, char state)

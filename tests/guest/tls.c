@@ -85,7 +85,7 @@ static void *own_gs(void *arg)
 	unsigned long word = (unsigned long)arg;
 
 	MUST(syscall(SYS_arch_prctl, ARCH_SET_GS, &word));
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 30; i++) {
 		sched_yield();
 		CHECK_EQ(gs_word(), (unsigned long)arg);
 	}
