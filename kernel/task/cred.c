@@ -5,7 +5,6 @@
 #include "cred.h"
 
 #include "alloc.h"
-#include "mm.h"
 #include "task.h"
 #include <linux/capability.h>
 #include <linux/securebits.h>
@@ -200,37 +199,6 @@ bool cred_capable(const struct cred *c, int cap)
 bool capable(int cap)
 {
 	return cred_capable(current->cred, cap);
-}
-
-/* ---- looking into others ---- */
-
-bool task_dumpable(struct task *t)
-{
-	struct mm *mm = task_mm_get(t);
-	bool r = true;
-
-	if (mm) {
-		r = __atomic_load_n(&mm->dumpable, __ATOMIC_RELAXED) == 1;
-		mm_put(mm);
-	}
-	return r;
-}
-
-bool task_may_trace(struct task *t, enum trace_ids ids)
-{
-	const struct cred *me = current->cred;
-	u32 uid = ids == TRACE_FSIDS ? me->fsuid : me->uid,
-	    gid = ids == TRACE_FSIDS ? me->fsgid : me->gid;
-	struct cred *it;
-	bool ok;
-
-	if (t->tg == current->tg || capable(CAP_SYS_PTRACE))
-		return true;
-	it = task_cred_get(t);
-	ok = uid == it->uid && uid == it->euid && uid == it->suid && gid == it->gid &&
-	     gid == it->egid && gid == it->sgid && !(it->cap_permitted & ~me->cap_permitted);
-	cred_put(it);
-	return ok && task_dumpable(t);
 }
 
 /* ---- exec ---- */

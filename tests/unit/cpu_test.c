@@ -1,6 +1,7 @@
 /*
  * The border to the guest: kicks are never lost, those who wait get the CPU from a guest that computes for ever, and a guest that
  * is alone is left alone. The guest is a futex wait which the engine's kick_self ends.
+ * test: serial=yes
  */
 #include "smp_util.h"
 #include "engine.h"
