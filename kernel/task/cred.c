@@ -5,6 +5,7 @@
 #include "cred.h"
 
 #include "alloc.h"
+#include "mm.h"
 #include "task.h"
 #include <linux/capability.h>
 #include <linux/securebits.h>
