@@ -148,7 +148,7 @@ is stat_formats "$(stat -c '%n %F %h %A %a' t stamped link | xargs)" \
 is du_apparent "$(du -b v/a/1/x.txt big | awk '{ print $1 }' | xargs)" "8 $(stat -c %s big)"
 does du_counts_blocks [ "$(du -k big | cut -f 1)" -gt 3000 ]
 sum ls_R ls -R v
-sum ls_l eval 'ls -ln --time-style=+%s stamped hard link | awk "{ print \$1, \$2, \$5, \$6, \$7 }"'
+sum ls_l eval 'ls -ln --time-style=+%s stamped hard | awk "{ print \$1, \$2, \$5, \$6, \$7 }"'
 is ls_sorts "$(ls -S big one | xargs) $(ls -t stamped one | xargs)" "big one one stamped"
 is ls_one_per_inode "$(ls -i hard v/x.txt | awk '{ print $1 }' | uniq | wc -l)" 1
 rm -r v/w

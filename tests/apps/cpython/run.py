@@ -1,0 +1,88 @@
+"""Runs modules of CPython's test package: one line a test.  run.py EXCEPTIONS MODULE..."""
+import os
+import sys
+import traceback
+import unittest
+
+
+class Lines(unittest.TestResult):
+    """Prints `ok NAME`, `skip NAME: why`, `FAIL NAME: why`. The worst of a test's subtests counts."""
+
+    def __init__(self):
+        super().__init__()
+        self.said = set()
+
+    def say(self, word, test, why=''):
+        name = test.id().replace('test.test_', 'test_').replace(' ', '')
+        if name in self.said:
+            return
+        self.said.add(name)
+        os.write(self.out, (f'{word} {name}' + (f': {" ".join(why.split())[:300]}' if why else '') + '\n').encode())
+
+    def addSuccess(self, test):
+        self.say('ok', test)
+
+    def addExpectedFailure(self, test, err):
+        self.say('ok', test)
+
+    def addSkip(self, test, reason):
+        self.say('skip', test, reason)
+
+    def bad(self, test, err):
+        frames = [f for f in traceback.extract_tb(err[2]) if '/test/test_' in f.filename]
+        where = f'line {frames[-1].lineno}: ' if frames else ''
+        self.say('FAIL', test, f'{where}{err[0].__name__}: {err[1]}')
+
+    addError = addFailure = bad
+
+    def addSubTest(self, test, subtest, err):
+        if err:
+            self.bad(test, err)
+
+
+def exceptions(path):
+    """The names in a file of lines `NAME  reason`; # begins a comment."""
+    with open(path, encoding='utf-8') as f:
+        lines = (line.partition('#')[0].split(None, 1) for line in f)
+        return dict(words for words in lines if words)
+
+
+def tests_of(suite):
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from tests_of(test)
+        else:
+            yield test
+
+
+def run(module, result, excepted):
+    suite = unittest.defaultTestLoader.loadTestsFromName('test.' + module)
+    wanted = unittest.TestSuite()
+    for test in tests_of(suite):
+        name = test.id().replace('test.test_', 'test_')
+        if name in excepted:
+            os.write(result.out, f'skip {name}: {excepted[name].strip()}\n'.encode())
+        else:
+            wanted.addTest(test)
+    # What tests print themselves isn't compared.
+    wanted.run(result)
+
+
+def main():
+    # Tests close and redirect 1 and 2 at will.
+    Lines.out = os.dup(1)
+    os.dup2(2, 1)
+    excepted = exceptions(sys.argv[1])
+    for module in sys.argv[2:]:
+        pid = os.fork()
+        if not pid:
+            # A module that changes the process as a whole doesn't change the others.
+            run(module, Lines(), excepted)
+            sys.stdout.flush()
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os.write(Lines.out, f'{"ok" if status == 0 else "FAIL"} {module}: status {status}\n'.encode())
+
+
+if __name__ == '__main__':
+    main()
