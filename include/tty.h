@@ -15,7 +15,6 @@ struct tty;
 struct tty *tty_get(struct tty *t);
 void tty_put(struct tty *t);
 dev_t tty_device(const struct tty *t);	   /* as /proc/PID/stat shows it */
-const char *tty_name(const struct tty *t); /* below /dev: "pts/3", "console" */
 pid_t tty_foreground_nr(struct tty *t);	   /* of its foreground process group, or -1 */
 
 /*

@@ -27,11 +27,6 @@ dev_t tty_device(const struct tty *t)
 	return t->dev;
 }
 
-const char *tty_name(const struct tty *t)
-{
-	return t->name;
-}
-
 static void turn_init(struct turn *turn)
 {
 	turn->busy = false;
