@@ -172,6 +172,8 @@ static int try_queue(struct unix_sock *sk, struct unix_sock *to, struct skb *skb
 		err = -EAGAIN;
 	if (!err) {
 		skb_add_creds(skb, to);
+		if (sock_option(to, OPT_STAMPS))
+			skb->scm.stamp = ktime_real();
 		skb_queue(&s);
 	}
 	skb_end(&s);
@@ -323,7 +325,7 @@ static struct skb *wait_first(struct unix_sock *sk, ktime_t deadline, int *err)
 	}
 }
 
-static ssize_t copy_out(struct sock_msg *m, const struct skb *skb)
+static ssize_t copy_out(struct unix_sock *sk, struct sock_msg *m, const struct skb *skb)
 {
 	size_t n = min(iov_iter_count(m->it), (size_t)skb->len);
 
@@ -333,6 +335,8 @@ static ssize_t copy_out(struct sock_msg *m, const struct skb *skb)
 		return -EFAULT;
 	m->scm.has_creds = skb->scm.has_creds;
 	m->scm.creds = skb->scm.creds;
+	if (sock_option(sk, OPT_STAMPS)) /* asked for after it was sent: it is from now */
+		m->scm.stamp = skb->scm.stamp ? skb->scm.stamp : ktime_real();
 	skb_name(skb, m);
 	return m->flags & MSG_TRUNC ? (ssize_t)skb->len : (ssize_t)n;
 }
@@ -351,7 +355,7 @@ ssize_t dgram_recv(struct unix_sock *sk, struct sock_msg *m)
 	if (!skb)
 		return err;
 	if (m->flags & MSG_PEEK) {
-		n = copy_out(m, skb);
+		n = copy_out(sk, m, skb);
 		if (n >= 0 && skb->scm.files)
 			scm_peek(m, skb);
 		mutex_unlock(&sk->read_mutex);
@@ -360,7 +364,7 @@ ssize_t dgram_recv(struct unix_sock *sk, struct sock_msg *m)
 	skb_take(sk, skb);
 	mutex_unlock(&sk->read_mutex);
 	wake_up_poll(&sk->space_wait, SOCK_OUT);
-	n = copy_out(m, skb);
+	n = copy_out(sk, m, skb);
 	if (n >= 0) {
 		m->scm.files = skb->scm.files;
 		skb->scm.files = NULL;

@@ -1,4 +1,4 @@
-/* What travels with messages: files (SCM_RIGHTS) and credentials (SCM_CREDENTIALS). */
+/* What travels with messages: files (SCM_RIGHTS), credentials (SCM_CREDENTIALS), the time (SCM_TIMESTAMP, SCM_TIMESTAMPNS). */
 #include "alloc.h"
 #include "cred.h"
 #include "task.h"
@@ -107,7 +107,9 @@ int scm_parse(struct scm *scm, const u8 *control, size_t len)
 
 /* ---- receiving ---- */
 
-#define CONTROL_MAX (CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(SCM_MAX_FDS * sizeof(int)))
+#define CONTROL_MAX                                                                                \
+	(CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(struct ucred)) +                  \
+	 CMSG_SPACE(SCM_MAX_FDS * sizeof(int)))
 
 /* The control buffer being filled. */
 struct control {
@@ -133,6 +135,18 @@ static void put_cmsg(struct control *c, int type, const void *data, size_t len)
 	memcpy(c->buf + c->used, &h, sizeof(h));
 	memcpy(c->buf + c->used + sizeof(h), data, h.cmsg_len - sizeof(h));
 	c->used += min(CMSG_SPACE(len), room);
+}
+
+static void put_stamp(struct control *c, ktime_t ns, bool as_ns)
+{
+	struct timespec ts = ns_to_timespec(ns);
+	struct timeval tv = {.tv_sec = ts.tv_sec,
+			     .tv_usec = ts.tv_nsec / (suseconds_t)NSEC_PER_USEC};
+
+	if (as_ns)
+		put_cmsg(c, SCM_TIMESTAMPNS, &ts, sizeof(ts));
+	else
+		put_cmsg(c, SCM_TIMESTAMP, &tv, sizeof(tv));
 }
 
 static void put_creds(struct control *c, const struct scm *scm)
@@ -183,6 +197,8 @@ void scm_deliver(struct unix_sock *sk, struct sock_msg *m, uaddr_t control, size
 	int fds[SCM_MAX_FDS], n = 0;
 
 	c.size = control ? min(*len, sizeof(c.buf)) : 0;
+	if (m->scm.stamp)
+		put_stamp(&c, m->scm.stamp, sock_option(sk, OPT_TIMESTAMPNS));
 	if (passcred)
 		put_creds(&c, &m->scm);
 	if (m->scm.files)

@@ -28,6 +28,10 @@ static u32 flag_of(int name)
 		return OPT_OOBINLINE;
 	case SO_PASSCRED:
 		return OPT_PASSCRED;
+	case SO_TIMESTAMP:
+		return OPT_TIMESTAMP;
+	case SO_TIMESTAMPNS:
+		return OPT_TIMESTAMPNS;
 	default:
 		return 0;
 	}
@@ -39,6 +43,8 @@ static int set_flag(struct unix_sock *sk, int name, u32 flag, int on)
 		return -EACCES;
 	if (name == SO_REUSEPORT) /* not for this family */
 		return on ? -EOPNOTSUPP : 0;
+	if (flag & OPT_STAMPS) /* either replaces the other, and switches both off */
+		__atomic_fetch_and(&sk->options, ~OPT_STAMPS, __ATOMIC_RELAXED);
 	if (on)
 		__atomic_fetch_or(&sk->options, flag, __ATOMIC_RELAXED);
 	else

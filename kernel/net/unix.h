@@ -62,6 +62,7 @@ struct scm {
 	struct scm_files *files; /* +1; NULL: none */
 	bool has_creds;
 	struct ucred creds;
+	ktime_t stamp; /* when it was sent, ns of CLOCK_REALTIME; 0: not noted */
 };
 
 /* A message, or for stream sockets a piece of the stream. Or one end of a new connection, in a listener's queue. */
@@ -133,6 +134,9 @@ struct unix_sock {
 #define OPT_OOBINLINE 0x20u
 #define OPT_PASSCRED 0x40u
 #define OPT_REUSEPORT 0x80u
+#define OPT_TIMESTAMP 0x100u
+#define OPT_TIMESTAMPNS 0x200u /* of the two the one that was set last */
+#define OPT_STAMPS (OPT_TIMESTAMP | OPT_TIMESTAMPNS)
 
 /* A message as the system calls give and take it. */
 struct sock_msg {

@@ -1,4 +1,4 @@
-/* Descriptors and credentials in messages. */
+/* Descriptors, credentials and times in messages. */
 #include "t.h"
 
 #include <poll.h>
@@ -331,4 +331,75 @@ TEST(own_credentials_may_be_sent_and_others_not)
 	CHECK_ERR(send_cred(sp[0], c), EPERM);
 	c = (struct ucred){getppid(), getuid(), getgid()};
 	CHECK_ERR(send_cred(sp[0], c), EPERM);
+}
+
+/* Receives a byte and the time that came with it, in ns; 0: none, or of another kind. */
+static long long recv_stamp(int sock, int type)
+{
+	char byte, control[256];
+	struct iovec iov = {&byte, 1};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control};
+	struct cmsghdr *c;
+	long long v[2];
+
+	m.msg_controllen = sizeof(control);
+	CHECK_EQ(recvmsg(sock, &m, 0), 1);
+	CHECK_EQ(m.msg_flags, 0);
+	c = CMSG_FIRSTHDR(&m);
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != type)
+		return 0;
+	CHECK_EQ(c->cmsg_len, CMSG_LEN(sizeof(v)));
+	memcpy(v, CMSG_DATA(c), sizeof(v));
+	return v[0] * 1000000000 + (type == SCM_TIMESTAMP ? v[1] * 1000 : v[1]);
+}
+
+static long long real_ns(void)
+{
+	struct timespec ts;
+
+	MUST(clock_gettime(CLOCK_REALTIME, &ts));
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static int on = 1, off;
+
+TEST(datagrams_tell_when_they_were_sent)
+{
+	long long before, after, t;
+
+	pair(SOCK_DGRAM);
+	MUST(setsockopt(sp[1], SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)));
+	before = real_ns();
+	CHECK_EQ(send(sp[0], "a", 1, 0), 1);
+	after = real_ns();
+	usleep(20000);
+	t = recv_stamp(sp[1], SCM_TIMESTAMPNS);
+	CHECK(t >= before && t <= after);
+	MUST(setsockopt(sp[1], SOL_SOCKET, SO_TIMESTAMP, &on, sizeof(on)));
+	CHECK_EQ(send(sp[0], "b", 1, 0), 1);
+	t = recv_stamp(sp[1], SCM_TIMESTAMP);
+	CHECK(t >= after / 1000 * 1000 && t <= real_ns());
+	MUST(setsockopt(sp[1], SOL_SOCKET, SO_TIMESTAMPNS, &off, sizeof(off)));
+	CHECK_EQ(send(sp[0], "c", 1, 0), 1);
+	CHECK_EQ(recv_stamp(sp[1], SCM_TIMESTAMP), 0);
+}
+
+TEST(time_asked_for_after_sending_is_that_of_receiving)
+{
+	long long after;
+
+	pair(SOCK_DGRAM);
+	CHECK_EQ(send(sp[0], "a", 1, 0), 1);
+	usleep(20000);
+	after = real_ns();
+	MUST(setsockopt(sp[1], SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)));
+	CHECK(recv_stamp(sp[1], SCM_TIMESTAMPNS) >= after);
+}
+
+TEST(streams_tell_no_time)
+{
+	pair(SOCK_STREAM);
+	MUST(setsockopt(sp[1], SOL_SOCKET, SO_TIMESTAMP, &on, sizeof(on)));
+	CHECK_EQ(send(sp[0], "a", 1, 0), 1);
+	CHECK_EQ(recv_stamp(sp[1], SCM_TIMESTAMP), 0);
 }

@@ -60,6 +60,17 @@ TEST(boolean_options_are_kept)
 	}
 }
 
+TEST(of_two_kinds_of_timestamps_the_last_one_set_holds)
+{
+	MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, sp));
+	set(sp[0], SO_TIMESTAMP, 1);
+	set(sp[0], SO_TIMESTAMPNS, 1);
+	CHECK_EQ(get(sp[0], SO_TIMESTAMP), 0);
+	CHECK_EQ(get(sp[0], SO_TIMESTAMPNS), 1);
+	set(sp[0], SO_TIMESTAMP, 0); /* switches off both */
+	CHECK_EQ(get(sp[0], SO_TIMESTAMPNS), 0);
+}
+
 TEST(linger_and_timeouts_are_kept)
 {
 	struct linger l = {1, 5};
