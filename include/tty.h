@@ -14,8 +14,8 @@ struct tty;
 /* References. None of these sleeps; callable under spinlocks up to RANK_MISC. */
 struct tty *tty_get(struct tty *t);
 void tty_put(struct tty *t);
-dev_t tty_device(const struct tty *t);	   /* as /proc/PID/stat shows it */
-pid_t tty_foreground_nr(struct tty *t);	   /* of its foreground process group, or -1 */
+dev_t tty_device(const struct tty *t);	/* as /proc/PID/stat shows it */
+pid_t tty_foreground_nr(struct tty *t); /* of its foreground process group, or -1 */
 
 /*
  * Controlling terminals: tg->tty, protected by tg->siglock, holds a reference.

@@ -39,7 +39,7 @@ struct host_task {
 	int core;	 /* where it is pinned, -1: nowhere */
 	struct cpu *
 		attached; /* parked: whose thread traces it still, stopped; NULL: none, it waits at STUB_PARK */
-	bool reaped; /* it died and was waited for: its pid may be another process's by now */
+	bool reaped;   /* it died and was waited for: its pid may be another process's by now */
 	bool fresh;    /* was never seen at STUB_PARK */
 	bool clean_fp; /* its FP state is the initial one */
 };
