@@ -521,10 +521,30 @@ struct host_task *host_task_create(struct host_mm *hm)
 	return ht;
 }
 
+bool host_task_keep(struct host_mm *hm)
+{
+	struct cpu *c = this_cpu();
+	struct host_task *ht;
+	int n = 0;
+
+	spin_lock(&hm->lock);
+	cds_list_for_each_entry(ht, &hm->parked, link) {
+		if (!ht->attached)
+			break;
+		n += ht->attached == c;
+	}
+	spin_unlock(&hm->lock);
+	return n < KEPT_MAX;
+}
+
 void host_task_park(struct host_mm *hm, struct host_task *ht)
 {
 	spin_lock(&hm->lock);
-	cds_list_move(&ht->link, &hm->parked);
+	cds_list_del(&ht->link);
+	if (ht->attached)
+		cds_list_add(&ht->link, &hm->parked);
+	else
+		cds_list_add_tail(&ht->link, &hm->parked);
 	spin_unlock(&hm->lock);
 }
 

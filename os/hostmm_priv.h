@@ -9,6 +9,7 @@
 #include <urcu/list.h>
 
 #define HOST_MM_MAX 32768 /* address spaces at a time */
+#define KEPT_MAX 8 /* ended host processes that a CPU keeps attached, of each address space */
 #define EXTRA_SLOTS 32768 /* slots for second and further threads, of all of them */
 
 /*
@@ -25,9 +26,10 @@ struct host_mm {
 	int slots_end;		      /* b: slots below this were mapped at some time */
 	struct spinlock lock;	      /* rank OS */
 	u64 slot_used[SLOT_MAX / 64]; /* l */
-	struct cds_list_head parked;  /* l: struct host_task of ended threads, ready for reuse */
-	struct cds_list_head tasks;   /* l: those in use */
-	bool dead;		      /* l: the keeper died */
+	/* l: struct host_task of ended threads, ready for reuse; those still attached come first */
+	struct cds_list_head parked;
+	struct cds_list_head tasks; /* l: those in use */
+	bool dead;		    /* l: the keeper died */
 };
 
 /* A host process that runs (or ran) one guest thread. */
@@ -59,6 +61,11 @@ static inline uaddr_t slot_addr(int slot)
 must_check struct host_task *host_task_create(struct host_mm *hm);
 /* A copy of parent (NULL: the empty template) with one host process in it. */
 must_check int host_mm_copy(struct host_mm *parent, struct host_mm **hm, struct host_task **ht);
+/*
+ * Should this CPU keep one more ended host process of hm attached? Only this CPU can use it then, so where threads start on one CPU and end
+ * on another it must not keep many.
+ */
+bool host_task_keep(struct host_mm *hm);
 /* Gives ht back for the next thread of hm; ht->attached is set. */
 void host_task_park(struct host_mm *hm, struct host_task *ht);
 /* It died, or must. */

@@ -5,6 +5,7 @@
 #include "t.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 
 static void *give_back(void *arg)
@@ -387,4 +388,32 @@ TEST(detached_threads_come_to_an_end)
 		CHECK_EQ(pthread_create(&thread, &attr, post, NULL), 0);
 	for (int i = 0; i < 3000; i++)
 		CHECK_EQ(sem_wait(&sem), 0);
+}
+
+/* More than any table of threads has room for, if those that ended stayed in it. */
+TEST(threads_that_start_on_one_cpu_and_end_on_another_leave_nothing)
+{
+	pthread_attr_t attr;
+	cpu_set_t all, first, last;
+	int lo = -1, hi = -1;
+
+	MUST(sched_getaffinity(0, sizeof(all), &all));
+	for (int i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &all)) {
+			lo = lo < 0 ? i : lo;
+			hi = i;
+		}
+	CPU_ZERO(&first);
+	CPU_SET(lo, &first);
+	CPU_ZERO(&last);
+	CPU_SET(hi, &last);
+	MUST(sched_setaffinity(0, sizeof(first), &first));
+	CHECK_EQ(pthread_attr_init(&attr), 0);
+	CHECK_EQ(pthread_attr_setaffinity_np(&attr, sizeof(last), &last), 0);
+	for (int i = 0; i < 4200; i++) {
+		pthread_t t;
+
+		CHECK_EQ(pthread_create(&t, &attr, give_back, NULL), 0);
+		CHECK_EQ(pthread_join(t, NULL), 0);
+	}
 }
