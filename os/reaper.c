@@ -4,11 +4,13 @@
  */
 #include "alloc.h"
 #include "host.h"
+#include "ktime.h"
 #include "log.h"
 #include "os/hostmm_priv.h"
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 
 struct corpse {
 	struct corpse *next;
@@ -40,15 +42,35 @@ void reap_later(pid_t pid, void (*done)(void *), void *arg)
 		host_futex_wake(&work, 1);
 }
 
+/* All there are, in the order of their deaths: an address space's keeper comes behind its tasks. */
+static struct corpse *take_corpses(void)
+{
+	struct corpse *c = __atomic_exchange_n(&corpses, NULL, __ATOMIC_ACQUIRE), *first = NULL;
+
+	while (c) {
+		struct corpse *next = c->next;
+
+		c->next = first;
+		first = c;
+		c = next;
+	}
+	return first;
+}
+
 static void *reaper(void *unused)
 {
+	const struct timespec while_they_die = {.tv_nsec = NSEC_PER_MSEC};
+
 	(void)unused;
 	for (;;) {
 		struct corpse *c, *next;
 
-		while (!__atomic_exchange_n(&work, 0, __ATOMIC_SEQ_CST))
+		while (!__atomic_load_n(&work, __ATOMIC_SEQ_CST))
 			host_futex_wait(&work, 0, KTIME_MAX);
-		for (c = __atomic_exchange_n(&corpses, NULL, __ATOMIC_ACQUIRE); c; c = next) {
+		/* Nobody is in a hurry: who forks and exits a lot needn't wake us each time, nor do we sleep for each. */
+		nanosleep(&while_they_die, NULL);
+		__atomic_store_n(&work, 0, __ATOMIC_SEQ_CST);
+		for (c = take_corpses(); c; c = next) {
 			next = c->next;
 			while (waitpid(c->pid, NULL, __WALL) < 0 && errno == EINTR)
 				;
