@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #define SLOTS_TOTAL (2 * HOST_MM_MAX + EXTRA_SLOTS)
+#define SLOTS_KEPT 128 /* slots that keep their pages for the next guest */
 
 static struct {
 	struct zygote_fds fds;	       /* constant after boot */
@@ -35,22 +36,20 @@ static struct {
 	struct spinlock template_lock; /* serialises its batches */
 	uaddr_t vdso;
 	size_t vdso_size;
+	pid_t kernel_pid;     /* constant after boot */
 	struct spinlock lock; /* rank OS: the id maps */
 	u64 id_used[HOST_MM_MAX / 64];
 	u64 extra_used[EXTRA_SLOTS / 64];
-	u32 id_hint, extra_hint;
-	u32 seq; /* atomic: the last number given to a batch */
+	u32 id_hint, extra_hint; /* nothing is free below */
+	u32 seq;		 /* atomic: the last number given to a batch */
 } os;
 
 /* ---- numbers ---- */
 
+/* The lowest free one. */
 static int bit_alloc(u64 *map, u32 nbits, u32 *hint)
 {
-	u32 words = nbits / 64;
-
-	for (u32 i = 0; i < words; i++) {
-		u32 w = (*hint / 64 + i) % words;
-
+	for (u32 w = *hint / 64; w < nbits / 64; w++) {
 		if (~map[w]) {
 			u32 b = __builtin_ctzll(~map[w]);
 
@@ -62,9 +61,10 @@ static int bit_alloc(u64 *map, u32 nbits, u32 *hint)
 	return -EAGAIN;
 }
 
-static void bit_free(u64 *map, u32 bit)
+static void bit_free(u64 *map, u32 bit, u32 *hint)
 {
 	map[bit / 64] &= ~(1ULL << bit % 64);
+	*hint = min(*hint, bit);
 }
 
 void *slot_alias(u32 global_slot)
@@ -72,10 +72,23 @@ void *slot_alias(u32 global_slot)
 	return os.slots + (size_t)global_slot * SLOT_SIZE;
 }
 
-/* Nothing that another guest left in a slot may be seen by the next. */
+/*
+ * Nothing that a guest left in its slots may be seen by the next. When they are given back, by the reaper, not when they are taken, while
+ * a task waits. The lowest, which most guests have, keep their pages: clearing those is cheaper than to unmap them everywhere.
+ */
 static void slots_wipe(u32 first, u32 n)
 {
-	madvise(slot_alias(first), (size_t)n * SLOT_SIZE, MADV_REMOVE);
+	u8 *slots = slot_alias(first);
+	size_t size = n * SLOT_SIZE;
+	unsigned char resident[2 * SLOT_SIZE / PAGE_SIZE];
+
+	if (first % (2 * HOST_MM_MAX) >= SLOTS_KEPT || mincore(slots, size, resident)) {
+		madvise(slots, size, MADV_REMOVE);
+		return;
+	}
+	for (size_t i = 0; i < size / PAGE_SIZE; i++)
+		if (resident[i] & 1)
+			memset(slots + i * PAGE_SIZE, 0, PAGE_SIZE);
 }
 
 /* The signal stack that the new process installs, as a stack_t behind the READY word. */
@@ -202,23 +215,34 @@ static int batch_result(int n, int done, u32 last)
 	return (s32)last < 0 && (s32)last >= -MAX_ERRNO ? (s32)last : -EIO;
 }
 
-/* Runs the operations that are in the control page; how many succeeded, and the last result. -ESRCH: the keeper died. */
-static int keeper_run(struct host_mm *hm, int *done, u32 *last)
+/* Gives the keeper the operations that are in the control page. */
+static void keeper_start(struct host_mm *hm)
 {
 	struct cpu *c = this_cpu();
-	int report = report_index(), err;
 
-	if (__atomic_load_n(&hm->dead, __ATOMIC_RELAXED))
-		return -ESRCH;
 	host_task_pin(hm->keeper, &hm->keeper_core, c ? c->host_core : -1);
-	hm->ctl->report_fd = KEEPER_FD_REPORT + report;
+	hm->ctl->report_fd = KEEPER_FD_REPORT + report_index();
 	hm->seq = next_seq();
 	__atomic_store_n(&hm->ctl->seq, hm->seq, __ATOMIC_RELEASE);
 	shared_futex_wake(&hm->ctl->seq);
-	err = keeper_wait(hm, hm->keeper, os.fds.report[report], done, last);
+}
+
+/* How many of them succeeded, and the last result. -ESRCH: the keeper died. */
+static int keeper_finish(struct host_mm *hm, int *done, u32 *last)
+{
+	int err = keeper_wait(hm, hm->keeper, os.fds.report[report_index()], done, last);
+
 	if (err)
 		__atomic_store_n(&hm->dead, true, __ATOMIC_RELAXED);
 	return err;
+}
+
+static int keeper_run(struct host_mm *hm, int *done, u32 *last)
+{
+	if (__atomic_load_n(&hm->dead, __ATOMIC_RELAXED))
+		return -ESRCH;
+	keeper_start(hm);
+	return keeper_finish(hm, done, last);
 }
 
 /* Runs what is in the control page: 0 if all of it succeeded, else the error of the call that didn't. */
@@ -316,10 +340,9 @@ static struct host_mm *host_mm_alloc(void)
 	spin_init(&hm->lock, "host_mm", RANK_OS);
 	CDS_INIT_LIST_HEAD(&hm->parked);
 	CDS_INIT_LIST_HEAD(&hm->tasks);
-	slots_wipe(2 * hm->id, 2);
 	slot_prepare(2 * hm->id + 1, 1);
 	memset(hm->ctl, 0, CTL_OPS);
-	hm->ctl->kernel_pid = getpid();
+	hm->ctl->kernel_pid = os.kernel_pid;
 	return hm;
 }
 
@@ -327,8 +350,9 @@ static void host_mm_free(void *arg)
 {
 	struct host_mm *hm = arg;
 
+	slots_wipe(2 * hm->id, 2);
 	spin_lock(&os.lock);
-	bit_free(os.id_used, hm->id);
+	bit_free(os.id_used, hm->id, &os.id_hint);
 	spin_unlock(&os.lock);
 	kfree(hm);
 }
@@ -382,7 +406,14 @@ static int fork_run(struct host_mm *parent, struct host_mm *hm, pid_t *task)
 	parent->ctl->nops = 0;
 	parent->ctl->fork_off = (u64)hm->id * sizeof(struct stub_ctl);
 	op_add(parent->ctl, OPF_FORK, SYS_clone, CLONE_PARENT, 0, 0, 0, 0, 0);
-	err = keeper_run_all(parent, &last);
+	if (__atomic_load_n(&parent->dead, __ATOMIC_RELAXED))
+		return -ESRCH;
+	keeper_start(parent);
+	/* The child's keeper answers last, so this CPU sleeps once, not twice; and little, should there be no child. */
+	shared_futex_wait(slot_alias(2 * hm->id), 0, ktime_mono() + 2 * NSEC_PER_MSEC);
+	err = keeper_finish(parent, &done, &last);
+	if (!err)
+		err = batch_result(parent->ctl->nops, done, last);
 	if (err)
 		return err;
 	hm->keeper = last;
@@ -423,6 +454,7 @@ int host_mm_copy(struct host_mm *parent, struct host_mm **out, struct host_task 
 			host_mm_free(hm);
 		return err;
 	}
+	ht->core = hm->keeper_core; /* inherited */
 	cds_list_add(&ht->link, &hm->tasks);
 	*out = hm;
 	*task = ht;
@@ -466,26 +498,29 @@ static struct host_task *slot_take(struct host_mm *hm)
 	if (ht)
 		return ht;
 	spin_lock(&hm->lock);
-	bit_free(hm->slot_used, slot);
+	bit_free(hm->slot_used, slot, &hint);
 	spin_unlock(&hm->lock);
 	if (extra < 0)
 		return ERR_PTR(-EAGAIN);
 	spin_lock(&os.lock);
-	bit_free(os.extra_used, extra);
+	bit_free(os.extra_used, extra, &os.extra_hint);
 	spin_unlock(&os.lock);
 	return ERR_PTR(-ENOMEM);
 }
 
 static void slot_give(struct host_mm *hm, struct host_task *ht)
 {
+	u32 hint = 0;
+
 	if (hm) {
 		spin_lock(&hm->lock);
-		bit_free(hm->slot_used, ht->slot);
+		bit_free(hm->slot_used, ht->slot, &hint);
 		spin_unlock(&hm->lock);
 	}
 	if (ht->global_slot >= 2 * HOST_MM_MAX) {
+		slots_wipe(ht->global_slot, 1);
 		spin_lock(&os.lock);
-		bit_free(os.extra_used, ht->global_slot - 2 * HOST_MM_MAX);
+		bit_free(os.extra_used, ht->global_slot - 2 * HOST_MM_MAX, &os.extra_hint);
 		spin_unlock(&os.lock);
 	}
 	kfree(ht);
@@ -502,7 +537,6 @@ struct host_task *host_task_create(struct host_mm *hm)
 	ht = slot_take(hm);
 	if (IS_ERR(ht))
 		return ht;
-	slots_wipe(ht->global_slot, 1);
 	slot_prepare(ht->global_slot, ht->slot);
 	hm->ctl->nops = 0;
 	op_add(hm->ctl, 0, SYS_mmap, slot_addr(ht->slot), SLOT_SIZE, PROT_READ | PROT_WRITE,
@@ -515,6 +549,7 @@ struct host_task *host_task_create(struct host_mm *hm)
 		return ERR_PTR(err);
 	}
 	ht->pid = last;
+	ht->core = hm->keeper_core; /* inherited */
 	spin_lock(&hm->lock);
 	cds_list_add(&ht->link, &hm->tasks);
 	spin_unlock(&hm->lock);
@@ -717,6 +752,7 @@ int host_mm_init(int ncpus)
 	struct host_mm *hm;
 	int err;
 
+	os.kernel_pid = getpid();
 	spin_init(&os.lock, "host_mm ids", RANK_OS);
 	/* Held while a CPU waits for the template's fork; other execs wait for their turn. */
 	spin_init(&os.template_lock, "template", RANK_OS - 1);
