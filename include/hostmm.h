@@ -18,25 +18,26 @@ must_check int reaper_init(void);
 
 /* Ends every host process of it, the keeper last. Returns at once; the reaper collects them. */
 void host_mm_destroy(struct host_mm *hm);
-/* Unmaps everything below TASK_SIZE but the vDSO: what exec does to an mm that it may keep. */
-must_check int host_mm_clear(struct host_mm *hm);
-
-#define BATCH_MAX 16
+#define BATCH_MAX 32
 struct batch {
 	int n;
 	struct {
 		u64 nr, args[6];
 	} op[BATCH_MAX];
 	int hostfd; /* >= 0: a descriptor of the kernel that mmap ops with BATCH_FD as their fd use */
+	int hostfd2; /* only with hostfd: another one, BATCH_FD2 */
 };
 #define BATCH_FD ((u64)-1000)
+#define BATCH_FD2 ((u64)-1001)
 
 static inline void batch_init(struct batch *b)
 {
 	b->n = 0;
-	b->hostfd = -1;
+	b->hostfd = b->hostfd2 = -1;
 }
 void batch_add(struct batch *b, u64 nr, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
+/* Two operations that unmap everything below TASK_SIZE but the vDSO: for exec in an mm that it may keep. */
+void batch_add_clear(struct batch *b);
 /* Runs the batch; stops at the first call that fails and returns its -errno, with *done = calls that succeeded. Result of the last call in *last. */
 must_check int host_mm_run(struct host_mm *hm, const struct batch *b, int *done, u64 *last);
 

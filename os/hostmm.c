@@ -261,6 +261,13 @@ void batch_add(struct batch *b, u64 nr, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, 
 	b->n++;
 }
 
+void batch_add_clear(struct batch *b)
+{
+	batch_add(b, SYS_munmap, 0, STUB_VDSO_AREA, 0, 0, 0, 0);
+	batch_add(b, SYS_munmap, STUB_VDSO_AREA + STUB_VDSO_AREA_SIZE,
+		  STUB_BASE - STUB_VDSO_AREA - STUB_VDSO_AREA_SIZE, 0, 0, 0, 0);
+}
+
 int host_mm_run(struct host_mm *hm, const struct batch *b, int *done, u64 *last)
 {
 	struct stub_ctl *ctl = hm->ctl;
@@ -268,11 +275,13 @@ int host_mm_run(struct host_mm *hm, const struct batch *b, int *done, u64 *last)
 	int extra = 0, n = 0, err;
 
 	ctl->nops = 0;
-	if (b->hostfd >=
-	    0) { /* the keeper fetches the descriptor, and closes it behind the calls that need it */
+	/* The keeper fetches the descriptors, which get its first free numbers, and closes them behind the calls that need them. */
+	if (b->hostfd >= 0) {
 		op_add(ctl, OPF_EXPECT, SYS_close_range, os.fds.keeper_end, ~0U, 0, 0, 0, 0);
 		op_add(ctl, 0, SYS_pidfd_getfd, KEEPER_FD_KERNEL, b->hostfd, 0, 0, 0, 0);
-		extra = 2;
+		if (b->hostfd2 >= 0)
+			op_add(ctl, 0, SYS_pidfd_getfd, KEEPER_FD_KERNEL, b->hostfd2, 0, 0, 0, 0);
+		extra = ctl->nops;
 	}
 	for (int i = 0; i < b->n; i++) {
 		struct stub_op *op = op_add(ctl, 0, b->op[i].nr, 0, 0, 0, 0, 0, 0);
@@ -280,9 +289,11 @@ int host_mm_run(struct host_mm *hm, const struct batch *b, int *done, u64 *last)
 		memcpy(op->args, b->op[i].args, sizeof(op->args));
 		if (op->nr == SYS_mmap && op->args[4] == BATCH_FD)
 			op->args[4] = os.fds.keeper_end;
+		else if (op->nr == SYS_mmap && op->args[4] == BATCH_FD2)
+			op->args[4] = os.fds.keeper_end + 1;
 	}
 	if (b->hostfd >= 0)
-		op_add(ctl, OPF_IGNORE, SYS_close, os.fds.keeper_end, 0, 0, 0, 0, 0);
+		op_add(ctl, OPF_IGNORE, SYS_close_range, os.fds.keeper_end, ~0U, 0, 0, 0, 0);
 	err = keeper_run(hm, &n, &low);
 	if (!err)
 		err = batch_result(ctl->nops, n, low);
@@ -305,17 +316,6 @@ int host_mm_cmpxchg32(struct host_mm *hm, uaddr_t addr, u32 expect, u32 val, u32
 	if (err)
 		return err;
 	return done == 1 ? 0 : -EFAULT;
-}
-
-int host_mm_clear(struct host_mm *hm)
-{
-	struct batch b;
-
-	batch_init(&b);
-	batch_add(&b, SYS_munmap, 0, STUB_VDSO_AREA, 0, 0, 0, 0);
-	batch_add(&b, SYS_munmap, STUB_VDSO_AREA + STUB_VDSO_AREA_SIZE,
-		  STUB_BASE - STUB_VDSO_AREA - STUB_VDSO_AREA_SIZE, 0, 0, 0, 0);
-	return host_mm_run(hm, &b, NULL, NULL);
 }
 
 /* ---- copies ---- */

@@ -75,8 +75,8 @@ struct mm *mm_create(struct context **ctx)
 }
 
 /*
- * exec by the only user: a fresh mm that takes the old one's host mm, emptied. The old one stays for those who still look
- * at it (/proc); their accesses fail.
+ * exec by the only user: a fresh mm that takes the old one's host mm. The old one stays for those who still look at it (/proc); their
+ * accesses fail.
  */
 struct mm *mm_take_over(struct mm *old)
 {
@@ -87,9 +87,10 @@ struct mm *mm_take_over(struct mm *old)
 		return ERR_PTR(-ENOMEM);
 	down_write(&old->lock);
 	mutex_lock(&old->stub_lock);
-	err = old->vdso_gone ? -EINVAL : host_mm_clear(old->host);
+	err = old->vdso_gone ? -EINVAL : 0;
 	if (!err) {
 		mm->host = old->host;
+		mm->stale = true;
 		__atomic_store_n(&old->host, NULL, __ATOMIC_RELEASE);
 		vma_clear_all(old);
 	}

@@ -89,29 +89,45 @@ int elf_parse(struct elf_image *im, const Elf64_Ehdr *eh, const Elf64_Phdr *phdr
 	return im->nloads ? 0 : -ENOEXEC;
 }
 
-static int read_interp(struct file *file, const Elf64_Phdr *ph, int n, struct elf_image *im)
+int elf_read_head(struct file *file, struct elf_head *head)
+{
+	ssize_t n = kernel_read(file, head->bytes, sizeof(head->bytes), 0);
+
+	head->len = max(n, 0);
+	return min(n, 0);
+}
+
+static bool read_at(struct file *file, const struct elf_head *head, void *to, size_t n, u64 off)
+{
+	if (off > head->len || n > head->len - off)
+		return kernel_read(file, to, n, off) == (ssize_t)n;
+	memcpy(to, head->bytes + off, n);
+	return true;
+}
+
+static int read_interp(struct file *file, const struct elf_head *head, const Elf64_Phdr *ph, int n,
+		       struct elf_image *im)
 {
 	for (int i = 0; i < n; i++, ph++) {
 		if (ph->p_type != PT_INTERP)
 			continue;
 		if (ph->p_filesz < 2 || ph->p_filesz > sizeof(im->interp))
 			return -ENOEXEC;
-		if (kernel_read(file, im->interp, ph->p_filesz, ph->p_offset) !=
-		    (ssize_t)ph->p_filesz)
+		if (!read_at(file, head, im->interp, ph->p_filesz, ph->p_offset))
 			return -EIO;
 		return im->interp[ph->p_filesz - 1] ? -ENOEXEC : 0;
 	}
 	return 0;
 }
 
-int elf_read(struct file *file, struct elf_image *im)
+int elf_read(struct file *file, const struct elf_head *head, struct elf_image *im)
 {
 	Elf64_Phdr *ph = NULL;
 	Elf64_Ehdr eh;
 	size_t size;
 	int err;
 
-	if (kernel_read(file, &eh, sizeof(eh), 0) != sizeof(eh))
+	if (!read_at(file, head, &eh, sizeof(eh), 0))
 		return -ENOEXEC;
 	err = elf_check_header(&eh);
 	if (err)
@@ -120,12 +136,12 @@ int elf_read(struct file *file, struct elf_image *im)
 	ph = kmalloc(size);
 	if (!ph)
 		return -ENOMEM;
-	if (kernel_read(file, ph, size, eh.e_phoff) != (ssize_t)size)
+	if (!read_at(file, head, ph, size, eh.e_phoff))
 		err = -ENOEXEC;
 	if (!err)
 		err = elf_parse(im, &eh, ph);
 	if (!err)
-		err = read_interp(file, ph, eh.e_phnum, im);
+		err = read_interp(file, head, ph, eh.e_phnum, im);
 	kfree(ph);
 	return err;
 }

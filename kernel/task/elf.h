@@ -33,7 +33,13 @@ struct elf_image {
 /* Parses headers in a buffer; phdrs is the table. 0, -ENOEXEC for what is no ELF of ours, -EINVAL for a broken one. Pure: no I/O. */
 must_check int elf_check_header(const Elf64_Ehdr *eh);
 must_check int elf_parse(struct elf_image *im, const Elf64_Ehdr *eh, const Elf64_Phdr *phdrs);
-/* Reads a file's headers and parses them. -ENOMEM, -EIO too. */
-must_check int elf_read(struct file *file, struct elf_image *im);
+/* The beginning of a file: usually all that exec has to know of it. */
+struct elf_head {
+	size_t len;
+	char bytes[1024];
+};
+must_check int elf_read_head(struct file *file, struct elf_head *head);
+/* Parses a file's headers, of which some may lie behind its head. -ENOMEM, -EIO too. */
+must_check int elf_read(struct file *file, const struct elf_head *head, struct elf_image *im);
 
 #endif

@@ -21,7 +21,7 @@
 #include <string.h>
 #include <sys/mount.h>
 
-#define SCRIPT_LINE 256
+#define SCRIPT_LINE 256UL
 #define MAX_SCRIPTS 5
 
 struct exec {
@@ -32,6 +32,7 @@ struct exec {
 	struct exec_strings strings;
 	struct exec_strings env;
 	struct exec_image im;
+	struct elf_head head; /* of im.file */
 	struct elf_image *elf, *interp_elf;
 };
 
@@ -160,14 +161,14 @@ static int resolve_scripts(struct exec *x)
 {
 	for (int depth = 0;; depth++) {
 		char line[SCRIPT_LINE + 1] = "", *interp, *arg, *name;
-		ssize_t n = kernel_read(x->im.file, line, SCRIPT_LINE, 0);
 		struct file *f;
-		int err;
+		int err = elf_read_head(x->im.file, &x->head);
 
-		if (n < 0)
-			return n;
-		if (n < 2 || line[0] != '#' || line[1] != '!')
+		if (err)
+			return err;
+		if (x->head.len < 2 || x->head.bytes[0] != '#' || x->head.bytes[1] != '!')
 			return 0;
+		memcpy(line, x->head.bytes, min(x->head.len, SCRIPT_LINE));
 		if (depth == MAX_SCRIPTS)
 			return -ELOOP;
 		if (!depth && x->path[0] != '/' && x->dfd != AT_FDCWD &&
@@ -195,7 +196,8 @@ static int resolve_scripts(struct exec *x)
 
 static int load_headers(struct exec *x)
 {
-	int err = elf_read(x->im.file, x->elf);
+	struct elf_head head;
+	int err = elf_read(x->im.file, &x->head, x->elf);
 
 	if (err || !x->elf->interp[0])
 		return err;
@@ -205,7 +207,9 @@ static int load_headers(struct exec *x)
 		x->im.interp = NULL;
 		return err;
 	}
-	err = elf_read(x->im.interp, x->interp_elf);
+	err = elf_read_head(x->im.interp, &head);
+	if (!err)
+		err = elf_read(x->im.interp, &head, x->interp_elf);
 	return err == -ENOEXEC ? -ELIBBAD : err;
 }
 
@@ -548,12 +552,7 @@ long sys_execveat(int dfd, uaddr_t upath, uaddr_t argv, uaddr_t envp, int flags)
 	x = exec_new(dfd, path, flags);
 	err = x ? 0 : -ENOMEM;
 	if (!err)
-		err = exec_strings_user(&x->strings, argv, &x->strings.argc);
-	if (!err) {
-		x->env.limit = x->strings.limit > x->strings.len ? x->strings.limit - x->strings.len
-								 : 0;
-		err = exec_strings_user(&x->env, envp, &x->env.envc);
-	}
+		err = exec_strings_user(&x->strings, argv, &x->env, envp);
 	if (!err)
 		err = exec_run(x);
 	if (x)

@@ -16,8 +16,9 @@ struct exec_strings {
 	int argc, envc;
 };
 must_check int exec_strings_add(struct exec_strings *s, const char *str);
-/* All strings of a user's array, counted in *count. -E2BIG, -EFAULT, -ENOMEM. */
-must_check int exec_strings_user(struct exec_strings *s, uaddr_t array, int *count);
+/* All strings of the user's two arrays, counted in args->argc and env->envc; together they keep to args->limit. -E2BIG, -EFAULT, -ENOMEM. */
+must_check int exec_strings_user(struct exec_strings *args, uaddr_t argv, struct exec_strings *env,
+				 uaddr_t envp);
 
 struct exec_image {
 	struct file *file;   /* the program */

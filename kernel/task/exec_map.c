@@ -44,105 +44,118 @@ static void layout(struct mm *mm)
 
 /* ---- segments ---- */
 
+/* Collects the host's calls for all of the new image, to have them made at one go, since each batch costs two switches of the host. */
 struct mapper {
 	struct mm *mm;
-	struct file *file;
+	struct file *file[2]; /* the program, its interpreter or NULL */
 	struct batch b;
-	struct vma v[BATCH_MAX]; /* for the table, when the batch has run */
-	int nv;
 	uaddr_t clear[BATCH_MAX]; /* where to zero up to the end of the page */
 	int nclear;
 };
 
-static void add_vma(struct mapper *m, uaddr_t start, uaddr_t end, int prot, u64 off, bool file)
+static int file_target(struct mapper *m, int i, struct mmap_target *t)
 {
-	u32 flags = VM_MAYWRITE | (prot & PROT_READ ? VM_READ : 0) |
-		    (prot & PROT_WRITE ? VM_WRITE : 0) | (prot & PROT_EXEC ? VM_EXEC : 0);
+	struct file *f = m->file[i];
+	int err = f->ops->mmap
+			  ? f->ops->mmap(f, PROT_READ | PROT_EXEC, MAP_PRIVATE, 0, PAGE_SIZE, t)
+			  : -ENODEV;
 
-	m->v[m->nv++] = (struct vma){start, end, flags, file ? off : 0, file ? m->file : NULL};
-}
-
-static void add_segment(struct mapper *m, const struct elf_load *l, uaddr_t bias)
-{
-	uaddr_t start = l->start + bias, file_end = l->file_end + bias,
-		mem_end = PAGE_ALIGN(l->mem_end + bias);
-	uaddr_t mapped = start;
-
-	if (l->file_end > l->start) {
-		mapped = PAGE_ALIGN(file_end);
-		batch_add(&m->b, __NR_mmap, start, mapped - start, l->prot, MAP_PRIVATE | MAP_FIXED,
-			  BATCH_FD, l->offset);
-		add_vma(m, start, mapped, l->prot, l->offset, true);
-		if (l->mem_end > l->file_end && file_end != mapped && l->prot & PROT_WRITE)
-			m->clear[m->nclear++] = file_end;
-	}
-	if (mem_end > mapped) {
-		batch_add(&m->b, __NR_mmap, mapped, mem_end - mapped, l->prot,
-			  MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, -1, 0);
-		add_vma(m, mapped, mem_end, l->prot, 0, false);
-	}
-}
-
-static int run_mapper(struct mapper *m)
-{
-	struct mmap_target t = {.hostfd = -1};
-	int err;
-
-	err = m->file->ops->mmap ? m->file->ops->mmap(m->file, PROT_READ | PROT_EXEC, MAP_PRIVATE,
-						      0, PAGE_SIZE, &t)
-				 : -ENODEV;
 	if (err)
 		return err;
-	if (t.anonymous)
-		return -ENOEXEC;
-	for (int i = 0; i < m->b.n; i++)
-		if (m->b.op[i].args[4] == BATCH_FD)
-			m->b.op[i].args[5] += t.offset;
-	m->b.hostfd = t.hostfd;
-	err = vma_reserve(m->mm, m->nv + 2);
+	for (int k = 0; k < m->b.n; k++)
+		if (m->b.op[k].args[4] == (i ? BATCH_FD2 : BATCH_FD))
+			m->b.op[k].args[5] += t->offset;
+	return t->anonymous ? -ENOEXEC : 0;
+}
+
+static int run_batch(struct mapper *m)
+{
+	struct mmap_target t[2] = {{.hostfd = -1}, {.hostfd = -1}};
+	int err = 0;
+
+	for (int i = 0; i < 2 && !err; i++)
+		if (m->file[i])
+			err = file_target(m, i, &t[i]);
 	if (!err) {
+		m->b.hostfd = t[0].hostfd;
+		m->b.hostfd2 = t[1].hostfd;
 		mutex_lock(&m->mm->stub_lock);
 		err = host_mm_run(m->mm->host, &m->b, NULL, NULL);
 		mutex_unlock(&m->mm->stub_lock);
 	}
-	if (t.done)
-		t.done(&t);
+	for (int i = 0; i < 2; i++)
+		if (t[i].done)
+			t[i].done(&t[i]);
+	return err;
+}
+
+/* Has the host do what was collected. */
+static int flush(struct mapper *m)
+{
+	static const u8 zeros[PAGE_SIZE];
+	int err = run_batch(m);
+
+	for (int i = 0; i < m->nclear && !err; i++)
+		err = copy_to_mm(m->mm, m->clear[i], zeros, PAGE_SIZE - (m->clear[i] & ~PAGE_MASK));
+	batch_init(&m->b);
+	m->nclear = 0;
+	return err;
+}
+
+/*
+ * A part of the image. It is in the table before the host has it: should the host refuse, the process ends. file: an index, or -1 for
+ * anonymous memory.
+ */
+static int add_part(struct mapper *m, uaddr_t start, uaddr_t end, int prot, u32 flags, int file,
+		    u64 off)
+{
+	static const u64 fds[] = {-1, BATCH_FD, BATCH_FD2};
+	struct vma v = {.start = start,
+			.end = end,
+			.flags = flags | VM_MAYWRITE | (prot & PROT_READ ? VM_READ : 0) |
+				 (prot & PROT_WRITE ? VM_WRITE : 0) |
+				 (prot & PROT_EXEC ? VM_EXEC : 0)};
+	int err = m->b.n == BATCH_MAX ? flush(m) : 0;
+
+	if (!err)
+		err = vma_reserve(m->mm, 3);
 	if (err)
 		return err;
-	for (int i = 0; i < m->nv; i++) {
-		if (m->v[i].file)
-			file_get(m->v[i].file);
-		vma_cut(m->mm, m->v[i].start, m->v[i].end);
-		vma_insert(m->mm, &m->v[i]);
+	if (file >= 0) {
+		v.file = file_get(m->file[file]);
+		v.pgoff = off;
 	}
-	for (int i = 0; i < m->nclear; i++) {
-		size_t n = PAGE_SIZE - (m->clear[i] & ~PAGE_MASK);
-		static const u8 zeros[PAGE_SIZE];
-
-		if (copy_to_mm(m->mm, m->clear[i], zeros, n))
-			return -EFAULT;
-	}
+	batch_add(&m->b, __NR_mmap, start, end - start, prot,
+		  MAP_PRIVATE | MAP_FIXED | (file < 0 ? MAP_ANONYMOUS : 0), fds[file + 1], off);
+	vma_cut(m->mm, start, end);
+	vma_insert(m->mm, &v);
 	return 0;
 }
 
-/* Maps all segments of an image, in batches. */
-static int map_elf(struct mm *mm, struct file *file, const struct elf_image *elf, uaddr_t bias)
+static int add_segment(struct mapper *m, int file, const struct elf_load *l, uaddr_t bias)
 {
-	struct mapper *m = kmalloc(sizeof(*m));
+	uaddr_t start = l->start + bias, file_end = l->file_end + bias,
+		mem_end = PAGE_ALIGN(l->mem_end + bias);
+	uaddr_t mapped = start;
 	int err = 0;
 
-	if (!m)
-		return -ENOMEM;
-	for (int i = 0; i < elf->nloads && !err;) {
-		m->mm = mm;
-		m->file = file;
-		m->nv = m->nclear = 0;
-		batch_init(&m->b);
-		for (; i < elf->nloads && m->b.n + 2 <= BATCH_MAX; i++)
-			add_segment(m, &elf->load[i], bias);
-		err = run_mapper(m);
+	if (l->file_end > l->start) {
+		mapped = PAGE_ALIGN(file_end);
+		err = add_part(m, start, mapped, l->prot, 0, file, l->offset);
+		if (!err && l->mem_end > l->file_end && file_end != mapped && l->prot & PROT_WRITE)
+			m->clear[m->nclear++] = file_end;
 	}
-	kfree(m);
+	if (!err && mem_end > mapped)
+		err = add_part(m, mapped, mem_end, l->prot, 0, -1, 0);
+	return err;
+}
+
+static int add_elf(struct mapper *m, int file, const struct elf_image *elf, uaddr_t bias)
+{
+	int err = 0;
+
+	for (int i = 0; i < elf->nloads && !err; i++)
+		err = add_segment(m, file, &elf->load[i], bias);
 	return err;
 }
 
@@ -164,14 +177,15 @@ static int choose_bias(struct mm *mm, const struct elf_image *elf, bool is_inter
 	return 0;
 }
 
-static int map_program(struct mm *mm, struct exec_image *im)
+static int add_program(struct mapper *m, struct exec_image *im)
 {
+	struct mm *mm = m->mm;
 	struct elf_image *e = im->elf;
 	uaddr_t bias, ibias;
 	int err = choose_bias(mm, e, false, &bias);
 
 	if (!err)
-		err = map_elf(mm, im->file, e, bias);
+		err = add_elf(m, 0, e, bias);
 	if (err)
 		return err;
 	im->entry = e->eh.e_entry + bias;
@@ -185,7 +199,7 @@ static int map_program(struct mm *mm, struct exec_image *im)
 		return 0;
 	err = choose_bias(mm, im->interp_elf, true, &ibias);
 	if (!err)
-		err = map_elf(mm, im->interp, im->interp_elf, ibias);
+		err = add_elf(m, 1, im->interp_elf, ibias);
 	im->base = ibias;
 	im->entry = im->interp_elf->eh.e_entry + ibias;
 	return err;
@@ -193,42 +207,33 @@ static int map_program(struct mm *mm, struct exec_image *im)
 
 /* ---- the stack ---- */
 
-static int map_stack(struct mm *mm, const struct exec_image *im)
+static int add_stack(struct mapper *m, const struct exec_image *im)
 {
-	bool exec = im->elf->exec_stack;
+	struct mm *mm = m->mm;
 	/* strings, their pointers, the auxiliary vector, and room for the program to begin with */
 	size_t size = PAGE_ALIGN(im->strings->len + 8UL * (im->strings->argc + im->strings->envc) +
 				 3 * PAGE_SIZE) +
 		      STACK_INITIAL;
-	int prot = PROT_READ | PROT_WRITE | (exec ? PROT_EXEC : 0);
-	struct vma v = {.start = mm->stack_top - size,
-			.end = mm->stack_top,
-			.flags = VM_READ | VM_WRITE | VM_MAYWRITE | VM_STACK | VM_GROWSDOWN |
-				 (exec ? VM_EXEC : 0)};
-	size_t vdso_size;
-	struct vma vvar = {.start = STUB_VDSO_AREA, .flags = VM_READ | VM_VDSO};
-	struct vma vdso = {.flags = VM_READ | VM_EXEC | VM_VDSO};
-	struct batch b;
-	int err = vma_reserve(mm, 4);
+	int prot = PROT_READ | PROT_WRITE | (im->elf->exec_stack ? PROT_EXEC : 0);
 
-	if (err)
+	return add_part(m, mm->stack_top - size, mm->stack_top, prot, VM_STACK | VM_GROWSDOWN, -1,
+			0);
+}
+
+/* The vDSO is there already. What the host's is made of shows as [vvar]: to the guest it is what [vdso] works with. */
+static int insert_vdso(struct mm *mm)
+{
+	size_t size;
+	uaddr_t vdso = host_mm_vdso(&size);
+	int err = vdso ? vma_reserve(mm, 2) : 0;
+
+	if (!vdso || err)
 		return err;
-	batch_init(&b);
-	batch_add(&b, __NR_mmap, v.start, v.end - v.start, prot,
-		  MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, -1, 0);
-	mutex_lock(&mm->stub_lock);
-	err = host_mm_run(mm->host, &b, NULL, NULL);
-	mutex_unlock(&mm->stub_lock);
-	if (err)
-		return err;
-	vma_insert(mm, &v);
-	/* What the host's vDSO is made of shows as [vvar]: to the guest it is what [vdso] works with. */
-	vvar.end = vdso.start = host_mm_vdso(&vdso_size);
-	vdso.end = vdso.start + vdso_size;
-	if (vdso.start) {
-		vma_insert(mm, &vvar);
-		vma_insert(mm, &vdso);
-	}
+	vma_insert(mm,
+		   &(struct vma){.start = STUB_VDSO_AREA, .end = vdso, .flags = VM_READ | VM_VDSO});
+	vma_insert(mm, &(struct vma){.start = vdso,
+				     .end = vdso + size,
+				     .flags = VM_READ | VM_EXEC | VM_VDSO});
 	return 0;
 }
 
@@ -281,53 +286,77 @@ static u64 *string_pointers(u64 *out, const char *buf, size_t *off, int n, uaddr
 	return out;
 }
 
-/* Top of the stack, downwards: file name, strings, platform, random bytes; then argc, pointers and auxv, aligned. */
+/*
+ * Top of the stack, downwards: file name, strings, platform, random bytes; then argc, pointers and auxv, aligned. Made here in whole,
+ * and copied at one go.
+ */
 static int fill_stack(struct mm *mm, struct exec_image *im)
 {
 	struct exec_strings *s = im->strings;
-	size_t namelen = strlen(im->filename) + 1, words, off = 0, bytes;
-	uaddr_t top = mm->stack_top - 8, execfn, strings, platform, random;
-	u8 random_bytes[16];
-	u64 *v, *p;
+	size_t namelen = strlen(im->filename) + 1, off = 0, size;
+	uaddr_t execfn = mm->stack_top - 8 - namelen, strings = execfn - s->len, platform, random;
+	u8 *stack;
+	u64 *p;
 	int err;
 
-	execfn = top - namelen;
-	strings = execfn - s->len;
 	platform = ((strings - random_pages(1) / 2) & ~15UL) - 16;
 	random = platform - 16;
-	words = 1 + s->argc + 1 + s->envc + 1 + 44;
-	v = kcalloc(words, 8);
-	if (!v)
-		return -ENOMEM;
-	host_random(random_bytes, sizeof(random_bytes));
 	fill_auxv(mm, im, random, platform, execfn);
-	p = v;
+	im->sp = (random - 8 * (1 + s->argc + 1 + s->envc + 1 + mm->auxv_len)) & ~15UL;
+	size = mm->stack_top - im->sp;
+	stack = kzalloc(size);
+	if (!stack)
+		return -ENOMEM;
+	p = (u64 *)stack;
 	*p++ = s->argc;
 	p = string_pointers(p, s->buf, &off, s->argc, strings);
 	mm->arg_start = strings;
 	mm->arg_end = mm->env_start = strings + off;
 	p = string_pointers(p, s->buf, &off, s->envc, strings);
 	mm->env_end = strings + off;
-	memcpy(p, mm->auxv, mm->auxv_len * 8);
 	mm->auxv_len *= 8;
-	bytes = (u8 *)p + mm->auxv_len - (u8 *)v;
-	im->sp = (random - bytes) & ~15UL;
-	err = copy_to_mm(mm, im->sp, v, bytes) || copy_to_mm(mm, strings, s->buf, s->len) ||
-	      copy_to_mm(mm, execfn, im->filename, namelen) ||
-	      copy_to_mm(mm, platform, "x86_64", 7) || copy_to_mm(mm, random, random_bytes, 16);
-	kfree(v);
-	return err ? -EFAULT : 0;
+	memcpy(p, mm->auxv, mm->auxv_len);
+	host_random(stack + (random - im->sp), 16);
+	strcpy((char *)stack + (platform - im->sp), "x86_64");
+	memcpy(stack + (strings - im->sp), s->buf, s->len);
+	memcpy(stack + (execfn - im->sp), im->filename, namelen);
+	err = copy_to_mm(mm, im->sp, stack, size);
+	kfree(stack);
+	return err;
+}
+
+static int map_all(struct mapper *m, struct exec_image *im)
+{
+	struct mm *mm = m->mm;
+	int err;
+
+	layout(mm);
+	batch_init(&m->b);
+	if (mm->stale)
+		batch_add_clear(&m->b);
+	mm->stale = false;
+	err = add_stack(m, im);
+	if (!err)
+		err = insert_vdso(mm);
+	if (!err)
+		err = add_program(m, im);
+	return err ? err : flush(m);
 }
 
 int exec_map(struct mm *mm, struct exec_image *im)
 {
+	struct mapper *m = kmalloc(sizeof(*m));
 	int err;
 
+	if (!m)
+		return -ENOMEM;
+	m->mm = mm;
+	m->file[0] = im->file;
+	m->file[1] = im->interp;
+	m->nclear = 0;
 	down_write(&mm->lock);
-	layout(mm);
-	err = map_stack(mm, im);
-	if (!err)
-		err = map_program(mm, im);
+	err = map_all(m, im);
 	up_write(&mm->lock);
+	kfree(m);
 	return err ? err : fill_stack(mm, im);
 }

@@ -38,58 +38,111 @@ int exec_strings_add(struct exec_strings *s, const char *str)
 	return 0;
 }
 
-/* One string: in growing pieces, as its length is not known. */
-static int add_user_string(struct exec_strings *s, uaddr_t str)
+/*
+ * A piece of the guest's memory. Strings mostly lie one behind the other, and each copy is a host call: so they are copied a piece at a
+ * time, and looked at here.
+ */
+struct piece {
+	uaddr_t start;
+	size_t len;
+	char bytes[PAGE_SIZE];
+};
+
+/* What lies at addr: *len bytes, at least one. NULL: -EFAULT. */
+static const char *peek(struct piece *p, uaddr_t addr, size_t *len)
+{
+	if (addr < p->start || addr - p->start >= p->len) {
+		p->start = addr;
+		p->len = copy_from_user_partial(p->bytes, addr, sizeof(p->bytes));
+	}
+	*len = p->start + p->len - addr;
+	return *len ? p->bytes + (addr - p->start) : NULL;
+}
+
+static int add_user_string(struct exec_strings *s, struct piece *p, uaddr_t str)
 {
 	size_t most = min(MAX_ARG_STRLEN, s->limit - min(s->len, s->limit));
 
-	for (size_t room = 256;; room *= 4) {
-		size_t piece = min(room, most);
-		ssize_t n;
-		int err = piece ? reserve(s, piece) : -E2BIG;
+	while (most) {
+		size_t n;
+		const char *bytes = peek(p, str, &n), *end;
+		int err;
 
+		if (!bytes)
+			return -EFAULT;
+		n = min(n, most);
+		end = memchr(bytes, 0, n);
+		if (end)
+			n = end + 1 - bytes;
+		err = reserve(s, n);
 		if (err)
 			return err;
-		n = strncpy_from_user(s->buf + s->len, str, piece);
-		if (n >= 0) {
-			s->len += n + 1;
+		memcpy(s->buf + s->len, bytes, n);
+		s->len += n;
+		if (end)
 			return 0;
-		}
-		if (n != -ENAMETOOLONG)
-			return n;
-		if (piece == most)
+		most -= n;
+		str += n;
+	}
+	return -E2BIG;
+}
+
+/* The pointer at addr, which may lie across two pieces. */
+static int peek_pointer(struct piece *p, uaddr_t addr, uaddr_t *out)
+{
+	for (size_t done = 0, n; done < sizeof(*out); done += n) {
+		const char *bytes = peek(p, addr + done, &n);
+
+		if (!bytes)
+			return -EFAULT;
+		n = min(n, sizeof(*out) - done);
+		memcpy((char *)out + done, bytes, n);
+	}
+	return 0;
+}
+
+struct pieces {
+	struct piece pointers, strings;
+};
+
+static int add_all(struct exec_strings *s, struct pieces *p, uaddr_t array, int *count)
+{
+	uaddr_t str;
+
+	*count = 0;
+	if (!array)
+		return 0;
+	for (;;) {
+		int err = peek_pointer(&p->pointers, array + (u64)*count * 8, &str);
+
+		if (!err && !str)
+			return 0;
+		if (!err)
+			err = add_user_string(s, &p->strings, str);
+		if (err)
+			return err;
+		/* pointers count against the limit too */
+		if (s->limit < 8 || s->len + 8 > s->limit)
+			return -E2BIG;
+		s->limit -= 8;
+		if (++*count == MAX_ARG_STRINGS)
 			return -E2BIG;
 	}
 }
 
-int exec_strings_user(struct exec_strings *s, uaddr_t array, int *count)
+int exec_strings_user(struct exec_strings *args, uaddr_t argv, struct exec_strings *env,
+		      uaddr_t envp)
 {
-	*count = 0;
-	if (!array)
-		return 0;
-	for (;;) { /* pointers in groups, up to page ends: the array may end right before a hole */
-		uaddr_t at = array + (u64)*count * 8, p[32];
-		size_t bytes = min(sizeof(p), PAGE_SIZE - (at & ~PAGE_MASK)), got;
+	struct pieces *p = kzalloc(sizeof(*p));
+	int err;
 
-		if (bytes < 8)
-			bytes = 8;
-		got = access_ok(at, bytes) ? copy_from_user_partial(p, at, bytes & ~7UL) : 0;
-		if (got < 8)
-			return -EFAULT;
-		for (size_t i = 0; i < got / 8; i++) {
-			int err;
-
-			if (!p[i])
-				return 0;
-			err = add_user_string(s, p[i]);
-			if (err)
-				return err;
-			/* pointers count against the limit too */
-			if (s->limit < 8 || s->len + 8 > s->limit)
-				return -E2BIG;
-			s->limit -= 8;
-			if (++*count == MAX_ARG_STRINGS)
-				return -E2BIG;
-		}
+	if (!p)
+		return -ENOMEM;
+	err = add_all(args, p, argv, &args->argc);
+	if (!err) {
+		env->limit = args->limit > args->len ? args->limit - args->len : 0;
+		err = add_all(env, p, envp, &env->envc);
 	}
+	kfree(p);
+	return err;
 }

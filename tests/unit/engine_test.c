@@ -80,6 +80,7 @@ static void hello(void)
 {
 	struct host_mm *hm, *hm2;
 	struct context *c, *c2, *c3;
+	struct batch b;
 	struct event ev;
 	u32 old;
 
@@ -137,7 +138,9 @@ static void hello(void)
 	ck_assert_uint_eq(old, 5);
 	ck_assert_int_eq(host_mm_cmpxchg32(hm, 0x1000, 0, 6, &old), -EFAULT);
 	ck_assert_int_eq(host_mm_cmpxchg32(hm, DATA, 5, 6, &old), 0);
-	ck_assert_int_eq(host_mm_clear(hm), 0);
+	batch_init(&b);
+	batch_add_clear(&b);
+	ck_assert_int_eq(host_mm_run(hm, &b, NULL, NULL), 0);
 	ck_assert_uint_eq(host_mm_read(hm, &old, DATA, 4), 0);
 	context_destroy(c);
 	context_destroy(c2);
