@@ -18,7 +18,10 @@ typedef unsigned long long ull;
 
 char proc_state_char(struct task *t)
 {
-	if (__atomic_load_n(&t->exiting, __ATOMIC_RELAXED))
+	/* Who sees a Z may wait for the process, poll its pidfd ...: the last thread isn't one before its parent is told. */
+	if (__atomic_load_n(&t->exiting, __ATOMIC_RELAXED) &&
+	    (__atomic_load_n(&t->tg->zombie, __ATOMIC_ACQUIRE) ||
+	     __atomic_load_n(&t->tg->nr_threads, __ATOMIC_RELAXED) > 1))
 		return 'Z';
 	switch (__atomic_load_n(&t->kt.state, __ATOMIC_RELAXED)) {
 	case KT_RUNNING:
