@@ -83,8 +83,13 @@ must_check int host_mm_fork(struct host_mm *parent, struct host_mm **hm, struct 
 /* Moves the context to another host mm (exec): its old host process is ended or parked. */
 void context_destroy(
 	struct context *c); /* parks or kills the host process; on the CPU that ran it last */
-/* The same when nothing else runs in its host mm any more: its host process is of no use to anybody. */
-void context_destroy_last(struct context *c);
+/*
+ * The same when nothing else runs in its host mm any more: its host process is of no use to anybody. What that used becomes known when it
+ * is dead, after a while: then ended(arg) is called, once, by the reaper.
+ */
+struct host_usage;
+void context_destroy_last(struct context *c, void (*ended)(void *arg, const struct host_usage *u),
+			  void *arg);
 int context_copy_xstate(struct context *to, struct context *from);
 int context_reset_xstate(struct context *c);
 pid_t context_host_pid(const struct context *c);

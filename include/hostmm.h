@@ -15,6 +15,8 @@ struct host_mm;
 /* Boot, in this order, before other threads exist. -errno. */
 must_check int host_mm_init(int ncpus);
 must_check int reaper_init(void);
+/* Waits until those host processes are dead and accounted for that were killed so far. May sleep. */
+void host_reaper_flush(void);
 
 /* Ends every host process of it, the keeper last. Returns at once; the reaper collects them. */
 void host_mm_destroy(struct host_mm *hm);

@@ -94,8 +94,8 @@ struct thread_group {
 	bool itimer_real_on; /* siglock: armed, or its callback is on the way */
 	/* sums over dead threads, and reaped children: siglock */
 	u64 utime_ns, stime_ns, cutime_ns, cstime_ns, nvcsw, nivcsw, cnvcsw, cnivcsw;
-	u64 maxrss_kb, cmaxrss_kb, minflt, majflt, cminflt, cmajflt;
-	ktime_t start_time; /* CLOCK_MONOTONIC (boot-relative by the reader) */
+	struct usage *usage; /* c, +1: page faults and memory of the same */
+	ktime_t start_time;  /* CLOCK_MONOTONIC (boot-relative by the reader) */
 	int oom_score_adj;
 	struct rcu_head rcu;
 };

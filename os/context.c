@@ -102,8 +102,11 @@ void context_destroy(struct context *c)
 	context_free(c);
 }
 
-void context_destroy_last(struct context *c)
+void context_destroy_last(struct context *c, void (*ended)(void *arg, const struct host_usage *u),
+			  void *arg)
 {
+	c->ht->ended = ended;
+	c->ht->ended_arg = arg;
 	host_task_kill(c->hm, c->ht); /* a tracee can be killed as it stands */
 	context_free(c);
 }

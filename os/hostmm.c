@@ -277,7 +277,10 @@ int host_mm_run(struct host_mm *hm, const struct batch *b, int *done, u64 *last)
 	ctl->nops = 0;
 	/* The keeper fetches the descriptors, which get its first free numbers, and closes them behind the calls that need them. */
 	if (b->hostfd >= 0) {
-		op_add(ctl, OPF_EXPECT, SYS_close_range, os.fds.keeper_end, ~0U, 0, 0, 0, 0);
+		if (!hm->fds_closed)
+			op_add(ctl, OPF_EXPECT, SYS_close_range, os.fds.keeper_end, ~0U, 0, 0, 0,
+			       0);
+		hm->fds_closed = false;
 		op_add(ctl, 0, SYS_pidfd_getfd, KEEPER_FD_KERNEL, b->hostfd, 0, 0, 0, 0);
 		if (b->hostfd2 >= 0)
 			op_add(ctl, 0, SYS_pidfd_getfd, KEEPER_FD_KERNEL, b->hostfd2, 0, 0, 0, 0);
@@ -297,6 +300,8 @@ int host_mm_run(struct host_mm *hm, const struct batch *b, int *done, u64 *last)
 	err = keeper_run(hm, &n, &low);
 	if (!err)
 		err = batch_result(ctl->nops, n, low);
+	if (!err)
+		hm->fds_closed |= b->hostfd >= 0;
 	if (done)
 		*done = max(0, min(n - extra, b->n));
 	if (last)
@@ -346,15 +351,19 @@ static struct host_mm *host_mm_alloc(void)
 	return hm;
 }
 
-static void host_mm_free(void *arg)
+static void host_mm_free(struct host_mm *hm)
 {
-	struct host_mm *hm = arg;
-
 	slots_wipe(2 * hm->id, 2);
 	spin_lock(&os.lock);
 	bit_free(os.id_used, hm->id, &os.id_hint);
 	spin_unlock(&os.lock);
 	kfree(hm);
+}
+
+static void keeper_reaped(void *arg, const struct host_usage *u)
+{
+	(void)u;
+	host_mm_free(arg);
 }
 
 #define TASK_CLONE_FLAGS (CLONE_VM | CLONE_PARENT)
@@ -418,6 +427,7 @@ static int fork_run(struct host_mm *parent, struct host_mm *hm, pid_t *task)
 		return err;
 	hm->keeper = last;
 	hm->keeper_core = parent->keeper_core;
+	hm->fds_closed = parent->fds_closed;
 	err = keeper_wait(hm, hm->keeper, os.fds.report[report], &done, &last);
 	if (!err)
 		err = batch_result(hm->ctl->nops, done, last);
@@ -449,7 +459,7 @@ int host_mm_copy(struct host_mm *parent, struct host_mm **out, struct host_task 
 	if (err) {
 		kfree(ht);
 		if (hm->keeper)
-			reap_later(hm->keeper, host_mm_free, hm);
+			reap_later(hm->keeper, keeper_reaped, hm);
 		else
 			host_mm_free(hm);
 		return err;
@@ -583,9 +593,13 @@ void host_task_park(struct host_mm *hm, struct host_task *ht)
 	spin_unlock(&hm->lock);
 }
 
-static void host_task_reaped(void *arg)
+static void host_task_reaped(void *arg, const struct host_usage *u)
 {
-	slot_give(NULL, arg);
+	struct host_task *ht = arg;
+
+	if (ht->ended)
+		ht->ended(ht->ended_arg, u);
+	slot_give(NULL, ht);
 }
 
 void host_task_kill(struct host_mm *hm, struct host_task *ht)
@@ -595,7 +609,7 @@ void host_task_kill(struct host_mm *hm, struct host_task *ht)
 	/* Its slot stays taken in this host mm: the page is still mapped there. */
 	spin_unlock(&hm->lock);
 	if (ht->reaped)
-		host_task_reaped(ht);
+		host_task_reaped(ht, &(struct host_usage){});
 	else
 		reap_later(ht->pid, host_task_reaped, ht);
 }
@@ -607,7 +621,7 @@ void host_mm_destroy(struct host_mm *hm)
 	ASSERT(cds_list_empty(&hm->tasks));
 	cds_list_for_each_entry_safe(ht, next, &hm->parked, link)
 		host_task_kill(hm, ht);
-	reap_later(hm->keeper, host_mm_free, hm);
+	reap_later(hm->keeper, keeper_reaped, hm);
 }
 
 /* ---- memory ---- */

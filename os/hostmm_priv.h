@@ -24,6 +24,7 @@ struct host_mm {
 	u32 seq;		      /* b */
 	int keeper_core;	      /* b: where it was pinned last */
 	int slots_end;		      /* b: slots below this were mapped at some time */
+	bool fds_closed;	      /* b: the keeper has its own descriptors and no other */
 	struct spinlock lock;	      /* rank OS */
 	u64 slot_used[SLOT_MAX / 64]; /* l */
 	/* l: struct host_task of ended threads, ready for reuse; those still attached come first */
@@ -31,6 +32,8 @@ struct host_mm {
 	struct cds_list_head tasks; /* l: those in use */
 	bool dead;		    /* l: the keeper died */
 };
+
+struct host_usage;
 
 /* A host process that runs (or ran) one guest thread. */
 struct host_task {
@@ -41,8 +44,11 @@ struct host_task {
 	int core;	 /* where it is pinned, -1: nowhere */
 	struct cpu *
 		attached; /* parked: whose thread traces it still, stopped; NULL: none, it waits at STUB_PARK */
-	bool reaped;   /* it died and was waited for: its pid may be another process's by now */
-	bool fresh;    /* was never seen at STUB_PARK */
+	bool reaped; /* it died and was waited for: its pid may be another process's by now */
+	bool fresh;  /* was never seen at STUB_PARK */
+	void (*ended)(void *arg,
+		      const struct host_usage *u); /* or NULL; see context_destroy_last() */
+	void *ended_arg;
 	bool clean_fp; /* its FP state is the initial one */
 };
 
@@ -73,7 +79,7 @@ void host_task_kill(struct host_mm *hm, struct host_task *ht);
 /* Pins a host process to a core if it is not there yet. */
 void host_task_pin(pid_t pid, int *where, int core);
 
-/* The reaper: SIGKILLs and waits for a process in its own time, then calls done(arg), which may be NULL. */
-void reap_later(pid_t pid, void (*done)(void *), void *arg);
+/* The reaper: SIGKILLs and waits for a process in its own time, then calls done(arg, what it used). */
+void reap_later(pid_t pid, void (*done)(void *arg, const struct host_usage *u), void *arg);
 
 #endif

@@ -3,36 +3,51 @@
  * waits for the host to tear down an address space. A pid is reused by nobody before it was reaped here.
  */
 #include "alloc.h"
+#include "engine.h"
+#include "event.h"
 #include "host.h"
 #include "ktime.h"
 #include "log.h"
 #include "os/hostmm_priv.h"
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 
 struct corpse {
 	struct corpse *next;
 	pid_t pid;
-	void (*done)(void *);
+	void (*done)(void *arg, const struct host_usage *u);
 	void *arg;
 };
 
 static struct corpse *corpses; /* atomic: a stack, taken whole by the reaper */
 static u32 work;	       /* host futex: 1 when corpses may have grown */
+static u32 hurry;     /* host futex: 1 when somebody waits for the end of what has been begun */
+static u32 begun;     /* atomic: how many there were */
+static u32 collected; /* host futex: how many are done with */
 
-void reap_later(pid_t pid, void (*done)(void *), void *arg)
+static void collect(pid_t pid, void (*done)(void *arg, const struct host_usage *u), void *arg)
+{
+	struct rusage ru = {};
+	struct host_usage u;
+
+	while (wait4(pid, NULL, __WALL, &ru) < 0 && errno == EINTR)
+		;
+	u = (struct host_usage){ru.ru_minflt, ru.ru_majflt, ru.ru_maxrss >> (PAGE_SHIFT - 10)};
+	done(arg, &u);
+}
+
+void reap_later(pid_t pid, void (*done)(void *arg, const struct host_usage *u), void *arg)
 {
 	struct corpse *c = kmalloc(sizeof(*c));
 
 	kill(pid, SIGKILL);
 	if (!c) { /* out of memory: wait here */
-		waitpid(pid, NULL, __WALL);
-		if (done)
-			done(arg);
+		collect(pid, done, arg);
 		return;
 	}
+	__atomic_add_fetch(&begun, 1, __ATOMIC_SEQ_CST);
 	*c = (struct corpse){.pid = pid, .done = done, .arg = arg};
 	c->next = __atomic_load_n(&corpses, __ATOMIC_RELAXED);
 	while (!__atomic_compare_exchange_n(&corpses, &c->next, c, true, __ATOMIC_RELEASE,
@@ -59,27 +74,45 @@ static struct corpse *take_corpses(void)
 
 static void *reaper(void *unused)
 {
-	const struct timespec while_they_die = {.tv_nsec = NSEC_PER_MSEC};
-
 	(void)unused;
 	for (;;) {
 		struct corpse *c, *next;
 
 		while (!__atomic_load_n(&work, __ATOMIC_SEQ_CST))
 			host_futex_wait(&work, 0, KTIME_MAX);
-		/* Nobody is in a hurry: who forks and exits a lot needn't wake us each time, nor do we sleep for each. */
-		nanosleep(&while_they_die, NULL);
+		/* Mostly nobody is in a hurry: who forks and exits a lot needn't wake us each time, nor do we sleep for each. */
+		host_futex_wait(&hurry, 0, ktime_mono() + NSEC_PER_MSEC);
+		__atomic_store_n(&hurry, 0, __ATOMIC_SEQ_CST);
 		__atomic_store_n(&work, 0, __ATOMIC_SEQ_CST);
 		for (c = take_corpses(); c; c = next) {
 			next = c->next;
-			while (waitpid(c->pid, NULL, __WALL) < 0 && errno == EINTR)
-				;
-			if (c->done)
-				c->done(c->arg);
+			collect(c->pid, c->done, c->arg);
 			kfree(c);
+			__atomic_add_fetch(&collected, 1, __ATOMIC_SEQ_CST);
 		}
+		host_futex_wake(&collected, INT32_MAX);
 	}
 	return NULL;
+}
+
+/* Corpses are collected in the order of their deaths: so when as many are done with as there were now, ours are. */
+static long wait_collected(void *arg)
+{
+	u32 target = *(u32 *)arg, now;
+
+	__atomic_store_n(&hurry, 1, __ATOMIC_SEQ_CST);
+	host_futex_wake(&hurry, 1);
+	while ((s32)((now = __atomic_load_n(&collected, __ATOMIC_SEQ_CST)) - target) < 0)
+		host_futex_wait(&collected, now, KTIME_MAX);
+	return 0;
+}
+
+void host_reaper_flush(void)
+{
+	u32 target = __atomic_load_n(&begun, __ATOMIC_SEQ_CST);
+
+	if ((s32)(__atomic_load_n(&collected, __ATOMIC_SEQ_CST) - target) < 0)
+		io_worker_call(wait_collected, &target);
 }
 
 int reaper_init(void)

@@ -175,28 +175,10 @@ static void exit_notify(struct task *t)
 	}
 }
 
-/*
- * The mm goes: the host's counts of faults and resident pages go to the group's sums. Of further threads only those count
- * that live to the end.
- */
-static void note_usage(struct task *t)
-{
-	struct host_usage u;
-
-	if (__atomic_load_n(&t->mm->refs, __ATOMIC_RELAXED) > 1 || context_usage(t->ctx, &u))
-		return;
-	spin_lock(&t->tg->siglock);
-	t->tg->maxrss_kb = max(t->tg->maxrss_kb, u.resident << (PAGE_SHIFT - 10));
-	t->tg->minflt += u.minflt;
-	t->tg->majflt += u.majflt;
-	spin_unlock(&t->tg->siglock);
-}
-
 static void exit_mm(struct task *t)
 {
 	if (!t->mm)
 		return;
-	note_usage(t);
 	futex_exit_robust(t);
 	if (t->clear_child_tid && __atomic_load_n(&t->mm->refs, __ATOMIC_RELAXED) > 1) {
 		u32 zero = 0;

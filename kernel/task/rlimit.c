@@ -1,6 +1,7 @@
 /* Limits, and what was used: getrlimit, prlimit64, getrusage, times. */
 #include "cputime.h"
 #include "cred.h"
+#include "kernel/task/usage.h"
 #include "ktime.h"
 #include "mm.h"
 #include "syscall_protos.h"
@@ -120,7 +121,7 @@ static void put_time(u64 ns, struct timeval *tv)
 }
 
 /* The most memory that the caller's process had resident, as far as somebody looked. */
-static u64 maxrss_kb(struct thread_group *tg)
+static u64 maxrss_kb(void)
 {
 	struct mm *mm = current->mm;
 	u64 pages[7], now = 0;
@@ -129,7 +130,7 @@ static u64 maxrss_kb(struct thread_group *tg)
 		now = pages[1] * (PAGE_SIZE / 1024);
 	if (now > mm->hiwater_rss_kb)
 		mm->hiwater_rss_kb = now;
-	return max(tg->maxrss_kb, mm->hiwater_rss_kb);
+	return mm->hiwater_rss_kb;
 }
 
 /* The current thread's page faults, as the host counts them; other threads' as they were when they asked last. */
@@ -155,7 +156,7 @@ static void usage_thread(struct task *t, struct rusage *ru)
 	ru->ru_nivcsw = (long)t->kt.nivcsw;
 	ru->ru_minflt = (long)t->minflt;
 	ru->ru_majflt = (long)t->majflt;
-	ru->ru_maxrss = (long)maxrss_kb(t->tg);
+	ru->ru_maxrss = (long)maxrss_kb();
 }
 
 static void usage_self(struct thread_group *tg, struct rusage *ru)
@@ -179,19 +180,23 @@ static void usage_self(struct thread_group *tg, struct rusage *ru)
 	spin_unlock(&tg->siglock);
 	put_time(ut, &ru->ru_utime);
 	put_time(st, &ru->ru_stime);
-	ru->ru_maxrss = (long)maxrss_kb(tg);
+	ru->ru_maxrss = (long)maxrss_kb();
 }
 
 static void usage_children(struct thread_group *tg, struct rusage *ru)
 {
+	struct usage_sums self, children;
+
+	host_reaper_flush();
+	usage_read(tg->usage, &self, &children);
 	spin_lock(&tg->siglock);
 	put_time(tg->cutime_ns, &ru->ru_utime);
 	put_time(tg->cstime_ns, &ru->ru_stime);
 	ru->ru_nvcsw = (long)tg->cnvcsw;
 	ru->ru_nivcsw = (long)tg->cnivcsw;
-	ru->ru_minflt = (long)tg->cminflt;
-	ru->ru_majflt = (long)tg->cmajflt;
-	ru->ru_maxrss = (long)tg->cmaxrss_kb;
+	ru->ru_minflt = (long)children.minflt;
+	ru->ru_majflt = (long)children.majflt;
+	ru->ru_maxrss = (long)children.maxrss_kb;
 	spin_unlock(&tg->siglock);
 }
 

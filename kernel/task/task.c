@@ -4,6 +4,7 @@
 #include "engine.h"
 #include "fs.h"
 #include "kernel/task/task_priv.h"
+#include "kernel/task/usage.h"
 #include "log.h"
 #include "mm.h"
 #include "rcu.h"
@@ -129,6 +130,11 @@ struct thread_group *tg_alloc(void)
 
 	if (!tg)
 		return NULL;
+	tg->usage = usage_alloc();
+	if (!tg->usage) {
+		kfree(tg);
+		return NULL;
+	}
 	tg->refs = 1;
 	spin_init(&tg->siglock, "siglock", RANK_SIGHAND);
 	CDS_INIT_LIST_HEAD(&tg->threads);
@@ -161,6 +167,7 @@ void tg_put(struct thread_group *tg)
 		sighand_put(tg->sighand);
 	if (tg->leader)
 		task_put_memory(tg->leader);
+	usage_put(tg->usage);
 	call_rcu(&tg->rcu, tg_free_rcu);
 }
 
@@ -217,7 +224,7 @@ void task_release_mm(struct task *t)
 	spin_unlock(&t->lock);
 	if (t->ctx) {
 		if (mm && __atomic_load_n(&mm->refs, __ATOMIC_ACQUIRE) == 1)
-			context_destroy_last(t->ctx);
+			context_destroy_last(t->ctx, usage_ended, usage_get(t->tg->usage));
 		else
 			context_destroy(t->ctx);
 		t->ctx = NULL;

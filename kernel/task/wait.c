@@ -3,6 +3,8 @@
 #include "cputime.h"
 #include "cred.h"
 #include "kernel/task/task_priv.h"
+#include "kernel/task/usage.h"
+#include "hostmm.h"
 #include "pidfd.h"
 #include "uaccess.h"
 #include "syscalls.h"
@@ -21,6 +23,7 @@ struct wait_request {
 	u32 uid;
 	int status, code; /* wait status and CLD_*; for stops and continues too */
 	struct rusage ru;
+	struct usage *usage;	     /* +1: the host's part of ru */
 	struct thread_group *reaped; /* +1: to be reaped when the locks are gone */
 	long err;
 };
@@ -42,9 +45,6 @@ static void child_rusage(struct thread_group *tg, struct rusage *ru)
 	to_timeval(stime + tg->cstime_ns, &ru->ru_stime);
 	ru->ru_nvcsw = tg->nvcsw + tg->cnvcsw;
 	ru->ru_nivcsw = tg->nivcsw + tg->cnivcsw;
-	ru->ru_minflt = tg->minflt + tg->cminflt;
-	ru->ru_majflt = tg->majflt + tg->cmajflt;
-	ru->ru_maxrss = max(tg->maxrss_kb, tg->cmaxrss_kb);
 }
 
 /* The parent inherits a reaped child's sums. tasklist_lock held. */
@@ -58,10 +58,8 @@ static void charge_parent(struct thread_group *parent, struct thread_group *tg)
 	parent->cstime_ns += stime + tg->cstime_ns;
 	parent->cnvcsw += tg->nvcsw + tg->cnvcsw;
 	parent->cnivcsw += tg->nivcsw + tg->cnivcsw;
-	parent->cminflt += tg->minflt + tg->cminflt;
-	parent->cmajflt += tg->majflt + tg->cmajflt;
-	parent->cmaxrss_kb = max(parent->cmaxrss_kb, max(tg->maxrss_kb, tg->cmaxrss_kb));
 	spin_unlock(&parent->siglock);
+	usage_inherit(parent->usage, tg->usage);
 }
 
 static bool eligible(struct thread_group *tg, const struct wait_request *rq)
@@ -91,6 +89,22 @@ static void found(struct thread_group *tg, struct wait_request *rq, int status, 
 	rq->status = status;
 	rq->code = code;
 	child_rusage(tg, &rq->ru);
+	rq->usage = usage_get(tg->usage);
+}
+
+/* To the user, who may have no use for it. */
+static int put_rusage(struct wait_request *rq, uaddr_t ru)
+{
+	struct usage_sums self, children;
+
+	if (!ru)
+		return 0;
+	host_reaper_flush();
+	usage_read(rq->usage, &self, &children);
+	rq->ru.ru_minflt = self.minflt + children.minflt;
+	rq->ru.ru_majflt = self.majflt + children.majflt;
+	rq->ru.ru_maxrss = max(self.maxrss_kb, children.maxrss_kb);
+	return put_user(rq->ru, ru);
 }
 
 static bool take_zombie(struct thread_group *tg, struct wait_request *rq)
@@ -220,11 +234,10 @@ long sys_wait4(int pid, uaddr_t status, int options, uaddr_t ru)
 	err = do_wait(&rq);
 	if (err || !rq.pid)
 		return err;
-	if (status && put_user(rq.status, status))
-		return -EFAULT;
-	if (ru && put_user(rq.ru, ru))
-		return -EFAULT;
-	return rq.pid;
+	if ((status && put_user(rq.status, status)) || put_rusage(&rq, ru))
+		err = -EFAULT;
+	usage_put(rq.usage);
+	return err ? err : rq.pid;
 }
 
 static int waitid_target(int which, int id, struct wait_request *rq)
@@ -293,10 +306,11 @@ long sys_waitid(int which, int id, uaddr_t info, int options, uaddr_t ru)
 		err = do_wait(&rq);
 	if (err)
 		return err;
-	if (rq.pid && ru && put_user(rq.ru, ru))
-		return -EFAULT;
-	if (!info)
-		return 0;
+	if (rq.pid && put_rusage(&rq, ru))
+		err = -EFAULT;
+	usage_put(rq.usage);
+	if (err || !info)
+		return err;
 	memset(&si, 0, sizeof(si));
 	if (rq.pid) {
 		si.si_signo = SIGCHLD;

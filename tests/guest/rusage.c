@@ -94,6 +94,48 @@ TEST(largest_size_is_told_in_kilobytes)
 	free(p);
 }
 
+/* Touches mib MiB, a fault for each page, in the current process. */
+static void touch(size_t mib)
+{
+	size_t n = mib << 20;
+	char *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(p != MAP_FAILED);
+	madvise(p, n, MADV_NOHUGEPAGE);
+	for (size_t i = 0; i < n; i += 4096)
+		p[i] = 1;
+	munmap(p, n);
+}
+
+TEST(faults_and_memory_of_a_child_are_told_when_it_is_reaped)
+{
+	for (int i = 0; i < 20; i++) { /* at once, however fast it was */
+		pid_t pid = SPAWN(touch(8));
+		struct rusage ru;
+
+		MUST(wait4(pid, NULL, 0, &ru));
+		CHECK(ru.ru_minflt >= 2048 && ru.ru_minflt < 6000);
+		CHECK(ru.ru_maxrss >= 8 << 10 && ru.ru_maxrss < 200 << 10);
+	}
+}
+
+static void grandchildren(void)
+{
+	for (int i = 0; i < 3; i++)
+		CHECK_EXITED(t_wait(SPAWN(touch(8))), 0);
+}
+
+TEST(faults_of_grandchildren_are_inherited)
+{
+	struct rusage before, after;
+
+	MUST(getrusage(RUSAGE_CHILDREN, &before));
+	CHECK_EXITED(t_wait(SPAWN(grandchildren())), 0);
+	MUST(getrusage(RUSAGE_CHILDREN, &after));
+	CHECK(after.ru_minflt - before.ru_minflt >= 3 * 2048);
+	CHECK(after.ru_maxrss >= 8 << 10);
+}
+
 TEST(blocking_counts_as_voluntary_switch)
 {
 	struct rusage a, b;

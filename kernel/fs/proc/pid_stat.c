@@ -2,6 +2,7 @@
 #include "cputime.h"
 #include "cred.h"
 #include "kernel/fs/proc/proc_priv.h"
+#include "kernel/task/usage.h"
 #include "mm.h"
 #include "tty.h"
 #include <sched.h>
@@ -165,6 +166,7 @@ struct times {
 static void times_get(struct times *x, const struct proc_ctx *c)
 {
 	struct thread_group *tg = c->tg;
+	struct usage_sums self, children;
 	struct task *t;
 
 	*x = (struct times){.minflt = RACY(c->task->minflt), .majflt = RACY(c->task->majflt)};
@@ -173,18 +175,19 @@ static void times_get(struct times *x, const struct proc_ctx *c)
 		task_cputime(c->task, &x->utime, &x->stime);
 		return;
 	}
+	usage_read(tg->usage, &self, &children);
 	spin_lock(&tg->siglock);
 	group_cputime_locked(tg, &x->utime, &x->stime);
 	x->cutime = tg->cutime_ns;
 	x->cstime = tg->cstime_ns;
-	x->minflt = tg->minflt;
-	x->majflt = tg->majflt;
+	x->minflt = self.minflt;
+	x->majflt = self.majflt;
 	cds_list_for_each_entry(t, &tg->threads, group_link) {
 		x->minflt += RACY(t->minflt);
 		x->majflt += RACY(t->majflt);
 	}
-	x->cminflt = tg->cminflt;
-	x->cmajflt = tg->cmajflt;
+	x->cminflt = children.minflt;
+	x->cmajflt = children.majflt;
 	spin_unlock(&tg->siglock);
 }
 
