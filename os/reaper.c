@@ -117,10 +117,14 @@ void host_reaper_flush(void)
 
 int reaper_init(void)
 {
+	/* We wait by pid: the host needn't make up a signal, which nobody handles, whenever a process stops. */
+	const struct sigaction no_stops = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP};
 	pthread_t t;
 	sigset_t all, old;
 	int err;
 
+	if (sigaction(SIGCHLD, &no_stops, NULL))
+		return -errno;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	err = pthread_create(&t, NULL, reaper, NULL);
