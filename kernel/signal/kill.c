@@ -85,7 +85,7 @@ static long kill_one(pid_t pid, const siginfo_t *si)
 	return err;
 }
 
-/* Every process but the first and the caller's own. */
+/* Every process but the first and the caller's own. That some of them, or all, may not be signalled is no error. */
 static long kill_all(const siginfo_t *si)
 {
 	struct thread_group *tg;
@@ -96,9 +96,10 @@ static long kill_all(const siginfo_t *si)
 		nr = tg_nr(tg);
 		if (tg != current->tg && tg != init_task->tg) {
 			r = signal_group_checked(tg, si);
-			/* Those that may not be signalled only count if there is nobody else. */
-			if (r != -EPERM || err == -ESRCH)
+			if (r != -EPERM)
 				err = r;
+			else if (err == -ESRCH)
+				err = 0;
 		}
 		tg_put(tg);
 	}

@@ -351,6 +351,17 @@ TEST(ordinary_user_cannot_signal_others)
 	CHECK_EXITED(t_wait(pid), 0);
 }
 
+TEST(kill_of_everybody_does_not_complain_about_permission)
+{
+	if (!t_is_root())
+		SKIP("needs root to become a user without processes");
+	CHECK_EXITED(IN_CHILD({
+			     CHECK(setuid(4343) == 0);
+			     CHECK_EQ(kill(-1, 0), 0);
+		     }),
+		     0);
+}
+
 TEST(sigaction_reports_what_was_set)
 {
 	struct sigaction sa = {.sa_sigaction = note_info,
