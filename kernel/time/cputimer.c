@@ -56,7 +56,7 @@ static bool rest_locked(struct cpu_timers *c)
 static void plan_locked(struct cpu_timers *c)
 {
 	struct cpu_timer *ct;
-	u64 left = UINT64_MAX, l, now;
+	u64 left = UINT64_MAX, l, now, mono;
 
 	cds_list_for_each_entry(ct, &c->list, link) {
 		now = cpu_clock_read_locked(c->tg, ct->thread, ct->clock);
@@ -66,10 +66,13 @@ static void plan_locked(struct cpu_timers *c)
 		left = min(left, l);
 	}
 	c->resting = false;
-	if (left == UINT64_MAX)
+	if (left == UINT64_MAX) {
 		timer_cancel(&c->check);
-	else
-		timer_arm(&c->check, ktime_mono() + max(left, CHECK_MIN_NS));
+		return;
+	}
+	/* A limit of ages must not wrap round to a moment that is always due. */
+	mono = ktime_mono();
+	timer_arm(&c->check, mono + min(max(left, CHECK_MIN_NS), KTIME_MAX - 1 - mono));
 }
 
 static void check_fn(struct timer *timer)

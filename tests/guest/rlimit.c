@@ -189,6 +189,19 @@ TEST(locked_memory_limit_is_for_ordinary_users)
 	CHECK_ERR(mlock(p + 8192, 4096), EPERM);
 }
 
+/* By far the most that there is below "infinite": sums with it must not wrap. */
+TEST(cpu_limit_of_ages_does_nothing)
+{
+	volatile unsigned long n = 0;
+
+	for (rlim_t limit = RLIM_INFINITY - 1; limit > 1ul << 30; limit /= 2) {
+		MUST(setrlimit(RLIMIT_CPU, &(struct rlimit){limit, RLIM_INFINITY}));
+		for (int i = 0; i < 100000; i++)
+			n++;
+	}
+	CHECK_EXITED(IN_CHILD(_exit(0)), 0);
+}
+
 TEST(stack_limit_bounds_the_arguments)
 {
 	char *text = malloc(100001), *argv[5] = {"x", text, text, NULL};
