@@ -50,7 +50,7 @@ long sys_brk(unsigned long addr)
 			mm->brk = addr;
 	} else if (to == from) {
 		mm->brk = addr;
-	} else if (vma_reserve(mm, 1) == 0 &&
+	} else if (vma_reserve_cut(mm, to, from) == 0 &&
 		   mm_host_call(mm, __NR_munmap, to, from - to, 0) == 0) {
 		vma_cut(mm, to, from);
 		mm->brk = addr;

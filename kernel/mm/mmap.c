@@ -219,7 +219,7 @@ int mm_munmap(struct mm *mm, uaddr_t addr, size_t len)
 		return 0;
 	len = min(len, GUEST_TOP - addr);
 	down_write(&mm->lock);
-	err = vma_reserve(mm, 1);
+	err = vma_reserve_cut(mm, addr, addr + len);
 	if (!err && !vma_range_free(mm, addr, addr + len)) {
 		err = one_call(mm, __NR_munmap, addr, len, 0, 0, 0, 0, -1);
 		if (!err)

@@ -27,13 +27,12 @@ struct vma *vma_find(struct mm *mm, uaddr_t addr)
 	return i < mm->nr_vmas ? &mm->vmas[i] : NULL;
 }
 
-int vma_reserve(struct mm *mm, int n)
+/* Room for n more in the array. */
+static int make_room(struct mm *mm, int n)
 {
 	int want = mm->nr_vmas + n, cap = mm->cap_vmas ? mm->cap_vmas : 32;
 	struct vma *v;
 
-	if (want > MAX_MAP_COUNT)
-		return -ENOMEM;
 	if (want <= mm->cap_vmas)
 		return 0;
 	while (cap < want)
@@ -44,6 +43,20 @@ int vma_reserve(struct mm *mm, int n)
 	mm->vmas = v;
 	mm->cap_vmas = cap;
 	return 0;
+}
+
+int vma_reserve(struct mm *mm, int n)
+{
+	return mm->nr_vmas + n > MAX_MAP_COUNT ? -ENOMEM : make_room(mm, n);
+}
+
+int vma_reserve_cut(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+	int i = vma_index(mm, start);
+	bool hole = i < mm->nr_vmas && mm->vmas[i].start < start && mm->vmas[i].end > end;
+
+	/* While it is cut there are two more for a moment, but only a hole leaves more than there were. */
+	return hole && mm->nr_vmas >= MAX_MAP_COUNT ? -ENOMEM : make_room(mm, 2);
 }
 
 static void account(struct mm *mm, const struct vma *v, int sign)

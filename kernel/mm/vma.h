@@ -10,9 +10,11 @@
 int vma_index(const struct mm *mm, uaddr_t addr);
 /* Makes sure that n more vmas can be inserted without failing. -ENOMEM: memory, or MAX_MAP_COUNT. */
 must_check int vma_reserve(struct mm *mm, int n);
+/* The same for vma_cut(start, end). */
+must_check int vma_reserve_cut(struct mm *mm, uaddr_t start, uaddr_t end);
 /* Inserts (space was reserved; the range is free), merging with neighbours. Takes v->file's reference. */
 void vma_insert(struct mm *mm, const struct vma *v);
-/* Removes [start, end), splitting at its ends (two more vmas at the most: reserve 1). */
+/* Removes [start, end), splitting at its ends: vma_reserve_cut(), or two more than what is inserted afterwards. */
 void vma_cut(struct mm *mm, uaddr_t start, uaddr_t end);
 /* Splits so that start and end are boundaries (reserve 2), then sets and clears flags in between, and merges. */
 void vma_change(struct mm *mm, uaddr_t start, uaddr_t end, u32 set, u32 clear);

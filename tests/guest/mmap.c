@@ -417,3 +417,24 @@ TEST(mincore_tells_what_is_resident)
 	MUST(mincore((void *)p, 4 * PAGE, vec));
 	CHECK((vec[0] & 1) == 0 && (vec[1] & 1) == 1 && (vec[2] & 1) == 0 && (vec[3] & 1) == 0);
 }
+
+/* Every other page goes, until there are as many mappings as there may be: then only what leaves fewer is possible. */
+TEST(full_table_of_mappings_can_still_be_emptied)
+{
+	size_t pages = 2 * 70000;
+	char *p = MUST(mmap(NULL, pages * PAGE, PROT_READ,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+	size_t i = 1;
+
+	while (i < pages - 1 && munmap(p + i * PAGE, PAGE) == 0)
+		i += 2;
+	if (i >= pages - 1)
+		SKIP("this system allows more mappings than the test makes");
+	CHECK_EQ(errno, ENOMEM);
+	CHECK(i > 60000);
+	CHECK_ERR(munmap(p + (i + 2) * PAGE, PAGE), ENOMEM);
+	CHECK(munmap(p, PAGE) == 0);
+	CHECK(munmap(p + i * PAGE, PAGE) == 0);
+	CHECK_ERR(munmap(p + (i + 2) * PAGE, PAGE), ENOMEM);
+	CHECK(munmap(p, pages * PAGE) == 0);
+}
