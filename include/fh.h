@@ -95,6 +95,6 @@ struct fh_stats {
 };
 void fh_get_stats(struct fh_stats *s);
 void fh_set_budget(u64 budget); /* tests */
-u64 fh_ram_bytes(void);		/* of the host: what default sizes of memory file systems go by */
+u64 fh_ram_bytes(void);		/* of the host */
 
 #endif

@@ -29,6 +29,7 @@ struct context;
 #define VM_NORESERVE 0x800u
 #define VM_WIPEONFORK 0x1000u
 #define VM_DONTDUMP 0x2000u
+#define VM_ACCOUNT 0x4000u /* counts as promised memory (commit.h) */
 
 /* Protected by mm->lock. [start, end) */
 struct vma {
@@ -51,6 +52,7 @@ struct mm {
 	uaddr_t code_start, code_end, data_start, data_end;
 	uaddr_t arg_start, arg_end, env_start, env_end;
 	u64 total_pages, locked_pages, data_pages, stack_pages; /* lock */
+	u64 commit_pages, charged; /* lock: of the VM_ACCOUNT vmas; promised by commit.c */
 	u64 auxv[64];
 	int auxv_len;	       /* bytes */
 	struct file *exe_file; /* +1; lock */

@@ -10,14 +10,13 @@ struct pid;
 extern const struct fs_type proc_fs_type, sysfs_fs_type, devtmpfs_fs_type, devpts_fs_type;
 
 /*
- * Boot: reads what is shown of the host (CPU model, flags, caches), once. memory_limit in bytes (0: the host's); cmdline is
- * what /proc/cmdline shows. -ENOMEM.
+ * Boot: reads what is shown of the host (CPU model, flags, caches), once. cmdline is what /proc/cmdline shows. -ENOMEM.
  */
-must_check int proc_init(u64 memory_limit, const char *cmdline);
+must_check int proc_init(const char *cmdline);
 
 struct mem_info {
 	u64 total, free, available, buffers, cached, shared, swap_total, swap_free; /* bytes */
-	u64 mapped, anon, committed;
+	u64 mapped, anon, commit_limit, committed;
 };
 /* The guest's memory: total is the limit, the rest follows from what its processes and files hold. May sleep. */
 void mem_info_get(struct mem_info *m);

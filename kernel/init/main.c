@@ -1,4 +1,5 @@
 /* heddle: parses the command line, sets the machine up, runs it, and reports how it ended. */
+#include "commit.h"
 #include "cpu.h"
 #include "engine.h"
 #include "event.h"
@@ -83,11 +84,12 @@ int main(int argc, char **argv)
 	must(host_mm_init(ncpus), "the guests' first process");
 	must(reaper_init(), "the reaper");
 	must(fh_init(), "file handles");
+	commit_init(o.memory);
 	must(event_init(), "the event thread");
 	must(vfs_init(), "the file system caches");
 	must(ipc_init(), "pipes");
 	must(net_init(), "sockets");
-	must(proc_init(o.memory, "heddle"), "proc");
+	must(proc_init("heddle"), "proc");
 	must(console_init(), "the console");
 	must(boot_start(&o), "the first process");
 	must(smp_run(), "CPU threads");

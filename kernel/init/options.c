@@ -13,7 +13,8 @@ enum { OPT_RW = 256, OPT_CLEAN_ENV, OPT_HOSTNAME, OPT_STRACE, OPT_STATS, OPT_VER
 static const struct argp_option table[] = {
 	{NULL, 0, NULL, 0, "Machine:", 1},
 	{"cpus", 'c', "N", 0, "Virtual CPUs, 1 to 64 (default: the host's cores)", 1},
-	{"memory", 'm', "SIZE", 0, "Memory that the guest finds: bytes, or with K, M, G", 1},
+	{"memory", 'm', "SIZE", 0,
+	 "Memory that the guest finds and may use: bytes, or with K, M, G", 1},
 	{"engine", 'e', "NAME", 0, "auto, ptrace or seccomp", 1},
 	{"hostname", OPT_HOSTNAME, "NAME", 0, "The guest's host name", 1},
 	{NULL, 0, NULL, 0, "Files:", 2},

@@ -1,4 +1,5 @@
 /* brk: the heap is an anonymous mapping of ours behind the program's data. */
+#include "commit.h"
 #include "kernel/mm/vma.h"
 #include "mm.h"
 #include "stub/layout.h"
@@ -20,7 +21,7 @@ static int brk_grow(struct mm *mm, uaddr_t from, uaddr_t end)
 	if (end > STUB_VDSO_AREA || !vma_range_free(mm, from, end + PAGE_SIZE) ||
 	    (limit != RLIM64_INFINITY && end - mm->brk_start > limit) ||
 	    (as != RLIM64_INFINITY && (mm->total_pages << PAGE_SHIFT) + (end - from) > as) ||
-	    vma_reserve(mm, 1))
+	    vma_reserve(mm, 1) || mm_charge(mm, (end - from) >> PAGE_SHIFT))
 		return -ENOMEM;
 	batch_init(&b);
 	batch_add(&b, __NR_mmap, from, end - from, PROT_READ | PROT_WRITE,
@@ -55,6 +56,7 @@ long sys_brk(unsigned long addr)
 		vma_cut(mm, to, from);
 		mm->brk = addr;
 	}
+	mm_settle(mm);
 	addr = mm->brk;
 	up_write(&mm->lock);
 	return addr;

@@ -1,6 +1,7 @@
 /* Address spaces: their life, fork, and the hand-over of a host mm at exec. */
 #include "mm.h"
 #include "alloc.h"
+#include "commit.h"
 #include "engine.h"
 #include "fs.h"
 #include "kernel/mm/vma.h"
@@ -42,6 +43,7 @@ struct mm *mm_get(struct mm *mm)
 static void mm_free(struct mm *mm)
 {
 	vma_clear_all(mm);
+	mm_settle(mm);
 	if (mm->exe_file)
 		exe_file_put(mm->exe_file);
 	kfree(mm->vmas);
@@ -93,6 +95,7 @@ struct mm *mm_take_over(struct mm *old)
 		mm->stale = true;
 		__atomic_store_n(&old->host, NULL, __ATOMIC_RELEASE);
 		vma_clear_all(old);
+		mm_settle(old);
 	}
 	mutex_unlock(&old->stub_lock);
 	up_write(&old->lock);
@@ -135,6 +138,8 @@ struct mm *mm_fork(struct mm *from, struct context **ctx)
 	if (from->exe_file)
 		mm->exe_file = exe_file_get(from->exe_file);
 	err = vma_copy_all(mm, from);
+	if (!err)
+		err = mm_charge(mm, mm->commit_pages);
 	if (!err) {
 		mutex_lock(&from->stub_lock);
 		err = host_mm_fork(from->host, &mm->host, ctx);

@@ -1,5 +1,6 @@
 /* Mapping, unmapping and protecting. The host does it first, through the keeper; then the vma table follows, which can't fail. */
 #include "alloc.h"
+#include "commit.h"
 #include "fs.h"
 #include "kernel/mm/vma.h"
 #include "mm.h"
@@ -160,6 +161,11 @@ static long mmap_locked(struct mm *mm, uaddr_t addr, size_t len, int prot, int f
 	err = check_limits(mm, len, vmflags);
 	if (!err)
 		err = vma_reserve(mm, 3);
+	if (!err && vma_accountable(vmflags)) {
+		u64 pages = len >> PAGE_SHIFT, old = vma_accounted(mm, at, at + len);
+
+		err = mm_charge(mm, pages - old);
+	}
 	if (err)
 		return err;
 	vm = (struct vma){.start = at, .end = at + len, .flags = vmflags, .pgoff = off};
@@ -193,7 +199,7 @@ long mm_mmap(struct mm *mm, uaddr_t addr, size_t len, int prot, int flags, struc
 		vmflags |= VM_GROWSDOWN;
 	if (flags & MAP_LOCKED)
 		vmflags |= VM_LOCKED;
-	if (flags & MAP_NORESERVE)
+	if (flags & MAP_NORESERVE && !commit_strict())
 		vmflags |= VM_NORESERVE;
 	if (file) {
 		err = file_vm_flags(file, prot, flags, &vmflags);
@@ -204,6 +210,7 @@ long mm_mmap(struct mm *mm, uaddr_t addr, size_t len, int prot, int flags, struc
 	}
 	down_write(&mm->lock);
 	ret = mmap_locked(mm, addr, len, prot, flags, vmflags, file, off);
+	mm_settle(mm);
 	up_write(&mm->lock);
 	return ret;
 }
@@ -224,6 +231,7 @@ int mm_munmap(struct mm *mm, uaddr_t addr, size_t len)
 		err = one_call(mm, __NR_munmap, addr, len, 0, 0, 0, 0, -1);
 		if (!err)
 			vma_cut(mm, addr, addr + len);
+		mm_settle(mm);
 	}
 	up_write(&mm->lock);
 	return err;
@@ -261,6 +269,8 @@ int mm_mprotect(struct mm *mm, uaddr_t addr, size_t len, int prot)
 	err = end == addr ? -ENOMEM : may_protect(mm, addr, end, prot);
 	if (!err)
 		err = vma_reserve(mm, 2);
+	if (!err && prot & PROT_WRITE)
+		err = mm_charge(mm, vma_unaccounted(mm, addr, end));
 	if (!err)
 		err = one_call(mm, __NR_mprotect, addr, end - addr, prot, 0, 0, 0, -1);
 	if (!err) {
@@ -268,6 +278,7 @@ int mm_mprotect(struct mm *mm, uaddr_t addr, size_t len, int prot)
 		if (end < addr + len) /* Linux protects up to the hole, then fails */
 			err = -ENOMEM;
 	}
+	mm_settle(mm);
 	up_write(&mm->lock);
 	return err;
 }

@@ -1,4 +1,5 @@
 /* mremap: the kernel chooses the new place, the host moves the pages. */
+#include "commit.h"
 #include "fs.h"
 #include "kernel/mm/vma.h"
 #include "mm.h"
@@ -82,6 +83,14 @@ static bool remap_expand(struct remap *r, const struct vma *v)
 	return true;
 }
 
+/* How much more memory there may be afterwards. */
+static u64 more_pages(const struct remap *r)
+{
+	if (r->flags & MREMAP_DONTUNMAP)
+		return r->new_len >> PAGE_SHIFT;
+	return r->new_len > r->old_len ? (r->new_len - r->old_len) >> PAGE_SHIFT : 0;
+}
+
 static long remap_locked(struct remap *r)
 {
 	struct vma *found = vma_find(r->mm, r->old), v;
@@ -98,6 +107,8 @@ static long remap_locked(struct remap *r)
 		return -EINVAL;
 	if (r->new_len > r->old_len && as != RLIM64_INFINITY &&
 	    (r->mm->total_pages << PAGE_SHIFT) + (r->new_len - r->old_len) > as)
+		return -ENOMEM;
+	if (v.flags & VM_ACCOUNT && mm_charge(r->mm, more_pages(r)))
 		return -ENOMEM;
 	if (r->flags & MREMAP_FIXED)
 		return remap_move(r, v);
@@ -145,6 +156,7 @@ long sys_mremap(unsigned long addr, size_t old_len, size_t new_len, unsigned lon
 	ret = vma_reserve(r.mm, 4);
 	if (!ret)
 		ret = remap_locked(&r);
+	mm_settle(r.mm);
 	up_write(&r.mm->lock);
 	return ret;
 }

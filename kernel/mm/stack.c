@@ -3,6 +3,7 @@
  * them by itself, so the vma table stays true, and RLIMIT_STACK is the guest's.
  */
 #include "kernel/mm/stack.h"
+#include "commit.h"
 #include "kernel/mm/vma.h"
 #include "task.h"
 #include <asm/unistd_64.h>
@@ -36,6 +37,8 @@ static bool grow_locked(struct mm *mm, struct vma *v, uaddr_t addr)
 		return false;
 	part.start = max(low, min(start, v->start - STACK_STEP));
 	part.end = v->start;
+	if (mm_charge(mm, (part.end - part.start) >> PAGE_SHIFT))
+		return false;
 	batch_init(&b);
 	batch_add(&b, __NR_mmap, part.start, part.end - part.start,
 		  (part.flags & VM_READ ? PROT_READ : 0) |
@@ -48,6 +51,7 @@ static bool grow_locked(struct mm *mm, struct vma *v, uaddr_t addr)
 	mutex_unlock(&mm->stub_lock);
 	if (!err)
 		vma_insert(mm, &part);
+	mm_settle(mm);
 	return !err;
 }
 

@@ -64,6 +64,8 @@ static void account(struct mm *mm, const struct vma *v, int sign)
 	s64 pages = (s64)((v->end - v->start) >> PAGE_SHIFT) * sign;
 
 	mm->total_pages += pages;
+	if (v->flags & VM_ACCOUNT)
+		mm->commit_pages += pages;
 	if (v->flags & VM_LOCKED)
 		mm->locked_pages += pages;
 	if (v->flags & VM_STACK)
@@ -112,7 +114,9 @@ void vma_insert(struct mm *mm, const struct vma *v)
 
 	ASSERT(i == mm->nr_vmas || mm->vmas[i].start >= v->end);
 	insert_at(mm, i, v);
-	account(mm, v, 1);
+	if (vma_accountable(v->flags))
+		mm->vmas[i].flags |= VM_ACCOUNT;
+	account(mm, &mm->vmas[i], 1);
 	merge_next(mm, i);
 	merge_next(mm, i - 1);
 }
@@ -161,10 +165,33 @@ void vma_change(struct mm *mm, uaddr_t start, uaddr_t end, u32 set, u32 clear)
 	for (i = first; i < mm->nr_vmas && mm->vmas[i].start < end; i++) {
 		account(mm, &mm->vmas[i], -1);
 		mm->vmas[i].flags = (mm->vmas[i].flags & ~clear) | set;
+		if (vma_accountable(mm->vmas[i].flags))
+			mm->vmas[i].flags |= VM_ACCOUNT;
 		account(mm, &mm->vmas[i], 1);
 	}
 	for (; i >= first; i--)
 		merge_next(mm, i - 1);
+}
+
+/* Pages in [start, end) with these flags, all of `mask` looked at. */
+static u64 count(const struct mm *mm, uaddr_t start, uaddr_t end, u32 mask, u32 flags)
+{
+	u64 bytes = 0;
+
+	for (int i = vma_index(mm, start); i < mm->nr_vmas && mm->vmas[i].start < end; i++)
+		if ((mm->vmas[i].flags & mask) == flags)
+			bytes += min(end, mm->vmas[i].end) - max(start, mm->vmas[i].start);
+	return bytes >> PAGE_SHIFT;
+}
+
+u64 vma_accounted(const struct mm *mm, uaddr_t start, uaddr_t end)
+{
+	return count(mm, start, end, VM_ACCOUNT, VM_ACCOUNT);
+}
+
+u64 vma_unaccounted(const struct mm *mm, uaddr_t start, uaddr_t end)
+{
+	return count(mm, start, end, VM_ACCOUNT | VM_SHARED | VM_NORESERVE, 0);
 }
 
 uaddr_t vma_gap_down(const struct mm *mm, size_t len, uaddr_t bottom, uaddr_t top)
@@ -228,4 +255,5 @@ void vma_clear_all(struct mm *mm)
 			file_put(mm->vmas[i].file);
 	mm->nr_vmas = 0;
 	mm->total_pages = mm->locked_pages = mm->data_pages = mm->stack_pages = 0;
+	mm->commit_pages = 0;
 }

@@ -6,13 +6,24 @@
 
 #define MAX_MAP_COUNT 65530
 
+/*
+ * Private memory that can be written is promised, unless the guest asked that it isn't. It stays so when it is made read-only, since it
+ * may have been written. Inserts and changes set VM_ACCOUNT by this; the caller has charged for it.
+ */
+static inline bool vma_accountable(u32 flags)
+{
+	return (flags & (VM_WRITE | VM_SHARED | VM_NORESERVE)) == VM_WRITE;
+}
+/* Pages in [start, end) that are accounted, and that would be accounted if they became writable. Reading suffices. */
+u64 vma_accounted(const struct mm *mm, uaddr_t start, uaddr_t end);
+u64 vma_unaccounted(const struct mm *mm, uaddr_t start, uaddr_t end);
 /* Index of the first vma that ends behind addr; nr_vmas if none. Reading suffices. */
 int vma_index(const struct mm *mm, uaddr_t addr);
 /* Makes sure that n more vmas can be inserted without failing. -ENOMEM: memory, or MAX_MAP_COUNT. */
 must_check int vma_reserve(struct mm *mm, int n);
 /* The same for vma_cut(start, end). */
 must_check int vma_reserve_cut(struct mm *mm, uaddr_t start, uaddr_t end);
-/* Inserts (space was reserved; the range is free), merging with neighbours. Takes v->file's reference. */
+/* Inserts (space was reserved, memory charged; the range is free), merging with neighbours. Takes v->file's reference. */
 void vma_insert(struct mm *mm, const struct vma *v);
 /* Removes [start, end), splitting at its ends: vma_reserve_cut(), or two more than what is inserted afterwards. */
 void vma_cut(struct mm *mm, uaddr_t start, uaddr_t end);

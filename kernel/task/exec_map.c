@@ -1,5 +1,6 @@
 /* The second half of exec: an empty mm gets the program, its interpreter, a stack and what lies on it. */
 #include "alloc.h"
+#include "commit.h"
 #include "cred.h"
 #include "dev.h"
 #include "fs.h"
@@ -119,6 +120,8 @@ static int add_part(struct mapper *m, uaddr_t start, uaddr_t end, int prot, u32 
 
 	if (!err)
 		err = vma_reserve(m->mm, 3);
+	if (!err && vma_accountable(v.flags))
+		err = mm_charge(m->mm, (end - start) >> PAGE_SHIFT);
 	if (err)
 		return err;
 	if (file >= 0) {
@@ -129,6 +132,7 @@ static int add_part(struct mapper *m, uaddr_t start, uaddr_t end, int prot, u32 
 		  MAP_PRIVATE | MAP_FIXED | (file < 0 ? MAP_ANONYMOUS : 0), fds[file + 1], off);
 	vma_cut(m->mm, start, end);
 	vma_insert(m->mm, &v);
+	mm_settle(m->mm);
 	return 0;
 }
 

@@ -52,7 +52,7 @@ static void map(int from, int to, u32 flags)
 
 static void unmap(int from, int to)
 {
-	ck_assert_int_eq(vma_reserve(&mm, 1), 0);
+	ck_assert_int_eq(vma_reserve(&mm, 2), 0);
 	vma_cut(&mm, P(from), P(to));
 }
 
@@ -117,10 +117,16 @@ START_TEST(mapped_stretches_end_at_the_first_hole)
 }
 END_TEST
 
+/* Private memory that was ever writable counts as promised. */
+static u32 with_account(u32 old, u32 flags)
+{
+	return flags | (old & VM_ACCOUNT) | (flags & VM_WRITE ? VM_ACCOUNT : 0);
+}
+
 /* What the table says of each page must be what the model says, and no two neighbours may be mergeable. */
 static void compare(const u32 *model)
 {
-	u64 pages = 0;
+	u64 pages = 0, promised = 0;
 
 	for (int i = 0; i < PAGES; i++) {
 		struct vma *v = vma_find(&mm, P(i));
@@ -130,6 +136,7 @@ static void compare(const u32 *model)
 		if (flags)
 			ck_assert_uint_eq(v->pgoff, 0);
 		pages += model[i] != 0;
+		promised += (model[i] & VM_ACCOUNT) != 0;
 	}
 	for (int i = 0; i + 1 < mm.nr_vmas; i++) {
 		ck_assert(mm.vmas[i].end <= mm.vmas[i + 1].start);
@@ -137,6 +144,9 @@ static void compare(const u32 *model)
 			  mm.vmas[i].flags != mm.vmas[i + 1].flags);
 	}
 	ck_assert_uint_eq(mm.total_pages, pages);
+	ck_assert_uint_eq(mm.commit_pages, promised);
+	ck_assert_uint_eq(vma_accounted(&mm, P(0), P(PAGES)), promised);
+	ck_assert_uint_eq(vma_unaccounted(&mm, P(0), P(PAGES)), pages - promised);
 }
 
 START_TEST(random_operations_match_a_page_model)
@@ -153,7 +163,7 @@ START_TEST(random_operations_match_a_page_model)
 		case 0:
 			map(a, b, flags);
 			for (int i = a; i < b; i++)
-				model[i] = flags;
+				model[i] = with_account(0, flags);
 			break;
 		case 1:
 			unmap(a, b);
@@ -165,7 +175,7 @@ START_TEST(random_operations_match_a_page_model)
 			if (b > a)
 				vma_change(&mm, P(a), P(b), flags, 7);
 			for (int i = a; i < b; i++)
-				model[i] = flags;
+				model[i] = with_account(model[i], flags);
 		}
 		compare(model);
 	}

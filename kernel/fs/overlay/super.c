@@ -2,6 +2,7 @@
 #include "layerfs.h"
 
 #include "alloc.h"
+#include "commit.h"
 #include "fh.h"
 #include "kernel/fs/overlay/overlay_priv.h"
 
@@ -91,7 +92,7 @@ static struct super_block *ovl_new_sb(struct super_block *lower)
 {
 	struct ovl_sb *os = kzalloc(sizeof(*os));
 	struct super_block *sb;
-	u64 ram = fh_ram_bytes();
+	u64 ram = memory_size();
 
 	if (!os)
 		return NULL;

@@ -20,22 +20,9 @@ static char *first_cpu_block(void)
 	return text;
 }
 
-static u64 memory_total(void)
-{
-	char *text = host_file_text("/proc/meminfo");
-	u64 kb = 0;
-
-	if (text && !strncmp(text, "MemTotal:", 9))
-		kb = strtoull(text + 9, NULL, 10);
-	kfree(text);
-	return kb ? kb << 10 : 1ULL << 30;
-}
-
-int proc_init(u64 memory_limit, const char *cmdline)
+int proc_init(const char *cmdline)
 {
 	host_info.cpu_block = first_cpu_block();
 	host_info.cmdline = kstrdup(cmdline);
-	host_info.memory_total = memory_total();
-	host_info.memory_limit = memory_limit;
 	return host_info.cpu_block && host_info.cmdline ? 0 : -ENOMEM;
 }

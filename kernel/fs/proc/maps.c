@@ -223,7 +223,7 @@ static void show_vm_flags(struct seq *s, u32 flags)
 	} names[] = {{VM_READ, "rd"},	    {VM_WRITE, "wr"},	 {VM_EXEC, "ex"},
 		     {VM_SHARED, "sh"},	    {VM_MAYWRITE, "mw"}, {VM_GROWSDOWN, "gd"},
 		     {VM_LOCKED, "lo"},	    {VM_DONTFORK, "dc"}, {VM_NORESERVE, "nr"},
-		     {VM_WIPEONFORK, "wf"}, {VM_DONTDUMP, "dd"}};
+		     {VM_WIPEONFORK, "wf"}, {VM_DONTDUMP, "dd"}, {VM_ACCOUNT, "ac"}};
 
 	seq_puts(s, "VmFlags: ");
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)

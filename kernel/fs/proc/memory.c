@@ -1,7 +1,9 @@
 /* The guest's memory as a whole: mem_info_get(), /proc/meminfo, vmstat. */
 #include "alloc.h"
+#include "commit.h"
 #include "hostio.h"
 #include "kernel/fs/proc/proc_priv.h"
+#include "kernel/fs/tmpfs/memdata.h"
 #include "mm.h"
 #include <stdlib.h>
 #include <string.h>
@@ -67,14 +69,16 @@ void mem_info_get(struct mem_info *m)
 {
 	char *host = host_file_text("/proc/meminfo");
 	struct usage u = {0};
-	u64 used, rest;
+	u64 used, rest, memfds;
 
-	*m = (struct mem_info){.total = host_info.memory_limit ? host_info.memory_limit
-							       : host_info.memory_total};
+	*m = (struct mem_info){.total = memory_size(),
+			       .commit_limit = commit_limit(),
+			       .committed = commit_pages() << PAGE_SHIFT};
 	add_processes(&u);
 	m->anon = u.anon << PAGE_SHIFT;
 	m->mapped = u.file << PAGE_SHIFT;
-	used = m->anon + kmalloc_bytes();
+	memdata_usage(&m->shared, &memfds);
+	used = m->anon + memfds + kmalloc_bytes();
 	rest = m->total > used ? m->total - used : 0;
 	m->free = m->available = rest;
 	if (host) {
@@ -82,7 +86,6 @@ void mem_info_get(struct mem_info *m)
 		m->available = min(rest, host_value(host, "MemAvailable"));
 		m->cached = min(rest - m->free, host_value(host, "Cached"));
 		m->buffers = min(rest - m->free - m->cached, host_value(host, "Buffers"));
-		m->committed = m->anon;
 	}
 	m->available = max(m->available, m->free);
 	kfree(host);
@@ -125,7 +128,7 @@ int proc_show_meminfo(struct seq *s, const struct proc_ctx *c)
 		{"NFS_Unstable", NULL},
 		{"Bounce", NULL},
 		{"WritebackTmp", NULL},
-		{"CommitLimit", &m.total},
+		{"CommitLimit", &m.commit_limit},
 		{"Committed_AS", &m.committed},
 	};
 

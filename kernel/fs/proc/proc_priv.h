@@ -143,7 +143,6 @@ int proc_show_vmstat(struct seq *s, const struct proc_ctx *c);
 /* hostinfo.c: read once at boot, constant afterwards. */
 struct host_info {
 	char *cpu_block; /* of the first CPU in /proc/cpuinfo */
-	u64 memory_total, memory_limit;
 	char *cmdline;
 };
 extern struct host_info host_info;

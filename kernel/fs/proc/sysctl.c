@@ -1,5 +1,6 @@
 /* /proc/sys: what programs read of it. What can't be changed here refuses to be written. */
 #include "alloc.h"
+#include "commit.h"
 #include "cred.h"
 #include "host.h"
 #include "kernel/fs/proc/proc_priv.h"
@@ -155,10 +156,22 @@ static const struct proc_entry kernel_table[] = {
 CONSTANT(show_max_map_count, "65530")
 CONSTANT(show_mmap_min_addr, "65536")
 CONSTANT(show_swappiness, "60")
-CONSTANT(show_ratio, "50")
+
+/* See commit.h. */
+static int show_overcommit(struct seq *s, const struct proc_ctx *c)
+{
+	seq_puts(s, commit_strict() ? "2\n" : "0\n");
+	return 0;
+}
+
+static int show_ratio(struct seq *s, const struct proc_ctx *c)
+{
+	seq_puts(s, commit_strict() ? "100\n" : "50\n");
+	return 0;
+}
 
 static const struct proc_entry vm_table[] = {
-	PROC_FILE("overcommit_memory", 0444, show_zero),
+	PROC_FILE("overcommit_memory", 0444, show_overcommit),
 	PROC_FILE("overcommit_ratio", 0444, show_ratio),
 	PROC_FILE("max_map_count", 0444, show_max_map_count),
 	PROC_FILE("mmap_min_addr", 0444, show_mmap_min_addr),

@@ -158,7 +158,9 @@ static struct inode *memfile_inode(struct super_block *sb, u64 size, int flags)
 	inode_set_nlink(inode, 0);
 	inode->size = size;
 	ti->sealable = true;
-	err = memdata_make_memfd(&ti->data, tmpfs_limit(inode), size);
+	err = size ? memdata_reserve(&ti->data, size) : 0;
+	if (!err)
+		err = memdata_make_memfd(&ti->data, tmpfs_limit(inode), size);
 	if (!err && !(flags & MEMFILE_SEALABLE))
 		err = fh_add_seals(ti->data.memfd, F_SEAL_SEAL);
 	if (err) {

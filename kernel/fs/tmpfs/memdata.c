@@ -2,6 +2,7 @@
 #include "kernel/fs/tmpfs/memdata.h"
 
 #include "alloc.h"
+#include "commit.h"
 #include "fh.h"
 #include "fs.h"
 #include "kernel/fs/tmpfs/memlimit.h"
@@ -21,18 +22,41 @@ static bool page_written(const struct memdata *d, u64 page)
 	return d->written[page / 64] >> (page % 64) & 1;
 }
 
+static u64 all_bytes, memfd_bytes; /* atomic: memdata_usage() */
+
+void memdata_usage(u64 *all, u64 *memfds)
+{
+	*all = __atomic_load_n(&all_bytes, __ATOMIC_RELAXED);
+	*memfds = __atomic_load_n(&memfd_bytes, __ATOMIC_RELAXED);
+}
+
+static void set_charged(struct memdata *d, u64 bytes)
+{
+	__atomic_add_fetch(&all_bytes, bytes - d->charged, __ATOMIC_RELAXED);
+	if (d->memfd)
+		__atomic_add_fetch(&memfd_bytes, bytes - d->charged, __ATOMIC_RELAXED);
+	d->charged = bytes;
+}
+
 static bool charge(struct memdata *d, struct mem_limit *lim, u64 n)
 {
 	if (!limit_take(&lim->bytes, lim->max_bytes, n))
 		return false;
-	d->charged += n;
+	if (!commit_take(n / PAGE_SIZE)) {
+		limit_give(&lim->bytes, n);
+		return false;
+	}
+	d->committed += n / PAGE_SIZE;
+	set_charged(d, d->charged + n);
 	return true;
 }
 
 static void uncharge(struct memdata *d, struct mem_limit *lim, u64 n)
 {
 	limit_give(&lim->bytes, n);
-	d->charged -= n;
+	commit_give(n / PAGE_SIZE);
+	d->committed -= n / PAGE_SIZE;
+	set_charged(d, d->charged - n);
 }
 
 /* Marks the pages of [off, end) as data; how far the limit let us: end, or less. */
@@ -101,22 +125,42 @@ static void count_memfd(struct memdata *d, struct mem_limit *lim)
 		return;
 	bytes = st.blocks * 512;
 	__atomic_add_fetch(&lim->bytes, bytes - d->charged, __ATOMIC_RELAXED);
-	d->charged = bytes;
+	set_charged(d, bytes);
+	commit_give(d->committed);
+	d->committed = max(bytes / PAGE_SIZE, d->reserved);
+	commit_force(d->committed);
+}
+
+int memdata_reserve(struct memdata *d, u64 size)
+{
+	u64 pages = PAGE_ALIGN(size) / PAGE_SIZE;
+
+	if (!commit_take(pages))
+		return -ENOMEM;
+	d->reserved = d->committed = pages;
+	return 0;
+}
+
+/* Is there room for n bytes, and what wasn't counted yet? */
+static bool fits(const struct memdata *d, const struct mem_limit *lim, u64 n)
+{
+	u64 used = __atomic_load_n(&lim->bytes, __ATOMIC_RELAXED);
+
+	n += d->uncounted;
+	if (lim->max_bytes && used + n > lim->max_bytes)
+		return false;
+	return commit_fits(n / PAGE_SIZE);
 }
 
 /* May n bytes more be written? Counts exactly only when it is close. */
 static bool memfd_may_grow(struct memdata *d, struct mem_limit *lim, u64 n)
 {
-	u64 used = __atomic_load_n(&lim->bytes, __ATOMIC_RELAXED);
-
+	if (d->uncounted + n >= COUNT_INTERVAL || !fits(d, lim, n))
+		count_memfd(d, lim);
+	if (!fits(d, lim, n))
+		return false;
 	d->uncounted += n;
-	if (d->uncounted < COUNT_INTERVAL &&
-	    (!lim->max_bytes || used + d->uncounted <= lim->max_bytes))
-		return true;
-	count_memfd(d, lim);
-	d->uncounted = n;
-	used = __atomic_load_n(&lim->bytes, __ATOMIC_RELAXED);
-	return !lim->max_bytes || used + n <= lim->max_bytes;
+	return true;
 }
 
 /* Writes the data, run by run: holes stay holes. */
@@ -161,6 +205,7 @@ int memdata_make_memfd(struct memdata *d, struct mem_limit *lim, u64 size)
 	d->buf = NULL;
 	d->cap = 0;
 	memset(d->written, 0, sizeof(d->written));
+	__atomic_add_fetch(&memfd_bytes, d->charged, __ATOMIC_RELAXED);
 	__atomic_store_n(&d->memfd, h, __ATOMIC_RELEASE);
 	count_memfd(d, lim);
 	return 0;
@@ -353,9 +398,12 @@ u64 memdata_blocks(struct memdata *d)
 
 void memdata_free(struct memdata *d, struct mem_limit *lim)
 {
+	limit_give(&lim->bytes, d->charged);
+	commit_give(d->committed);
+	d->committed = 0;
+	set_charged(d, 0);
 	fh_put(d->memfd);
 	kfree(d->buf);
-	limit_give(&lim->bytes, d->charged);
 	d->memfd = NULL;
 	d->buf = NULL;
 }

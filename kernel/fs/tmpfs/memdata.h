@@ -26,6 +26,8 @@ struct memdata {
 	u32 cap;
 	u64 written[MEMDATA_PAGES / 64]; /* of buf: pages that are data, not holes */
 	u64 charged;			 /* bytes taken from the limit */
+	u64 committed;			 /* pages that count as promised memory (commit.h) */
+	u64 reserved;  /* of them, however few are used yet: constant after creation */
 	u64 uncounted; /* of the memfd: bytes written since its blocks were counted */
 };
 
@@ -44,6 +46,10 @@ must_check int memdata_make_memfd(struct memdata *d, struct mem_limit *lim, u64 
 /* For file_operations->mmap. The memfd is made if need be (lock held for writing then). */
 must_check int memdata_mmap(struct memdata *d, struct mem_limit *lim, u64 size, u64 off,
 			    struct mmap_target *t);
+/* Bytes that all files hold, and how much of it in memfds. */
+void memdata_usage(u64 *all, u64 *memfds);
+/* A file that was just made: promises its memory up front. -ENOMEM. */
+must_check int memdata_reserve(struct memdata *d, u64 size);
 u64 memdata_blocks(struct memdata *d); /* of 512 bytes */
 void memdata_free(struct memdata *d, struct mem_limit *lim);
 

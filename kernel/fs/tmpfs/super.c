@@ -2,6 +2,7 @@
 #include "tmpfs.h"
 
 #include "alloc.h"
+#include "commit.h"
 #include "fh.h"
 #include "kernel/fs/tmpfs/tmpfs_priv.h"
 
@@ -16,7 +17,7 @@ struct tmpfs_options {
 	bool uid_set, gid_set;
 };
 
-/* A number with k, m, g, t or % (of the host's memory) behind it. */
+/* A number with k, m, g, t or % (of the guest's memory) behind it. */
 static int parse_size(const char *s, u64 *out)
 {
 	static const char units[] = "kmgt";
@@ -30,7 +31,7 @@ static int parse_size(const char *s, u64 *out)
 	if (*end == '%') {
 		if (n > 1000)
 			return -EINVAL;
-		n = fh_ram_bytes() / 100 * n;
+		n = memory_size() / 100 * n;
 		end++;
 	} else if (*end) {
 		u = strchr(units, *end | 0x20);
@@ -226,7 +227,7 @@ struct super_block *tmpfs_new_sb(const char *source, const struct mem_limit *lim
 static struct super_block *tmpfs_mount(const struct fs_type *type, const char *source,
 				       const char *options, u64 flags)
 {
-	u64 ram = fh_ram_bytes();
+	u64 ram = memory_size();
 	struct tmpfs_options o = {
 		.limit = {.max_bytes = ram / 2, .max_inodes = ram / 2 / PAGE_SIZE},
 		.mode = 01777,
