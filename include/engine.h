@@ -36,20 +36,25 @@ struct event {
 	struct {
 		u64 nr; /* ~0 for a foreign ABI (int 0x80, x32): ENOSYS */
 		u64 args[6];
-		u64 ip, sp;
+		u64 ip, sp; /* sp is 0 where the engine learns it only with all registers */
 	} sys;
 	struct fault fault;
 	int died_status;
 };
 
 struct host_mm;
+struct host_task;
 struct context;
 struct cpu;
+struct stub_setup;
 
 struct engine_ops {
 	const char *name;
+	const struct stub_setup *setup; /* what new host processes do (os/) */
 	/* 0, or -errno with the reason in why. */
 	int (*probe)(char *why, size_t size);
+	/* Takes charge of a new host process, which starts up at this moment. -EAGAIN: limits of the host; -ESRCH: it died. */
+	int (*adopt)(struct host_task *ht);
 	/* Runs the guest on this CPU until something happens. */
 	void (*run)(struct context *c, struct event *ev);
 	/* Completes a system call: what the guest finds in rax when it runs next. */
@@ -66,9 +71,14 @@ struct engine_ops {
 	void (*kick_self)(struct cpu *cpu);
 };
 extern const struct engine_ops *engine; /* constant after boot */
-extern const struct engine_ops ptrace_engine;
+extern const struct engine_ops ptrace_engine, seccomp_engine;
 
 size_t xstate_size(void); /* bytes of the host's XSAVE area with all enabled features */
+/*
+ * The area that signal frames have: without what a program must first ask for (AMX tile data), which guests can't. Its size, 512 on
+ * a host without XSAVE; and the features in it.
+ */
+size_t xstate_frame(u64 *features);
 
 /*
  * Contexts and their host processes (os/context.c). A new context has all registers zero, and default FP state.

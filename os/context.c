@@ -2,14 +2,18 @@
 #include "os/context.h"
 #include "alloc.h"
 #include "cpu.h"
+#include "ktime.h"
 #include "log.h"
 #include <cpuid.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 const struct engine_ops *engine;
+pid_t userspace_pid[MAX_CPUS];
 
 size_t xstate_size(void)
 {
@@ -23,12 +27,44 @@ size_t xstate_size(void)
 	return size;
 }
 
-/* The initial state: x87 control word 0x37f, MXCSR 0x1f80, everything else zero and marked as such. */
-static void xstate_initial(u8 *xs)
+#define XFEATURE_DYNAMIC (1ull << 18) /* XTILEDATA */
+
+/* CPUID is slow in virtual machines (it leaves them), so this runs once; every thread computes the same. */
+size_t xstate_frame(u64 *features)
 {
-	memset(xs, 0, xstate_size());
+	static u64 known_features;
+	static u32 known_size;
+	u32 a, b, c, d, size = 512 + 64;
+	u64 f;
+
+	if (!__atomic_load_n(&known_size, __ATOMIC_ACQUIRE)) {
+		__cpuid(1, a, b, c, d);
+		if (!(c & bit_OSXSAVE)) {
+			f = 3; /* x87, SSE */
+			size = 512;
+		} else {
+			__asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+			f = (a | (u64)d << 32) & ~XFEATURE_DYNAMIC;
+		}
+		for (int i = 2; i < 63; i++) {
+			if (!(f & 1ull << i))
+				continue;
+			__cpuid_count(13, i, a, b, c, d); /* leaf 13: where a feature lies in the uncompacted format */
+			size = max(size, b + a);
+		}
+		__atomic_store_n(&known_features, f, __ATOMIC_RELAXED);
+		__atomic_store_n(&known_size, size, __ATOMIC_RELEASE);
+	}
+	*features = __atomic_load_n(&known_features, __ATOMIC_RELAXED);
+	return known_size;
+}
+
+/* The initial state: x87 control word 0x37f, MXCSR 0x1f80, everything else zero and marked as such. */
+void xstate_initial(void *xs, size_t size)
+{
+	memset(xs, 0, size);
 	*(u16 *)xs = 0x37f;
-	*(u32 *)(xs + 24) = 0x1f80;
+	*(u32 *)((u8 *)xs + 24) = 0x1f80;
 }
 
 static struct context *context_new(struct host_mm *hm, struct host_task *ht)
@@ -48,20 +84,34 @@ static struct context *context_new(struct host_mm *hm, struct host_task *ht)
 	return c;
 }
 
+/* A context for ht, new or used before. NULL: ht is given up. */
+static struct context *context_on(struct host_mm *hm, struct host_task *ht, int *err)
+{
+	struct context *c = context_new(hm, ht);
+
+	*err = -ENOMEM;
+	if (c && (ht->clean_fp || context_reset_xstate(c) == 0)) {
+		*err = ht->fresh ? engine->adopt(ht) : 0;
+		if (!*err)
+			return c;
+	}
+	if (c)
+		kfree(c->xstate);
+	kfree(c);
+	host_task_kill(hm, ht);
+	return NULL;
+}
+
 struct context *context_create(struct host_mm *hm)
 {
 	struct host_task *ht = host_task_create(hm);
 	struct context *c;
+	int err;
 
 	if (IS_ERR(ht))
 		return (void *)ht;
-	c = context_new(hm, ht);
-	if (!c || (!ht->clean_fp && context_reset_xstate(c))) {
-		host_task_park(hm, ht);
-		kfree(c);
-		return ERR_PTR(-ENOMEM);
-	}
-	return c;
+	c = context_on(hm, ht, &err);
+	return c ? c : ERR_PTR(err);
 }
 
 int host_mm_fork(struct host_mm *parent, struct host_mm **hm, struct context **c)
@@ -71,12 +121,17 @@ int host_mm_fork(struct host_mm *parent, struct host_mm **hm, struct context **c
 
 	if (err)
 		return err;
-	*c = context_new(*hm, ht);
-	if (*c)
-		return 0;
-	host_task_kill(*hm, ht);
-	host_mm_destroy(*hm);
-	return -ENOMEM;
+	*c = context_on(*hm, ht, &err);
+	if (!*c)
+		host_mm_destroy(*hm);
+	return err;
+}
+
+void context_died(struct context *c)
+{
+	c->dead = true;
+	if (!c->died_status)
+		c->died_status = SIGKILL;
 }
 
 static void context_free(struct context *c)
@@ -134,7 +189,7 @@ int context_reset_xstate(struct context *c)
 
 	if (!xs)
 		return -ENOMEM;
-	xstate_initial(xs);
+	xstate_initial(xs, xstate_size());
 	c->xstate = xs;
 	return 0;
 }
@@ -177,4 +232,45 @@ void context_bind(struct context *c, struct cpu *cpu)
 pid_t context_host_pid(const struct context *c)
 {
 	return c->ht->pid;
+}
+
+/* ---- what the engines share ---- */
+
+bool is_fault_signal(int sig)
+{
+	return sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP;
+}
+
+void regs_from_frame(struct pt_regs *r, const long long *g)
+{
+	r->r15 = g[REG_R15], r->r14 = g[REG_R14], r->r13 = g[REG_R13], r->r12 = g[REG_R12];
+	r->rbp = g[REG_RBP], r->rbx = g[REG_RBX], r->r11 = g[REG_R11], r->r10 = g[REG_R10];
+	r->r9 = g[REG_R9], r->r8 = g[REG_R8], r->rax = g[REG_RAX], r->rcx = g[REG_RCX];
+	r->rdx = g[REG_RDX], r->rsi = g[REG_RSI], r->rdi = g[REG_RDI];
+	r->rip = g[REG_RIP], r->eflags = g[REG_EFL], r->rsp = g[REG_RSP];
+	r->orig_rax = ~0UL;
+}
+
+bool slot_read(const struct host_task *ht, void *to, uaddr_t addr, size_t n)
+{
+	uaddr_t base = slot_addr(ht->slot);
+
+	if (addr < base || addr > base + SLOT_SIZE - n)
+		return false;
+	memcpy(to, (u8 *)slot_alias(ht->global_slot) + (addr - base), n);
+	return true;
+}
+
+bool wait_ready(struct host_task *ht)
+{
+	u32 *ready = slot_alias(ht->global_slot);
+
+	/* The word may be forged: what counts is where the engine finds the process then. */
+	while (!__atomic_load_n(ready, __ATOMIC_ACQUIRE)) {
+		if (shared_futex_wait(ready, 0, ktime_mono() + NSEC_PER_SEC) == -ETIMEDOUT &&
+		    process_is_dead(ht->pid))
+			return false;
+	}
+	ht->fresh = false;
+	return true;
 }

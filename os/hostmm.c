@@ -10,6 +10,7 @@
 #include "host.h"
 #include "ktime.h"
 #include "log.h"
+#include "os/context.h"
 #include "os/vdso.h"
 #include "os/zygote.h"
 #include <fcntl.h>
@@ -141,7 +142,7 @@ static struct stub_op *op_add(struct stub_ctl *ctl, u64 flags, u64 nr, u64 a0, u
 	return op;
 }
 
-static bool process_is_dead(pid_t pid)
+bool process_is_dead(pid_t pid)
 {
 	siginfo_t si = {0};
 
@@ -348,6 +349,10 @@ static struct host_mm *host_mm_alloc(void)
 	slot_prepare(2 * hm->id + 1, 1);
 	memset(hm->ctl, 0, CTL_OPS);
 	hm->ctl->kernel_pid = os.kernel_pid;
+	hm->ctl->task_flags = engine->setup->filter_flags;
+	hm->ctl->task_filter = engine->setup->filter;
+	hm->ctl->task_start = engine->setup->start;
+	hm->ctl->task_sigmask = engine->setup->takes_kicks ? 1ULL << (SIG_KICK - 1) : 0;
 	return hm;
 }
 
@@ -382,6 +387,7 @@ static struct host_task *host_task_new(int slot, u32 global_slot)
 		*ht = (struct host_task){.slot = slot,
 					 .global_slot = global_slot,
 					 .core = -1,
+					 .listener = -1,
 					 .fresh = true,
 					 .clean_fp = true};
 	return ht;
@@ -522,6 +528,8 @@ static void slot_give(struct host_mm *hm, struct host_task *ht)
 {
 	u32 hint = 0;
 
+	if (ht->listener >= 0)
+		close(ht->listener);
 	if (hm) {
 		spin_lock(&hm->lock);
 		bit_free(hm->slot_used, ht->slot, &hint);
@@ -722,7 +730,7 @@ static int template_arrange(struct host_mm *hm)
 	struct zygote_map maps[8];
 	int n;
 	struct stub_ctl *ctl = hm->ctl;
-	static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+	static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIG_KICK};
 	uaddr_t to = STUB_VDSO_AREA, host_vdso = 0;
 	stack_t ss = {.ss_sp = (void *)(STUB_SLOTS + SLOT_SIGSTACK), .ss_size = SLOT_SIGSTACK_SIZE};
 	int done = 0;
@@ -756,7 +764,10 @@ static int template_arrange(struct host_mm *hm)
 	memcpy(ctl->data, &ss, sizeof(ss));
 	op_add(ctl, 0, SYS_sigaltstack, STUB_CTL + CTL_DATA, 0, 0, 0, 0, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
-		op_add(ctl, 0, SYS_rt_sigaction, signals[i], STUB_SIGACTION, 0, 8, 0, 0);
+		if (signals[i] != SIG_KICK || engine->setup->takes_kicks)
+			op_add(ctl, 0, SYS_rt_sigaction, signals[i], engine->setup->sigaction, 0, 8,
+			       0, 0);
+	op_add(ctl, 0, SYS_rt_sigprocmask, SIG_SETMASK, STUB_CTL + CTL_TASK_SIGMASK, 0, 8, 0, 0);
 	n = keeper_run_all(hm, &last);
 	return n ? n : template_map_vdso(hm, host_vdso, to);
 }

@@ -50,7 +50,15 @@ struct host_task {
 		      const struct host_usage *u); /* or NULL; see context_destroy_last() */
 	void *ended_arg;
 	bool clean_fp; /* its FP state is the initial one */
+
+	/* The seccomp engine's: where it is, while it doesn't run. */
+	int listener; /* the descriptor of its notifications, -1: none */
+	u64 notif_id; /* of the one that waits for its answer */
+	bool stopped; /* that is a stop in the stub, with registers in the frame `uc`; else a system call */
+	uaddr_t uc;   /* the guest's address of the host's ucontext on its slot */
 };
+
+bool process_is_dead(pid_t pid);
 
 void *slot_alias(u32 global_slot);
 /* As host_futex_wait(), for words that other processes share. deadline is finite. */

@@ -30,12 +30,13 @@ _Static_assert(sizeof(struct pt_regs) == sizeof(struct user_regs_struct), "pt_re
 _Static_assert(offsetof(struct pt_regs, rip) == offsetof(struct user_regs_struct, rip), "pt_regs");
 _Static_assert(offsetof(struct pt_regs, gs) == offsetof(struct user_regs_struct, gs), "pt_regs");
 
-/* Ignored by default, so that one left pending when a process is detached does nothing. */
-#define SIG_KICK SIGURG
 #define STOP_SYSCALL (SIGTRAP | 0x80)
 
-/* The host process which each CPU runs, 0 for none. Written by its own CPU; only its own signal handler reads it. */
-static pid_t userspace_pid[MAX_CPUS];
+static const struct stub_setup ptrace_setup = {
+	.filter = STUB_FILTER,
+	.start = STUB_FILTERED,
+	.sigaction = STUB_SIGACTION,
+};
 
 static long pt(int request, pid_t pid, u64 addr, u64 data)
 {
@@ -60,13 +61,6 @@ static int wait_stop(struct context *c)
 		c->died_status = status;
 	}
 	return status;
-}
-
-static void context_died(struct context *c)
-{
-	c->dead = true;
-	if (!c->died_status)
-		c->died_status = SIGKILL;
 }
 
 static bool is_stop(int status, int sig)
@@ -94,16 +88,6 @@ static int load_regs(struct context *c)
 
 /* ---- attaching ---- */
 
-/* A new host process tells when it has installed its filter. The word may be forged: what counts is where it is found. */
-static void wait_ready(struct context *c)
-{
-	u32 *ready = slot_alias(c->ht->global_slot);
-
-	for (int i = 0; i < 8 && !__atomic_load_n(ready, __ATOMIC_ACQUIRE); i++)
-		shared_futex_wait(ready, 0, ktime_mono() + NSEC_PER_SEC);
-	c->ht->fresh = false;
-}
-
 static void attach(struct context *c, struct cpu *cpu)
 {
 	pid_t pid = c->ht->pid;
@@ -111,8 +95,10 @@ static void attach(struct context *c, struct cpu *cpu)
 	int status;
 
 	host_task_pin(pid, &c->ht->core, cpu->host_core);
-	if (c->ht->fresh)
-		wait_ready(c);
+	if (c->ht->fresh && !wait_ready(c->ht)) {
+		context_died(c);
+		return;
+	}
 	context_bind(c, cpu);
 	if (pt(PTRACE_SEIZE, pid, 0, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD) < 0 ||
 	    pt(PTRACE_INTERRUPT, pid, 0, 0) < 0) {
@@ -227,28 +213,6 @@ static void vsyscall_event(struct context *c, struct event *ev, const siginfo_t 
 	ev->sys.sp = c->regs.rsp;
 }
 
-/* Reads a structure that the host put on the slot's signal stack; its address came from registers, so it is checked. */
-static bool slot_read(struct context *c, void *to, uaddr_t addr, size_t n)
-{
-	uaddr_t base = slot_addr(c->ht->slot);
-
-	if (addr < base || addr > base + SLOT_SIZE - n)
-		return false;
-	memcpy(to, (u8 *)slot_alias(c->ht->global_slot) + (addr - base), n);
-	return true;
-}
-
-/* Registers as they were at the fault, from the frame; segment bases as the handler has them, since the frame lacks them. */
-static void regs_from_frame(struct pt_regs *r, const greg_t *g)
-{
-	r->r15 = g[REG_R15], r->r14 = g[REG_R14], r->r13 = g[REG_R13], r->r12 = g[REG_R12];
-	r->rbp = g[REG_RBP], r->rbx = g[REG_RBX], r->r11 = g[REG_R11], r->r10 = g[REG_R10];
-	r->r9 = g[REG_R9], r->r8 = g[REG_R8], r->rax = g[REG_RAX], r->rcx = g[REG_RCX];
-	r->rdx = g[REG_RDX], r->rsi = g[REG_RSI], r->rdi = g[REG_RDI];
-	r->rip = g[REG_RIP], r->eflags = g[REG_EFL], r->rsp = g[REG_RSP];
-	r->orig_rax = ~0UL;
-}
-
 /* Lets the host deliver sig to the stub's handler, up to its trap; the frame into mc. False: it died. */
 static bool deliver_to_stub(struct context *c, int sig, mcontext_t *mc, struct pt_regs *r)
 {
@@ -267,7 +231,7 @@ static bool deliver_to_stub(struct context *c, int sig, mcontext_t *mc, struct p
 			continue;
 		if (pt(PTRACE_GETREGS, pid, 0, (u64)r) < 0 || r->rip != STUB_FAULT_IP)
 			break;
-		return slot_read(c, mc, r->rdx + offsetof(ucontext_t, uc_mcontext), sizeof(*mc));
+		return slot_read(c->ht, mc, r->rdx + offsetof(ucontext_t, uc_mcontext), sizeof(*mc));
 	}
 	return false;
 }
@@ -301,11 +265,6 @@ static void fault_event(struct context *c, struct event *ev, int sig, const sigi
 		.error_code = mc.gregs[REG_ERR],
 		.cr2 = mc.gregs[REG_CR2],
 	};
-}
-
-static bool is_fault_signal(int sig)
-{
-	return sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP;
 }
 
 static void signal_event(struct context *c, struct event *ev, int status)
@@ -414,6 +373,12 @@ static int ptrace_set_xstate(struct context *c, const void *buf, size_t size)
 	return err < 0 ? err : 0;
 }
 
+static int ptrace_adopt(struct host_task *ht)
+{
+	(void)ht; /* whoever runs it attaches */
+	return 0;
+}
+
 static void ptrace_kick_self(struct cpu *cpu)
 {
 	pid_t pid = userspace_pid[cpu->id];
@@ -431,7 +396,9 @@ static int ptrace_probe(char *why, size_t size)
 
 const struct engine_ops ptrace_engine = {
 	.name = "ptrace",
+	.setup = &ptrace_setup,
 	.probe = ptrace_probe,
+	.adopt = ptrace_adopt,
 	.run = ptrace_run,
 	.set_result = ptrace_set_result,
 	.regs = ptrace_regs,

@@ -34,6 +34,17 @@
 #define STUB_SIGACTION (STUB_TEXT + 0x500) /* the struct sigaction of STUB_FAULT */
 #define STUB_FILTER (STUB_TEXT + 0x600)	   /* struct sock_fprog of the tasks' filter */
 
+/* The same for the seccomp engine. */
+#define STUB_NOTIFY_START (STUB_TEXT + 0x700)	 /* a new task reports, and waits for its first registers */
+#define STUB_READY_IP (STUB_TEXT + 0x722)	 /* behind its futex wake */
+#define STUB_START_IP (STUB_TEXT + 0x732)	 /* behind the call that is notified */
+#define STUB_CLOSE_IP (STUB_TEXT + 0x752)	 /* behind its close_range */
+#define STUB_STOP (STUB_TEXT + 0x780)		 /* signal handler */
+#define STUB_STOP_IP (STUB_TEXT + 0x7a2)	 /* behind the call that is notified */
+#define STUB_SIGRETURN_IP (STUB_TEXT + 0x7d2)	 /* behind its rt_sigreturn */
+#define STUB_STOP_SIGACTION (STUB_TEXT + 0x800)	 /* the struct sigaction of STUB_STOP */
+#define STUB_NOTIFY_FILTER (STUB_TEXT + 0x840)	 /* struct sock_fprog */
+
 /* The control page. Offsets are checked against struct stub_ctl in C. */
 #define CTL_SEQ 0	  /* u32: futex; number of the batch to run */
 #define CTL_NOPS 4	  /* u32 */
@@ -42,6 +53,11 @@
 #define CTL_FORK_OFF                                                                               \
 	16	    /* u64: offset of a forked child's control page in descriptor KEEPER_FD_CTL */
 #define CTL_ZERO 24 /* u32: always 0; parked processes wait here */
+/* What a new task does last: the engine's. */
+#define CTL_TASK_FLAGS 28  /* u32: of its seccomp() */
+#define CTL_TASK_FILTER 32 /* u64: address of the struct sock_fprog */
+#define CTL_TASK_START 40  /* u64: where it goes on */
+#define CTL_TASK_SIGMASK 48 /* u64: what it, and the keeper, have blocked until its first registers are loaded */
 #define CTL_OPS 64
 #define CTL_DATA 3072 /* structures which operations point to */
 
@@ -63,7 +79,11 @@
 /* A slot: hand-off words, then the signal stack. Guest-writable: nothing here is trusted. */
 #define SLOT_READY                                                                                 \
 	0 /* u32: futex; a new task has reached STUB_PARK; slot 0: number of the last batch done */
+#define SLOT_FS 32 /* u64: segment bases that the guest goes on with (seccomp engine) */
+#define SLOT_GS 40
 #define SLOT_SIGSTACK 256
+#define SLOT_FRAME 0x400  /* a new task's first ucontext, in the unused end of its signal stack */
+#define SLOT_XSTATE 0x800 /* and its vector state */
 #define SLOT_SIGSTACK_SIZE (SLOT_SIZE - SLOT_SIGSTACK)
 
 /* The keeper's descriptors. */
@@ -90,7 +110,9 @@ struct stub_op {
 struct stub_ctl {
 	uint32_t seq, nops, report_fd, kernel_pid;
 	uint64_t fork_off;
-	uint32_t zero, pad[9];
+	uint32_t zero, task_flags;
+	uint64_t task_filter, task_start, task_sigmask;
+	uint32_t pad[2];
 	struct stub_op ops[CTL_MAX_OPS];
 	unsigned char gap[CTL_DATA - CTL_OPS - CTL_MAX_OPS * OP_SIZE];
 	unsigned char data[4096 - CTL_DATA];
@@ -99,6 +121,9 @@ _Static_assert(sizeof(struct stub_op) == OP_SIZE, "OP_SIZE");
 _Static_assert(__builtin_offsetof(struct stub_ctl, ops) == CTL_OPS, "CTL_OPS");
 _Static_assert(__builtin_offsetof(struct stub_ctl, fork_off) == CTL_FORK_OFF, "CTL_FORK_OFF");
 _Static_assert(__builtin_offsetof(struct stub_ctl, zero) == CTL_ZERO, "CTL_ZERO");
+_Static_assert(__builtin_offsetof(struct stub_ctl, task_flags) == CTL_TASK_FLAGS, "CTL_TASK_FLAGS");
+_Static_assert(__builtin_offsetof(struct stub_ctl, task_sigmask) == CTL_TASK_SIGMASK,
+	       "CTL_TASK_SIGMASK");
 _Static_assert(__builtin_offsetof(struct stub_ctl, data) == CTL_DATA, "CTL_DATA");
 _Static_assert(sizeof(struct stub_ctl) == 4096, "one page");
 #endif

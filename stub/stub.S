@@ -20,6 +20,7 @@
 #define PR_SET_PDEATHSIG 1
 #define SIGKILL 9
 #define SECCOMP_SET_MODE_FILTER 1
+#define SIG_SETMASK 2
 
 	.section .text.stub, "ax", @progbits
 	.globl _start
@@ -106,6 +107,12 @@ compare_exchange:
 	/* A fault in compare_exchange: STUB_FAULT comes here, with the registers above as they were. */
 keeper_fault:
 	mov	$-EFAULT, %r15
+	mov	$__NR_rt_sigprocmask, %eax	/* new tasks inherit it */
+	mov	$SIG_SETMASK, %edi
+	lea	CTL_TASK_SIGMASK(%rbp), %rsi
+	xor	%edx, %edx
+	mov	$8, %r10d
+	syscall
 
 report:
 	mov	CTL_REPORT_FD(%rbp), %edi
@@ -169,12 +176,12 @@ task_start:
 	jnz	die
 	mov	$__NR_seccomp, %eax
 	mov	$SECCOMP_SET_MODE_FILTER, %edi
-	xor	%esi, %esi
-	movabs	$STUB_FILTER, %rdx
+	mov	CTL_TASK_FLAGS(%rbp), %esi
+	mov	CTL_TASK_FILTER(%rbp), %rdx
 	syscall
 	test	%rax, %rax
-	jnz	die
-	jmp	ready
+	jnz	die			/* a listener is descriptor 0 */
+	jmp	*CTL_TASK_START(%rbp)
 
 die:
 	mov	$__NR_exit_group, %eax
@@ -262,5 +269,110 @@ filter:
 	BPF(RET, 0, 0, RET_TRAP)
 	BPF(RET, 0, 0, RET_ALLOW)
 filter_end:
+
+/*
+ * The seccomp engine's part. A task that stops makes a call of which the host notifies the kernel, and sleeps in it until the kernel
+ * answers with the address of the ucontext to go on with.
+ */
+	.org	0x700			/* STUB_NOTIFY_START: r13 slot, rbp control page */
+	movl	$1, SLOT_READY(%r13)
+	mov	$__NR_futex, %eax
+	lea	SLOT_READY(%r13), %rdi
+	mov	$FUTEX_WAKE, %esi
+	mov	$1, %edx
+	.org	0x720, 0x90
+	syscall
+	xor	%edi, %edi
+	.org	0x730, 0x90
+	syscall
+	mov	%rax, %r12
+	mov	$__NR_close_range, %eax	/* the listener, which the kernel has fetched */
+	xor	%edi, %edi
+	mov	$-1, %esi
+	xor	%edx, %edx
+	.org	0x750, 0x90
+	syscall
+	mov	%r12, %rax
+	jmp	resume
+
+	.org	0x780, 0x90		/* STUB_STOP: rdi signal, rsi siginfo, rdx ucontext */
+	movabs	$STUB_CTL, %rax
+	cmp	%rax, %rbp
+	je	keeper_fault
+	rdfsbase %r10
+	rdgsbase %r8
+	.org	0x7a0, 0x90
+	syscall
+resume:
+	mov	%rax, %rsp
+	and	$-SLOT_SIZE, %rax
+	mov	SLOT_FS(%rax), %rcx
+	wrfsbase %rcx
+	mov	SLOT_GS(%rax), %rcx
+	wrgsbase %rcx
+	mov	$__NR_rt_sigreturn, %eax
+	.org	0x7d0, 0x90
+	syscall
+	ud2
+
+	.org	0x800			/* STUB_STOP_SIGACTION */
+	.quad	STUB_STOP
+	.quad	0x1c000004		/* SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_RESTORER */
+	.quad	STUB_STOP		/* never returned to */
+	.quad	-1			/* nothing interrupts it */
+
+/*
+ * Its filter. Calls whose registers the kernel needs trap, and so stop with a signal frame; all others are notified. The stub's own: a
+ * stop, sigreturn, a wake-up, and a close of all descriptors, of which there are none.
+ */
+#define RET_NOTIFY 0x7fc00000
+#define LOAD(off) BPF(LD_ABS, 0, 0, off)
+#define TEST(k, yes, no) .short JEQ; .byte (yes - . - 6) / 8; .byte (no - . - 5) / 8; .long k
+#define NEEDS_REGISTERS(nr) TEST(nr, trap, 1f); 1:
+	.org	0x840			/* STUB_NOTIFY_FILTER: struct sock_fprog */
+	.short	(notify_end - notify) / 8
+	.short	0, 0, 0
+	.quad	notify
+notify:
+	LOAD(4)			/* arch */
+	TEST(AUDIT_ARCH_X86_64, 1f, trap)
+1:	LOAD(12)			/* instruction pointer */
+	TEST(HI(STUB_STOP_IP), 1f, call)
+1:	LOAD(8)
+	TEST(LO(STUB_STOP_IP), notified, 1f)
+1:	TEST(LO(STUB_START_IP), notified, 1f)
+1:	TEST(LO(STUB_SIGRETURN_IP), sigreturn, 1f)
+1:	TEST(LO(STUB_READY_IP), wake, 1f)
+1:	TEST(LO(STUB_CLOSE_IP), closing, call)
+call:	LOAD(0)
+	NEEDS_REGISTERS(__NR_rt_sigreturn)
+	NEEDS_REGISTERS(__NR_clone)
+	NEEDS_REGISTERS(__NR_fork)
+	NEEDS_REGISTERS(__NR_vfork)
+	NEEDS_REGISTERS(__NR_clone3)
+	NEEDS_REGISTERS(__NR_execve)
+	NEEDS_REGISTERS(__NR_execveat)
+	NEEDS_REGISTERS(__NR_exit)
+	NEEDS_REGISTERS(__NR_sigaltstack)
+	NEEDS_REGISTERS(__NR_arch_prctl)
+notified:
+	BPF(RET, 0, 0, RET_NOTIFY)
+sigreturn:
+	LOAD(0)
+	TEST(__NR_rt_sigreturn, allow, trap)
+wake:	LOAD(0)
+	TEST(__NR_futex, 1f, trap)
+1:	LOAD(24)			/* the operation */
+	TEST(FUTEX_WAKE, allow, trap)
+closing:
+	LOAD(0)
+	TEST(__NR_close_range, 1f, trap)
+1:	LOAD(16)			/* first */
+	TEST(0, 1f, trap)
+1:	LOAD(32)			/* flags */
+	TEST(0, allow, trap)
+trap:	BPF(RET, 0, 0, RET_TRAP)
+allow:	BPF(RET, 0, 0, RET_ALLOW)
+notify_end:
 
 	.section .note.GNU-stack, "", @progbits

@@ -24,7 +24,7 @@
 
 static void choose_engine(const char *name)
 {
-	static const struct engine_ops *const engines[] = {&ptrace_engine};
+	static const struct engine_ops *const engines[] = {&seccomp_engine, &ptrace_engine};
 	bool any = !strcmp(name, "auto");
 	char why[200] = "";
 

@@ -10,7 +10,6 @@
 #include "engine.h"
 #include "task.h"
 #include "uaccess.h"
-#include <cpuid.h>
 #include <string.h>
 
 #define MAGIC1 0x46505853u
@@ -18,7 +17,6 @@
 #define LEGACY_SIZE 512u
 #define HEADER_SIZE 64u
 #define XFEATURE_FPSSE 3ull
-#define XFEATURE_DYNAMIC (1ull << 18) /* XTILEDATA */
 
 /* Where Linux describes the area inside the area: bytes 464 to 511 of the legacy part. */
 struct sw_bytes {
@@ -40,33 +38,11 @@ struct xheader {
 static u64 frame_features;
 static u32 frame_xsize;
 
-/*
- * CPUID is slow in virtual machines (it leaves them), so this runs once. The area of one feature is described by leaf 13
- * for the uncompacted format.
- */
 static void probe(void)
 {
-	u32 a, b, c, d, size = LEGACY_SIZE + HEADER_SIZE;
-	u64 xcr0, features;
-	int i;
+	u64 features;
+	size_t size = xstate_frame(&features);
 
-	if (__atomic_load_n(&frame_xsize, __ATOMIC_ACQUIRE))
-		return;
-	__cpuid(1, a, b, c, d);
-	if (!(c & bit_OSXSAVE)) {
-		__atomic_store_n(&frame_xsize, LEGACY_SIZE, __ATOMIC_RELEASE);
-		return;
-	}
-	__asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
-	xcr0 = a | (u64)d << 32;
-	features = xcr0 & ~XFEATURE_DYNAMIC;
-	for (i = 2; i < 63; i++) {
-		if (!(features & 1ull << i))
-			continue;
-		__cpuid_count(13, i, a, b, c, d);
-		if (b + a > size)
-			size = b + a;
-	}
 	__atomic_store_n(&frame_features, features, __ATOMIC_RELAXED);
 	__atomic_store_n(&frame_xsize, size, __ATOMIC_RELEASE);
 }

@@ -1,0 +1,559 @@
+/*
+ * The seccomp engine: no tracer anywhere. Each host process has a filter of its own, which notifies the kernel of the guest's system
+ * calls (SECCOMP_RET_USER_NOTIF): the process sleeps in its call, the CPU's thread gets number and arguments from the listener, and answers
+ * with the result. Waking and sleeping are the host's synchronous wake-ups, so both ends stay on one core.
+ *
+ * A notification has no registers. Where they are needed the process *stops*: a signal (SIGSYS for a call that the filter traps,
+ * a fault, or a kick) brings it into the stub's handler, with a frame in its slot; the handler makes a call of its own, which is
+ * notified like any other, and is answered with the address of the frame to go on with. So the kernel waits in one place for everything,
+ * and a process whose answer is due does nothing, whatever its memory says: notifications come from the host, not from the guest.
+ *
+ * From a call (ht->stopped is false) to a stop leads stop_in_call(): a kick first, then the call's answer.
+ *
+ * What a guest can do is to block the kick (by a forged frame that it returns from). So who doesn't answer one is killed, see overdue().
+ */
+#include "alloc.h"
+#include "cpu.h"
+#include "engine.h"
+#include "host.h"
+#include "ktime.h"
+#include "log.h"
+#include "os/context.h"
+#include "sched.h"
+#include "stub/layout.h"
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP 1ULL
+#endif
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+#define HWCAP2_FSGSBASE_ (1UL << 1)
+#define SYS_SECCOMP_ 1 /* si_code of a trapped call */
+
+#define FILTER_FLAGS (SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
+
+static const struct stub_setup seccomp_setup = {
+	.filter_flags = FILTER_FLAGS,
+	.filter = STUB_NOTIFY_FILTER,
+	.start = STUB_NOTIFY_START,
+	.sigaction = STUB_STOP_SIGACTION,
+	.takes_kicks = true,
+};
+
+/* A kick that isn't answered is looked after this often; who has computed for so long in spite of it is killed. */
+#define KICK_CHECK (250 * NSEC_PER_MSEC)
+#define KICK_CPU_MAX (200 * NSEC_PER_MSEC)
+
+/* The frame as it is in the slot, of which only the host and the guest's own threads know more. */
+struct frame {
+	u64 flags, link;
+	stack_t stack;
+	mcontext_t mc;
+	u64 sigmask;
+};
+_Static_assert(offsetof(struct frame, mc) == offsetof(ucontext_t, uc_mcontext), "ucontext");
+#define UC_FP_XSTATE 1
+#define UC_SIGCONTEXT_SS 2
+#define UC_STRICT_RESTORE_SS 4
+
+/* How the host describes the XSAVE area of a frame, in bytes 464 to 511 of the area; magic2 behind it. */
+struct sw_bytes {
+	u32 magic1, extended_size;
+	u64 features;
+	u32 size, pad[7];
+};
+#define SW_OFFSET 464
+#define XSTATE_BV 512
+#define SW_MAGIC1 0x46505853u
+#define SW_MAGIC2 0x46505845u
+
+static void *slot_ptr(const struct host_task *ht, uaddr_t addr)
+{
+	return (u8 *)slot_alias(ht->global_slot) + (addr - slot_addr(ht->slot));
+}
+
+/* ---- notifications ---- */
+
+static ktime_t process_cputime(pid_t pid)
+{
+	struct timespec ts;
+
+	/* The CPU-time clock of a process: see clock_getcpuclockid(3). */
+	if (clock_gettime(~(clockid_t)pid << 3 | 2, &ts))
+		return 0;
+	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
+
+/* Its kick is on its way since it had used `then` ns of CPU time. */
+static bool overdue(const struct host_task *ht, ktime_t then)
+{
+	return process_cputime(ht->pid) - then > KICK_CPU_MAX;
+}
+
+/*
+ * Receives the next notification. -ESRCH: the process died. A host signal (an IPI) that interrupts this has kicked the process; the kick has
+ * to be answered.
+ */
+static int receive(struct context *c, struct seccomp_notif *n, bool kicked)
+{
+	struct host_task *ht = c->ht;
+	ktime_t used = kicked ? process_cputime(ht->pid) : 0;
+
+	for (;;) {
+		struct pollfd p = {.fd = ht->listener, .events = POLLIN};
+
+		if (kicked && poll(&p, 1, KICK_CHECK / NSEC_PER_MSEC) == 0) {
+			if (!overdue(ht, used))
+				continue;
+			log_info("host process %d ignores kicks: killed\n", ht->pid);
+			kill(ht->pid, SIGKILL);
+			return -ESRCH;
+		}
+		memset(n, 0, sizeof(*n));
+		if (ioctl(ht->listener, SECCOMP_IOCTL_NOTIF_RECV, n) == 0) {
+			ht->notif_id = n->id;
+			return 0;
+		}
+		if (errno == EINTR && !kicked) {
+			kicked = true;
+			used = process_cputime(ht->pid);
+		} else if (errno != EINTR && process_is_dead(ht->pid)) {
+			return -ESRCH;
+		}
+	}
+}
+
+/* Answers the call in which the process sleeps: it finds `val` in rax. */
+static void answer(struct context *c, u64 val)
+{
+	struct seccomp_notif_resp r = {.id = c->ht->notif_id};
+
+	if ((s64)val < 0 && (s64)val >= -MAX_ERRNO)
+		r.error = (s32)val;
+	else
+		r.val = val;
+	if (ioctl(c->ht->listener, SECCOMP_IOCTL_NOTIF_SEND, &r) && errno != EINTR)
+		context_died(c);
+}
+
+/* ---- stops ---- */
+
+struct stop {
+	int sig;
+	siginfo_t si;
+};
+
+/* Takes the registers of a stop from its frame. False: there is no such frame in its slot. */
+static bool read_stop(struct context *c, const struct seccomp_notif *n, struct stop *s)
+{
+	const __u64 *a = n->data.args; /* signal, siginfo, ucontext, fs and gs base */
+	mcontext_t mc;
+
+	s->sig = a[0];
+	if (!slot_read(c->ht, &s->si, a[1], sizeof(s->si)) ||
+	    !slot_read(c->ht, &mc, a[2] + offsetof(struct frame, mc), sizeof(mc)))
+		return false;
+	regs_from_frame(&c->regs, mc.gregs);
+	c->regs.cs = 0x33;
+	c->regs.ss = 0x2b;
+	c->regs.fs_base = a[3];
+	c->regs.gs_base = a[4];
+	c->ht->uc = a[2];
+	c->ht->stopped = true;
+	c->regs_valid = true;
+	return true;
+}
+
+static bool is_stop(const struct seccomp_notif *n)
+{
+	return n->data.instruction_pointer == STUB_STOP_IP;
+}
+
+/* It did what no guest does: an attack on its own memory. */
+static void kill_tampered(struct context *c)
+{
+	kill(c->ht->pid, SIGKILL);
+	context_died(c);
+}
+
+/* From the call in which it sleeps to a stop behind it; what rax shall be stays in c->regs. */
+static int stop_in_call(struct context *c)
+{
+	u64 rax = c->result_dirty ? c->regs.rax : (u64)-ENOSYS, nr = c->regs.orig_rax;
+	struct seccomp_notif n;
+	struct stop s;
+
+	if (c->dead)
+		return -ESRCH;
+	kill(c->ht->pid, SIG_KICK);
+	answer(c, rax);
+	if (c->dead || receive(c, &n, true)) {
+		context_died(c);
+		return -ESRCH;
+	}
+	if (!is_stop(&n) || !read_stop(c, &n, &s)) {
+		kill_tampered(c);
+		return -ESRCH;
+	}
+	c->regs.rax = rax;
+	c->regs.orig_rax = nr;
+	return 0;
+}
+
+/* All registers. After a failure they are zero, and the context is dead. */
+static int load_regs(struct context *c)
+{
+	if (c->regs_valid)
+		return 0;
+	if (stop_in_call(c) == 0)
+		return 0;
+	memset(&c->regs, 0, sizeof(c->regs));
+	return -ESRCH;
+}
+
+/* The frame's XSAVE area and its size; NULL: the frame has none. */
+static u8 *frame_xstate(const struct host_task *ht, size_t *size)
+{
+	struct frame *f = slot_ptr(ht, ht->uc);
+	uaddr_t at = (uaddr_t)__atomic_load_n(&f->mc.fpregs, __ATOMIC_RELAXED);
+	u64 features;
+
+	*size = xstate_frame(&features);
+	if (at < slot_addr(ht->slot) || at > slot_addr(ht->slot) + SLOT_SIZE - *size - sizeof(u32))
+		return NULL;
+	return slot_ptr(ht, at);
+}
+
+/* Puts c->xstate into the frame; into the slot's own area, if the frame has none. */
+static void write_xstate(struct context *c)
+{
+	struct frame *f = slot_ptr(c->ht, c->ht->uc);
+	struct sw_bytes sw = {.magic1 = SW_MAGIC1};
+	u32 magic2 = SW_MAGIC2;
+	u64 features, bv;
+	size_t size;
+	u8 *area = frame_xstate(c->ht, &size);
+
+	if (!area) {
+		area = slot_ptr(c->ht, slot_addr(c->ht->slot) + SLOT_XSTATE);
+		f->mc.fpregs = (void *)(slot_addr(c->ht->slot) + SLOT_XSTATE);
+	}
+	xstate_frame(&features);
+	memcpy(area, c->xstate, size);
+	if (size > XSTATE_BV) {
+		memcpy(&bv, area + XSTATE_BV, sizeof(bv));
+		bv &= features;
+		memcpy(area + XSTATE_BV, &bv, sizeof(bv));
+		sw.size = size;
+		sw.extended_size = size + sizeof(magic2);
+		sw.features = features;
+		memcpy(area + size, &magic2, sizeof(magic2));
+	} else {
+		sw.magic1 = 0;
+	}
+	memcpy(area + SW_OFFSET, &sw, sizeof(sw));
+	kfree(c->xstate);
+	c->xstate = NULL;
+}
+
+static void write_regs(struct context *c)
+{
+	struct frame *f = slot_ptr(c->ht, c->ht->uc);
+	const struct pt_regs *r = &c->regs;
+	greg_t *g = f->mc.gregs;
+
+	g[REG_R15] = r->r15, g[REG_R14] = r->r14, g[REG_R13] = r->r13, g[REG_R12] = r->r12;
+	g[REG_RBP] = r->rbp, g[REG_RBX] = r->rbx, g[REG_R11] = r->r11, g[REG_R10] = r->r10;
+	g[REG_R9] = r->r9, g[REG_R8] = r->r8, g[REG_RAX] = r->rax, g[REG_RCX] = r->rcx;
+	g[REG_RDX] = r->rdx, g[REG_RSI] = r->rsi, g[REG_RDI] = r->rdi;
+	g[REG_RIP] = r->rip, g[REG_EFL] = r->eflags, g[REG_RSP] = r->rsp;
+}
+
+/* The frame gets what the kernel changed. */
+static void write_stop(struct context *c)
+{
+	u64 *bases = slot_ptr(c->ht, slot_addr(c->ht->slot) + SLOT_FS);
+
+	if (c->xstate)
+		write_xstate(c);
+	if (c->regs_dirty || c->result_dirty)
+		write_regs(c);
+	bases[0] = c->regs.fs_base;
+	bases[1] = c->regs.gs_base;
+}
+
+/* ---- a new process ---- */
+
+/* The first frame: all but the registers. */
+static void first_frame(struct host_task *ht)
+{
+	uaddr_t base = slot_addr(ht->slot);
+	struct frame *f = slot_ptr(ht, base + SLOT_FRAME);
+
+	memset(f, 0, sizeof(*f));
+	f->flags = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
+	f->stack = (stack_t){.ss_sp = (void *)(base + SLOT_SIGSTACK), .ss_size = SLOT_SIGSTACK_SIZE};
+	f->mc.gregs[REG_CSGSFS] = 0x33 | 0x2bLL << 48;
+	ht->uc = base + SLOT_FRAME;
+	ht->stopped = true;
+}
+
+static int fetch_listener(struct host_task *ht)
+{
+	int pidfd = syscall(SYS_pidfd_open, ht->pid, 0), fd, err = 0;
+
+	if (pidfd < 0)
+		return errno == ESRCH ? -ESRCH : -EAGAIN;
+	fd = syscall(SYS_pidfd_getfd, pidfd, 0, 0);
+	if (fd < 0)
+		err = errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -EAGAIN : -ESRCH;
+	close(pidfd);
+	if (err)
+		return err;
+	/* Older hosts lack it: slower. */
+	(void)ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+	ht->listener = fd;
+	return 0;
+}
+
+static int seccomp_adopt(struct host_task *ht)
+{
+	struct cpu *cpu = this_cpu();
+	struct context c = {.ht = ht};
+	struct seccomp_notif n;
+	int err;
+
+	if (cpu)
+		host_task_pin(ht->pid, &ht->core, cpu->host_core);
+	err = wait_ready(ht) ? fetch_listener(ht) : -ESRCH;
+	if (!err)
+		err = receive(&c, &n, true);
+	if (!err && n.data.instruction_pointer != STUB_START_IP)
+		err = -ESRCH;
+	if (!err)
+		first_frame(ht);
+	return err;
+}
+
+/* ---- running ---- */
+
+static void call_event(struct context *c, struct event *ev, const struct seccomp_notif *n)
+{
+	ev->kind = EVENT_SYSCALL;
+	ev->sys.nr = (u32)n->data.nr;
+	memcpy(ev->sys.args, n->data.args, sizeof(ev->sys.args));
+	ev->sys.ip = n->data.instruction_pointer;
+	ev->sys.sp = 0;
+	c->regs.orig_rax = ev->sys.nr;
+	c->ht->stopped = false;
+}
+
+/* A call that the filter trapped. One through the vsyscall page has already returned. */
+static void trap_event(struct context *c, struct event *ev, const siginfo_t *si)
+{
+	const struct pt_regs *r = &c->regs;
+
+	ev->kind = EVENT_SYSCALL;
+	ev->sys.nr = si->si_arch == AUDIT_ARCH_X86_64 ? (u32)si->si_syscall : ~0ULL;
+	memcpy(ev->sys.args, (u64[]){r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9},
+	       sizeof(ev->sys.args));
+	ev->sys.ip = r->rip;
+	ev->sys.sp = r->rsp;
+	c->regs.orig_rax = ev->sys.nr;
+}
+
+static void fault_event(struct context *c, struct event *ev, const struct stop *s)
+{
+	const struct frame *f = slot_ptr(c->ht, c->ht->uc);
+
+	ev->kind = EVENT_FAULT;
+	ev->fault = (struct fault){
+		.signo = s->sig,
+		.code = s->si.si_code,
+		.addr = (uaddr_t)s->si.si_addr,
+		.trapno = f->mc.gregs[REG_TRAPNO],
+		.error_code = f->mc.gregs[REG_ERR],
+		.cr2 = f->mc.gregs[REG_CR2],
+	};
+}
+
+static void stop_event(struct context *c, struct event *ev, const struct seccomp_notif *n)
+{
+	struct stop s;
+
+	if (!read_stop(c, n, &s)) {
+		kill_tampered(c);
+		return;
+	}
+	ev->kind = EVENT_KICK; /* also what somebody on the host sent */
+	if (s.sig == SIGSYS && s.si.si_code == SYS_SECCOMP_)
+		trap_event(c, ev, &s.si);
+	else if (is_fault_signal(s.sig) && s.si.si_code > 0)
+		fault_event(c, ev, &s);
+}
+
+static void run(struct context *c, struct cpu *cpu, struct event *ev)
+{
+	u64 val = c->ht->stopped ? c->ht->uc : c->regs.rax;
+	struct seccomp_notif n;
+	int err;
+
+	userspace_pid[cpu->id] = c->ht->pid;
+	if (!cpu_enter_guest(cpu)) {
+		ev->kind = EVENT_KICK;
+		return;
+	}
+	c->regs_dirty = c->result_dirty = c->regs_valid = false;
+	answer(c, val);
+	err = c->dead ? -ESRCH : receive(c, &n, false);
+	cpu_leave_guest(cpu);
+	if (err)
+		context_died(c);
+	else if (is_stop(&n))
+		stop_event(c, ev, &n);
+	else
+		call_event(c, ev, &n);
+}
+
+static void seccomp_run(struct context *c, struct event *ev)
+{
+	struct cpu *cpu = this_cpu();
+
+	host_task_pin(c->ht->pid, &c->ht->core, cpu->host_core);
+	/* Changed registers need a frame to be loaded from. */
+	if ((c->regs_dirty || c->xstate) && !c->ht->stopped) {
+		struct pt_regs r = c->regs;
+		bool dirty = c->regs_dirty;
+
+		if (stop_in_call(c) == 0 && dirty)
+			c->regs = r;
+		c->regs_dirty = dirty;
+	}
+	if (c->ht->stopped && !c->dead)
+		write_stop(c);
+	if (!c->dead)
+		run(c, cpu, ev);
+	if (c->dead) {
+		ev->kind = EVENT_DIED;
+		ev->died_status = c->died_status;
+	}
+}
+
+static void seccomp_set_result(struct context *c, u64 rax)
+{
+	c->regs.rax = rax;
+	c->result_dirty = true;
+}
+
+static struct pt_regs *seccomp_regs(struct context *c)
+{
+	load_regs(c);
+	return &c->regs;
+}
+
+static void seccomp_regs_changed(struct context *c)
+{
+	c->regs_dirty = true;
+}
+
+static void seccomp_release(struct context *c)
+{
+	(void)c; /* any thread may answer */
+}
+
+static int seccomp_get_xstate(struct context *c, void *buf, size_t size)
+{
+	size_t n;
+	u8 *area;
+
+	if (c->xstate) {
+		memcpy(buf, c->xstate, min(size, xstate_size()));
+		return 0;
+	}
+	if (load_regs(c))
+		return -ESRCH;
+	area = frame_xstate(c->ht, &n);
+	if (!area) {
+		xstate_initial(buf, size);
+		return 0;
+	}
+	memset(buf, 0, size);
+	memcpy(buf, area, min(n, size));
+	memset((u8 *)buf + SW_OFFSET, 0, sizeof(struct sw_bytes));
+	return 0;
+}
+
+static int seccomp_set_xstate(struct context *c, const void *buf, size_t size)
+{
+	u32 mxcsr;
+
+	memcpy(&mxcsr, (const u8 *)buf + 24, sizeof(mxcsr));
+	if (mxcsr & ~0xffffu)
+		return -EINVAL;
+	if (context_reset_xstate(c))
+		return -ENOMEM;
+	memcpy(c->xstate, buf, min(size, xstate_size()));
+	return 0;
+}
+
+static void seccomp_kick_self(struct cpu *cpu)
+{
+	pid_t pid = userspace_pid[cpu->id];
+
+	if (!pid)
+		return;
+	kill(pid, SIG_KICK);
+	/* If this came between the answer and the wait, nothing was interrupted: come again, in case that the guest blocks kicks. */
+	host_cpu_timer(cpu, ktime_mono() + KICK_CHECK);
+}
+
+static int seccomp_probe(char *why, size_t size)
+{
+	u32 action = SECCOMP_RET_USER_NOTIF;
+
+	if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_)) {
+		snprintf(why, size, "the host doesn't let programs set their segment bases (FSGSBASE)");
+		return -ENOSYS;
+	}
+	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action)) {
+		snprintf(why, size, "the host has no seccomp user notification: %s",
+			 strerrordesc_np(errno));
+		return -ENOSYS;
+	}
+	/* With known flags it is the missing program that is wrong. */
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, FILTER_FLAGS, NULL) == 0 ||
+	    errno != EFAULT) {
+		snprintf(why, size, "Linux 5.19 or later is needed (WAIT_KILLABLE_RECV)");
+		return -ENOSYS;
+	}
+	return 0;
+}
+
+const struct engine_ops seccomp_engine = {
+	.name = "seccomp",
+	.setup = &seccomp_setup,
+	.probe = seccomp_probe,
+	.adopt = seccomp_adopt,
+	.run = seccomp_run,
+	.set_result = seccomp_set_result,
+	.regs = seccomp_regs,
+	.regs_changed = seccomp_regs_changed,
+	.release = seccomp_release,
+	.get_xstate = seccomp_get_xstate,
+	.set_xstate = seccomp_set_xstate,
+	.kick_self = seccomp_kick_self,
+};
