@@ -190,7 +190,10 @@ static void kill_tampered(struct context *c)
 	context_died(c);
 }
 
-/* From the call in which it sleeps to a stop behind it; what rax shall be stays in c->regs. */
+/*
+ * From the call in which it sleeps to a stop behind it. What rax shall be stays in c->regs: the host isn't told, since it would take our
+ * -ERESTARTSYS for its own.
+ */
 static int stop_in_call(struct context *c)
 {
 	u64 rax = c->result_dirty ? c->regs.rax : (u64)-ENOSYS, nr = c->regs.orig_rax;
@@ -200,7 +203,7 @@ static int stop_in_call(struct context *c)
 	if (c->dead)
 		return -ESRCH;
 	kill(c->ht->pid, SIG_KICK);
-	answer(c, rax);
+	answer(c, -ENOSYS);
 	if (c->dead || receive(c, &n, true)) {
 		context_died(c);
 		return -ESRCH;
