@@ -49,7 +49,9 @@ size_t xstate_frame(u64 *features)
 		for (int i = 2; i < 63; i++) {
 			if (!(f & 1ull << i))
 				continue;
-			__cpuid_count(13, i, a, b, c, d); /* leaf 13: where a feature lies in the uncompacted format */
+			__cpuid_count(
+				13, i, a, b, c,
+				d); /* leaf 13: where a feature lies in the uncompacted format */
 			size = max(size, b + a);
 		}
 		__atomic_store_n(&known_features, f, __ATOMIC_RELAXED);

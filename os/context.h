@@ -33,9 +33,9 @@ struct context {
 	struct cpu *bound; /* whose thread has it attached; NULL: parked */
 	u32 *owner_bound;  /* atomic: tells the owner's scheduler the same; NULL: no owner yet */
 	struct pt_regs regs;
-	bool regs_valid;     /* regs holds what the host process has (or regs_dirty) */
-	bool regs_dirty;     /* the host process is to get regs before it runs */
-	bool result_dirty;   /* only rax has changed: result */
+	bool regs_valid;   /* regs holds what the host process has (or regs_dirty) */
+	bool regs_dirty;   /* the host process is to get regs before it runs */
+	bool result_dirty; /* only rax has changed: result */
 	bool in_signal_stop; /* ptrace: stopped by a signal, not at a system call: orig_rax must be cleared */
 	bool dead;	     /* the host process died */
 	int died_status;

@@ -55,7 +55,7 @@ struct host_task {
 	int listener; /* the descriptor of its notifications, -1: none */
 	u64 notif_id; /* of the one that waits for its answer */
 	bool stopped; /* that is a stop in the stub, with registers in the frame `uc`; else a system call */
-	uaddr_t uc;   /* the guest's address of the host's ucontext on its slot */
+	uaddr_t uc; /* the guest's address of the host's ucontext on its slot */
 };
 
 bool process_is_dead(pid_t pid);

@@ -231,7 +231,8 @@ static bool deliver_to_stub(struct context *c, int sig, mcontext_t *mc, struct p
 			continue;
 		if (pt(PTRACE_GETREGS, pid, 0, (u64)r) < 0 || r->rip != STUB_FAULT_IP)
 			break;
-		return slot_read(c->ht, mc, r->rdx + offsetof(ucontext_t, uc_mcontext), sizeof(*mc));
+		return slot_read(c->ht, mc, r->rdx + offsetof(ucontext_t, uc_mcontext),
+				 sizeof(*mc));
 	}
 	return false;
 }

@@ -309,7 +309,8 @@ static void first_frame(struct host_task *ht)
 
 	memset(f, 0, sizeof(*f));
 	f->flags = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
-	f->stack = (stack_t){.ss_sp = (void *)(base + SLOT_SIGSTACK), .ss_size = SLOT_SIGSTACK_SIZE};
+	f->stack = (stack_t){.ss_sp = (void *)(base + SLOT_SIGSTACK),
+			     .ss_size = SLOT_SIGSTACK_SIZE};
 	f->mc.gregs[REG_CSGSFS] = 0x33 | 0x2bLL << 48;
 	ht->uc = base + SLOT_FRAME;
 	ht->stopped = true;
@@ -529,7 +530,8 @@ static int seccomp_probe(char *why, size_t size)
 	u32 action = SECCOMP_RET_USER_NOTIF;
 
 	if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_)) {
-		snprintf(why, size, "the host doesn't let programs set their segment bases (FSGSBASE)");
+		snprintf(why, size,
+			 "the host doesn't let programs set their segment bases (FSGSBASE)");
 		return -ENOSYS;
 	}
 	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action)) {

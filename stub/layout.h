@@ -35,15 +35,16 @@
 #define STUB_FILTER (STUB_TEXT + 0x600)	   /* struct sock_fprog of the tasks' filter */
 
 /* The same for the seccomp engine. */
-#define STUB_NOTIFY_START (STUB_TEXT + 0x700)	 /* a new task reports, and waits for its first registers */
-#define STUB_READY_IP (STUB_TEXT + 0x722)	 /* behind its futex wake */
-#define STUB_START_IP (STUB_TEXT + 0x732)	 /* behind the call that is notified */
-#define STUB_CLOSE_IP (STUB_TEXT + 0x752)	 /* behind its close_range */
-#define STUB_STOP (STUB_TEXT + 0x780)		 /* signal handler */
-#define STUB_STOP_IP (STUB_TEXT + 0x7a2)	 /* behind the call that is notified */
-#define STUB_SIGRETURN_IP (STUB_TEXT + 0x7d2)	 /* behind its rt_sigreturn */
-#define STUB_STOP_SIGACTION (STUB_TEXT + 0x800)	 /* the struct sigaction of STUB_STOP */
-#define STUB_NOTIFY_FILTER (STUB_TEXT + 0x840)	 /* struct sock_fprog */
+#define STUB_NOTIFY_START                                                                          \
+	(STUB_TEXT + 0x700) /* a new task reports, and waits for its first registers */
+#define STUB_READY_IP (STUB_TEXT + 0x722)	/* behind its futex wake */
+#define STUB_START_IP (STUB_TEXT + 0x732)	/* behind the call that is notified */
+#define STUB_CLOSE_IP (STUB_TEXT + 0x752)	/* behind its close_range */
+#define STUB_STOP (STUB_TEXT + 0x780)		/* signal handler */
+#define STUB_STOP_IP (STUB_TEXT + 0x7a2)	/* behind the call that is notified */
+#define STUB_SIGRETURN_IP (STUB_TEXT + 0x7d2)	/* behind its rt_sigreturn */
+#define STUB_STOP_SIGACTION (STUB_TEXT + 0x800) /* the struct sigaction of STUB_STOP */
+#define STUB_NOTIFY_FILTER (STUB_TEXT + 0x840)	/* struct sock_fprog */
 
 /* The control page. Offsets are checked against struct stub_ctl in C. */
 #define CTL_SEQ 0	  /* u32: futex; number of the batch to run */
@@ -57,7 +58,8 @@
 #define CTL_TASK_FLAGS 28  /* u32: of its seccomp() */
 #define CTL_TASK_FILTER 32 /* u64: address of the struct sock_fprog */
 #define CTL_TASK_START 40  /* u64: where it goes on */
-#define CTL_TASK_SIGMASK 48 /* u64: what it, and the keeper, have blocked until its first registers are loaded */
+#define CTL_TASK_SIGMASK                                                                           \
+	48 /* u64: what it, and the keeper, have blocked until its first registers are loaded */
 #define CTL_OPS 64
 #define CTL_DATA 3072 /* structures which operations point to */
 

@@ -41,8 +41,8 @@ static void apply_modes(void)
 	host_tty_raw(oflag);
 }
 
-/* Takes a piece of what may be sent. *at: its place, to see whether it was flushed meanwhile. */
-static size_t next_piece(u8 *buf, u64 *at)
+/* Takes a piece of what may be sent; a flush leaves it in the queue meanwhile. */
+static size_t next_piece(u8 *buf)
 {
 	const u8 *p;
 	size_t n = 0;
@@ -51,7 +51,7 @@ static size_t next_piece(u8 *buf, u64 *at)
 		n = min(byteq_peek(&console.out, &p), tty_out_ready(&console));
 		n = min(n, (size_t)CHUNK);
 		memcpy(buf, p, n);
-		*at = console.out.tail;
+		console.out_sent = console.out.tail + n;
 	}
 	return n;
 }
@@ -60,7 +60,6 @@ static size_t next_piece(u8 *buf, u64 *at)
 static bool send_output(bool *sent)
 {
 	u8 buf[CHUNK];
-	u64 at = 0;
 	size_t n;
 
 	spin_lock(&console.lock);
@@ -69,18 +68,18 @@ static bool send_output(bool *sent)
 		return false;
 	}
 	sending = true;
-	while ((n = next_piece(buf, &at))) {
+	while ((n = next_piece(buf))) {
 		ssize_t done;
 
 		spin_unlock(&console.lock);
 		done = host_stdio_write(host, buf, n);
 		spin_lock(&console.lock);
+		console.out_sent = 0;
 		if (done == -EAGAIN)
 			break;
 		if (done < 0) /* the terminal is gone: nobody will ever see it */
 			done = n;
-		if (console.out.tail == at)
-			byteq_skip(&console.out, done);
+		byteq_skip(&console.out, done);
 		*sent = true;
 	}
 	sending = false;

@@ -285,7 +285,7 @@ void tty_flush_output(struct tty *t, struct tty_fx *fx)
 		t->ld.column = to.column;
 		t->ld.line_column = to.line_column;
 	}
-	to.at = max(min(to.at, keep), t->out.tail);
+	to.at = max(min(to.at, keep), max(t->out.tail, t->out_sent));
 	if (to.at < t->out.head)
 		byteq_truncate(&t->out, to.at);
 	t->batch = t->shown = mark_here(t);

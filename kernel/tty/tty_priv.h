@@ -102,6 +102,7 @@ struct tty {
 	struct ldisc ld;
 	struct byteq in;  /* input which ld has no room for */
 	struct byteq out; /* output that the driver hasn't taken */
+	u64 out_sent; /* count of the bytes of out that the driver is sending, without the lock: they stay */
 	struct turn reader, writer;
 	struct wait_queue read_wait;  /* input */
 	struct wait_queue write_wait; /* room for output, or all of it gone */

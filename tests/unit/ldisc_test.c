@@ -543,6 +543,23 @@ END_TEST
 
 /* ---- the queue of bytes ---- */
 
+/* The driver skips them when it has sent them: had they gone, it would skip what isn't there. */
+START_TEST(a_flush_leaves_what_the_driver_is_sending)
+{
+	open_tty();
+	tty.driver = &device_like;
+	ck_assert_uint_eq(opost_write(&tty, (const u8 *)"0123456789", 10), 10);
+	tty.batch = (struct tty_mark){.at = tty.out.tail};
+	tty.out_sent = tty.out.tail + 4;
+	tty_flush_output(&tty, &fx);
+	ck_assert_uint_eq(byteq_used(&tty.out), 4);
+	byteq_skip(&tty.out, 4);
+	tty.out_sent = 0;
+	ck_assert_uint_eq(opost_write(&tty, (const u8 *)"abc", 3), 3);
+	ck_assert_str_eq(screen(), "abc");
+}
+END_TEST
+
 START_TEST(byteq_grows_and_keeps_its_counts)
 {
 	struct byteq q;
@@ -586,4 +603,5 @@ UNIT_MAIN("line discipline", a_line_is_readable_when_it_ends, erase_takes_one_ch
 	  input_bits_are_stripped_marked_and_lowered, echonl_echoes_newlines_only,
 	  echoctl_off_echoes_control_characters_themselves, output_is_processed, tabs_become_spaces,
 	  writers_leave_room_for_echoes, a_device_does_its_own_output_processing,
-	  a_flush_drops_what_the_master_has_not_taken, byteq_grows_and_keeps_its_counts)
+	  a_flush_drops_what_the_master_has_not_taken, a_flush_leaves_what_the_driver_is_sending,
+	  byteq_grows_and_keeps_its_counts)
