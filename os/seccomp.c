@@ -93,7 +93,7 @@ static ktime_t process_cputime(pid_t pid)
 	struct timespec ts;
 
 	/* The CPU-time clock of a process: see clock_getcpuclockid(3). */
-	if (clock_gettime(~(clockid_t)pid << 3 | 2, &ts))
+	if (clock_gettime((clockid_t)(~(u32)pid << 3 | 2), &ts))
 		return 0;
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }

@@ -6,6 +6,12 @@
 #include "lock.h"
 #include <sys/mman.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_UNPOISON_MEMORY_REGION(p, size) ((void)0)
+#endif
+
 #define CACHE_MAX 64
 
 /* The link lies at the top end of the free stack, in a page that was certainly used. */
@@ -38,15 +44,11 @@ static void *cache_take(size_t size)
 	return f ? f->stack : NULL;
 }
 
-void *host_stack_alloc(size_t size)
+static void *stack_map(size_t size)
 {
-	void *stack = cache_take(size);
-	char *p;
+	char *p = mmap(NULL, PAGE_SIZE + size, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (stack)
-		return stack;
-	p = mmap(NULL, PAGE_SIZE + size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-		 0);
 	if (p == MAP_FAILED)
 		return NULL;
 	if (mprotect(p + PAGE_SIZE, size, PROT_READ | PROT_WRITE)) {
@@ -54,6 +56,18 @@ void *host_stack_alloc(size_t size)
 		return NULL;
 	}
 	return p + PAGE_SIZE;
+}
+
+void *host_stack_alloc(size_t size)
+{
+	void *stack = cache_take(size);
+
+	if (!stack)
+		stack = stack_map(size);
+	/* Frames that nobody returned from have left their marks. */
+	if (stack)
+		ASAN_UNPOISON_MEMORY_REGION(stack, size);
+	return stack;
 }
 
 void host_stack_free(void *stack, size_t size)
