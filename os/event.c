@@ -11,8 +11,8 @@
 #include "host.h"
 #include "lock.h"
 #include "log.h"
+#include "os/helper.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -119,20 +119,8 @@ static int epoll_add(int fd, u32 events, u64 cookie)
 	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
-/* The thread takes no host signal itself: they come by the signalfd. */
-static int start_thread(void)
-{
-	sigset_t all, old;
-	int err;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&event_thread, NULL, event_loop, NULL);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (!err)
-		pthread_setname_np(event_thread, "heddle-event");
-	return -err;
-}
+/* It takes no host signal itself: they come by the signalfd. */
+static const struct helper_thread event_helper = {.name = "heddle-event", .fn = event_loop};
 
 int event_init(void)
 {
@@ -144,7 +132,7 @@ int event_init(void)
 		return -errno;
 	err = epoll_add(stop_fd, EPOLLIN, COOKIE_STOP);
 	if (!err)
-		err = start_thread();
+		err = helper_thread_start(&event_helper, &event_thread);
 	event_started = !err;
 	return err;
 }

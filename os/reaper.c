@@ -8,8 +8,8 @@
 #include "host.h"
 #include "ktime.h"
 #include "log.h"
+#include "os/helper.h"
 #include "os/hostmm_priv.h"
-#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -119,17 +119,9 @@ int reaper_init(void)
 {
 	/* We wait by pid: the host needn't make up a signal, which nobody handles, whenever a process stops. */
 	const struct sigaction no_stops = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP};
-	pthread_t t;
-	sigset_t all, old;
-	int err;
+	static const struct helper_thread helper = {.name = "heddle-reaper", .fn = reaper};
 
 	if (sigaction(SIGCHLD, &no_stops, NULL))
 		return -errno;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&t, NULL, reaper, NULL);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (!err)
-		pthread_setname_np(t, "heddle-reaper");
-	return -err;
+	return helper_thread_start(&helper, NULL);
 }

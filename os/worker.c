@@ -6,10 +6,9 @@
 #include "host.h"
 #include "lock.h"
 #include "log.h"
+#include "os/helper.h"
 #include "sched.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <urcu/list.h>
 
 #define WORKERS_MAX 16
@@ -71,25 +70,11 @@ static void *worker_loop(void *unused)
 	return unused;
 }
 
-static int worker_start(void)
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-	sigset_t all, old;
-	int err;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, 128 * 1024);
-	err = pthread_create(&thread, &attr, worker_loop, NULL);
-	pthread_attr_destroy(&attr);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (!err)
-		pthread_setname_np(thread, "heddle-io");
-	return -err;
-}
+static const struct helper_thread worker_helper = {
+	.name = "heddle-io",
+	.fn = worker_loop,
+	.stack_size = 128 * 1024,
+};
 
 /* Queues j. False when there is no thread to run it and none can be had: run it here then. */
 static bool job_queue(struct job *j)
@@ -102,7 +87,7 @@ static bool job_queue(struct job *j)
 		start = true;
 	}
 	spin_unlock(&queue_lock);
-	if (start && worker_start()) {
+	if (start && helper_thread_start(&worker_helper, NULL)) {
 		spin_lock(&queue_lock);
 		nr_workers--;
 		queued = nr_workers > 0;
