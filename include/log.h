@@ -22,7 +22,7 @@ extern void (*panic_prepare)(void);
 extern void (*panic_dump)(void (*out)(const char *fmt, ...) printf_like(1, 2));
 /* "function+0x12" in buf, or just the address; for the messages of a panic. Returns buf. */
 const char *kernel_symbol(const void *addr, char *buf, size_t size);
-/* From boot: SIGSEGV, SIGBUS, SIGILL, SIGFPE of the kernel itself panic. Before CPUs are started. */
+/* From boot: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS of the kernel itself panic. Before CPUs are started. */
 void panic_on_crash(void);
 /* The end of a panic: no host process may survive. Weak, so that unit tests do without. */
 void os_kill_all_host_processes(void);

@@ -5,6 +5,7 @@
 #include "cpu.h"
 #include "log.h"
 #include "sched.h"
+#include "syscalls.h"
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #define FRAMES_MAX 32
 #define TRACE_SLOTS 64
 #define TRACE_SHOWN 16
+#define SYS_SECCOMP_ 1 /* si_code: a call that the filter of os/confine.c refuses */
 
 struct trace_entry {
 	u64 when; /* CLOCK_MONOTONIC ns */
@@ -166,24 +168,42 @@ static noreturn_ void crash(const void *fp, const void *ip, const char *fmt, ...
 	die(fp, ip, fmt, ap);
 }
 
+/* Unit tests do without the table. */
+extern const struct syscall_desc syscall_table[NR_SYSCALLS] __attribute__((weak));
+
+static const char *call_name(int nr)
+{
+	const char *name = NULL;
+
+	if (syscall_table && nr >= 0 && nr < NR_SYSCALLS)
+		name = syscall_table[nr].name;
+	return name ? name : "?";
+}
+
 static void crash_handler(int sig, siginfo_t *info, void *ctx)
 {
 	const ucontext_t *uc = ctx;
-	u64 addr = (uintptr_t)info->si_addr, ip = uc->uc_mcontext.gregs[REG_RIP];
+	const void *ip = (void *)(uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
+	const void *fp = (void *)(uintptr_t)uc->uc_mcontext.gregs[REG_RBP];
+	u64 addr = (uintptr_t)info->si_addr;
 	struct cpu *c = this_cpu();
 	u64 stack = c && c->current ? (uintptr_t)c->current->stack : 0;
 	const char *what = "";
 
 	if (stack && addr < stack && addr >= stack - PAGE_SIZE)
 		what = ": kernel stack overflow";
-	crash((void *)(uintptr_t)uc->uc_mcontext.gregs[REG_RBP], (void *)(uintptr_t)ip,
-	      "signal %d (%s) at address %#lx, ip %#lx%s", sig, strsignal(sig), (unsigned long)addr,
-	      (unsigned long)ip, what);
+	if (sig == SIGSYS && info->si_code == SYS_SECCOMP_)
+		crash(fp, ip, "host call %s (%d) with %#lx, %#lx is none that the kernel may make",
+		      call_name(info->si_syscall), info->si_syscall,
+		      (unsigned long)uc->uc_mcontext.gregs[REG_RDI],
+		      (unsigned long)uc->uc_mcontext.gregs[REG_RSI]);
+	crash(fp, ip, "signal %d (%s) at address %#lx, ip %p%s", sig, strsignal(sig),
+	      (unsigned long)addr, ip, what);
 }
 
 void panic_on_crash(void)
 {
-	static const int sigs[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+	static const int sigs[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS};
 	struct sigaction sa = {.sa_sigaction = crash_handler,
 			       .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
 	size_t i;

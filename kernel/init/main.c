@@ -1,5 +1,6 @@
 /* heddle: parses the command line, sets the machine up, runs it, and reports how it ended. */
 #include "commit.h"
+#include "confine.h"
 #include "cpu.h"
 #include "engine.h"
 #include "event.h"
@@ -65,11 +66,38 @@ static void set_up_strace(const struct options *o)
 	strace_enabled = true;
 }
 
+/* Guests see the root and what --mount adds. */
+static void confine_to_roots(const struct options *o)
+{
+	struct confine_dir dirs[MAX_MOUNTS + 1];
+	int n = 0, err;
+
+	dirs[n++] = (struct confine_dir){o->root, o->rw};
+	for (int i = 0; i < o->nmounts; i++)
+		if (!strcmp(o->mounts[i].type, "hostfs"))
+			dirs[n++] = (struct confine_dir){o->mounts[i].source,
+							 !o->mounts[i].read_only};
+	err = confine_files(dirs, n);
+	if (err)
+		usage_error("can't confine the kernel to its files: %s; try --no-sandbox",
+			    strerrordesc_np(-err));
+}
+
+static void confine_to_calls(void)
+{
+	int err = confine_calls(engine == &ptrace_engine);
+
+	if (err)
+		usage_error("can't confine the kernel to its host calls: %s; try --no-sandbox",
+			    strerrordesc_np(-err));
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
 	int ncpus;
 
+	confine_descriptors();
 	host_stdio_reserve();
 	options_parse(&o, argc, argv);
 	log_verbose = o.verbose;
@@ -79,9 +107,15 @@ int main(int argc, char **argv)
 	ncpus = o.cpus ? o.cpus : min(host_cores(), MAX_CPUS);
 	log_info("%d CPUs on %d host cores\n", ncpus, host_cores());
 	sched_debug_migrate = o.debug_migrate;
-	/* The zygote first: it is forked from this thread, before there are others. */
+	/* The zygote first: it is forked from this thread, before there are others. It gets no filter but shares our Landlock domain. */
 	must(smp_init(ncpus), "CPUs");
+	if (o.no_sandbox)
+		log_info("not confined\n");
+	else
+		confine_to_roots(&o);
 	must(host_mm_init(ncpus), "the guests' first process");
+	if (!o.no_sandbox)
+		confine_to_calls();
 	must(reaper_init(), "the reaper");
 	must(fh_init(), "file handles");
 	commit_init(o.memory);

@@ -8,7 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPT_RW = 256, OPT_CLEAN_ENV, OPT_HOSTNAME, OPT_STRACE, OPT_STATS, OPT_VERBOSE, OPT_DEBUG };
+enum {
+	OPT_RW = 256,
+	OPT_CLEAN_ENV,
+	OPT_HOSTNAME,
+	OPT_STRACE,
+	OPT_STATS,
+	OPT_VERBOSE,
+	OPT_DEBUG,
+	OPT_NO_SANDBOX
+};
 
 static const struct argp_option table[] = {
 	{NULL, 0, NULL, 0, "Machine:", 1},
@@ -17,6 +26,8 @@ static const struct argp_option table[] = {
 	 "Memory that the guest finds and may use: bytes, or with K, M, G", 1},
 	{"engine", 'e', "NAME", 0, "auto, ptrace or seccomp", 1},
 	{"hostname", OPT_HOSTNAME, "NAME", 0, "The guest's host name", 1},
+	{"no-sandbox", OPT_NO_SANDBOX, NULL, 0,
+	 "The kernel doesn't confine itself to the host calls and files that it needs", 1},
 	{NULL, 0, NULL, 0, "Files:", 2},
 	{"root", 'r', "DIR", 0, "Host directory that becomes the guest's root (default: /)", 2},
 	{"rw", OPT_RW, NULL, 0,
@@ -184,6 +195,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_VERBOSE:
 		o->verbose = true;
+		break;
+	case OPT_NO_SANDBOX:
+		o->no_sandbox = true;
 		break;
 	case OPT_DEBUG:
 		if (strcmp(arg, "migrate"))
