@@ -127,6 +127,15 @@ $(BUILD)/gen/syscall_table.c: kernel/syscalls.def kernel/syscalls.awk
 docs/syscalls.md: kernel/syscalls.def kernel/syscalls.awk
 	$(call generate,docs)
 
+# The tables of docs/security.md; the text around them is written by hand.
+$(BUILD)/filters: scripts/filters.c
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(CC) -std=gnu11 -O1 $(WARN) -o $@ $<
+
+docs/security.md: $(BUILD)/zygote.elf $(BUILD)/filters $(GEN_HDRS) FORCE
+	@scripts/security-doc $(BUILD) <$@ >$(BUILD)/security.md
+	@cmp -s $(BUILD)/security.md $@ || { echo '  GEN	$@'; cp $(BUILD)/security.md $@; }
+
 # Rebuild when flags change, relink when a source file appears or goes.
 stamp = @mkdir -p $(@D); echo '$(subst ','\'',$(1))' | cmp -s - $@ || echo '$(subst ','\'',$(1))' >$@
 $(BUILD)/.flags: FORCE
@@ -168,7 +177,7 @@ app-tests: all
 bench: all
 	@tests/bench/run -b $(BUILD)
 
-lint: $(OBJS)
+lint: $(OBJS) $(BUILD)/zygote.elf $(BUILD)/filters
 	@scripts/lint $(BUILD)
 
 layering: $(OBJS)

@@ -6,6 +6,7 @@
  */
 #include "confine.h"
 #include "log.h"
+#include "os/hostmm_priv.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
@@ -215,4 +216,16 @@ int confine_calls(bool tracing)
 	if (!err)
 		log_info("host calls: confined to %zu\n", ARRAY_SIZE(calls));
 	return err;
+}
+
+#undef CALL
+#define CALL(name, why) case __NR_##name:
+
+bool keeper_may_call(u64 nr)
+{
+	switch (nr) {
+#include "os/keepercalls.def"
+		return true;
+	}
+	return false;
 }

@@ -58,6 +58,9 @@ struct host_task {
 	uaddr_t uc; /* the guest's address of the host's ucontext on its slot */
 };
 
+/* Is it a host call that os/keepercalls.def lists? Keepers get no orders for others. */
+bool keeper_may_call(u64 nr);
+
 bool process_is_dead(pid_t pid);
 
 void *slot_alias(u32 global_slot);
