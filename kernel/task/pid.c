@@ -1,6 +1,6 @@
 /*
  * Process ids. The table has two levels, so a lookup is two loads and a walk in numeric order is easy. Readers
- * use RCU; pid_lock protects changes.
+ * use RCU; pid_lock protects changes. A part of the table in which no number is in use goes away.
  */
 #include "alloc.h"
 #include "kernel/task/task_priv.h"
@@ -11,33 +11,75 @@
 #define NCHUNKS (PID_MAX / CHUNK)
 #define PID_RESERVED 300 /* numbers below are not used again after a wrap, as on Linux */
 
-static struct pid **chunks[NCHUNKS]; /* RCU; a chunk is never freed */
+struct chunk {
+	u32 used; /* pid_lock */
+	struct rcu_head rcu;
+	struct pid *slot[CHUNK]; /* RCU */
+};
+
+static struct chunk *chunks[NCHUNKS]; /* RCU */
 static struct spinlock pid_lock = SPINLOCK_INIT("pid", RANK_MISC);
 static pid_t last_pid; /* pid_lock */
 
 static struct pid *table_get(pid_t nr)
 {
-	struct pid **chunk;
+	struct chunk *c;
 
 	if (nr <= 0 || nr >= PID_MAX)
 		return NULL;
-	chunk = rcu_dereference(chunks[nr / CHUNK]);
-	return chunk ? rcu_dereference(chunk[nr % CHUNK]) : NULL;
+	c = rcu_dereference(chunks[nr / CHUNK]);
+	return c ? rcu_dereference(c->slot[nr % CHUNK]) : NULL;
 }
 
-/* pid_lock held. */
-static int table_set(pid_t nr, struct pid *p)
+/* Takes an empty chunk out of the table, but not the one from which the next number comes. pid_lock held; the caller frees what is returned. */
+static struct chunk *table_trim(pid_t nr)
 {
-	struct pid **chunk = chunks[nr / CHUNK];
+	struct chunk *c = chunks[nr / CHUNK];
 
-	if (!chunk) {
-		chunk = kcalloc(CHUNK, sizeof(*chunk));
-		if (!chunk)
+	if (!c || c->used || nr / CHUNK == last_pid / CHUNK)
+		return NULL;
+	rcu_assign_pointer(chunks[nr / CHUNK], NULL);
+	return c;
+}
+
+/* Makes p, for which p->nr is free, the last pid. pid_lock held; *empty is for the caller to free. */
+static int table_add(struct pid *p, struct chunk **empty)
+{
+	struct chunk *c = chunks[p->nr / CHUNK];
+	pid_t before = last_pid;
+
+	if (!c) {
+		c = kzalloc(sizeof(*c));
+		if (!c)
 			return -ENOMEM;
-		rcu_assign_pointer(chunks[nr / CHUNK], chunk);
+		rcu_assign_pointer(chunks[p->nr / CHUNK], c);
 	}
-	rcu_assign_pointer(chunk[nr % CHUNK], p);
+	c->used++;
+	rcu_assign_pointer(c->slot[p->nr % CHUNK], p);
+	last_pid = p->nr;
+	*empty = table_trim(before);
 	return 0;
+}
+
+/* The same. */
+static struct chunk *table_remove(struct pid *p)
+{
+	struct chunk *c = chunks[p->nr / CHUNK];
+
+	rcu_assign_pointer(c->slot[p->nr % CHUNK], NULL);
+	c->used--;
+	return table_trim(p->nr);
+}
+
+static void chunk_free_rcu(struct rcu_head *head)
+{
+	kfree(caa_container_of(head, struct chunk, rcu));
+}
+
+static void chunk_free(struct chunk *c)
+{
+	if (c)
+		call_rcu(&c->rcu, chunk_free_rcu);
 }
 
 static pid_t free_number(void)
@@ -61,6 +103,7 @@ pid_t pid_last(void)
 struct pid *pid_alloc(void)
 {
 	struct pid *p = kzalloc(sizeof(*p));
+	struct chunk *empty = NULL;
 	int err;
 
 	if (!p)
@@ -71,10 +114,9 @@ struct pid *pid_alloc(void)
 	wait_queue_init(&p->exit_wait);
 	spin_lock(&pid_lock);
 	p->nr = free_number();
-	err = p->nr < 0 ? -EAGAIN : table_set(p->nr, p);
-	if (!err)
-		last_pid = p->nr;
+	err = p->nr < 0 ? -EAGAIN : table_add(p, &empty);
 	spin_unlock(&pid_lock);
+	chunk_free(empty);
 	if (err) {
 		kfree(p);
 		return ERR_PTR(err);
@@ -95,11 +137,14 @@ static void pid_free_rcu(struct rcu_head *head)
 
 void pid_put(struct pid *p)
 {
+	struct chunk *empty;
+
 	if (__atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	spin_lock(&pid_lock);
-	ASSERT(table_set(p->nr, NULL) == 0); /* its chunk exists */
+	empty = table_remove(p);
 	spin_unlock(&pid_lock);
+	chunk_free(empty);
 	call_rcu(&p->rcu, pid_free_rcu);
 }
 
