@@ -121,6 +121,11 @@ void pages_free(void *p, size_t npages)
 		munmap(p, npages * PAGE_SIZE);
 }
 
+void kmalloc_trim(void)
+{
+	malloc_trim(0);
+}
+
 size_t kmalloc_bytes(void)
 {
 	s64 sum = 0;

@@ -1,6 +1,7 @@
 /*
  * The reaper: a host thread that kills host processes and waits for them in its own time, so that no CPU
- * waits for the host to tear down an address space. A pid is reused by nobody before it was reaped here.
+ * waits for the host to tear down an address space. A pid is reused by nobody before it was reaped here. When nothing has ended for a second
+ * after something did, it gives the kernel's free memory back.
  */
 #include "alloc.h"
 #include "engine.h"
@@ -74,12 +75,18 @@ static struct corpse *take_corpses(void)
 
 static void *reaper(void *unused)
 {
+	u64 quiet =
+		KTIME_MAX; /* when memory goes back to the host unless there is more to do; KTIME_MAX: it has */
+
 	(void)unused;
 	for (;;) {
 		struct corpse *c, *next;
 
 		while (!__atomic_load_n(&work, __ATOMIC_SEQ_CST))
-			host_futex_wait(&work, 0, KTIME_MAX);
+			if (host_futex_wait(&work, 0, quiet) == -ETIMEDOUT) {
+				kmalloc_trim();
+				quiet = KTIME_MAX;
+			}
 		/* Mostly nobody is in a hurry: who forks and exits a lot needn't wake us each time, nor do we sleep for each. */
 		host_futex_wait(&hurry, 0, ktime_mono() + NSEC_PER_MSEC);
 		__atomic_store_n(&hurry, 0, __ATOMIC_SEQ_CST);
@@ -91,6 +98,7 @@ static void *reaper(void *unused)
 			__atomic_add_fetch(&collected, 1, __ATOMIC_SEQ_CST);
 		}
 		host_futex_wake(&collected, INT32_MAX);
+		quiet = ktime_mono() + NSEC_PER_SEC;
 	}
 	return NULL;
 }
