@@ -59,7 +59,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 endif
 
-.PHONY: all lib objs deps demo check check-quick unit guest-tests app-tests bench lint layering format \
+.PHONY: all lib objs deps demo check check-quick unit guest-tests app-tests bench stress lint layering format \
 	install debug asan clean help
 .DELETE_ON_ERROR:
 
@@ -174,6 +174,11 @@ guest-tests: all
 app-tests: all
 	@tests/run-apps -b $(BUILD)
 
+# How long the load works on each engine, in seconds.
+T = 600
+stress: all
+	@stress/run -b $(BUILD) -t $(T)
+
 bench: all
 	@tests/bench/run -b $(BUILD)
 
@@ -202,6 +207,7 @@ help:
 	@echo 'make check         unit, guest and application tests (check-quick: under two minutes)'
 	@echo 'make unit guest-tests app-tests    one kind of tests'
 	@echo 'make bench         native, heddle, and their ratio'
+	@echo 'make stress        T=$(T) seconds of load on each engine: what leaks or hangs?'
 	@echo 'make lint          format, static analysis, layering, headers, generated documents'
 	@echo 'make format        apply clang-format'
 	@echo 'make debug asan    build/debug/heddle, build/asan/heddle'
