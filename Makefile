@@ -59,7 +59,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 endif
 
-.PHONY: all lib objs deps demo check check-quick unit guest-tests app-tests bench stress lint layering format \
+.PHONY: all lib objs deps demo check check-quick unit guest-tests app-tests bench bench-peers stress lint layering format \
 	install debug asan clean help
 .DELETE_ON_ERROR:
 
@@ -182,6 +182,9 @@ stress: all
 bench: all
 	@tests/bench/run -b $(BUILD)
 
+bench-peers: all
+	@tests/bench/run -b $(BUILD) -p
+
 lint: $(OBJS) $(BUILD)/zygote.elf $(BUILD)/filters
 	@scripts/lint $(BUILD)
 
@@ -206,7 +209,8 @@ help:
 	@echo 'make demo          compile a program with make -j4 inside a guest and run it'
 	@echo 'make check         unit, guest and application tests (check-quick: under two minutes)'
 	@echo 'make unit guest-tests app-tests    one kind of tests'
-	@echo 'make bench         native, heddle, and their ratio'
+	@echo 'make bench         native, heddle by each engine, and their ratios'
+	@echo 'make bench-peers   the same with user-mode-linux and runsc, where they are installed'
 	@echo 'make stress        T=$(T) seconds of load on each engine: what leaks or hangs?'
 	@echo 'make lint          format, static analysis, layering, headers, generated documents'
 	@echo 'make format        apply clang-format'
