@@ -34,11 +34,16 @@ def run(options, *argv):
 
 
 class Running:
-    """A guest of three processes, the last a second thread's, that waits."""
+    """A guest of two processes, the first with a second thread, which have all run and wait."""
 
     PROGRAM = (
         "import os, sys, threading\n"
-        "os.fork() or sys.stdin.read()\n"
+        "r, w = os.pipe()\n"
+        "if os.fork() == 0:\n"
+        "    os.write(w, b'x')\n"
+        "    sys.stdin.read()\n"
+        "    os._exit(0)\n"
+        "os.read(r, 1)\n"
         "threading.Thread(target=lambda: (print('ready', flush=True), sys.stdin.read())).start()\n"
     )
 
