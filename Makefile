@@ -24,7 +24,7 @@ OPT_asan    = -O1 -DHEDDLE_DEBUG -fsanitize=address,undefined -fno-sanitize-reco
 CFLAGS  = $(COMMON) $(OPT_$(MODE)) -fno-omit-frame-pointer -fno-pie -pthread \
 	  -ftls-model=initial-exec -fno-strict-aliasing
 LDFLAGS = -no-pie -pthread $(filter -fsanitize=%,$(OPT_$(MODE)))
-LIBS    = -Wl,-Bstatic -lurcu-cds -lurcu-qsbr -lurcu-common -Wl,-Bdynamic -lseccomp
+LIBS    = -Wl,-Bstatic -lurcu-cds -lurcu-qsbr -lurcu-common -Wl,-Bdynamic -lseccomp -lZydis
 
 # Code that runs in guest address spaces: no libc, no vector registers, position given by the link.
 FREE = $(COMMON) -O2 -ffreestanding -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \

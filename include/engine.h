@@ -21,6 +21,7 @@ enum event_kind {
 	EVENT_SYSCALL, /* sys is valid */
 	EVENT_FAULT,   /* fault is valid: becomes a signal for the guest */
 	EVENT_KICK,    /* nothing: somebody wants the kernel to look around */
+	EVENT_STEPPED, /* over the jump of a patched call site, to where nobody steps: fault.addr is the site, which is to be restored */
 	EVENT_DIED,    /* the host process is gone; died_status is its wait status */
 };
 
@@ -67,6 +68,8 @@ struct engine_ops {
 	/* Floating-point and vector state in XSAVE format. size in bytes; -errno. */
 	int (*get_xstate)(struct context *c, void *buf, size_t size);
 	int (*set_xstate)(struct context *c, const void *buf, size_t size);
+	/* NULL where trampolines are of no use: sets up the host side of patching and spinning, see engine_patching(). */
+	void (*use_trampolines)(ktime_t spin);
 	/* Async-signal-safe, on the CPU's own thread: makes its running guest stop. */
 	void (*kick_self)(struct cpu *cpu);
 };
@@ -102,6 +105,11 @@ void context_destroy_last(struct context *c, void (*ended)(void *arg, const stru
 			  void *arg);
 int context_copy_xstate(struct context *to, struct context *from);
 int context_reset_xstate(struct context *c);
+/* What the task may know of itself without asking, until it is told anew; NULL: nothing. By the task itself, or before it runs. */
+struct context_ids {
+	u32 tgid, tid, uid, euid, gid, egid;
+};
+void context_set_ids(struct context *c, const struct context_ids *ids);
 pid_t context_host_pid(const struct context *c);
 /* What the host counted for its host process: page faults, and what is resident of its host mm, in pages. -errno. */
 struct host_usage {

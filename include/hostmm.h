@@ -53,6 +53,28 @@ size_t host_mm_writev(struct host_mm *hm, const struct iovec *to, int cnt, const
 /* Atomic compare-and-exchange on a guest's 32-bit word, done by the keeper. 0 and *old; -EFAULT. */
 must_check int host_mm_cmpxchg32(struct host_mm *hm, uaddr_t addr, u32 expect, u32 val, u32 *old);
 
+/*
+ * Trampolines of patched system-call sites (os/tramp.c); serialised like batches. An area at addr, which is free guest memory of
+ * TRAMP_AREA_SIZE (stub/layout.h): its number, -ENOSPC or another -errno. A site is patched when the trampoline's address, which
+ * host_mm_tramp_add() returns (or -ENOSPC), is written there; it must be within reach of a 32-bit displacement.
+ */
+struct tramp_site {
+	uaddr_t site; /* of the syscall instruction */
+	uaddr_t pad;  /* 0: form A; else form B, its jump lies here */
+	u32 nr;
+};
+must_check int host_mm_tramp_area(struct host_mm *hm, uaddr_t addr);
+/* The guest unmaps that area. */
+void host_mm_tramp_drop(struct host_mm *hm, int area);
+/* exec: the program that the trampolines were for is gone. */
+void host_mm_tramps_forget(struct host_mm *hm);
+must_check long host_mm_tramp_add(struct host_mm *hm, int area, const struct tramp_site *s);
+/*
+ * Writes to memory that the guest can read and execute, in one piece: the 8 bytes at addr, a multiple of 8, if they still are
+ * `old`. -EAGAIN: they aren't.
+ */
+must_check int host_mm_text_write(struct host_mm *hm, uaddr_t addr, u64 old, u64 val);
+
 /* Where the vDSO that guests see lies in every host mm (0: there is none), and its size. The host's own lies below it. */
 uaddr_t host_mm_vdso(size_t *size);
 /* Resident pages etc. as the host sees them, for /proc: parsed from the keeper's statm. */

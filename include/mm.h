@@ -29,6 +29,7 @@ struct context;
 #define VM_NORESERVE 0x800u
 #define VM_WIPEONFORK 0x1000u
 #define VM_DONTDUMP 0x2000u
+#define VM_TRAMP 0x8000u   /* [heddle]: trampolines of patched call sites */
 #define VM_ACCOUNT 0x4000u /* counts as promised memory (commit.h) */
 
 /* Protected by mm->lock. [start, end) */
@@ -58,8 +59,9 @@ struct mm {
 	struct file *exe_file; /* +1; lock */
 	int dumpable;
 	u64 hiwater_rss_kb;
-	bool vdso_gone; /* the guest unmapped it: exec can't keep this host mm */
-	bool stale;	/* the host mm holds the old program still: exec is to unmap it */
+	struct patches *patches; /* lock: what is patched of its text; NULL: nothing (patch.h) */
+	bool vdso_gone;		 /* the guest unmapped it: exec can't keep this host mm */
+	bool stale;		 /* the host mm holds the old program still: exec is to unmap it */
 };
 
 /* For exec: on a fresh host mm, with a context in it. ERR_PTR. */

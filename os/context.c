@@ -129,6 +129,10 @@ int host_mm_fork(struct host_mm *parent, struct host_mm **hm, struct context **c
 	return err;
 }
 
+_Static_assert(offsetof(struct stub_info, egid) == offsetof(struct context_ids, egid) &&
+		       offsetof(struct stub_info, cpu) == sizeof(struct context_ids),
+	       "struct stub_info");
+
 void context_died(struct context *c)
 {
 	c->dead = true;
@@ -234,6 +238,15 @@ void context_bind(struct context *c, struct cpu *cpu)
 pid_t context_host_pid(const struct context *c)
 {
 	return c->ht->pid;
+}
+
+void context_set_ids(struct context *c, const struct context_ids *ids)
+{
+	struct stub_info info = {.cpu = INFO_NONE};
+
+	if (ids)
+		memcpy(&info, ids, sizeof(*ids));
+	host_task_info(c->hm, c->ht->slot, ids ? &info : NULL);
 }
 
 /* ---- what the engines share ---- */

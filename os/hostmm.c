@@ -11,6 +11,7 @@
 #include "ktime.h"
 #include "log.h"
 #include "os/context.h"
+#include "os/tramp.h"
 #include "os/vdso.h"
 #include "os/zygote.h"
 #include <fcntl.h>
@@ -113,6 +114,18 @@ int shared_futex_wait(u32 *word, u32 val, ktime_t deadline)
 			       0
 		       ? -errno
 		       : 0;
+}
+
+void host_task_info(struct host_mm *hm, int slot, const struct stub_info *info)
+{
+	struct stub_info *to = hm->ctl->info + slot;
+
+	if (slot >= INFO_MAX)
+		return;
+	if (info)
+		memcpy(to, info, sizeof(*to));
+	else
+		memset(to, 0xff, sizeof(*to)); /* INFO_NONE */
 }
 
 static void shared_futex_wake(u32 *word)
@@ -324,6 +337,33 @@ int host_mm_cmpxchg32(struct host_mm *hm, uaddr_t addr, u32 expect, u32 val, u32
 	return done == 1 ? 0 : -EFAULT;
 }
 
+int host_mm_text_write(struct host_mm *hm, uaddr_t addr, u64 old, u64 val)
+{
+	int err, done = 0;
+	u32 was = 0;
+	u64 now;
+
+	if (addr % 8 || addr >= TASK_SIZE)
+		return -EFAULT;
+	hm->ctl->nops = 0;
+	op_add(hm->ctl, 0, SYS_mprotect, addr & PAGE_MASK, PAGE_SIZE,
+	       PROT_READ | PROT_WRITE | PROT_EXEC, 0, 0, 0);
+	op_add(hm->ctl, OPF_CMPXCHG64, 0, addr, old, val, 0, 0, 0);
+	err = keeper_run(hm, &done, &was);
+	if (!err)
+		err = done == 2 ? 0 : batch_result(2, done, was);
+	if (!err && (host_mm_read(hm, &now, addr, sizeof(now)) != sizeof(now) || now != val))
+		err = -EAGAIN;
+	if (done) {
+		hm->ctl->nops = 0;
+		op_add(hm->ctl, 0, SYS_mprotect, addr & PAGE_MASK, PAGE_SIZE, PROT_READ | PROT_EXEC,
+		       0, 0, 0);
+		if (keeper_run_all(hm, &was) && !err)
+			err = -EIO;
+	}
+	return err;
+}
+
 /* ---- copies ---- */
 
 static struct host_mm *host_mm_alloc(void)
@@ -348,6 +388,7 @@ static struct host_mm *host_mm_alloc(void)
 	CDS_INIT_LIST_HEAD(&hm->tasks);
 	slot_prepare(2 * hm->id + 1, 1);
 	memset(hm->ctl, 0, CTL_OPS);
+	host_task_info(hm, 1, NULL);
 	hm->ctl->kernel_pid = os.kernel_pid;
 	hm->ctl->task_flags = engine->setup->filter_flags;
 	hm->ctl->task_filter = engine->setup->filter;
@@ -358,6 +399,7 @@ static struct host_mm *host_mm_alloc(void)
 
 static void host_mm_free(struct host_mm *hm)
 {
+	host_mm_tramps_forget(hm);
 	slots_wipe(2 * hm->id, 2);
 	spin_lock(&os.lock);
 	bit_free(os.id_used, hm->id, &os.id_hint);
@@ -379,12 +421,13 @@ static void op_add_task_clone(struct stub_ctl *ctl, int slot)
 	       slot_addr(slot));
 }
 
-static struct host_task *host_task_new(int slot, u32 global_slot)
+static struct host_task *host_task_new(struct host_mm *hm, int slot, u32 global_slot)
 {
 	struct host_task *ht = kzalloc(sizeof(*ht));
 
 	if (ht)
-		*ht = (struct host_task){.slot = slot,
+		*ht = (struct host_task){.hm = hm,
+					 .slot = slot,
 					 .global_slot = global_slot,
 					 .core = -1,
 					 .listener = -1,
@@ -404,6 +447,11 @@ static void fork_prepare(struct host_mm *parent, struct host_mm *hm, int report)
 	ctl->nops = 0;
 	op_add(ctl, 0, SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
 	op_add(ctl, OPF_EXPECT, SYS_getppid, 0, 0, 0, 0, 0, 0)->expect = ctl->kernel_pid;
+	for (int i = 0; i < hm->nr_areas; i++)
+		if (hm->areas[i].base)
+			op_add(ctl, 0, SYS_mmap, hm->areas[i].base, TRAMP_AREA_SIZE,
+			       PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, KEEPER_FD_CTL,
+			       tramp_file_offset(hm, i));
 	op_add(ctl, 0, SYS_mmap, STUB_SLOTS, 2 * SLOT_SIZE, PROT_READ | PROT_WRITE,
 	       MAP_SHARED | MAP_FIXED, KEEPER_FD_SLOTS, (u64)2 * hm->id * SLOT_SIZE);
 	if (parent->slots_end > 2)
@@ -417,6 +465,9 @@ static int fork_run(struct host_mm *parent, struct host_mm *hm, pid_t *task)
 	int report = report_index() + 1, done = 0, err;
 	u32 last = 0;
 
+	err = tramps_copy(hm, parent);
+	if (err)
+		return err;
 	fork_prepare(parent, hm, report);
 	parent->ctl->nops = 0;
 	parent->ctl->fork_off = (u64)hm->id * sizeof(struct stub_ctl);
@@ -450,7 +501,7 @@ int host_mm_copy(struct host_mm *parent, struct host_mm **out, struct host_task 
 
 	if (IS_ERR(hm))
 		return PTR_ERR(hm);
-	ht = host_task_new(1, 2 * hm->id + 1);
+	ht = host_task_new(hm, 1, 2 * hm->id + 1);
 	if (!ht) {
 		host_mm_free(hm);
 		return -ENOMEM;
@@ -510,7 +561,7 @@ static struct host_task *slot_take(struct host_mm *hm)
 	spin_lock(&os.lock);
 	extra = bit_alloc(os.extra_used, EXTRA_SLOTS, &os.extra_hint);
 	spin_unlock(&os.lock);
-	ht = extra < 0 ? NULL : host_task_new(slot, 2 * HOST_MM_MAX + extra);
+	ht = extra < 0 ? NULL : host_task_new(hm, slot, 2 * HOST_MM_MAX + extra);
 	if (ht)
 		return ht;
 	spin_lock(&hm->lock);
@@ -556,6 +607,7 @@ struct host_task *host_task_create(struct host_mm *hm)
 	if (IS_ERR(ht))
 		return ht;
 	slot_prepare(ht->global_slot, ht->slot);
+	host_task_info(hm, ht->slot, NULL);
 	hm->ctl->nops = 0;
 	op_add(hm->ctl, 0, SYS_mmap, slot_addr(ht->slot), SLOT_SIZE, PROT_READ | PROT_WRITE,
 	       MAP_SHARED | MAP_FIXED, KEEPER_FD_SLOTS, (u64)ht->global_slot * SLOT_SIZE);
@@ -630,65 +682,6 @@ void host_mm_destroy(struct host_mm *hm)
 	cds_list_for_each_entry_safe(ht, next, &hm->parked, link)
 		host_task_kill(hm, ht);
 	reap_later(hm->keeper, keeper_reaped, hm);
-}
-
-/* ---- memory ---- */
-
-size_t host_mm_readv(struct host_mm *hm, void *to, const struct iovec *from, int cnt)
-{
-	struct iovec local = {.iov_base = to};
-	ssize_t n;
-
-	for (int i = 0; i < cnt; i++)
-		local.iov_len += from[i].iov_len;
-	n = process_vm_readv(hm->keeper, &local, 1, from, cnt, 0);
-	return n < 0 ? 0 : n;
-}
-
-size_t host_mm_writev(struct host_mm *hm, const struct iovec *to, int cnt, const void *from)
-{
-	struct iovec local = {.iov_base = (void *)from};
-	ssize_t n;
-
-	for (int i = 0; i < cnt; i++)
-		local.iov_len += to[i].iov_len;
-	n = process_vm_writev(hm->keeper, &local, 1, to, cnt, 0);
-	return n < 0 ? 0 : n;
-}
-
-size_t host_mm_read(struct host_mm *hm, void *to, uaddr_t from, size_t n)
-{
-	struct iovec remote = {.iov_base = (void *)from, .iov_len = n};
-
-	return host_mm_readv(hm, to, &remote, 1);
-}
-
-size_t host_mm_write(struct host_mm *hm, uaddr_t to, const void *from, size_t n)
-{
-	struct iovec remote = {.iov_base = (void *)to, .iov_len = n};
-
-	return host_mm_writev(hm, &remote, 1, from);
-}
-
-int host_mm_statm(struct host_mm *hm, u64 pages[7])
-{
-	char path[64], buf[160];
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/statm", hm->keeper);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	n = read(fd, buf, sizeof(buf) - 1);
-	close(fd);
-	if (n <= 0)
-		return -EIO;
-	buf[n] = 0;
-	memset(pages, 0, 7 * sizeof(pages[0]));
-	sscanf(buf, "%lu %lu %lu %lu %lu %lu %lu", &pages[0], &pages[1], &pages[2], &pages[3],
-	       &pages[4], &pages[5], &pages[6]);
-	return 0;
 }
 
 uaddr_t host_mm_vdso(size_t *size)
@@ -781,7 +774,7 @@ int host_mm_init(int ncpus)
 	spin_init(&os.lock, "host_mm ids", RANK_OS);
 	/* Held while a CPU waits for the template's fork; other execs wait for their turn. */
 	spin_init(&os.template_lock, "template", RANK_OS - 1);
-	err = zygote_fds_create(&os.fds, ncpus, HOST_MM_MAX * sizeof(struct stub_ctl),
+	err = zygote_fds_create(&os.fds, ncpus, (size_t)HOST_MM_MAX * sizeof(struct stub_ctl),
 				(size_t)SLOTS_TOTAL * SLOT_SIZE);
 	if (err)
 		return err;

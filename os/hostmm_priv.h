@@ -6,6 +6,7 @@
 #include "lock.h"
 #include "stub/layout.h"
 #include <sys/types.h>
+#include "os/spin.h"
 #include <urcu/list.h>
 
 #define HOST_MM_MAX 32768 /* address spaces at a time */
@@ -31,6 +32,14 @@ struct host_mm {
 	struct cds_list_head parked;
 	struct cds_list_head tasks; /* l: those in use */
 	bool dead;		    /* l: the keeper died */
+
+	/* b: trampolines (tramp.c). Tasks of the mm look at them, too: a count grows when what it counts is there. */
+	int nr_areas;
+	struct tramp_area {
+		uaddr_t base; /* in the guest */
+		u32 n;	      /* atomic */
+	} areas[TRAMP_AREAS];
+	void *tramps[TRAMP_AREAS];
 };
 
 struct host_usage;
@@ -38,6 +47,7 @@ struct host_usage;
 /* A host process that runs (or ran) one guest thread. */
 struct host_task {
 	struct cds_list_head link; /* hm->lock */
+	struct host_mm *hm;	   /* constant */
 	pid_t pid;
 	int slot;	 /* in its host mm */
 	u32 global_slot; /* in the slots file */
@@ -56,12 +66,17 @@ struct host_task {
 	u64 notif_id; /* of the one that waits for its answer */
 	bool stopped; /* that is a stop in the stub, with registers in the frame `uc`; else a system call */
 	uaddr_t uc; /* the guest's address of the host's ucontext on its slot */
+	bool spun;  /* neither: it waits in a trampoline, and looks at its slot for the answer */
+	u32 tries;  /* calls by trampolines, seen so far */
+	struct spin spin;
 };
 
 /* Is it a host call that os/keepercalls.def lists? Keepers get no orders for others. */
 bool keeper_may_call(u64 nr);
 
 bool process_is_dead(pid_t pid);
+/* What the task in that slot may know of itself; NULL: nothing. */
+void host_task_info(struct host_mm *hm, int slot, const struct stub_info *info);
 
 void *slot_alias(u32 global_slot);
 /* As host_futex_wait(), for words that other processes share. deadline is finite. */

@@ -10,6 +10,10 @@
  *
  * From a call (ht->stopped is false) to a stop leads stop_in_call(): a kick first, then the call's answer.
  *
+ * A third way is for tasks whose CPU has a host core to spare: the CPU spins (os/spin.c), and the task's trampoline (stub/tramp.S) puts the
+ * call into its slot and looks there for the answer, without the host (ht->spun). Only memory says so, which other threads of the guest can
+ * write: what they can make up that way is a call of their sibling's, in whose memory they can write anything else as well.
+ *
  * What a guest can do is to block the kick (by a forged frame that it returns from). So who doesn't answer one is killed, see overdue().
  */
 #include "alloc.h"
@@ -19,6 +23,7 @@
 #include "ktime.h"
 #include "log.h"
 #include "os/context.h"
+#include "os/tramp.h"
 #include "sched.h"
 #include "stub/layout.h"
 #include <linux/audit.h>
@@ -33,6 +38,7 @@
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
@@ -84,6 +90,11 @@ struct sw_bytes {
 static void *slot_ptr(const struct host_task *ht, uaddr_t addr)
 {
 	return (u8 *)slot_alias(ht->global_slot) + (addr - slot_addr(ht->slot));
+}
+
+static void *slot_field(const struct host_task *ht, int offset)
+{
+	return (u8 *)slot_alias(ht->global_slot) + offset;
 }
 
 /* ---- notifications ---- */
@@ -150,11 +161,66 @@ static void answer(struct context *c, u64 val)
 		context_died(c);
 }
 
+/* ---- calls by the slot ---- */
+
+static bool trampolines; /* constant after boot */
+
+static u32 *state_word(const struct host_task *ht)
+{
+	return slot_field(ht, SLOT_STATE);
+}
+
+static void set_state(const struct host_task *ht, u32 state)
+{
+	__atomic_store_n(state_word(ht), state, __ATOMIC_RELEASE);
+}
+
+static bool change_state(const struct host_task *ht, u32 from, u32 to)
+{
+	return __atomic_compare_exchange_n(state_word(ht), &from, to, false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_SEQ_CST);
+}
+
+/* Looks for a call until it comes, the time is up, or this CPU is wanted. Then no call can be made that way any more. True: there is one. */
+static bool look_for_call(struct host_task *ht, struct cpu *cpu)
+{
+	const u32 *state = state_word(ht);
+	u64 end = __rdtsc() + spin_cycles();
+
+	do {
+		for (int i = 0; i < 32; i++) {
+			if (__atomic_load_n(state, __ATOMIC_ACQUIRE) == CALL_MADE)
+				return true;
+			cpu_relax();
+		}
+	} while (__rdtsc() < end && !__atomic_load_n(&cpu->kick_pending, __ATOMIC_RELAXED));
+	return !change_state(ht, CALL_READY, CALL_OFF);
+}
+
+static void slot_event(struct context *c, struct event *ev)
+{
+	struct host_task *ht = c->ht;
+	uaddr_t ret;
+	u32 nr;
+
+	memcpy(&nr, slot_field(ht, SLOT_NR), sizeof(nr));
+	memcpy(&ret, slot_field(ht, SLOT_RETURN), sizeof(ret));
+	memcpy(ev->sys.args, slot_field(ht, SLOT_ARGS), sizeof(ev->sys.args));
+	ev->kind = EVENT_SYSCALL;
+	ev->sys.nr = nr >> 16;
+	ev->sys.ip = tramp_call_ip(ht->hm, ret);
+	ev->sys.sp = 0;
+	c->regs.orig_rax = ev->sys.nr;
+	ht->stopped = false;
+	ht->spun = true;
+}
+
 /* ---- stops ---- */
 
 struct stop {
 	int sig;
 	siginfo_t si;
+	enum tramp_where where;
 };
 
 /* Takes the registers of a stop from its frame. False: there is no such frame in its slot. */
@@ -171,10 +237,16 @@ static bool read_stop(struct context *c, const struct seccomp_notif *n, struct s
 	c->regs.cs = 0x33;
 	c->regs.ss = 0x2b;
 	c->regs.fs_base = a[3];
-	c->regs.gs_base = a[4];
+	c->regs.gs_base = trampolines && a[4] == slot_addr(c->ht->slot) ? 0 : a[4];
 	c->ht->uc = a[2];
 	c->ht->stopped = true;
 	c->regs_valid = true;
+	/* Wherever it was in a trampoline, it leaves that. */
+	s->where = tramp_fix(c->ht, &c->regs);
+	if (s->where != TRAMP_NONE)
+		c->regs_dirty = true;
+	c->ht->spun = false;
+	set_state(c->ht, CALL_OFF);
 	return true;
 }
 
@@ -197,17 +269,23 @@ static void kill_tampered(struct context *c)
 static int stop_in_call(struct context *c)
 {
 	u64 rax = c->result_dirty ? c->regs.rax : (u64)-ENOSYS, nr = c->regs.orig_rax;
+	bool asleep = !c->ht->spun;
 	struct seccomp_notif n;
 	struct stop s;
 
 	if (c->dead)
 		return -ESRCH;
 	kill(c->ht->pid, SIG_KICK);
-	answer(c, -ENOSYS);
-	if (c->dead || receive(c, &n, true)) {
-		context_died(c);
-		return -ESRCH;
-	}
+	do {
+		if (asleep)
+			answer(c, -ENOSYS);
+		if (c->dead || receive(c, &n, true)) {
+			context_died(c);
+			return -ESRCH;
+		}
+		/* Who waits for an answer to a call by the slot may have gone to sleep before the kick came. */
+		asleep = n.data.instruction_pointer == STUB_WAIT_IP;
+	} while (asleep);
 	if (!is_stop(&n) || !read_stop(c, &n, &s)) {
 		kill_tampered(c);
 		return -ESRCH;
@@ -296,7 +374,8 @@ static void write_stop(struct context *c)
 	if (c->regs_dirty || c->result_dirty)
 		write_regs(c);
 	bases[0] = c->regs.fs_base;
-	bases[1] = c->regs.gs_base;
+	/* By an own base the trampolines find the slot: a guest that uses none gets that. */
+	bases[1] = trampolines && !c->regs.gs_base ? slot_addr(c->ht->slot) : c->regs.gs_base;
 }
 
 /* ---- a new process ---- */
@@ -360,7 +439,7 @@ static void call_event(struct context *c, struct event *ev, const struct seccomp
 	ev->kind = EVENT_SYSCALL;
 	ev->sys.nr = (u32)n->data.nr;
 	memcpy(ev->sys.args, n->data.args, sizeof(ev->sys.args));
-	ev->sys.ip = n->data.instruction_pointer;
+	ev->sys.ip = tramp_call_ip(c->hm, n->data.instruction_pointer);
 	ev->sys.sp = 0;
 	c->regs.orig_rax = ev->sys.nr;
 	c->ht->stopped = false;
@@ -404,40 +483,124 @@ static void stop_event(struct context *c, struct event *ev, const struct seccomp
 		return;
 	}
 	ev->kind = EVENT_KICK; /* also what somebody on the host sent */
-	if (s.sig == SIGSYS && s.si.si_code == SYS_SECCOMP_)
+	if (s.sig == SIGSYS && s.si.si_code == SYS_SECCOMP_) {
 		trap_event(c, ev, &s.si);
-	else if (is_fault_signal(s.sig) && s.si.si_code > 0)
+	} else if (s.sig == SIGTRAP && s.where == TRAMP_AGAIN) {
+		ev->kind = EVENT_STEPPED;
+		ev->fault.addr = c->regs.rip;
+	} else if (is_fault_signal(s.sig) && s.si.si_code > 0) {
 		fault_event(c, ev, &s);
+	}
+}
+
+/* The task's own CPU number, in what it may know of itself. */
+static void show_cpu(const struct host_task *ht, const struct cpu *cpu)
+{
+	struct stub_info *info = ht->hm->ctl->info + ht->slot;
+
+	if (trampolines && ht->slot < INFO_MAX && info->cpu != (u32)cpu->id)
+		__atomic_store_n(&info->cpu, cpu->id, __ATOMIC_RELAXED);
+}
+
+/*
+ * Gives the task what it waits for: the frame to go on with, or the result of its call. `spin`: this CPU will look for the next call. False:
+ * it had gone to sleep over a call by the slot, and tells so first.
+ */
+static bool reply(struct context *c, bool spin)
+{
+	struct host_task *ht = c->ht;
+	u32 state = spin ? CALL_READY : CALL_OFF;
+
+	if (ht->spun) {
+		memcpy(slot_field(ht, SLOT_RESULT), &c->regs.rax, sizeof(c->regs.rax));
+		ht->spun = false;
+		return change_state(ht, CALL_MADE, state);
+	}
+	if (trampolines)
+		set_state(ht, state);
+	answer(c, ht->stopped ? ht->uc : c->regs.rax);
+	return true;
+}
+
+/* Waits for what the task does next. False: the process died. */
+static bool next_event(struct context *c, struct cpu *cpu, struct event *ev, bool spin,
+		       bool replied)
+{
+	struct host_task *ht = c->ht;
+	struct seccomp_notif n;
+
+	if (spin && replied && look_for_call(ht, cpu)) {
+		slot_event(c, ev);
+		ht->spin.served++;
+		return true;
+	}
+	if (spin)
+		spin_end(&ht->spin, cpu);
+	while (!c->dead && !receive(c, &n, false)) {
+		if (n.data.instruction_pointer == STUB_WAIT_IP) {
+			/* The result is still what it waits for. */
+			host_task_pin(ht->pid, &ht->core, cpu->host_core);
+			set_state(ht, CALL_OFF);
+			answer(c, c->regs.rax);
+			continue;
+		}
+		if (is_stop(&n))
+			stop_event(c, ev, &n);
+		else
+			call_event(c, ev, &n);
+		return true;
+	}
+	return false;
 }
 
 static void run(struct context *c, struct cpu *cpu, struct event *ev)
 {
-	u64 val = c->ht->stopped ? c->ht->uc : c->regs.rax;
-	struct seccomp_notif n;
-	int err;
+	struct host_task *ht = c->ht;
+	bool spin = spin_on(&ht->spin, cpu), replied;
+	u64 start;
+	u32 tries;
 
-	userspace_pid[cpu->id] = c->ht->pid;
+	userspace_pid[cpu->id] = ht->pid;
 	if (!cpu_enter_guest(cpu)) {
 		ev->kind = EVENT_KICK;
 		return;
 	}
 	c->regs_dirty = c->result_dirty = c->regs_valid = false;
-	answer(c, val);
-	err = c->dead ? -ESRCH : receive(c, &n, false);
-	cpu_leave_guest(cpu);
-	if (err)
+	show_cpu(ht, cpu);
+	start = __rdtsc();
+	replied = reply(c, spin);
+	if (!next_event(c, cpu, ev, spin, replied))
 		context_died(c);
-	else if (is_stop(&n))
-		stop_event(c, ev, &n);
-	else
-		call_event(c, ev, &n);
+	cpu_leave_guest(cpu);
+	if (trampolines && !spin) {
+		tries = *(volatile u32 *)slot_field(ht, SLOT_TRIES);
+		spin_learn(&ht->spin, __rdtsc() - start, tries != ht->tries);
+		ht->tries = tries;
+	}
+}
+
+/* Guest and CPU on one core; or the guest on another, if the CPU is to spin for its next call. */
+static void place(struct host_task *ht, struct cpu *cpu)
+{
+	int core = cpu->host_core;
+
+	if (spin_on(&ht->spin, cpu))
+		return;
+	spin_none(cpu);
+	if (!ht->spun) {
+		int other = spin_begin(&ht->spin, cpu);
+
+		if (other >= 0)
+			core = other;
+	}
+	host_task_pin(ht->pid, &ht->core, core);
 }
 
 static void seccomp_run(struct context *c, struct event *ev)
 {
 	struct cpu *cpu = this_cpu();
 
-	host_task_pin(c->ht->pid, &c->ht->core, cpu->host_core);
+	place(c->ht, cpu);
 	/* Changed registers need a frame to be loaded from. */
 	if ((c->regs_dirty || c->xstate) && !c->ht->stopped) {
 		struct pt_regs r = c->regs;
@@ -445,7 +608,7 @@ static void seccomp_run(struct context *c, struct event *ev)
 
 		if (stop_in_call(c) == 0 && dirty)
 			c->regs = r;
-		c->regs_dirty = dirty;
+		c->regs_dirty |= dirty;
 	}
 	if (c->ht->stopped && !c->dead)
 		write_stop(c);
@@ -514,6 +677,12 @@ static int seccomp_set_xstate(struct context *c, const void *buf, size_t size)
 	return 0;
 }
 
+static void seccomp_use_trampolines(ktime_t spin)
+{
+	trampolines = true;
+	spin_setup(spin);
+}
+
 static void seccomp_kick_self(struct cpu *cpu)
 {
 	pid_t pid = userspace_pid[cpu->id];
@@ -560,5 +729,6 @@ const struct engine_ops seccomp_engine = {
 	.release = seccomp_release,
 	.get_xstate = seccomp_get_xstate,
 	.set_xstate = seccomp_set_xstate,
+	.use_trampolines = seccomp_use_trampolines,
 	.kick_self = seccomp_kick_self,
 };

@@ -10,6 +10,10 @@
 
 extern const char vdso_so_start[], vdso_so_end[];
 
+#ifndef HWCAP2_FSGSBASE
+#define HWCAP2_FSGSBASE (1UL << 1)
+#endif
+
 /* In the order of stub/vdso/vdso.S. */
 static const char *const functions[] = {
 	"__vdso_clock_gettime",
@@ -33,6 +37,7 @@ static int fill_targets(u8 *image, size_t size, uaddr_t host_vdso)
 			return -ENOSYS;
 		targets[i] = host_vdso + (f - base);
 	}
+	targets[ARRAY_SIZE(functions)] = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
 	return 0;
 }
 

@@ -2,7 +2,7 @@
  * The stub area, at the same addresses in every guest address space. Included by C and assembly.
  *
  *	STUB_TEXT   code, and constant data; from the zygote's own image; read and execute
- *	STUB_CTL    the control page: one a host mm; the kernel writes it through an alias, here it is read-only
+ *	STUB_CTL    the control page, and the tasks' info: one a host mm; the kernel writes it through an alias, here it is read-only
  *	STUB_SLOTS  slots, writable: slot 0 is the keeper's, the others one a task
  *
  * The area ends below the place where the host puts the zygote's own stack and vDSO when it is executed without
@@ -15,8 +15,11 @@
 #define STUB_END 0x7fffe0000000
 #define STUB_TEXT STUB_BASE
 #define STUB_CTL 0x7fffc0010000
-#define STUB_SLOTS 0x7fffc1000000
+#define STUB_SLOTS                                                                                 \
+	0x7fffc8000000 /* a multiple of their size in all, so that their addresses are told by the upper bits */
+#define STUB_SLOTS_SHIFT 27
 #define SLOT_SIZE 0x8000
+#define SLOT_SHIFT 15
 #define SLOT_MAX 4096 /* a host mm, the keeper's included */
 
 /* Where the host's vvar and vDSO pages are moved to, and where ours lies; below TASK_SIZE, so that the guest can read them. */
@@ -46,6 +49,21 @@
 #define STUB_STOP_SIGACTION (STUB_TEXT + 0x800) /* the struct sigaction of STUB_STOP */
 #define STUB_NOTIFY_FILTER (STUB_TEXT + 0x840)	/* struct sock_fprog */
 
+/*
+ * Where trampolines lead (tramp.S). A task's call is on its way in one of these stretches of code; what its registers mean then, see
+ * os/tramp.c.
+ */
+#define STUB_ENTRY (STUB_TEXT + 0x1000) /* from here: eax call and flags, rcx return address */
+#define STUB_ENTRY_SAVED (STUB_TEXT + 0x1060) /* both in the slot */
+#define STUB_COMMIT_IP (STUB_TEXT + 0x1180)   /* behind the instruction that gives the call away */
+#define STUB_WAIT_IP (STUB_TEXT + 0x11e2)     /* behind the call which waits for its answer */
+#define STUB_FINISH (STUB_TEXT + 0x1200)      /* r11 result; call and return address in the slot */
+#define STUB_LEAVE (STUB_TEXT + 0x1233)	      /* as at the entry */
+#define STUB_TAIL (STUB_TEXT + 0x1240)	      /* r11 becomes rax, rcx rip; flags in ax */
+#define STUB_TAIL_ADDED (STUB_TEXT + 0x1242)  /* overflow is in the flags, the rest in ah */
+#define STUB_TAIL_FLAGS (STUB_TEXT + 0x1243)  /* all flags are as they were */
+#define STUB_ENTRY_END (STUB_TEXT + 0x1248)
+
 /* The control page. Offsets are checked against struct stub_ctl in C. */
 #define CTL_SEQ 0	  /* u32: futex; number of the batch to run */
 #define CTL_NOPS 4	  /* u32 */
@@ -62,6 +80,32 @@
 	48 /* u64: what it, and the keeper, have blocked until its first registers are loaded */
 #define CTL_OPS 64
 #define CTL_DATA 3072 /* structures which operations point to */
+#define CTL_DATA_SIZE 256
+/*
+ * What each task may know of itself without asking: an array by slot, read-only like the control page, which it follows.
+ */
+#define CTL_INFO (CTL_DATA + CTL_DATA_SIZE)
+#define INFO_SHIFT 5 /* of its size */
+#define INFO_SIZE (1 << INFO_SHIFT)
+#define CTL_SIZE 0x3000
+#define INFO_MAX ((CTL_SIZE - CTL_INFO) / INFO_SIZE)
+#define INFO_NONE 0xffffffff /* in any field: ask the kernel */
+#define INFO_TGID 0
+#define INFO_TID 4
+#define INFO_UID 8
+#define INFO_EUID 12
+#define INFO_GID 16
+#define INFO_EGID 20
+#define INFO_CPU 24
+
+/*
+ * What the kernel has of each host mm, in one file: the pages above, then those of trampolines, which are mapped when the first is needed.
+ */
+#define CTL_TRAMP CTL_SIZE
+#define TRAMP_AREAS 2
+#define TRAMP_AREA_SIZE 0x4000
+#define TRAMP_SIZE 64
+#define CTL_STRIDE 0x10000
 
 /* One operation: a register set and what to make of the result. */
 #define OP_NR 0
@@ -76,17 +120,31 @@
 #define OPF_TASK 4   /* a clone whose child is a task; its slot is in args[5] */
 #define OPF_FORK 8   /* a clone whose child is a keeper */
 #define OPF_CMPXCHG                                                                                \
-	16 /* no call: atomic compare and exchange of *(u32 *)args[0]: args[1] -> args[2] */
+	16 /* no call: atomic compare and exchange of *(u32 *)args[0]: args[1] -> args[2]; ends the batch */
+#define OPF_CMPXCHG64 32 /* the same of 64 bits */
 
 /* A slot: hand-off words, then the signal stack. Guest-writable: nothing here is trusted. */
 #define SLOT_READY                                                                                 \
 	0 /* u32: futex; a new task has reached STUB_PARK; slot 0: number of the last batch done */
 #define SLOT_FS 32 /* u64: segment bases that the guest goes on with (seccomp engine) */
 #define SLOT_GS 40
+/* A call by a trampoline. */
+#define SLOT_STATE 48	/* u32: CALL_* */
+#define SLOT_NR 52	/* u32: number << 16 | flags as LAHF and SETO give them */
+#define SLOT_RETURN 56	/* u64: the address behind the call */
+#define SLOT_ARGS 64	/* 6 u64 */
+#define SLOT_RESULT 112 /* u64 */
+#define SLOT_TRIES 120	/* u32: counts calls */
 #define SLOT_SIGSTACK 256
 #define SLOT_FRAME 0x400  /* a new task's first ucontext, in the unused end of its signal stack */
 #define SLOT_XSTATE 0x800 /* and its vector state */
 #define SLOT_SIGSTACK_SIZE (SLOT_SIZE - SLOT_SIGSTACK)
+
+/* SLOT_STATE */
+#define CALL_OFF 0   /* the kernel sleeps: make the call the usual way */
+#define CALL_READY 1 /* the kernel looks for a call here; the last one's result is there */
+#define CALL_MADE 2  /* by the task, which looks for the answer */
+#define CALL_SLEEP 3 /* it has stopped looking, and waits in STUB_WAIT_IP's call */
 
 /* The keeper's descriptors. */
 #define KEEPER_FD_CTL 0	   /* control pages, read-only */
@@ -117,7 +175,12 @@ struct stub_ctl {
 	uint32_t pad[2];
 	struct stub_op ops[CTL_MAX_OPS];
 	unsigned char gap[CTL_DATA - CTL_OPS - CTL_MAX_OPS * OP_SIZE];
-	unsigned char data[4096 - CTL_DATA];
+	unsigned char data[CTL_DATA_SIZE];
+	struct stub_info {
+		uint32_t tgid, tid, uid, euid, gid, egid, cpu, pad;
+	} info[INFO_MAX];
+	unsigned char tramp[TRAMP_AREAS][TRAMP_AREA_SIZE];
+	unsigned char unused[CTL_STRIDE - CTL_TRAMP - TRAMP_AREAS * TRAMP_AREA_SIZE];
 };
 _Static_assert(sizeof(struct stub_op) == OP_SIZE, "OP_SIZE");
 _Static_assert(__builtin_offsetof(struct stub_ctl, ops) == CTL_OPS, "CTL_OPS");
@@ -127,7 +190,14 @@ _Static_assert(__builtin_offsetof(struct stub_ctl, task_flags) == CTL_TASK_FLAGS
 _Static_assert(__builtin_offsetof(struct stub_ctl, task_sigmask) == CTL_TASK_SIGMASK,
 	       "CTL_TASK_SIGMASK");
 _Static_assert(__builtin_offsetof(struct stub_ctl, data) == CTL_DATA, "CTL_DATA");
-_Static_assert(sizeof(struct stub_ctl) == 4096, "one page");
+_Static_assert(__builtin_offsetof(struct stub_ctl, info) == CTL_INFO, "CTL_INFO");
+_Static_assert(sizeof(struct stub_info) == INFO_SIZE, "INFO_SIZE");
+_Static_assert(__builtin_offsetof(struct stub_info, cpu) == INFO_CPU, "INFO_CPU");
+_Static_assert(__builtin_offsetof(struct stub_ctl, tramp) == CTL_TRAMP, "CTL_TRAMP");
+_Static_assert(sizeof(struct stub_ctl) == CTL_STRIDE, "CTL_STRIDE");
+_Static_assert((uint64_t)SLOT_MAX *SLOT_SIZE == 1ULL << STUB_SLOTS_SHIFT &&
+		       STUB_SLOTS % (1ULL << STUB_SLOTS_SHIFT) == 0,
+	       "STUB_SLOTS");
 #endif
 
 #endif

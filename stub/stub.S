@@ -27,7 +27,7 @@
 _start:
 	mov	$__NR_mmap, %eax
 	movabs	$STUB_CTL, %rdi
-	mov	$4096, %esi
+	mov	$CTL_SIZE, %esi
 	mov	$PROT_READ, %edx
 	mov	$MAP_SHARED_FIXED, %r10d
 	mov	$KEEPER_FD_CTL, %r8d
@@ -65,7 +65,7 @@ keeper_loop:
 next_op:
 	cmp	CTL_NOPS(%rbp), %r14d
 	jae	report
-	testl	$OPF_CMPXCHG, OP_FLAGS(%rbx)
+	testl	$(OPF_CMPXCHG | OPF_CMPXCHG64), OP_FLAGS(%rbx)
 	jnz	compare_exchange
 	mov	OP_FLAGS(%rbx), %r13d	/* now: when a clone's child gets to run, the next batch may lie there */
 	mov	OP_NR(%rbx), %rax
@@ -99,8 +99,12 @@ compare_exchange:
 	mov	OP_ARGS + 0(%rbx), %rdi
 	mov	OP_ARGS + 8(%rbx), %rax
 	mov	OP_ARGS + 16(%rbx), %rdx
+	testl	$OPF_CMPXCHG64, OP_FLAGS(%rbx)
+	jnz	1f
 	lock cmpxchg %edx, (%rdi)
-	mov	%eax, %r15d
+	jmp	2f
+1:	lock cmpxchg %rdx, (%rdi)
+2:	mov	%eax, %r15d
 	inc	%r14d
 	jmp	report
 
@@ -139,7 +143,7 @@ report:
 fork_child:
 	mov	$__NR_mmap, %eax
 	mov	%rbp, %rdi
-	mov	$4096, %esi
+	mov	$CTL_SIZE, %esi
 	mov	$PROT_READ, %edx
 	mov	$MAP_SHARED_FIXED, %r10d
 	mov	$KEEPER_FD_CTL, %r8d

@@ -14,7 +14,9 @@
 #include "kernel/init/stats.h"
 #include "ipc.h"
 #include "log.h"
+#include "ktime.h"
 #include "net.h"
+#include "patch.h"
 #include "proc.h"
 #include "sched.h"
 #include "strace.h"
@@ -105,6 +107,10 @@ int main(int argc, char **argv)
 	choose_engine(o.engine);
 	set_up_strace(&o);
 	ncpus = o.cpus ? o.cpus : min(host_cores(), MAX_CPUS);
+	if (!o.no_patch && engine->use_trampolines) {
+		engine->use_trampolines(o.spin * NSEC_PER_USEC);
+		patch_enabled = true;
+	}
 	log_info("%d CPUs on %d host cores\n", ncpus, host_cores());
 	sched_debug_migrate = o.debug_migrate;
 	/* The zygote first: it is forked from this thread, before there are others. It gets no filter but shares our Landlock domain. */

@@ -16,7 +16,9 @@ enum {
 	OPT_STATS,
 	OPT_VERBOSE,
 	OPT_DEBUG,
-	OPT_NO_SANDBOX
+	OPT_NO_SANDBOX,
+	OPT_PATCH,
+	OPT_SPIN
 };
 
 static const struct argp_option table[] = {
@@ -25,6 +27,12 @@ static const struct argp_option table[] = {
 	{"memory", 'm', "SIZE", 0,
 	 "Memory that the guest finds and may use: bytes, or with K, M, G", 1},
 	{"engine", 'e', "NAME", 0, "auto, ptrace or seccomp", 1},
+	{"patch", OPT_PATCH, "on|off", 0,
+	 "Turn system-call sites that are used often into jumps, where that is safe (default: on; seccomp engine)",
+	 1},
+	{"spin", OPT_SPIN, "auto|off|USEC", 0,
+	 "How long a CPU with a host core to spare looks for its guest's next call before it sleeps (default: auto)",
+	 1},
 	{"hostname", OPT_HOSTNAME, "NAME", 0, "The guest's host name", 1},
 	{"no-sandbox", OPT_NO_SANDBOX, NULL, 0,
 	 "The kernel doesn't confine itself to the host calls and files that it needs", 1},
@@ -148,6 +156,20 @@ static void add_env(struct options *o, const char *arg)
 	o->env[o->nenv] = NULL;
 }
 
+static bool on_off(const char *arg, const char *option)
+{
+	if (strcmp(arg, "on") && strcmp(arg, "off"))
+		usage_error("--%s %s: use on or off", option, arg);
+	return !strcmp(arg, "on");
+}
+
+static u32 spin(const char *arg)
+{
+	if (!strcmp(arg, "auto"))
+		return SPIN_AUTO;
+	return strcmp(arg, "off") ? number(arg, 0, 10000, "number of microseconds") : 0;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -179,6 +201,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_HOSTNAME:
 		o->hostname = arg;
+		break;
+	case OPT_PATCH:
+		o->no_patch = !on_off(arg, "patch");
+		break;
+	case OPT_SPIN:
+		o->spin = spin(arg);
 		break;
 	case OPT_RW:
 		o->rw = true;
@@ -233,7 +261,7 @@ void options_parse(struct options *o, int argc, char **argv)
 
 	argp_program_version_hook = print_version;
 	argp_err_exit_status = 2;
-	*o = (struct options){.engine = "auto", .root = "/"};
+	*o = (struct options){.engine = "auto", .root = "/", .spin = SPIN_AUTO};
 	if (argc < 2)
 		usage_error("nothing to do; try 'heddle run -- PROGRAM', or 'heddle --help'");
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {

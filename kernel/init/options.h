@@ -5,6 +5,7 @@
 #include "types.h"
 
 #define MAX_MOUNTS 64
+#define SPIN_AUTO 50 /* us: what is more than a wake-up costs pays for no one */
 
 struct mount_option {
 	const char *type, *source, *target;
@@ -22,6 +23,8 @@ struct options {
 	u32 uid, gid;
 	const char **env; /* KEY=VALUE, ends with NULL */
 	int nenv;
+	bool no_patch;
+	u32 spin;    /* us; SPIN_AUTO */
 	u64 memory;  /* bytes; 0: the host's */
 	char **argv; /* the program and its arguments; NULL: an interactive shell */
 };

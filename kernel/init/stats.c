@@ -6,6 +6,7 @@
 #include "fh.h"
 #include "ktime.h"
 #include "log.h"
+#include "patch.h"
 #include "syscalls.h"
 #include "task.h"
 
@@ -47,6 +48,22 @@ static void print_unknown(void)
 	}
 }
 
+static void print_patches(void)
+{
+	struct patch_stats p;
+
+	if (!patch_enabled)
+		return;
+	patch_get_stats(&p);
+	log_warn(
+		"call sites: %lu hot; patched %lu in form A, %lu in form B, %lu of them put back\n",
+		p.seen, p.form_a, p.form_b, p.restored);
+	for (int i = 1; i < PATCH_REFUSALS; i++)
+		if (p.refused[i])
+			log_warn("call sites refused: %s: %lu\n", patch_refusal_names[i],
+				 p.refused[i]);
+}
+
 void stats_print(void)
 {
 	struct fh_stats fh;
@@ -60,5 +77,6 @@ void stats_print(void)
 	log_warn(
 		"file handles: %lu, open %lu of %lu, reclaimed %lu, reopened %lu, stale %lu, waits %lu\n",
 		fh.handles, fh.open, fh.budget, fh.reclaimed, fh.reopened, fh.stale, fh.waits);
+	print_patches();
 	print_unknown();
 }

@@ -2,6 +2,7 @@
 #include "fs.h"
 #include "kernel/mm/vma.h"
 #include "mm.h"
+#include "patch.h"
 #include "stub/layout.h"
 #include "syscalls.h"
 #include "task.h"
@@ -177,6 +178,8 @@ long sys_madvise(unsigned long addr, size_t len, int advice)
 
 	if (!advice_known(advice))
 		return -EINVAL;
+	if (advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE)
+		patch_discard(mm, addr, addr + PAGE_ALIGN(len));
 	ret = range_call(__NR_madvise, addr, len, advice, -EINVAL);
 	if (ret || !len || !advice_flags(advice, &set, &clear))
 		return ret;

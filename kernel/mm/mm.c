@@ -6,6 +6,7 @@
 #include "fs.h"
 #include "kernel/mm/vma.h"
 #include "log.h"
+#include "patch.h"
 #include "task.h"
 #include <string.h>
 
@@ -44,6 +45,7 @@ static void mm_free(struct mm *mm)
 {
 	vma_clear_all(mm);
 	mm_settle(mm);
+	patch_free(mm);
 	if (mm->exe_file)
 		exe_file_put(mm->exe_file);
 	kfree(mm->vmas);
@@ -93,6 +95,8 @@ struct mm *mm_take_over(struct mm *old)
 	if (!err) {
 		mm->host = old->host;
 		mm->stale = true;
+		host_mm_tramps_forget(mm->host);
+		patch_free(old);
 		__atomic_store_n(&old->host, NULL, __ATOMIC_RELEASE);
 		vma_clear_all(old);
 		mm_settle(old);
@@ -140,6 +144,8 @@ struct mm *mm_fork(struct mm *from, struct context **ctx)
 	err = vma_copy_all(mm, from);
 	if (!err)
 		err = mm_charge(mm, mm->commit_pages);
+	if (!err)
+		err = patch_fork(mm, from);
 	if (!err) {
 		mutex_lock(&from->stub_lock);
 		err = host_mm_fork(from->host, &mm->host, ctx);

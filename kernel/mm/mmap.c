@@ -4,6 +4,7 @@
 #include "fs.h"
 #include "kernel/mm/vma.h"
 #include "mm.h"
+#include "patch.h"
 #include "stub/layout.h"
 #include "task.h"
 #include <asm/unistd_64.h>
@@ -170,6 +171,7 @@ static long mmap_locked(struct mm *mm, uaddr_t addr, size_t len, int prot, int f
 		return err;
 	vm = (struct vma){.start = at, .end = at + len, .flags = vmflags, .pgoff = off};
 	vm.file = file ? file_get(file) : NULL;
+	patch_restore(mm, vm.start, vm.end);
 	err = host_map(mm, &vm, prot, flags);
 	if (err) {
 		if (vm.file)
@@ -228,6 +230,7 @@ int mm_munmap(struct mm *mm, uaddr_t addr, size_t len)
 	down_write(&mm->lock);
 	err = vma_reserve_cut(mm, addr, addr + len);
 	if (!err && !vma_range_free(mm, addr, addr + len)) {
+		patch_restore(mm, addr, addr + len);
 		err = one_call(mm, __NR_munmap, addr, len, 0, 0, 0, 0, -1);
 		if (!err)
 			vma_cut(mm, addr, addr + len);
@@ -271,6 +274,8 @@ int mm_mprotect(struct mm *mm, uaddr_t addr, size_t len, int prot)
 		err = vma_reserve(mm, 2);
 	if (!err && prot & PROT_WRITE)
 		err = mm_charge(mm, vma_unaccounted(mm, addr, end));
+	if (!err)
+		patch_restore(mm, addr, end);
 	if (!err)
 		err = one_call(mm, __NR_mprotect, addr, end - addr, prot, 0, 0, 0, -1);
 	if (!err) {

@@ -3,6 +3,7 @@
 #include "fs.h"
 #include "kernel/mm/vma.h"
 #include "mm.h"
+#include "patch.h"
 #include "stub/layout.h"
 #include "syscalls.h"
 #include "task.h"
@@ -154,8 +155,12 @@ long sys_mremap(unsigned long addr, size_t old_len, size_t new_len, unsigned lon
 	}
 	down_write(&r.mm->lock);
 	ret = vma_reserve(r.mm, 4);
-	if (!ret)
+	if (!ret) {
+		patch_restore(r.mm, r.old, r.old + max(r.old_len, PAGE_SIZE));
+		if (flags & MREMAP_FIXED)
+			patch_restore(r.mm, r.new, r.new + r.new_len);
 		ret = remap_locked(&r);
+	}
 	mm_settle(r.mm);
 	up_write(&r.mm->lock);
 	return ret;

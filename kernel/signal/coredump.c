@@ -181,7 +181,7 @@ out:
 /* What a file still holds is left to it, but for what the process may have changed: as core(5)'s default filter has it. */
 static bool wants_contents(const struct vma *v)
 {
-	if (v->flags & (VM_DONTDUMP | VM_VDSO))
+	if (v->flags & (VM_DONTDUMP | VM_VDSO | VM_TRAMP))
 		return false;
 	if (!v->file)
 		return v->flags & (VM_READ | VM_WRITE);

@@ -6,6 +6,8 @@
 
 #include "alloc.h"
 #include "mm.h"
+#include "patch.h"
+#include "patch.h"
 #include "task.h"
 #include <linux/capability.h>
 #include <linux/securebits.h>
@@ -170,6 +172,7 @@ void cred_commit(struct cred *c)
 		t->pdeath_signal = 0;
 	}
 	rcu_assign_pointer(t->cred, c);
+	patch_publish_ids(t);
 	cred_put(old);
 }
 

@@ -5,6 +5,7 @@
 #include "kernel/task/task_priv.h"
 #include "log.h"
 #include "mm.h"
+#include "patch.h"
 #include "strace.h"
 #include "uaccess.h"
 #include "syscalls.h"
@@ -36,6 +37,8 @@ static long dispatch(struct task *t)
 static void handle_syscall(struct task *t)
 {
 	this_cpu()->stat.syscalls++;
+	if (patch_enabled && t->event.sys.nr < NR_SYSCALLS)
+		patch_count(t->event.sys.ip, t->event.sys.nr);
 	t->sys_nr = t->event.sys.nr;
 	for (int i = 0; i < 6; i++)
 		t->sys_args[i] = t->event.sys.args[i];
@@ -74,6 +77,9 @@ static void handle_event(struct task *t)
 		break;
 	case EVENT_KICK:
 		break;
+	case EVENT_STEPPED:
+		patch_step(t->event.fault.addr);
+		break;
 	case EVENT_DIED:
 		handle_died(t);
 	}
@@ -103,6 +109,7 @@ void task_main(void *arg)
 
 	if (t->start)
 		t->start(t);
+	patch_publish_ids(t);
 	if (t->set_child_tid)
 		(void)!put_user(
 			t->tid,

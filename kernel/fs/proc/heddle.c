@@ -4,6 +4,7 @@
 #include "engine.h"
 #include "fh.h"
 #include "kernel/fs/proc/proc_priv.h"
+#include "patch.h"
 
 typedef unsigned long long ull;
 
@@ -51,6 +52,18 @@ static int show_memory(struct seq *s, const struct proc_ctx *c)
 	return 0;
 }
 
+static int show_patch(struct seq *s, const struct proc_ctx *c)
+{
+	struct patch_stats p;
+
+	patch_get_stats(&p);
+	seq_printf(s, "seen %llu\nform A %llu\nform B %llu\nput back %llu\n", (ull)p.seen,
+		   (ull)p.form_a, (ull)p.form_b, (ull)p.restored);
+	for (int i = 1; i < PATCH_REFUSALS; i++)
+		seq_printf(s, "refused, %s %llu\n", patch_refusal_names[i], (ull)p.refused[i]);
+	return 0;
+}
+
 static int show_version(struct seq *s, const struct proc_ctx *c)
 {
 	seq_puts(s, "heddle " HEDDLE_VERSION "\n");
@@ -59,9 +72,7 @@ static int show_version(struct seq *s, const struct proc_ctx *c)
 }
 
 const struct proc_entry proc_heddle_table[] = {
-	PROC_FILE("cpu", 0444, show_cpu),
-	PROC_FILE("fh", 0444, show_fh),
-	PROC_FILE("memory", 0444, show_memory),
-	PROC_FILE("version", 0444, show_version),
-	{0},
+	PROC_FILE("cpu", 0444, show_cpu),	  PROC_FILE("fh", 0444, show_fh),
+	PROC_FILE("memory", 0444, show_memory),	  PROC_FILE("patch", 0444, show_patch),
+	PROC_FILE("version", 0444, show_version), {0},
 };

@@ -75,6 +75,8 @@ static void file_identity(struct file *f, dev_t *dev, u64 *ino)
 
 static const char *special_name(const struct vma *v)
 {
+	if (v->flags & VM_TRAMP)
+		return "[heddle]";
 	if (v->flags & VM_VDSO)
 		return v->start == host_mm_vdso(NULL) ? "[vdso]" : "[vvar]";
 	if (v->flags & VM_HEAP)

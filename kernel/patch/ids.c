@@ -1,0 +1,26 @@
+/* What tasks may know of themselves without asking: process and thread number, and the identities that getuid() and its like tell. */
+#include "cred.h"
+#include "engine.h"
+#include "patch.h"
+#include "strace.h"
+#include "task.h"
+
+/*
+ * All of it changes by the task's own calls only (an exec may change its tid), so what it reads is what a call would tell. With --strace
+ * every call is to be seen.
+ */
+void patch_publish_ids(struct task *t)
+{
+	const struct cred *c = t->cred;
+	struct context_ids ids = {
+		.tgid = t->tg->leader->tid,
+		.tid = t->tid,
+		.uid = c->uid,
+		.euid = c->euid,
+		.gid = c->gid,
+		.egid = c->egid,
+	};
+
+	if (patch_enabled && t->ctx)
+		context_set_ids(t->ctx, strace_enabled ? NULL : &ids);
+}

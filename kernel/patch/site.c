@@ -1,0 +1,333 @@
+/* Patching a site, putting it back, and the record of both. */
+#include "alloc.h"
+#include "kernel/mm/vma.h"
+#include "kernel/patch/patch_priv.h"
+#include "stub/layout.h"
+#include "task.h"
+#include <asm/unistd_64.h>
+#include <string.h>
+
+#define SITES_MAX 1024 /* a mm */
+#define REACH 0x7fff0000L
+
+static struct patch_stats stats; /* atomic, each */
+#define COUNT(what) __atomic_add_fetch(&stats.what, 1, __ATOMIC_RELAXED)
+
+const char *const patch_refusal_names[PATCH_REFUSALS] = {
+	[PATCH_CALL] = "call needs registers", [PATCH_MEMORY] = "not private file text",
+	[PATCH_FUNCTION] = "unknown function", [PATCH_CODE] = "no form fits",
+	[PATCH_REACH] = "out of reach",	       [PATCH_STRADDLE] = "threads could see half of it",
+	[PATCH_HOST] = "host refused",
+};
+
+void patch_get_stats(struct patch_stats *s)
+{
+	const u64 *from = (const u64 *)&stats;
+
+	for (size_t i = 0; i < sizeof(*s) / sizeof(u64); i++)
+		((u64 *)s)[i] = __atomic_load_n(from + i, __ATOMIC_RELAXED);
+}
+
+/* ---- writing text ---- */
+
+/*
+ * n bytes at addr. live: others may run there, so only what lies in 8 aligned bytes is written; -EBUSY. Else in pieces, of which nobody must
+ * see one without the other.
+ */
+static int text_write(struct mm *mm, uaddr_t addr, const u8 *bytes, size_t n, bool live)
+{
+	uaddr_t first = addr & ~7UL, last = (addr + n - 1) & ~7UL;
+	int err = 0;
+
+	if (first != last && live)
+		return -EBUSY;
+	for (uaddr_t w = first; w <= last && !err; w += 8) {
+		u8 word[8];
+		u64 old, val;
+
+		if (host_mm_read(mm->host, word, w, 8) != 8)
+			return -EFAULT;
+		memcpy(&old, word, 8);
+		for (int i = 0; i < 8; i++)
+			if (w + i >= addr && w + i < addr + n)
+				word[i] = bytes[w + i - addr];
+		memcpy(&val, word, 8);
+		if (val != old)
+			err = host_mm_text_write(mm->host, w, old, val);
+	}
+	return err;
+}
+
+/* May other tasks run code of this mm at this moment? */
+static bool others_run(struct mm *mm)
+{
+	return mm != current->mm || __atomic_load_n(&mm->refs, __ATOMIC_ACQUIRE) > 1;
+}
+
+/* ---- the record ---- */
+
+static struct site *site_find(const struct patches *p, uaddr_t addr)
+{
+	for (int i = 0; p && i < p->n; i++)
+		if (p->sites[i].addr == addr)
+			return &p->sites[i];
+	return NULL;
+}
+
+static struct site *site_new(struct mm *mm, uaddr_t addr)
+{
+	struct patches *p = mm->patches;
+
+	if (!p)
+		p = mm->patches = kzalloc(sizeof(*p));
+	if (!p || p->n == SITES_MAX)
+		return NULL;
+	if (p->n == p->cap) {
+		int cap = max(2 * p->cap, 16);
+		struct site *s = krealloc(p->sites, cap * sizeof(*s));
+
+		if (!s)
+			return NULL;
+		p->sites = s;
+		p->cap = cap;
+	}
+	p->sites[p->n] = (struct site){.addr = addr};
+	return &p->sites[p->n++];
+}
+
+int patch_fork(struct mm *to, const struct mm *from)
+{
+	const struct patches *p = from->patches;
+
+	if (!p)
+		return 0;
+	to->patches = kmemdup(p, sizeof(*p));
+	if (!to->patches)
+		return -ENOMEM;
+	to->patches->sites = kmemdup(p->sites, p->cap * sizeof(*p->sites));
+	return to->patches->sites || !p->cap ? 0 : -ENOMEM;
+}
+
+void patch_free(struct mm *mm)
+{
+	if (mm->patches)
+		kfree(mm->patches->sites);
+	kfree(mm->patches);
+	mm->patches = NULL;
+}
+
+/* ---- patching ---- */
+
+static bool needs_registers(u32 nr)
+{
+	switch (nr) {
+	case __NR_rt_sigreturn:
+	case __NR_clone:
+	case __NR_fork:
+	case __NR_vfork:
+	case __NR_clone3:
+	case __NR_execve:
+	case __NR_execveat:
+	case __NR_exit:
+	case __NR_exit_group:
+	case __NR_sigaltstack:
+	case __NR_arch_prctl:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Text that is nobody else's, and never was writable (what was, is accounted). */
+static bool patchable(const struct vma *v)
+{
+	return v->file && (v->flags & (VM_READ | VM_EXEC)) == (VM_READ | VM_EXEC) &&
+	       !(v->flags & (VM_SHARED | VM_WRITE | VM_ACCOUNT | VM_NORESERVE | VM_TRAMP));
+}
+
+static bool reaches(uaddr_t area, uaddr_t at)
+{
+	long d = (long)(area - at);
+
+	return d > -REACH && d + TRAMP_AREA_SIZE < REACH;
+}
+
+/* The number of an area of trampolines near enough; -ENOSPC. */
+static int area_near(struct mm *mm, uaddr_t at)
+{
+	struct patches *p = mm->patches;
+	uaddr_t low = at > REACH ? at - REACH : 0x10000, addr;
+	struct vma v;
+	int n;
+
+	for (int i = 0; i < p->nr_areas; i++)
+		if (p->area[i] && reaches(p->area[i], at))
+			return i;
+	addr = vma_gap_down(mm, TRAMP_AREA_SIZE, max(low, 0x10000UL), at);
+	if (!addr || !reaches(addr, at) || vma_reserve(mm, 1))
+		return -ENOSPC;
+	n = host_mm_tramp_area(mm->host, addr);
+	if (n < 0)
+		return n;
+	p->area[n] = addr;
+	p->nr_areas = n + 1;
+	v = (struct vma){.start = addr,
+			 .end = addr + TRAMP_AREA_SIZE,
+			 .flags = VM_READ | VM_EXEC | VM_TRAMP};
+	vma_insert(mm, &v);
+	return n;
+}
+
+static void jump32(u8 code[5], uaddr_t at, uaddr_t to)
+{
+	s32 d = to - (at + 5);
+
+	code[0] = 0xe9;
+	memcpy(code + 1, &d, sizeof(d));
+}
+
+/* 0, or the reason why not, negative. */
+static int apply(struct mm *mm, struct site *s, const struct plan *p)
+{
+	int area = area_near(mm, p->at), err;
+	uaddr_t jump = p->pad ? p->pad : p->at;
+	bool live = others_run(mm);
+	u8 code[5], short_jump[2] = {0xeb, p->pad - (p->at + 2)};
+	long tramp;
+
+	if (area < 0)
+		return area == -ENOSPC ? -PATCH_REACH : -PATCH_HOST;
+	if (live && p->at >> 3 != (p->at + p->len - 1) >> 3)
+		return -PATCH_STRADDLE;
+	tramp = host_mm_tramp_add(mm->host, area,
+				  &(struct tramp_site){.site = s->addr, .pad = p->pad, .nr = p->nr});
+	if (tramp < 0)
+		return -PATCH_REACH;
+	jump32(code, jump, tramp);
+	/* In dead code nobody sees half of it. */
+	err = text_write(mm, jump, code, 5, live && !p->pad);
+	if (!err && p->pad)
+		err = text_write(mm, p->at, short_jump, 2, live);
+	if (err)
+		return -PATCH_HOST;
+	s->at = p->at;
+	s->pad = p->pad;
+	s->len = p->len;
+	memcpy(s->old, p->old, sizeof(s->old));
+	if (p->pad)
+		COUNT(form_b);
+	else
+		COUNT(form_a);
+	return 0;
+}
+
+/* mm->lock is held for writing. */
+static int patch_locked(struct mm *mm, struct site *s, u32 nr)
+{
+	struct vma *v = vma_find(mm, s->addr - 5);
+	struct function f;
+	struct plan p;
+	int err;
+
+	if (needs_registers(nr))
+		return -PATCH_CALL;
+	if (!v || v->start > s->addr - 5 || v->end < s->addr + 2 || !patchable(v))
+		return -PATCH_MEMORY;
+	mutex_lock(&mm->stub_lock);
+	if (!mm->host)
+		err = -PATCH_HOST;
+	else if (!function_find(mm, v, s->addr, &f))
+		err = -PATCH_FUNCTION;
+	else if (!code_plan(mm, &f, s->addr, nr, &p))
+		err = -PATCH_CODE;
+	else
+		err = apply(mm, s, &p);
+	mutex_unlock(&mm->stub_lock);
+	return err;
+}
+
+void site_patch(struct mm *mm, uaddr_t addr, u32 nr)
+{
+	struct site *s;
+	int err;
+
+	if (addr < 0x10000 || addr >= STUB_VDSO_AREA)
+		return;
+	down_write(&mm->lock);
+	if (!site_find(mm->patches, addr)) {
+		s = site_new(mm, addr);
+		if (s) {
+			COUNT(seen);
+			err = patch_locked(mm, s, nr);
+			if (err)
+				COUNT(refused[-err]);
+		}
+	}
+	up_write(&mm->lock);
+}
+
+/* ---- putting back ---- */
+
+/* Does something of n bytes at `a` (0: nothing) overlap [start, end)? */
+static bool overlaps(uaddr_t a, size_t n, uaddr_t start, uaddr_t end)
+{
+	return a && a < end && a + n > start;
+}
+
+static void site_restore(struct mm *mm, struct site *s)
+{
+	/* A thread that is in the middle of it finds its trampoline as long as the mm lives. Who runs into half of it: the guest changes text
+	 * under running threads, which it must not either. */
+	if (text_write(mm, s->at, s->old, s->len, false) == 0)
+		COUNT(restored);
+	s->at = s->pad = 0;
+}
+
+static bool affected(const struct site *s, uaddr_t start, uaddr_t end)
+{
+	return s->at && (overlaps(s->at, s->len, start, end) || overlaps(s->pad, 5, start, end));
+}
+
+void patch_restore(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+	struct patches *p = mm->patches;
+	bool all = false;
+
+	if (!p)
+		return;
+	mutex_lock(&mm->stub_lock);
+	for (int i = 0; i < p->nr_areas && mm->host; i++)
+		if (overlaps(p->area[i], TRAMP_AREA_SIZE, start, end)) {
+			all = true;
+			p->area[i] = 0;
+			host_mm_tramp_drop(mm->host, i);
+		}
+	for (int i = 0; p->sites && i < p->n && mm->host; i++)
+		if (p->sites[i].at && (all || affected(&p->sites[i], start, end)))
+			site_restore(mm, &p->sites[i]);
+	mutex_unlock(&mm->stub_lock);
+}
+
+void patch_discard(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+	bool any = false;
+
+	down_read(&mm->lock);
+	for (int i = 0; mm->patches && i < mm->patches->n; i++)
+		any |= affected(&mm->patches->sites[i], start, end);
+	up_read(&mm->lock);
+	if (!any)
+		return;
+	down_write(&mm->lock);
+	patch_restore(mm, start, end);
+	up_write(&mm->lock);
+}
+
+void patch_step(uaddr_t site)
+{
+	struct mm *mm = current->mm;
+
+	down_write(&mm->lock);
+	patch_restore(mm, site, site + 2);
+	up_write(&mm->lock);
+}
