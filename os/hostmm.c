@@ -150,7 +150,8 @@ static struct stub_op *op_add(struct stub_ctl *ctl, u64 flags, u64 nr, u64 a0, u
 {
 	struct stub_op *op = &ctl->ops[ctl->nops++];
 
-	ASSERT(ctl->nops <= CTL_MAX_OPS && (flags & (OPF_CMPXCHG | OPF_CMPXCHG64) || keeper_may_call(nr)));
+	ASSERT(ctl->nops <= CTL_MAX_OPS &&
+	       (flags & (OPF_CMPXCHG | OPF_CMPXCHG64) || keeper_may_call(nr)));
 	*op = (struct stub_op){.nr = nr, .args = {a0, a1, a2, a3, a4, a5}, .flags = flags};
 	return op;
 }

@@ -537,8 +537,8 @@ static bool next_event(struct context *c, struct cpu *cpu, struct event *ev, boo
 	if (spin)
 		spin_end(&ht->spin, cpu);
 	while (!c->dead && !receive(c, &n, false)) {
-		if (n.data.instruction_pointer == STUB_WAIT_IP) {
-			/* The result is still what it waits for. */
+		if (n.data.instruction_pointer == STUB_WAIT_IP && !replied) {
+			replied = true;
 			host_task_pin(ht->pid, &ht->core, cpu->host_core);
 			set_state(ht, CALL_OFF);
 			answer(c, c->regs.rax);

@@ -48,8 +48,8 @@ int host_mm_tramp_area(struct host_mm *hm, uaddr_t addr)
 	if (!hm->tramps[hm->nr_areas])
 		return -ENOMEM;
 	batch_init(&b);
-	batch_add(&b, SYS_mmap, addr, TRAMP_AREA_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED,
-		  KEEPER_FD_CTL, tramp_file_offset(hm, hm->nr_areas));
+	batch_add(&b, SYS_mmap, addr, TRAMP_AREA_SIZE, PROT_READ | PROT_EXEC,
+		  MAP_SHARED | MAP_FIXED, KEEPER_FD_CTL, tramp_file_offset(hm, hm->nr_areas));
 	err = host_mm_run(hm, &b, NULL, NULL);
 	if (err)
 		return err;
@@ -198,7 +198,8 @@ static enum tramp_where fix_site(const struct host_mm *hm, struct pt_regs *r,
 /* As LAHF and SETO gave them, in ah and al. */
 static void set_flags(struct pt_regs *r, u32 ax)
 {
-	r->eflags = (r->eflags & ~(u64)(OF | LAHF_FLAGS)) | (ax >> 8 & LAHF_FLAGS) | (ax & 1 ? OF : 0);
+	r->eflags = (r->eflags & ~(u64)(OF | LAHF_FLAGS)) | (ax >> 8 & LAHF_FLAGS) |
+		    (ax & 1 ? OF : 0);
 }
 
 static enum tramp_where fix_before(struct pt_regs *r, uaddr_t ret, u32 nr_flags)

@@ -62,4 +62,3 @@ int host_mm_statm(struct host_mm *hm, u64 pages[7])
 	       &pages[4], &pages[5], &pages[6]);
 	return 0;
 }
-

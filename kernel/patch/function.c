@@ -21,7 +21,8 @@ static bool get(struct mm *mm, void *to, uaddr_t from, size_t n)
 /* Where the first page of the file which v maps lies, below v; 0: nowhere. */
 static uaddr_t image_start(struct mm *mm, const struct vma *v)
 {
-	for (const struct vma *p = v; p >= mm->vmas && p->file && p->file->inode == v->file->inode; p--)
+	for (const struct vma *p = v; p >= mm->vmas && p->file && p->file->inode == v->file->inode;
+	     p--)
 		if (p->pgoff == 0)
 			return p->start;
 	return 0;

@@ -199,8 +199,8 @@ static int apply(struct mm *mm, struct site *s, const struct plan *p)
 		return area == -ENOSPC ? -PATCH_REACH : -PATCH_HOST;
 	if (live && p->at >> 3 != (p->at + p->len - 1) >> 3)
 		return -PATCH_STRADDLE;
-	tramp = host_mm_tramp_add(mm->host, area,
-				  &(struct tramp_site){.site = s->addr, .pad = p->pad, .nr = p->nr});
+	tramp = host_mm_tramp_add(
+		mm->host, area, &(struct tramp_site){.site = s->addr, .pad = p->pad, .nr = p->nr});
 	if (tramp < 0)
 		return -PATCH_REACH;
 	jump32(code, jump, tramp);
