@@ -1,6 +1,7 @@
 # Generates from kernel/syscalls.def, by -v out=...:
 #   protos  prototypes of the handlers        table  syscall_table[] and what it points to
 #   docs    docs/syscalls.md                  list   "nr name status" (for checks and tests)
+#   args    numbers, names and kinds of arguments, for those who call them at random
 
 function fail(msg)
 {
@@ -47,6 +48,8 @@ END {
 		put_table()
 	else if (out == "docs")
 		put_docs()
+	else if (out == "args")
+		put_call_args()
 	else if (out == "list")
 		for (i = 0; i < ncalls; i++)
 			print number[i], name[i], status[i]
@@ -300,6 +303,18 @@ function put_wrapper(i,    a)
 	for (a = 0; a < nargs[i]; a++)
 		printf "%s(%s)a[%d]", a ? ", " : "", ctype[arg_kind[i, a]], a
 	print ") : -ENOSYS;\n}"
+}
+
+# Initialisers of struct { int nr; const char *name; const char *kinds[6]; }.
+function put_call_args(    i, a)
+{
+	head()
+	for (i = 0; i < ncalls; i++) {
+		printf "{%d, \"%s\", {", number[i], name[i]
+		for (a = 0; a < nargs[i]; a++)
+			printf "%s\"%s\"", a ? ", " : "", arg_kind[i, a]
+		print "}},"
+	}
 }
 
 function put_docs(    i, n)

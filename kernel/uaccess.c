@@ -29,19 +29,23 @@ static bool may_grow(struct mm *mm, uaddr_t addr)
 
 enum direction { TO_USER, FROM_USER };
 
-/* One contiguous range; where it fails below a stack that may grow, grows it and goes on. The bytes copied. */
+/*
+ * One contiguous range; where it fails below a stack that may grow, grows it and goes on. A place that still fails then does so for another
+ * reason: it can't be read, or the host processes are gone. The bytes copied.
+ */
 static size_t copy_range(struct mm *mm, void *buf, uaddr_t addr, size_t n, enum direction dir)
 {
 	struct host_mm *hm = host_of(mm);
-	size_t done = 0;
+	size_t done = 0, grown = SIZE_MAX;
 
 	while (hm && done < n) {
 		if (dir == TO_USER)
 			done += host_mm_write(hm, addr + done, (u8 *)buf + done, n - done);
 		else
 			done += host_mm_read(hm, (u8 *)buf + done, addr + done, n - done);
-		if (done < n && !may_grow(mm, addr + done))
+		if (done < n && (grown == done || !may_grow(mm, addr + done)))
 			break;
+		grown = done;
 	}
 	return done;
 }
@@ -268,7 +272,7 @@ static uaddr_t iov_iter_address(struct iov_iter *it)
 static size_t copy_iter(struct iov_iter *it, u8 *buf, size_t n, enum direction dir)
 {
 	struct host_mm *hm = it->kernel ? NULL : host_of(current->mm);
-	size_t done = 0;
+	size_t done = 0, grown = SIZE_MAX;
 
 	n = min(n, it->count);
 	if (!it->kernel && !hm)
@@ -286,8 +290,12 @@ static size_t copy_iter(struct iov_iter *it, u8 *buf, size_t n, enum direction d
 			got = host_mm_readv(hm, buf + done, v, cnt);
 		iov_iter_advance(it, got);
 		done += got;
-		if (got < bytes && (it->kernel || !may_grow(current->mm, iov_iter_address(it))))
+		if (got == bytes)
+			continue;
+		if (it->kernel || grown == done ||
+		    !may_grow(current->mm, iov_iter_address(it)))
 			break;
+		grown = done;
 	}
 	return done;
 }
