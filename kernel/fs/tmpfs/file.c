@@ -2,6 +2,7 @@
 #include "tmpfs.h"
 
 #include "alloc.h"
+#include "commit.h"
 #include "fh.h"
 #include "kernel/fs/tmpfs/tmpfs_priv.h"
 
@@ -126,17 +127,17 @@ const struct file_operations tmpfs_file_fops = {
 
 /* ---- files without a name ---- */
 
-/* Made at first use, never unmounted. Its inodes have no limit but the host's memory. */
+/* Made at first use, never unmounted. What its files hold together is limited as what the guest may be promised. */
 static struct super_block *memfile_sb; /* atomic, constant once set */
 
 static struct super_block *get_memfile_sb(void)
 {
-	static const struct mem_limit none;
+	const struct mem_limit limit = {.max_bytes = commit_limit()};
 	struct super_block *sb = __atomic_load_n(&memfile_sb, __ATOMIC_ACQUIRE), *expect = NULL;
 
 	if (sb)
 		return sb;
-	sb = tmpfs_new_sb("tmpfs", &none);
+	sb = tmpfs_new_sb("tmpfs", &limit);
 	if (IS_ERR(sb))
 		return sb;
 	if (__atomic_compare_exchange_n(&memfile_sb, &expect, sb, false, __ATOMIC_ACQ_REL,

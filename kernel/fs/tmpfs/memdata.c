@@ -114,6 +114,28 @@ static void buffer_zero(struct memdata *d, u64 off, u64 end)
 
 /* ---- memfd ---- */
 
+/* Pages that count as promised while the memfd has so many bytes in blocks. */
+static u64 promised(const struct memdata *d, u64 bytes, u64 size)
+{
+	return max(bytes / PAGE_SIZE, d->mapped ? PAGE_ALIGN(size) / PAGE_SIZE : d->reserved);
+}
+
+/*
+ * A touch of a mapping allocates, which the kernel doesn't see. So where promises are kept a mapped memfd counts with its whole size, holes
+ * included. Before the size becomes `size`, or the memfd is mapped. -ENOMEM.
+ */
+static int promise_size(struct memdata *d, u64 size)
+{
+	u64 pages = promised(d, d->charged, size);
+
+	if (!d->mapped || pages <= d->committed)
+		return 0;
+	if (!commit_take(pages - d->committed))
+		return -ENOMEM;
+	d->committed = pages;
+	return 0;
+}
+
 /* Brings `charged` in line with what the host has allocated; mappings allocate too. */
 static void count_memfd(struct memdata *d, struct mem_limit *lim)
 {
@@ -127,7 +149,7 @@ static void count_memfd(struct memdata *d, struct mem_limit *lim)
 	__atomic_add_fetch(&lim->bytes, bytes - d->charged, __ATOMIC_RELAXED);
 	set_charged(d, bytes);
 	commit_give(d->committed);
-	d->committed = max(bytes / PAGE_SIZE, d->reserved);
+	d->committed = promised(d, bytes, st.size);
 	commit_force(d->committed);
 }
 
@@ -152,9 +174,10 @@ static bool fits(const struct memdata *d, const struct mem_limit *lim, u64 n)
 	return commit_fits(n / PAGE_SIZE);
 }
 
-/* May n bytes more be written? Counts exactly only when it is close. */
-static bool memfd_may_grow(struct memdata *d, struct mem_limit *lim, u64 n)
+/* May [off, off + n) be written, in whole pages? Counts exactly only when it is close. */
+static bool memfd_may_grow(struct memdata *d, struct mem_limit *lim, u64 off, u64 n)
 {
+	n = PAGE_ALIGN(off + n) - (off & PAGE_MASK);
 	if (d->uncounted + n >= COUNT_INTERVAL || !fits(d, lim, n))
 		count_memfd(d, lim);
 	if (!fits(d, lim, n))
@@ -220,9 +243,16 @@ static void mmap_done(struct mmap_target *t)
 int memdata_mmap(struct memdata *d, struct mem_limit *lim, u64 size, u64 off, struct mmap_target *t)
 {
 	int fd, err = memdata_make_memfd(d, lim, size);
+	bool before = d->mapped;
 
 	if (err)
 		return err;
+	d->mapped = commit_strict();
+	err = promise_size(d, size);
+	if (err) {
+		d->mapped = before;
+		return err;
+	}
 	fd = get_fh(d->memfd);
 	if (fd < 0)
 		return fd;
@@ -253,15 +283,16 @@ ssize_t memdata_read(struct memdata *d, u64 size, struct iov_iter *to, u64 off)
 	return done ? (ssize_t)done : -EFAULT;
 }
 
-static ssize_t write_memfd(struct memdata *d, struct mem_limit *lim, struct iov_iter *from, u64 off)
+static ssize_t write_memfd(struct memdata *d, struct mem_limit *lim, u64 size,
+			   struct iov_iter *from, u64 off)
 {
 	size_t all = iov_iter_count(from), n = all;
 	ssize_t got;
 
 	/* As much as fits, in the end a page at a time; an overwrite needs less room than it is taken for here. */
-	while (n && !memfd_may_grow(d, lim, n))
+	while (n && !memfd_may_grow(d, lim, off, n))
 		n = n > PAGE_SIZE ? n / 2 & PAGE_MASK : 0;
-	if (!n)
+	if (!n || promise_size(d, max(size, off + n)))
 		return -ENOSPC;
 	from->count = n;
 	got = fh_write_iter(d->memfd, from, off);
@@ -284,7 +315,7 @@ ssize_t memdata_write(struct memdata *d, struct mem_limit *lim, u64 size, struct
 			return err;
 	}
 	if (d->memfd)
-		return write_memfd(d, lim, from, off);
+		return write_memfd(d, lim, size, from, off);
 	err = buffer_reserve(d, off + n);
 	if (err)
 		return err;
@@ -300,8 +331,10 @@ int memdata_resize(struct memdata *d, struct mem_limit *lim, u64 old, u64 size)
 	int err;
 
 	if (d->memfd) {
-		err = fh_truncate(d->memfd, size);
-		if (!err && size < old)
+		err = promise_size(d, size);
+		if (!err)
+			err = fh_truncate(d->memfd, size);
+		if (err || size < old)
 			count_memfd(d, lim);
 		return err;
 	}
@@ -319,11 +352,13 @@ int memdata_resize(struct memdata *d, struct mem_limit *lim, u64 old, u64 size)
 
 /* ---- holes ---- */
 
-static int memfd_fallocate(struct memdata *d, struct mem_limit *lim, int mode, u64 off, u64 len)
+static int memfd_fallocate(struct memdata *d, struct mem_limit *lim, int mode, u64 off, u64 len,
+			   u64 size)
 {
 	int err = 0;
 
-	if (!(mode & FALLOC_FL_PUNCH_HOLE) && !memfd_may_grow(d, lim, len))
+	if (!(mode & FALLOC_FL_PUNCH_HOLE) &&
+	    (!memfd_may_grow(d, lim, off, len) || promise_size(d, max(size, off + len))))
 		return -ENOSPC;
 	if (mode & FALLOC_FL_ZERO_RANGE) { /* memfds have no such call */
 		err = fh_fallocate(d->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, len);
@@ -353,7 +388,7 @@ int memdata_fallocate(struct memdata *d, struct mem_limit *lim, int mode, u64 of
 			return err;
 	}
 	if (d->memfd) {
-		err = memfd_fallocate(d, lim, mode, off, len);
+		err = memfd_fallocate(d, lim, mode, off, len, *size);
 	} else {
 		if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 			buffer_zero(d, off, end);

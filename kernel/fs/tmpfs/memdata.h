@@ -29,6 +29,7 @@ struct memdata {
 	u64 committed;			 /* pages that count as promised memory (commit.h) */
 	u64 reserved;  /* of them, however few are used yet: constant after creation */
 	u64 uncounted; /* of the memfd: bytes written since its blocks were counted */
+	bool mapped;   /* it was mapped, where promises are kept: all its pages count */
 };
 
 /* Bytes read; 0 at the end of the file; -EFAULT. */
@@ -43,7 +44,7 @@ must_check int memdata_fallocate(struct memdata *d, struct mem_limit *lim, int m
 /* SEEK_DATA, SEEK_HOLE: the offset or -ENXIO. */
 s64 memdata_seek(struct memdata *d, u64 size, u64 off, int whence);
 must_check int memdata_make_memfd(struct memdata *d, struct mem_limit *lim, u64 size);
-/* For file_operations->mmap. The memfd is made if need be (lock held for writing then). */
+/* For file_operations->mmap; lock held for writing. With --memory the whole file is promised from then on: -ENOMEM. */
 must_check int memdata_mmap(struct memdata *d, struct mem_limit *lim, u64 size, u64 off,
 			    struct mmap_target *t);
 /* Bytes that all files hold, and how much of it in memfds. */
