@@ -193,7 +193,7 @@ int cpu_timers_alloc(struct thread_group *tg)
 	if (!c)
 		return -ENOMEM;
 	spin_lock(&tg->siglock);
-	if (!tg->cpu_timers) {
+	if (!tg->cpu_timers && !tg->exit_decided) {
 		__atomic_store_n(&tg->cpu_timers, c, __ATOMIC_RELEASE);
 		c = NULL;
 	}
@@ -207,6 +207,8 @@ int cpu_limit_changed_locked(struct thread_group *tg)
 	u64 limit = min(tg->rlim[RLIMIT_CPU].rlim_cur, tg->rlim[RLIMIT_CPU].rlim_max);
 	struct cpu_timers *c = tg->cpu_timers;
 
+	if (tg->exit_decided) /* cpu_timers_exit() comes, or has been */
+		return 0;
 	if (limit == RLIM64_INFINITY) {
 		if (c)
 			cpu_timer_disarm_locked(&c->limit);

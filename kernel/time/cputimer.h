@@ -36,7 +36,7 @@ static inline bool cpu_timer_armed(struct cpu_timer *ct)
 	return !cds_list_empty(&ct->link);
 }
 
-/* Makes the group able to have such timers. Takes siglock. -ENOMEM. */
+/* Makes the group able to have such timers; one that is ending has none any more (tg->cpu_timers is NULL). Takes siglock. -ENOMEM. */
 must_check int cpu_timers_alloc(struct thread_group *tg);
 void cpu_timer_arm_locked(struct thread_group *tg, struct cpu_timer *ct, u64 expires);
 void cpu_timer_disarm_locked(struct cpu_timer *ct);

@@ -202,6 +202,43 @@ TEST(cpu_limit_of_ages_does_nothing)
 	CHECK_EXITED(IN_CHILD(_exit(0)), 0);
 }
 
+/* Its time is over: there is nothing to be limited, and nobody whom a timer could tell. */
+TEST(cpu_limit_of_an_ended_process_does_nothing)
+{
+	struct rlimit lim = {1, 2};
+
+	for (int i = 0; i < 200; i++) {
+		pid_t pid = SPAWN(_exit(0));
+		siginfo_t si;
+
+		MUST(waitid(P_PID, pid, &si, WEXITED | WNOWAIT));
+		MUST(prlimit(pid, RLIMIT_CPU, &lim, NULL));
+		CHECK_EXITED(t_wait(pid), 0);
+	}
+	/* Past the time at which they would be looked after. */
+	for (long long end = t_now_ms() + 1200; t_now_ms() < end;)
+		CHECK_EXITED(IN_CHILD(_exit(0)), 0);
+}
+
+TEST(clock_of_an_ended_process_stands)
+{
+	struct timespec ts = {0, 1};
+	pid_t pid = SPAWN(_exit(0));
+	clockid_t clock;
+	siginfo_t si;
+
+	MUST(waitid(P_PID, pid, &si, WEXITED | WNOWAIT));
+	CHECK_EQ(clock_getcpuclockid(pid, &clock), 0);
+	signal(SIGALRM, SIG_DFL);
+	ts.tv_sec = 100;
+	CHECK_KILLED(IN_CHILD({
+			     alarm(1);
+			     clock_nanosleep(clock, TIMER_ABSTIME, &ts, NULL);
+		     }),
+		     SIGALRM);
+	CHECK_EXITED(t_wait(pid), 0);
+}
+
 TEST(stack_limit_bounds_the_arguments)
 {
 	char *text = malloc(100001), *argv[5] = {"x", text, text, NULL};
