@@ -13,7 +13,11 @@
 struct host_mm;
 
 /* Boot, in this order, before other threads exist. -errno. */
+/* Before the kernel confines itself: looks what the host allows. The engine is known. */
+void host_processes_init(void);
 must_check int host_mm_init(int ncpus);
+/* How many tasks can be had at a time, each of them a process of its own: host processes are limited. */
+u32 host_tasks_max(void);
 must_check int reaper_init(void);
 /* Waits until those host processes are dead and accounted for that were killed so far. May sleep. */
 void host_reaper_flush(void);

@@ -237,6 +237,8 @@ extern int init_exit_status;
 /* Processes forked so far, and tasks that exist now, for /proc. */
 extern u64 nr_forks;
 extern u32 nr_tasks;
+/* How many there may be: the host's limit, or one for each 128 KiB of memory, as on Linux. */
+u32 tasks_max(void);
 
 /* The engine run loop of a task (kernel/task/run.c); its kthread's function. */
 noreturn_ void task_main(void *arg);

@@ -292,8 +292,7 @@ static size_t copy_iter(struct iov_iter *it, u8 *buf, size_t n, enum direction d
 		done += got;
 		if (got == bytes)
 			continue;
-		if (it->kernel || grown == done ||
-		    !may_grow(current->mm, iov_iter_address(it)))
+		if (it->kernel || grown == done || !may_grow(current->mm, iov_iter_address(it)))
 			break;
 		grown = done;
 	}

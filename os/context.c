@@ -150,9 +150,11 @@ static void context_free(struct context *c)
 
 void context_destroy(struct context *c)
 {
-	if (!c->dead && !c->ht->fresh && !host_task_keep(c->hm))
+	bool keep = !c->dead && !c->ht->fresh && !host_processes_scarce();
+
+	if (keep && !host_task_keep(c->hm))
 		engine->release(c);
-	if (!c->dead && !c->ht->fresh) {
+	if (keep && !c->dead) {
 		/* Left as it is, mostly stopped: the next thread on this CPU takes it over without a word to the host. */
 		c->ht->clean_fp = false;
 		c->ht->attached = c->bound;

@@ -133,18 +133,6 @@ static void shared_futex_wake(u32 *word)
 	syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-void host_task_pin(pid_t pid, int *where, int core)
-{
-	cpu_set_t set;
-
-	if (core < 0 || *where == core)
-		return;
-	CPU_ZERO(&set);
-	CPU_SET(core, &set);
-	if (sched_setaffinity(pid, sizeof(set), &set) == 0)
-		*where = core;
-}
-
 static struct stub_op *op_add(struct stub_ctl *ctl, u64 flags, u64 nr, u64 a0, u64 a1, u64 a2,
 			      u64 a3, u64 a4, u64 a5)
 {
@@ -154,14 +142,6 @@ static struct stub_op *op_add(struct stub_ctl *ctl, u64 flags, u64 nr, u64 a0, u
 	       (flags & (OPF_CMPXCHG | OPF_CMPXCHG64) || keeper_may_call(nr)));
 	*op = (struct stub_op){.nr = nr, .args = {a0, a1, a2, a3, a4, a5}, .flags = flags};
 	return op;
-}
-
-bool process_is_dead(pid_t pid)
-{
-	siginfo_t si = {0};
-
-	return waitid(P_PID, pid, &si, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0 ||
-	       si.si_pid == pid;
 }
 
 /*
@@ -369,15 +349,15 @@ int host_mm_text_write(struct host_mm *hm, uaddr_t addr, u64 old, u64 val)
 
 static struct host_mm *host_mm_alloc(void)
 {
-	struct host_mm *hm = kzalloc(sizeof(*hm));
+	struct host_mm *hm = host_process_alloc(sizeof(*hm));
 
 	if (!hm)
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(-EAGAIN);
 	spin_lock(&os.lock);
 	hm->id = bit_alloc(os.id_used, HOST_MM_MAX, &os.id_hint);
 	spin_unlock(&os.lock);
 	if (hm->id < 0) {
-		kfree(hm);
+		host_process_free(hm);
 		return ERR_PTR(-EAGAIN);
 	}
 	hm->ctl = os.ctl + hm->id;
@@ -405,7 +385,7 @@ static void host_mm_free(struct host_mm *hm)
 	spin_lock(&os.lock);
 	bit_free(os.id_used, hm->id, &os.id_hint);
 	spin_unlock(&os.lock);
-	kfree(hm);
+	host_process_free(hm);
 }
 
 static void keeper_reaped(void *arg, const struct host_usage *u)
@@ -424,7 +404,7 @@ static void op_add_task_clone(struct stub_ctl *ctl, int slot)
 
 static struct host_task *host_task_new(struct host_mm *hm, int slot, u32 global_slot)
 {
-	struct host_task *ht = kzalloc(sizeof(*ht));
+	struct host_task *ht = host_process_alloc(sizeof(*ht));
 
 	if (ht)
 		*ht = (struct host_task){.hm = hm,
@@ -505,7 +485,7 @@ int host_mm_copy(struct host_mm *parent, struct host_mm **out, struct host_task 
 	ht = host_task_new(hm, 1, 2 * hm->id + 1);
 	if (!ht) {
 		host_mm_free(hm);
-		return -ENOMEM;
+		return -EAGAIN;
 	}
 	if (from_template) {
 		parent = os.template;
@@ -515,7 +495,7 @@ int host_mm_copy(struct host_mm *parent, struct host_mm **out, struct host_task 
 	if (from_template)
 		spin_unlock(&os.template_lock);
 	if (err) {
-		kfree(ht);
+		host_process_free(ht);
 		if (hm->keeper)
 			reap_later(hm->keeper, keeper_reaped, hm);
 		else
@@ -568,12 +548,12 @@ static struct host_task *slot_take(struct host_mm *hm)
 	spin_lock(&hm->lock);
 	bit_free(hm->slot_used, slot, &hint);
 	spin_unlock(&hm->lock);
-	if (extra < 0)
-		return ERR_PTR(-EAGAIN);
-	spin_lock(&os.lock);
-	bit_free(os.extra_used, extra, &os.extra_hint);
-	spin_unlock(&os.lock);
-	return ERR_PTR(-ENOMEM);
+	if (extra >= 0) {
+		spin_lock(&os.lock);
+		bit_free(os.extra_used, extra, &os.extra_hint);
+		spin_unlock(&os.lock);
+	}
+	return ERR_PTR(-EAGAIN);
 }
 
 static void slot_give(struct host_mm *hm, struct host_task *ht)
@@ -593,7 +573,7 @@ static void slot_give(struct host_mm *hm, struct host_task *ht)
 		bit_free(os.extra_used, ht->global_slot - 2 * HOST_MM_MAX, &os.extra_hint);
 		spin_unlock(&os.lock);
 	}
-	kfree(ht);
+	host_process_free(ht);
 }
 
 struct host_task *host_task_create(struct host_mm *hm)

@@ -98,6 +98,14 @@ must_check int host_mm_copy(struct host_mm *parent, struct host_mm **hm, struct 
  * on another it must not keep many.
  */
 bool host_task_keep(struct host_mm *hm);
+/*
+ * What stands for a host process, zeroed; NULL: no memory, or there are as many as there may be. From any thread. Freed when the
+ * host process is gone.
+ */
+must_check void *host_process_alloc(size_t size);
+void host_process_free(void *p);
+/* Are there so many that none should be kept for later? */
+bool host_processes_scarce(void);
 /* Gives ht back for the next thread of hm; ht->attached is set. */
 void host_task_park(struct host_mm *hm, struct host_task *ht);
 /* It died, or must. */

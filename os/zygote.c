@@ -1,12 +1,10 @@
 /* The zygote: files that it shares with the kernel, and its start from a sealed memfd. */
 #include "os/zygote.h"
-#include "log.h"
 #include "stub/layout.h"
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
@@ -19,8 +17,6 @@
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
 #endif
-
-#define OOM_SCORE_MORE 100
 
 extern const char zygote_elf_start[], zygote_elf_end[];
 
@@ -82,25 +78,6 @@ static int image_fd(void)
 	return fd;
 }
 
-/*
- * Guests are killed before the kernel where the host's memory is short: a tenth of it more, as the host reckons. A process may always raise its
- * own score; a host without /proc has none.
- */
-static void raise_oom_score(void)
-{
-	char text[16] = "";
-	int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC), len;
-
-	if (fd < 0)
-		return;
-	if (read(fd, text, sizeof(text) - 1) > 0) {
-		len = snprintf(text, sizeof(text), "%d", min(atoi(text) + OOM_SCORE_MORE, 1000));
-		if (pwrite(fd, text, len, 0) != len)
-			log_info("the guests' oom_score_adj can't be raised\n");
-	}
-	close(fd);
-}
-
 /* In the child: descriptors to their places (through high numbers, since the ranges may overlap), then exec. */
 static void noreturn_ zygote_exec(const struct zygote_fds *z, int image, pid_t kernel)
 {
@@ -112,7 +89,6 @@ static void noreturn_ zygote_exec(const struct zygote_fds *z, int image, pid_t k
 	/* The kernel may die before the stub can do this, which it does again for each process. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != kernel)
 		_exit(126);
-	raise_oom_score();
 	from[KEEPER_FD_CTL] = z->ctl_ro;
 	from[KEEPER_FD_SLOTS] = z->slots;
 	from[KEEPER_FD_KERNEL] = z->kernel_pidfd;
@@ -140,12 +116,15 @@ pid_t zygote_start(const struct zygote_fds *z)
 {
 	int image = image_fd();
 	pid_t pid, kernel = getpid();
+	int score;
 
 	if (image < 0)
 		return image;
+	score = oom_score_raise();
 	pid = fork();
 	if (pid == 0)
 		zygote_exec(z, image, kernel);
+	oom_score_set(score);
 	if (pid < 0)
 		pid = -errno;
 	close(image);

@@ -27,4 +27,11 @@ struct zygote_map {
 /* vvar, vvar_vclock and vdso of a process, in order of address. Their number or -errno. */
 must_check int zygote_special_maps(pid_t pid, struct zygote_map *maps, int max);
 
+/*
+ * Guests are killed before the kernel where the host's memory is short: they inherit a score that is raised while the zygote is forked.
+ * The score before, and back to it; a host without such scores is left as it is.
+ */
+int oom_score_raise(void);
+void oom_score_set(int score);
+
 #endif

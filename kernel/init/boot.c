@@ -286,8 +286,8 @@ static void init_limits(struct thread_group *tg)
 	tg->rlim[RLIMIT_MEMLOCK] = (struct rlimit64){8 << 20, 8 << 20};
 	tg->rlim[RLIMIT_MSGQUEUE] = (struct rlimit64){819200, 819200};
 	tg->rlim[RLIMIT_NICE] = tg->rlim[RLIMIT_RTPRIO] = (struct rlimit64){0, 0};
-	tg->rlim[RLIMIT_NPROC] = (struct rlimit64){30000, 30000};
-	tg->rlim[RLIMIT_SIGPENDING] = (struct rlimit64){30000, 30000};
+	tg->rlim[RLIMIT_NPROC] = (struct rlimit64){tasks_max() / 2, tasks_max() / 2};
+	tg->rlim[RLIMIT_SIGPENDING] = tg->rlim[RLIMIT_NPROC];
 }
 
 static int init_group(struct task *t)

@@ -115,6 +115,7 @@ int main(int argc, char **argv)
 	sched_debug_migrate = o.debug_migrate;
 	/* The zygote first: it is forked from this thread, before there are others. It gets no filter but shares our Landlock domain. */
 	must(smp_init(ncpus), "CPUs");
+	host_processes_init();
 	if (o.no_sandbox)
 		log_info("not confined\n");
 	else

@@ -193,7 +193,7 @@ static void copy_undo(struct task *t)
 	task_put(t);
 }
 
-/* RLIMIT_NPROC: root and who has the capabilities is exempt. */
+/* RLIMIT_NPROC, from which root and who has the capabilities is exempt; and the number of tasks in all, from which nobody is. */
 static int count_process(struct task *t, struct task *from)
 {
 	u64 limit = from->tg->rlim[RLIMIT_NPROC].rlim_cur;
@@ -203,7 +203,7 @@ static int count_process(struct task *t, struct task *from)
 	    t->cred->uid != 0 && !capable(24 /* CAP_SYS_RESOURCE */) &&
 	    !capable(21 /* CAP_SYS_ADMIN */))
 		return -EAGAIN;
-	return 0;
+	return __atomic_load_n(&nr_tasks, __ATOMIC_RELAXED) > tasks_max() ? -EAGAIN : 0;
 }
 
 static struct task *copy_task(const struct clone_request *rq)

@@ -1,5 +1,6 @@
 /* Tasks and thread groups: allocation, references, and what smp/ asks of them. */
 #include "alloc.h"
+#include "commit.h"
 #include "cred.h"
 #include "engine.h"
 #include "fs.h"
@@ -42,6 +43,11 @@ static const struct kthread_ops task_kthread_ops = {
 	.dead = task_dead,
 	.signal_pending = task_signal_pending,
 };
+
+u32 tasks_max(void)
+{
+	return min((u64)host_tasks_max(), memory_size() / (128 << 10));
+}
 
 /* ---- life ---- */
 

@@ -38,6 +38,7 @@ static void with_cpus(int n, void (*body)(void))
 	started = true;
 	engine = &ptrace_engine;
 	ck_assert_int_eq(smp_init(n), 0);
+	host_processes_init();
 	ck_assert_int_eq(host_mm_init(n), 0);
 	ck_assert_int_eq(reaper_init(), 0);
 	test_body = body;

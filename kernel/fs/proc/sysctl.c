@@ -6,6 +6,7 @@
 #include "kernel/fs/proc/proc_priv.h"
 #include "kernel/fs/vfs.h"
 #include "pipe.h"
+#include "task.h"
 #include "uts.h"
 #include <linux/capability.h>
 #include <string.h>
@@ -52,7 +53,13 @@ static int store_hostname(const struct proc_ctx *c, char *text, size_t n)
 }
 
 CONSTANT(show_pid_max, "4194304")
-CONSTANT(show_threads_max, "63704")
+
+static int show_threads_max(struct seq *s, const struct proc_ctx *c)
+{
+	seq_printf(s, "%u\n", tasks_max());
+	return 0;
+}
+
 CONSTANT(show_ngroups_max, "65536")
 CONSTANT(show_cap_last_cap, "40")
 CONSTANT(show_overflow_id, "65534")
