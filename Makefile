@@ -207,7 +207,7 @@ help:
 	@echo 'make               $(BUILD)/heddle'
 	@echo 'make deps          install what is missing from Debian 12'
 	@echo 'make demo          compile a program with make -j4 inside a guest and run it'
-	@echo 'make check         unit, guest and application tests (check-quick: under two minutes)'
+	@echo 'make check         unit, guest, application and hostile tests (check-quick: under two minutes)'
 	@echo 'make unit guest-tests app-tests    one kind of tests'
 	@echo 'make bench         native, heddle by each engine, and their ratios'
 	@echo 'make bench-peers   the same with user-mode-linux and runsc, where they are installed'

@@ -1,0 +1,156 @@
+/* What attacks on the stub share: jumps with chosen registers, children that may end in any way but must end. */
+#ifndef ATTACK_ATTACK_H
+#define ATTACK_ATTACK_H
+
+#include "t.h"
+
+#include "stub/layout.h"
+#include "tests/hostile/hostile.h"
+#include <sched.h>
+#include <setjmp.h>
+#include <sys/time.h>
+
+#define PAGE 4096UL
+#define RW (PROT_READ | PROT_WRITE)
+#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
+
+/* In this order in jump_with(). */
+struct jump_regs {
+	uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15;
+};
+
+static struct jump_regs jump_regs;
+static uint64_t jump_target;
+
+/* Goes there with these registers, flags as they are. */
+__attribute__((noreturn)) static inline void jump_with(const struct jump_regs *r, uint64_t to)
+{
+	jump_regs = *r;
+	jump_target = to;
+	__asm__ volatile("movq 0(%0), %%rax; movq 8(%0), %%rbx; movq 16(%0), %%rcx\n\t"
+			 "movq 24(%0), %%rdx; movq 32(%0), %%rsi; movq 48(%0), %%rbp\n\t"
+			 "movq 56(%0), %%rsp; movq 64(%0), %%r8; movq 72(%0), %%r9\n\t"
+			 "movq 80(%0), %%r10; movq 88(%0), %%r11; movq 96(%0), %%r12\n\t"
+			 "movq 104(%0), %%r13; movq 112(%0), %%r14; movq 120(%0), %%r15\n\t"
+			 "movq 40(%0), %%rdi\n\t"
+			 "jmp *%1"
+			 :
+			 : "D"(&jump_regs), "m"(jump_target)
+			 : "memory");
+	__builtin_unreachable();
+}
+
+/* The child is killed after so long, whatever it does, in the kernel or not. */
+static inline void die_in_us(unsigned int us)
+{
+	struct itimerval it = {.it_value = {us / 1000000, us % 1000000}};
+
+	signal(SIGALRM, SIG_DFL);
+	setitimer(ITIMER_REAL, &it, NULL);
+}
+
+/* A child that does something of which nothing is expected but that it ends. */
+#define DARE(us, ...)                                                                              \
+	do {                                                                                       \
+		int dare_ = IN_CHILD({                                                             \
+			die_in_us(us);                                                             \
+			__VA_ARGS__;                                                               \
+		});                                                                                \
+		CHECK(WIFEXITED(dare_) || WIFSIGNALED(dare_));                                     \
+	} while (0)
+
+static inline uint64_t slot(unsigned int n)
+{
+	return STUB_SLOTS + (uint64_t)n * SLOT_SIZE;
+}
+
+/* ---- accesses that may fault ---- */
+
+static sigjmp_buf access_fault;
+
+static inline void on_access_fault(int sig)
+{
+	siglongjmp(access_fault, sig);
+}
+
+static inline void catch_faults(void)
+{
+	t_handle_flags(SIGSEGV, on_access_fault, SA_NODEFER);
+	t_handle_flags(SIGBUS, on_access_fault, SA_NODEFER);
+}
+
+/* After catch_faults(). False: it faulted. */
+static inline bool try_write(uint64_t addr, uint64_t val)
+{
+	if (sigsetjmp(access_fault, 0))
+		return false;
+	*(volatile uint64_t *)addr = val;
+	return true;
+}
+
+static inline bool try_read(uint64_t addr, uint64_t *val)
+{
+	if (sigsetjmp(access_fault, 0))
+		return false;
+	*val = *(volatile uint64_t *)addr;
+	return true;
+}
+
+/* Something that code or data in the stub area might stumble over. */
+static inline uint64_t odd_value(uint64_t *seed)
+{
+	static const uint64_t odd[] = {
+		0,
+		1,
+		2,
+		7,
+		8,
+		0x33,
+		0x2b,
+		4096,
+		SLOT_SIZE,
+		SLOT_SIGSTACK_SIZE,
+		INT32_MAX,
+		UINT32_MAX,
+		1ULL << 47,
+		(1ULL << 47) - 1,
+		~0ULL,
+		-4096ULL,
+		1ULL << 63,
+		0x4141414141414141,
+		STUB_TEXT,
+		STUB_PARK,
+		STUB_FAULT,
+		STUB_STOP,
+		STUB_STOP_IP,
+		STUB_SIGRETURN_IP - 2,
+		STUB_CTL,
+		STUB_CTL + CTL_OPS,
+		STUB_CTL + 4095,
+		STUB_SLOTS,
+		STUB_SLOTS + SLOT_FRAME,
+		STUB_SLOTS + SLOT_SIZE,
+		STUB_SLOTS + SLOT_SIZE + SLOT_FRAME,
+		STUB_SLOTS + 2 * SLOT_SIZE,
+		STUB_END,
+		STUB_VDSO_AREA,
+		0x7ffffffff000,
+		0xffffffffff600000,
+		0xffff800000000000,
+	};
+	uint64_t r = hostile_random(seed);
+
+	if (r % 8 == 0)
+		return hostile_random(seed);
+	return odd[r / 8 % (sizeof(odd) / sizeof(odd[0]))] + (r % 8 == 1 ? r >> 60 : 0);
+}
+
+static inline void odd_regs(struct jump_regs *r, uint64_t *seed)
+{
+	uint64_t *word = (uint64_t *)r;
+
+	for (size_t i = 0; i < sizeof(*r) / sizeof(*word); i++)
+		word[i] = odd_value(seed);
+}
+
+#endif
