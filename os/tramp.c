@@ -146,15 +146,26 @@ static const struct tramp *tramp_at(const struct host_mm *hm, uaddr_t ip, u32 *o
 	return NULL;
 }
 
+/* Is the jump to the trampoline at `to` still at `at`? The guest may have mapped something else there. */
+static bool is_jump(struct host_mm *hm, uaddr_t at, uaddr_t to)
+{
+	u8 want[5], now[5];
+
+	put_jump(want, at, to);
+	return host_mm_read(hm, now, at, sizeof(now)) == sizeof(now) &&
+	       !memcmp(want, now, sizeof(now));
+}
+
 /* The jumps of form B in dead code: few, and looked for only where a task is stopped. */
-static const struct tramp *tramp_by_pad(const struct host_mm *hm, uaddr_t ip)
+static const struct tramp *tramp_by_pad(struct host_mm *hm, uaddr_t ip)
 {
 	for (int i = 0; i < hm->nr_areas; i++) {
 		const struct tramp *t = hm->tramps[i];
 		u32 n = __atomic_load_n(&hm->areas[i].n, __ATOMIC_ACQUIRE);
 
 		for (u32 k = 0; t && k < n; k++)
-			if (t[k].b && t[k].pad == ip)
+			if (t[k].b && t[k].pad == ip &&
+			    is_jump(hm, ip, hm->areas[i].base + (u64)k * TRAMP_SIZE))
 				return &t[k];
 	}
 	return NULL;
@@ -169,8 +180,7 @@ uaddr_t tramp_call_ip(const struct host_mm *hm, uaddr_t ip)
 }
 
 /* Out of the trampoline itself. */
-static enum tramp_where fix_site(const struct host_mm *hm, struct pt_regs *r,
-				 enum tramp_where where)
+static enum tramp_where fix_site(struct host_mm *hm, struct pt_regs *r, enum tramp_where where)
 {
 	u32 off;
 	const struct tramp *t = tramp_at(hm, r->rip, &off);
@@ -258,7 +268,7 @@ static enum tramp_where fix_common(struct pt_regs *r, const u8 *slot)
 
 enum tramp_where tramp_fix(const struct host_task *ht, struct pt_regs *r)
 {
-	const struct host_mm *hm = ht->hm;
+	struct host_mm *hm = ht->hm;
 	enum tramp_where where = TRAMP_NONE;
 
 	if (!hm->nr_areas)

@@ -39,35 +39,119 @@ static long before_site(const u8 *code, size_t site)
 	return at == site && code[at] == 0x0f && code[at + 1] == 0x05 ? (long)prev : -1;
 }
 
-int code_padding(const u8 *code, size_t size, size_t n)
+static bool is_nop(const ZydisDecodedInstruction *i)
+{
+	return i->mnemonic == ZYDIS_MNEMONIC_NOP || i->mnemonic == ZYDIS_MNEMONIC_INT3;
+}
+
+/* Does execution never go on behind it? (Behind a call it may, for all that is known.) */
+static bool is_end(const ZydisDecodedInstruction *i)
+{
+	return i->mnemonic == ZYDIS_MNEMONIC_RET || i->mnemonic == ZYDIS_MNEMONIC_JMP ||
+	       i->mnemonic == ZYDIS_MNEMONIC_UD2 || i->mnemonic == ZYDIS_MNEMONIC_HLT;
+}
+
+bool code_is_padding(const u8 *code, size_t size)
 {
 	const ZydisDecoder *d = decoder();
 	ZydisDecodedInstruction i;
-	size_t run = 0; /* where the padding that ends at `at` begins */
+
+	for (size_t at = 0; at < size; at += i.length)
+		if (!decode(d, code + at, size - at, &i) || !is_nop(&i))
+			return false;
+	return true;
+}
+
+bool code_ends(const u8 *code, size_t size)
+{
+	const ZydisDecoder *d = decoder();
+	ZydisDecodedInstruction i = {.mnemonic = ZYDIS_MNEMONIC_INVALID};
+
+	for (size_t at = 0; at < size; at += i.length)
+		if (!decode(d, code + at, size - at, &i))
+			return false;
+	return is_end(&i);
+}
+
+/* Could a jump in this function lead to [from, to)? All code of it is decodable. */
+static bool is_target(const u8 *code, size_t size, size_t from, size_t to)
+{
+	const ZydisDecoder *d = decoder();
+	ZydisDecodedInstruction i;
+
+	for (size_t at = 0; at < size; at += i.length) {
+		size_t target;
+
+		if (!decode(d, code + at, size - at, &i))
+			return true;
+		target = at + i.length + i.raw.imm[0].value.s;
+		if (i.raw.imm[0].is_relative ? target >= from && target < to
+					     : i.mnemonic == ZYDIS_MNEMONIC_JMP)
+			return true;
+	}
+	return false;
+}
+
+long code_inner_padding(const u8 *code, size_t size, size_t low, size_t high, size_t *room)
+{
+	const ZydisDecoder *d = decoder();
+	ZydisDecodedInstruction i;
+	size_t run = 0; /* where NOPs behind an end begin; 0: nowhere */
 
 	for (size_t at = 0; at < size; at += i.length) {
 		if (!decode(d, code + at, size - at, &i))
 			return -1;
-		if (i.mnemonic != ZYDIS_MNEMONIC_NOP && i.mnemonic != ZYDIS_MNEMONIC_INT3)
+		if (is_end(&i))
 			run = at + i.length;
-		else if (at + i.length - run >= n)
+		else if (!is_nop(&i))
+			run = 0;
+		else if (run >= max(low, 1UL) && run <= high && at + i.length - run >= PAD_SIZE &&
+			 !is_target(code, size, run, at + i.length)) {
+			*room = at + i.length - run;
 			return run;
+		}
 	}
 	return -1;
 }
 
-/* Dead bytes in [from, to) that a jump of 8 bits at site reaches; 0: none. */
-static uaddr_t find_pad(struct mm *mm, uaddr_t from, uaddr_t to, uaddr_t site)
+/* Is what lies in [end, next), behind a function, never executed? Nobody falls into it, and there is no code that nothing describes. */
+static bool is_dead(struct mm *mm, uaddr_t start, uaddr_t end, uaddr_t next)
 {
-	uaddr_t low = site + 2 - 128, high = site + 2 + 127;
-	u8 gap[GAP_MAX];
-	int at;
+	size_t size = next - start;
+	u8 *code;
+	bool dead;
 
-	if (!from || to <= from || to - from > GAP_MAX ||
-	    host_mm_read(mm->host, gap, from, to - from) != to - from)
+	if (size > FUNCTION_MAX)
+		return false;
+	code = kmalloc(size);
+	if (!code)
+		return false;
+	dead = host_mm_read(mm->host, code, start, size) == size && code_ends(code, end - start) &&
+	       code_is_padding(code + (end - start), next - end);
+	kfree(code);
+	return dead;
+}
+
+/*
+ * Five dead bytes between a function [start, end) and the next, which a jump of 8 bits at site reaches; 0: none. Sites that have some there
+ * already took them in order, once it was known that all of it is dead.
+ */
+static uaddr_t find_pad(struct mm *mm, uaddr_t start, uaddr_t end, uaddr_t next, uaddr_t site)
+{
+	const struct patches *o = mm->patches;
+	uaddr_t at = max(end, site + 2 - 128), last = site + 2 + 127;
+	bool dead = false;
+
+	if (!end || next <= end || next - end > GAP_MAX)
 		return 0;
-	at = code_padding(gap, to - from, 5);
-	return at >= 0 && from + at >= low && from + at <= high ? from + at : 0;
+	for (int i = 0; o && i < o->n; i++)
+		if (o->sites[i].pad >= end && o->sites[i].pad < next) {
+			dead = true;
+			at = max(at, o->sites[i].pad + PAD_SIZE);
+		}
+	if (at > last || at + PAD_SIZE > next || (!dead && !is_dead(mm, start, end, next)))
+		return 0;
+	return at;
 }
 
 static bool plan_a(const u8 *code, size_t off, long prev, u32 nr, struct plan *p)
@@ -79,38 +163,52 @@ static bool plan_a(const u8 *code, size_t off, long prev, u32 nr, struct plan *p
 	memcpy(&imm, code + prev + 1, sizeof(imm));
 	if (imm != nr)
 		return false;
+	p->at -= 5;
 	p->len = 5;
 	memcpy(p->old, code + prev, 5);
 	return true;
 }
 
+/* code: the function's, or the size bytes of it up to the call, if it is too long. */
+static bool plan_b(struct mm *mm, const struct function *f, const u8 *code, size_t size, size_t off,
+		   struct plan *p)
+{
+	uaddr_t site = f->start + off;
+	long inner;
+
+	p->len = 2;
+	memcpy(p->old, code + off, 2);
+	p->room = PAD_SIZE;
+	p->pad = find_pad(mm, f->start, f->end, f->next, site);
+	if (!p->pad)
+		p->pad = find_pad(mm, f->prev_start, f->prev_end, f->start, site);
+	if (!p->pad && size == f->end - f->start) {
+		inner = code_inner_padding(code, size, off > 126 ? off - 126 : 0, off + 129,
+					   &p->room);
+		p->pad = inner > 0 ? f->start + inner : 0;
+	}
+	return p->pad;
+}
+
 bool code_plan(struct mm *mm, const struct function *f, uaddr_t site, u32 nr, struct plan *p)
 {
-	size_t off = site - f->start;
+	size_t off = site - f->start, size = f->end - f->start;
 	u8 *code;
 	long prev;
 	bool ok = false;
 
-	if (off + 2 > FUNCTION_MAX)
+	if (size > FUNCTION_MAX)
+		size = off + 2;
+	if (size > FUNCTION_MAX || off + 2 > size)
 		return false;
-	code = kmalloc(off + 2);
+	code = kmalloc(size);
 	if (!code)
 		return false;
-	*p = (struct plan){.nr = nr};
-	if (host_mm_read(mm->host, code, f->start, off + 2) == off + 2) {
+	*p = (struct plan){.nr = nr, .at = site};
+	if (host_mm_read(mm->host, code, f->start, size) == size) {
 		prev = before_site(code, off);
-		if (prev >= 0 && plan_a(code, off, prev, nr, p)) {
-			p->at = site - 5;
-			ok = true;
-		} else if (prev >= 0) {
-			p->at = site;
-			p->len = 2;
-			memcpy(p->old, code + off, 2);
-			p->pad = find_pad(mm, f->end, f->next, site);
-			if (!p->pad)
-				p->pad = find_pad(mm, f->prev_end, f->start, site);
-			ok = p->pad;
-		}
+		ok = prev >= 0 &&
+		     (plan_a(code, off, prev, nr, p) || plan_b(mm, f, code, size, off, p));
 	}
 	kfree(code);
 	return ok;

@@ -104,11 +104,13 @@ bool function_find(struct mm *mm, const struct vma *v, uaddr_t addr, struct func
 	f->next = lo + 1 < h.n && get(mm, &next, hdr + HDR_SIZE + 8UL * (lo + 1), sizeof(next))
 			  ? hdr + next.start
 			  : 0;
-	f->prev_end = 0;
+	f->prev_start = f->prev_end = 0;
 	if (lo && get(mm, &prev, hdr + HDR_SIZE + 8UL * (lo - 1), sizeof(prev))) {
 		range = described(mm, hdr + prev.description, hdr + prev.start);
-		if (range)
-			f->prev_end = hdr + prev.start + range;
+		if (range) {
+			f->prev_start = hdr + prev.start;
+			f->prev_end = f->prev_start + range;
+		}
 	}
 	return true;
 }

@@ -22,9 +22,12 @@ struct patches {
 	struct site *sites;
 };
 
-/* A function: [start, end), and where the next one starts (0: unknown). The one before ends at prev_end (0: unknown). */
+#define PAD_SIZE 5U /* a jmp rel32 */
+#define PAD_ROOM_MAX (PAD_SIZE - 1 + 15)
+
+/* A function: [start, end), and where the next one starts (0: unknown). The one before is [prev_start, prev_end) (0: unknown). */
 struct function {
-	uaddr_t start, end, next, prev_end;
+	uaddr_t start, end, next, prev_start, prev_end;
 };
 /* The function around addr in an object of which v is the text. mm->lock is held. False: none is known. */
 must_check bool function_find(struct mm *mm, const struct vma *v, uaddr_t addr, struct function *f);
@@ -32,14 +35,23 @@ must_check bool function_find(struct mm *mm, const struct vma *v, uaddr_t addr, 
 /* How a site can be patched: form A if pad is 0. */
 struct plan {
 	uaddr_t at, pad;
+	size_t room; /* whole NOPs at pad, or just what the jump takes */
 	u32 nr;
 	u8 len;
 	u8 old[5];
 };
 must_check bool code_plan(struct mm *mm, const struct function *f, uaddr_t site, u32 nr,
 			  struct plan *p);
-/* The start of n bytes of padding in code[0, size), wanted nearest to `near` within reach bytes; -1: none. */
-int code_padding(const u8 *code, size_t size, size_t n);
+/* Is all of it padding as compilers write it: NOPs and int3, whole ones? */
+must_check bool code_is_padding(const u8 *code, size_t size);
+/* Does a function that consists of these instructions end in one that never goes on behind it? */
+must_check bool code_ends(const u8 *code, size_t size);
+/*
+ * Where in [low, high] of a function there are NOPs of at least PAD_SIZE bytes that are never executed: behind an end, and no jump leads
+ * there. Their size in *room. -1: nowhere, as far as can be told.
+ */
+must_check long code_inner_padding(const u8 *code, size_t size, size_t low, size_t high,
+				   size_t *room);
 
 /* Patches the site if it can, and notes what became of it. */
 void site_patch(struct mm *mm, uaddr_t addr, u32 nr);

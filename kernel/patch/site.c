@@ -2,6 +2,7 @@
 #include "alloc.h"
 #include "kernel/mm/vma.h"
 #include "kernel/patch/patch_priv.h"
+#include "log.h"
 #include "stub/layout.h"
 #include "task.h"
 #include <asm/unistd_64.h>
@@ -30,38 +31,55 @@ void patch_get_stats(struct patch_stats *s)
 
 /* ---- writing text ---- */
 
-/*
- * n bytes at addr. live: others may run there, so only what lies in 8 aligned bytes is written; -EBUSY. Else in pieces, of which nobody must
- * see one without the other.
- */
-static int text_write(struct mm *mm, uaddr_t addr, const u8 *bytes, size_t n, bool live)
+/* n bytes at addr, all in [w, w + 8). */
+static int word_write(struct mm *mm, uaddr_t w, uaddr_t addr, const u8 *bytes, size_t n)
 {
-	uaddr_t first = addr & ~7UL, last = (addr + n - 1) & ~7UL;
-	int err = 0;
+	u8 word[8];
+	u64 old, val;
 
-	if (first != last && live)
-		return -EBUSY;
-	for (uaddr_t w = first; w <= last && !err; w += 8) {
-		u8 word[8];
-		u64 old, val;
-
-		if (host_mm_read(mm->host, word, w, 8) != 8)
-			return -EFAULT;
-		memcpy(&old, word, 8);
-		for (int i = 0; i < 8; i++)
-			if (w + i >= addr && w + i < addr + n)
-				word[i] = bytes[w + i - addr];
-		memcpy(&val, word, 8);
-		if (val != old)
-			err = host_mm_text_write(mm->host, w, old, val);
-	}
-	return err;
+	if (host_mm_read(mm->host, word, w, 8) != 8)
+		return -EFAULT;
+	memcpy(&old, word, 8);
+	memcpy(word + (addr - w), bytes, n);
+	memcpy(&val, word, 8);
+	return val == old ? 0 : host_mm_text_write(mm->host, w, old, val);
 }
 
-/* May other tasks run code of this mm at this moment? */
-static bool others_run(struct mm *mm)
+/*
+ * An instruction of n (at most 8) bytes at addr. Others may run there: what lies in 8 aligned bytes is written at once. Else the first two
+ * bytes become a jump to themselves until the last ones are right; so they have to be in one word (-EBUSY). The host interrupts all who run
+ * in this memory after each write, since that changes permissions: nobody goes on with bytes he fetched before.
+ */
+static int text_write(struct mm *mm, uaddr_t addr, const u8 *bytes, size_t n)
 {
-	return mm != current->mm || __atomic_load_n(&mm->refs, __ATOMIC_ACQUIRE) > 1;
+	uaddr_t first = addr & ~7UL, second = first + 8;
+	size_t head = min(n, second - addr);
+	int err = 0;
+
+	if (head < n) {
+		err = head < 2 ? -EBUSY : word_write(mm, first, addr, (const u8[]){0xeb, 0xfe}, 2);
+		if (!err)
+			err = word_write(mm, second, second, bytes + head, n - head);
+	}
+	return err ? err : word_write(mm, first, addr, bytes, head);
+}
+
+/* A jump and NOPs behind it, where nobody sees half of it: in dead bytes. */
+static int dead_write(struct mm *mm, uaddr_t addr, const u8 jump[PAD_SIZE], size_t room)
+{
+	u8 bytes[PAD_ROOM_MAX];
+	int err = 0;
+
+	ASSERT(room >= PAD_SIZE && room <= sizeof(bytes));
+	memset(bytes, 0x90, sizeof(bytes));
+	memcpy(bytes, jump, PAD_SIZE);
+	for (size_t done = 0, n; done < room && !err; done += n) {
+		uaddr_t at = addr + done;
+
+		n = min(room - done, 8 - at % 8);
+		err = word_write(mm, at & ~7UL, at, bytes + done, n);
+	}
+	return err;
 }
 
 /* ---- the record ---- */
@@ -191,23 +209,25 @@ static int apply(struct mm *mm, struct site *s, const struct plan *p)
 {
 	int area = area_near(mm, p->at), err;
 	uaddr_t jump = p->pad ? p->pad : p->at;
-	bool live = others_run(mm);
-	u8 code[5], short_jump[2] = {0xeb, p->pad - (p->at + 2)};
+	u8 code[PAD_SIZE], short_jump[2] = {0xeb, p->pad - (p->at + 2)};
 	long tramp;
 
 	if (area < 0)
 		return area == -ENOSPC ? -PATCH_REACH : -PATCH_HOST;
-	if (live && p->at >> 3 != (p->at + p->len - 1) >> 3)
+	if (p->at % 8 == 7) /* see text_write() */
 		return -PATCH_STRADDLE;
 	tramp = host_mm_tramp_add(
 		mm->host, area, &(struct tramp_site){.site = s->addr, .pad = p->pad, .nr = p->nr});
 	if (tramp < 0)
 		return -PATCH_REACH;
 	jump32(code, jump, tramp);
-	/* In dead code nobody sees half of it. */
-	err = text_write(mm, jump, code, 5, live && !p->pad);
-	if (!err && p->pad)
-		err = text_write(mm, p->at, short_jump, 2, live);
+	if (p->pad) {
+		err = dead_write(mm, jump, code, p->room);
+		if (!err)
+			err = text_write(mm, p->at, short_jump, sizeof(short_jump));
+	} else {
+		err = text_write(mm, jump, code, sizeof(code));
+	}
 	if (err)
 		return -PATCH_HOST;
 	s->at = p->at;
@@ -219,6 +239,12 @@ static int apply(struct mm *mm, struct site *s, const struct plan *p)
 	else
 		COUNT(form_a);
 	return 0;
+}
+
+/* Is the pad, if there is one, text as the site is? */
+static bool contains(const struct vma *v, uaddr_t pad)
+{
+	return !pad || (pad >= v->start && pad + PAD_ROOM_MAX <= v->end);
 }
 
 /* mm->lock is held for writing. */
@@ -238,7 +264,7 @@ static int patch_locked(struct mm *mm, struct site *s, u32 nr)
 		err = -PATCH_HOST;
 	else if (!function_find(mm, v, s->addr, &f))
 		err = -PATCH_FUNCTION;
-	else if (!code_plan(mm, &f, s->addr, nr, &p))
+	else if (!code_plan(mm, &f, s->addr, nr, &p) || !contains(v, p.pad))
 		err = -PATCH_CODE;
 	else
 		err = apply(mm, s, &p);
@@ -276,16 +302,16 @@ static bool overlaps(uaddr_t a, size_t n, uaddr_t start, uaddr_t end)
 
 static void site_restore(struct mm *mm, struct site *s)
 {
-	/* A thread that is in the middle of it finds its trampoline as long as the mm lives. Who runs into half of it: the guest changes text
-	 * under running threads, which it must not either. */
-	if (text_write(mm, s->at, s->old, s->len, false) == 0)
+	/* A thread that is in the middle of it finds its trampoline as long as the mm lives, and the jump in dead code stays. */
+	if (text_write(mm, s->at, s->old, s->len) == 0)
 		COUNT(restored);
 	s->at = s->pad = 0;
 }
 
 static bool affected(const struct site *s, uaddr_t start, uaddr_t end)
 {
-	return s->at && (overlaps(s->at, s->len, start, end) || overlaps(s->pad, 5, start, end));
+	return s->at &&
+	       (overlaps(s->at, s->len, start, end) || overlaps(s->pad, PAD_SIZE, start, end));
 }
 
 void patch_restore(struct mm *mm, uaddr_t start, uaddr_t end)
