@@ -9,6 +9,7 @@
  */
 #include "fh/handle.h"
 
+#include "host.h"
 #include "os/hostfile.h"
 
 #define RESERVE_MAX 4096
@@ -19,9 +20,16 @@ static u64 ring_size;	    /* clock_lock */
 static u64 budget = 256;    /* atomic */
 static u64 nr_descriptors;  /* atomic: open, or about to be */
 
+static unsigned free_some(void)
+{
+	return clock_reclaim(32);
+}
+
 void clock_init(void)
 {
 	u64 limit = host_raise_nofile();
+
+	host_free_descriptors = free_some;
 
 	fh_set_budget(limit - min(limit / 2, (u64)RESERVE_MAX));
 }

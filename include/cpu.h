@@ -36,6 +36,8 @@ struct cpu {
 		u64 switches, migrations, steals, ipis_sent, ipis_taken, kicks, ticks;
 		u64 guest_ns, kernel_ns, idle_ns, wakeups; /* idle wake-ups */
 		u64 syscalls, faults;
+		/* Turns of guests: given and taken back by the host, on one core or across; by memory, while this CPU spun; spins in vain */
+		u64 same_core, cross_core, spun, slept;
 	} stat; /* o */
 } __attribute__((aligned(64)));
 

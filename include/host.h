@@ -36,6 +36,9 @@ void host_cpu_timer(struct cpu *cpu, ktime_t deadline);
 /* n bytes of the host's random generator (os/random.c); never fails, never blocks once the host has booted. */
 void host_random(void *buf, size_t n);
 
+/* fh/ sets it at boot: closes descriptors which it can open again, some dozens, and returns how many. For os/ at EMFILE. */
+extern unsigned (*host_free_descriptors)(void);
+
 /* A value of the host's auxiliary vector (AT_*); 0 if there is none. */
 unsigned long host_auxv(unsigned long type);
 

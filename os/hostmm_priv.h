@@ -2,6 +2,7 @@
 #ifndef HEDDLE_OS_HOSTMM_PRIV_H
 #define HEDDLE_OS_HOSTMM_PRIV_H
 
+#include "cpu.h"
 #include "hostmm.h"
 #include "lock.h"
 #include "stub/layout.h"
@@ -112,6 +113,14 @@ void host_task_park(struct host_mm *hm, struct host_task *ht);
 void host_task_kill(struct host_mm *hm, struct host_task *ht);
 /* Pins a host process to a core if it is not there yet. */
 void host_task_pin(pid_t pid, int *where, int core);
+/* Counts a turn of the host process that the host hands over. */
+static inline void host_task_count_turn(const struct host_task *ht, struct cpu *cpu)
+{
+	if (ht->core == cpu->host_core)
+		cpu->stat.same_core++;
+	else
+		cpu->stat.cross_core++;
+}
 
 /* The reaper: SIGKILLs and waits for a process in its own time, then calls done(arg, what it used). */
 void reap_later(pid_t pid, void (*done)(void *arg, const struct host_usage *u), void *arg);

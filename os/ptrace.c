@@ -299,6 +299,7 @@ static void run(struct context *c, struct cpu *cpu, struct event *ev)
 		context_died(c);
 		return;
 	}
+	host_task_count_turn(c->ht, cpu);
 	status = wait_stop(c);
 	cpu_leave_guest(cpu);
 	if (c->dead)

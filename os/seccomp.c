@@ -397,11 +397,16 @@ static void first_frame(struct host_task *ht)
 
 static int fetch_listener(struct host_task *ht)
 {
-	int pidfd = syscall(SYS_pidfd_open, ht->pid, 0), fd, err = 0;
+	int pidfd, fd, err = 0;
 
+	do
+		pidfd = syscall(SYS_pidfd_open, ht->pid, 0);
+	while (pidfd < 0 && errno == EMFILE && host_free_descriptors && host_free_descriptors());
 	if (pidfd < 0)
 		return errno == ESRCH ? -ESRCH : -EAGAIN;
-	fd = syscall(SYS_pidfd_getfd, pidfd, 0, 0);
+	do
+		fd = syscall(SYS_pidfd_getfd, pidfd, 0, 0);
+	while (fd < 0 && errno == EMFILE && host_free_descriptors && host_free_descriptors());
 	if (fd < 0)
 		err = errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -EAGAIN : -ESRCH;
 	close(pidfd);
@@ -535,10 +540,14 @@ static bool next_event(struct context *c, struct cpu *cpu, struct event *ev, boo
 	if (spin && replied && look_for_call(ht, cpu)) {
 		slot_event(c, ev);
 		ht->spin.served++;
+		cpu->stat.spun++;
 		return true;
 	}
-	if (spin)
+	if (spin) {
+		cpu->stat.slept++;
 		spin_end(&ht->spin, cpu);
+	}
+	host_task_count_turn(ht, cpu);
 	while (!c->dead && !receive(c, &n, false)) {
 		if (n.data.instruction_pointer == STUB_WAIT_IP && !replied) {
 			replied = true;

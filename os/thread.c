@@ -26,6 +26,8 @@
 /* Unit tests do without an engine. */
 extern const struct engine_ops *engine __attribute__((weak));
 
+unsigned (*host_free_descriptors)(void); /* constant after boot */
+
 /* Written by the CPU's own thread, but for pthread, which who starts it writes. */
 static struct host_cpu {
 	pthread_t pthread;

@@ -33,6 +33,19 @@ static void print_cpus(void)
 	}
 }
 
+/* How guests and their CPUs took turns: the host's wake-ups, on one core and across; calls found while spinning, spins that found none. */
+static void print_turns(void)
+{
+	log_warn("%-4s %10s %10s %10s %10s %10s\n", "cpu", "same core", "cross core", "spun", "slept",
+		 "ipis sent");
+	for (int i = 0; i < nr_cpus; i++) {
+		const struct cpu *c = &cpus[i];
+
+		log_warn("%-4d %10lu %10lu %10lu %10lu %10lu\n", i, c->stat.same_core,
+			 c->stat.cross_core, c->stat.spun, c->stat.slept, c->stat.ipis_sent);
+	}
+}
+
 static void print_unknown(void)
 {
 	for (u64 nr = 0; nr <= NR_SYSCALLS; nr++) {
@@ -72,6 +85,7 @@ void stats_print(void)
 	log_warn("engine %s, %d CPUs, %lu ms\n", engine->name, nr_cpus,
 		 (ktime_mono() - ktime_boot_mono) / NSEC_PER_MSEC);
 	print_cpus();
+	print_turns();
 	log_warn("processes started: %lu; kernel memory: %zu KiB\n", nr_forks + 1,
 		 kmalloc_bytes() >> 10);
 	log_warn(
