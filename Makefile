@@ -39,7 +39,7 @@ SRCS      = $(sort $(shell find kernel smp os fh -name '*.[cS]' 2>/dev/null))
 STUB_SRCS = $(sort $(wildcard stub/*.c stub/*.S))
 VDSO_SRCS = $(sort $(wildcard stub/vdso/*.c stub/vdso/*.S))
 GEN_SRCS  = $(if $(wildcard kernel/syscalls.def),$(BUILD)/gen/syscall_table.c)
-GEN_HDRS  = $(if $(wildcard kernel/syscalls.def),$(BUILD)/gen/syscall_protos.h)
+GEN_HDRS  = $(if $(wildcard kernel/syscalls.def),$(BUILD)/gen/syscall_protos.h $(BUILD)/gen/stub_copies.h)
 
 obj       = $(addprefix $(BUILD)/obj/,$(addsuffix .o,$(basename $(1))))
 OBJS      = $(call obj,$(SRCS)) $(GEN_SRCS:.c=.o)
@@ -85,7 +85,7 @@ $(BUILD)/obj/stub/%.o: stub/%.c $(BUILD)/.flags | $(GEN_HDRS)
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(CC) $(STUB_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/obj/stub/%.o: stub/%.S $(BUILD)/.flags
+$(BUILD)/obj/stub/%.o: stub/%.S $(BUILD)/.flags | $(GEN_HDRS)
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(CC) $(STUB_CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -123,6 +123,9 @@ $(BUILD)/gen/syscall_protos.h: kernel/syscalls.def kernel/syscalls.awk
 
 $(BUILD)/gen/syscall_table.c: kernel/syscalls.def kernel/syscalls.awk
 	$(call generate,table)
+
+$(BUILD)/gen/stub_copies.h: kernel/syscalls.def kernel/syscalls.awk
+	$(call generate,copies)
 
 docs/syscalls.md: kernel/syscalls.def kernel/syscalls.awk
 	$(call generate,docs)

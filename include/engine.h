@@ -68,8 +68,8 @@ struct engine_ops {
 	/* Floating-point and vector state in XSAVE format. size in bytes; -errno. */
 	int (*get_xstate)(struct context *c, void *buf, size_t size);
 	int (*set_xstate)(struct context *c, const void *buf, size_t size);
-	/* NULL where trampolines are of no use: sets up the host side of patching and spinning, see engine_patching(). */
-	void (*use_trampolines)(ktime_t spin);
+	/* At boot: sets up trampolines, and spinning for at most so many ns. False: the host's signal frames leave no room. NULL: of no use. */
+	bool (*use_trampolines)(ktime_t spin);
 	/* Async-signal-safe, on the CPU's own thread: makes its running guest stop. */
 	void (*kick_self)(struct cpu *cpu);
 };
@@ -105,6 +105,19 @@ void context_destroy_last(struct context *c, void (*ended)(void *arg, const stru
 			  void *arg);
 int context_copy_xstate(struct context *to, struct context *from);
 int context_reset_xstate(struct context *c);
+/*
+ * Copies through the context's slot, for the call in hand, where a trampoline brought it. In: n bytes at `from`, if it came with them; a string
+ * at `from` with its NUL, if all of it came: its length with the NUL, else 0. Out: n bytes which the guest puts at `to` itself when it gets its
+ * answer; the caller knows that it can write there. One piece a call; false: not so, copy otherwise. Flush writes it at once; false: EFAULT.
+ */
+must_check bool context_copy_in(struct context *c, void *to, uaddr_t from, size_t n);
+must_check size_t context_string_in(struct context *c, char *to, uaddr_t from, size_t size);
+must_check bool context_may_copy_out(struct context *c, size_t n);
+void context_copy_out(struct context *c, uaddr_t to, const void *from, size_t n);
+must_check bool context_copy_flush(struct context *c);
+/* Is [addr, addr + n) part of what is to go out? */
+must_check bool context_copy_pending(struct context *c, uaddr_t addr, size_t n);
+
 /* What the task may know of itself without asking, until it is told anew; NULL: nothing. By the task itself, or before it runs. */
 struct context_ids {
 	u32 tgid, tid, uid, euid, gid, egid;

@@ -48,6 +48,7 @@ struct mm {
 	struct vma *
 		vmas; /* lock: sorted, in an array (search is a bisection, inserts move the tail) */
 	int nr_vmas, cap_vmas;
+	u32 map_seq; /* written under lock; atomic: changes with the table */
 	uaddr_t mmap_base, stack_top;
 	uaddr_t brk_start, brk;
 	uaddr_t code_start, code_end, data_start, data_end;
@@ -89,6 +90,11 @@ struct vma *vma_find(struct mm *mm, uaddr_t addr);
  * grow. True if the access may be tried again. May sleep.
  */
 must_check bool mm_grow_stack(struct mm *mm, uaddr_t addr);
+/*
+ * The private memory around addr that can be written and no file stands behind: [*start, *end), and the table's number then, with which it stays
+ * true. False: there is none. May sleep.
+ */
+must_check bool mm_writable(struct mm *mm, uaddr_t addr, uaddr_t *start, uaddr_t *end, u32 *seq);
 /* One host call on the guest's memory (madvise, msync ...); addresses were checked by the caller. */
 must_check int mm_host_call(struct mm *mm, u64 nr, u64 a0, u64 a1, u64 a2);
 /* What identifies a futex word: *inode (+1) and offset in it for shared mappings; NULL and addr for private memory. -EFAULT. */

@@ -82,6 +82,7 @@ struct syscall_desc {
 	u8 nargs;
 	u8 status;  /* enum syscall_status */
 	bool early; /* traced on entry: may not return, or with another memory */
+	u8 copies;  /* COPY_* of stub/layout.h */
 };
 
 extern const struct syscall_desc syscall_table[NR_SYSCALLS];

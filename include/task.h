@@ -130,6 +130,10 @@ struct task {
 
 	/* system call in progress: o */
 	u64 sys_nr;
+	/* Where this call's result may be copied to by the task itself; and what is known of that place, as long as mm->map_seq is the same. */
+	bool copy_out;
+	u32 writable_seq;
+	uaddr_t writable_start, writable_end;
 	u64 sys_args[6];
 	long sys_ret;	 /* raw result of the handler, maybe -ERESTART* */
 	bool in_syscall; /* results of it may be restarted by signal delivery */

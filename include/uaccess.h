@@ -24,6 +24,12 @@ must_check ssize_t strncpy_from_user(char *to, uaddr_t from, size_t size);
 must_check char *path_from_user(uaddr_t from);
 bool access_ok(uaddr_t addr, size_t n); /* below TASK_SIZE, no wrap */
 
+/*
+ * The current call writes to [addr, addr + n) at most: if a trampoline brought it and that is memory where a write can't fail, the task
+ * puts the first piece there by itself when it goes on. For the call in hand. May sleep.
+ */
+void uaccess_expect_out(uaddr_t addr, size_t n);
+
 #define get_user(var, uptr) copy_from_user(&(var), (uptr), sizeof(var))
 #define put_user(var, uptr)                                                                        \
 	({                                                                                         \

@@ -2,6 +2,7 @@
 #   protos  prototypes of the handlers        table  syscall_table[] and what it points to
 #   docs    docs/syscalls.md                  list   "nr name status" (for checks and tests)
 #   args    numbers, names and kinds of arguments, for those who call them at random
+#   copies  what stub/tramp.S copies for a call
 
 function fail(msg)
 {
@@ -50,6 +51,8 @@ END {
 		put_docs()
 	else if (out == "args")
 		put_call_args()
+	else if (out == "copies")
+		put_copies()
 	else if (out == "list")
 		for (i = 0; i < ncalls; i++)
 			print number[i], name[i], status[i]
@@ -206,10 +209,10 @@ function put_table(    i, a)
 	}
 	print "\nconst struct syscall_desc syscall_table[NR_SYSCALLS] = {"
 	for (i = 0; i < ncalls; i++)
-		printf "\t[%d] = {\"%s\", %s, %s, %d, SYSCALL_%s, %s},\n", number[i], name[i],
+		printf "\t[%d] = {\"%s\", %s, %s, %d, SYSCALL_%s, %s, %d},\n", number[i], name[i],
 			status[i] == "none" ? "NULL" : "call_" name[i],
 			nargs[i] ? "args_" name[i] : "NULL", nargs[i], toupper(status[i]),
-			early[i] ? "true" : "false"
+			early[i] ? "true" : "false", copies(i)
 	print "};"
 }
 
@@ -315,6 +318,34 @@ function put_call_args(    i, a)
 			printf "%s\"%s\"", a ? ", " : "", arg_kind[i, a]
 		print "}},"
 	}
+}
+
+# What a trampoline may copy for call i: COPY_* of stub/layout.h. Out only where that is all that the call writes.
+function copies(i,    a, k, outs, c)
+{
+	if (status[i] == "none" || early[i])
+		return 0
+	c = outs = 0
+	for (a = 0; a < nargs[i]; a++) {
+		k = arg_kind[i, a]
+		if (k == "path" && a < 2 && !c)
+			c = a + 1
+		else if (k == "in" && a == 1 && !c && arg_index(i, arg_ref[i, a]) == 2)
+			c = 3
+		else if (k == "out")
+			outs++
+		else if (k ~ /^(inout|iov|ptr|strv)$/)
+			outs = 2
+	}
+	return c + (outs == 1 ? 4 : 0)
+}
+
+function put_copies(    i)
+{
+	head()
+	for (i = 0; i < ncalls; i++)
+		if (copies(i))
+			printf "\tcopy\t%d, %d\t/* %s */\n", number[i], copies(i), name[i]
 }
 
 function put_docs(    i, n)

@@ -1,6 +1,7 @@
 /* Access to guest memory: checks, copies by the host, and iterators. */
 #include "uaccess.h"
 #include "alloc.h"
+#include "engine.h"
 #include "fs.h"
 #include "mm.h"
 #include "task.h"
@@ -27,7 +28,59 @@ static bool may_grow(struct mm *mm, uaddr_t addr)
 	       mm_grow_stack(mm, addr);
 }
 
+void uaccess_expect_out(uaddr_t addr, size_t n)
+{
+	struct task *t = current;
+
+	t->copy_out = false;
+	if (!n || !context_may_copy_out(t->ctx, min(n, 1UL)))
+		return;
+	if (t->writable_seq == __atomic_load_n(&t->mm->map_seq, __ATOMIC_ACQUIRE) &&
+	    addr >= t->writable_start && addr < t->writable_end)
+		t->copy_out = true;
+	else
+		t->copy_out = mm_writable(t->mm, addr, &t->writable_start, &t->writable_end,
+					  &t->writable_seq);
+}
+
+/* The context whose slot may have what is copied from or to mm; NULL: none has. */
+static struct context *slot_context(struct mm *mm)
+{
+	return mm == current->mm ? current->ctx : NULL;
+}
+
+/* Leaves n bytes for the task to put to `to`. False: it can't. */
+static bool leave_out(struct mm *mm, uaddr_t to, const void *from, size_t n)
+{
+	struct task *t = current;
+
+	if (!t->copy_out || mm != t->mm || to < t->writable_start || to > t->writable_end ||
+	    n > t->writable_end - to ||
+	    t->writable_seq != __atomic_load_n(&mm->map_seq, __ATOMIC_ACQUIRE) ||
+	    !context_may_copy_out(t->ctx, n))
+		return false;
+	context_copy_out(t->ctx, to, from, n);
+	return true;
+}
+
+/* The kernel is to see [addr, addr + n) as the task will. */
+static bool settle_out(struct mm *mm, uaddr_t addr, size_t n)
+{
+	struct context *c = slot_context(mm);
+
+	return !c || !context_copy_pending(c, addr, n) || context_copy_flush(c);
+}
+
 enum direction { TO_USER, FROM_USER };
+
+/* Is it done by what came with the call, or goes with its answer? */
+static bool by_slot(struct mm *mm, void *buf, uaddr_t addr, size_t n, enum direction dir)
+{
+	struct context *c = slot_context(mm);
+
+	return c &&
+	       (dir == TO_USER ? leave_out(mm, addr, buf, n) : context_copy_in(c, buf, addr, n));
+}
 
 /*
  * One contiguous range; where it fails below a stack that may grow, grows it and goes on. A place that still fails then does so for another
@@ -38,6 +91,10 @@ static size_t copy_range(struct mm *mm, void *buf, uaddr_t addr, size_t n, enum 
 	struct host_mm *hm = host_of(mm);
 	size_t done = 0, grown = SIZE_MAX;
 
+	if (!settle_out(mm, addr, n))
+		return 0;
+	if (by_slot(mm, buf, addr, n, dir))
+		return n;
 	while (hm && done < n) {
 		if (dir == TO_USER)
 			done += host_mm_write(hm, addr + done, (u8 *)buf + done, n - done);
@@ -102,8 +159,11 @@ int clear_user(uaddr_t to, size_t n)
 /* In steps that end at page boundaries: the string may end right before an unmapped page. The first step is short, as most strings are. */
 ssize_t strncpy_from_user(char *to, uaddr_t from, size_t size)
 {
-	size_t done = 0, step = 128;
+	size_t done = 0, step = 128, came;
 
+	came = current->ctx ? context_string_in(current->ctx, to, from, size) : 0;
+	if (came)
+		return came - 1;
 	while (done < size) {
 		size_t k = min(min(size - done, step), PAGE_SIZE - ((from + done) & ~PAGE_MASK));
 		size_t got = copy_from_user_partial(to + done, from + done, k);
@@ -269,6 +329,15 @@ static uaddr_t iov_iter_address(struct iov_iter *it)
 	return (uaddr_t)piece(it)->iov_base + it->off;
 }
 
+static size_t copy_many(struct host_mm *hm, const struct iovec *v, int cnt, u8 *buf,
+			enum direction dir)
+{
+	for (int i = 0; i < cnt; i++)
+		if (!settle_out(current->mm, (uaddr_t)v[i].iov_base, v[i].iov_len))
+			return 0;
+	return dir == TO_USER ? host_mm_writev(hm, v, cnt, buf) : host_mm_readv(hm, buf, v, cnt);
+}
+
 static size_t copy_iter(struct iov_iter *it, u8 *buf, size_t n, enum direction dir)
 {
 	struct host_mm *hm = it->kernel ? NULL : host_of(current->mm);
@@ -284,10 +353,11 @@ static size_t copy_iter(struct iov_iter *it, u8 *buf, size_t n, enum direction d
 
 		if (it->kernel)
 			got = copy_kernel(v, cnt, buf + done, dir);
-		else if (dir == TO_USER)
-			got = host_mm_writev(hm, v, cnt, buf + done);
+		else if (cnt == 1)
+			got = copy_range(current->mm, buf + done, (uaddr_t)v->iov_base, v->iov_len,
+					 dir);
 		else
-			got = host_mm_readv(hm, buf + done, v, cnt);
+			got = copy_many(hm, v, cnt, buf + done, dir);
 		iov_iter_advance(it, got);
 		done += got;
 		if (got == bytes)

@@ -70,6 +70,10 @@ struct host_task {
 	bool spun;  /* neither: it waits in a trampoline, and looks at its slot for the answer */
 	u32 tries;  /* calls by trampolines, seen so far */
 	struct spin spin;
+	/* The call in hand came by a trampoline that copies (stub/tramp.S): what it reads is in SLOT_IN; what it writes may go to SLOT_OUT. */
+	bool copies;
+	u32 in_len, out_len; /* 0: nothing */
+	uaddr_t in_addr, out_addr;
 };
 
 /* Is it a host call that os/keepercalls.def lists? Keepers get no orders for others. */

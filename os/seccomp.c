@@ -197,6 +197,24 @@ static bool look_for_call(struct host_task *ht, struct cpu *cpu)
 	return !change_state(ht, CALL_READY, CALL_OFF);
 }
 
+/* The call came with copies of what it reads, and takes one back. */
+static void copies_begin(struct host_task *ht)
+{
+	memcpy(&ht->in_addr, slot_field(ht, SLOT_IN_ADDR), sizeof(ht->in_addr));
+	memcpy(&ht->in_len, slot_field(ht, SLOT_IN_LEN), sizeof(ht->in_len));
+	ht->in_len = min(ht->in_len, (u32)SLOT_COPY_MAX);
+	ht->copies = true;
+}
+
+/* What goes back with the answer. */
+static void copies_end(struct host_task *ht)
+{
+	memcpy(slot_field(ht, SLOT_OUT_ADDR), &ht->out_addr, sizeof(ht->out_addr));
+	memcpy(slot_field(ht, SLOT_OUT_LEN), &ht->out_len, sizeof(ht->out_len));
+	ht->copies = false;
+	ht->out_len = 0;
+}
+
 static void slot_event(struct context *c, struct event *ev)
 {
 	struct host_task *ht = c->ht;
@@ -213,6 +231,7 @@ static void slot_event(struct context *c, struct event *ev)
 	c->regs.orig_rax = ev->sys.nr;
 	ht->stopped = false;
 	ht->spun = true;
+	copies_begin(ht);
 }
 
 /* ---- stops ---- */
@@ -242,7 +261,7 @@ static bool read_stop(struct context *c, const struct seccomp_notif *n, struct s
 	c->ht->stopped = true;
 	c->regs_valid = true;
 	/* Wherever it was in a trampoline, it leaves that. */
-	s->where = tramp_fix(c->ht, &c->regs);
+	s->where = tramp_fix(c->ht, &c->regs, s->sig == SIGSEGV || s->sig == SIGBUS);
 	if (s->where != TRAMP_NONE)
 		c->regs_dirty = true;
 	c->ht->spun = false;
@@ -275,6 +294,9 @@ static int stop_in_call(struct context *c)
 
 	if (c->dead)
 		return -ESRCH;
+	if (!context_copy_flush(c))
+		rax = -EFAULT;
+	c->ht->copies = false;
 	kill(c->ht->pid, SIG_KICK);
 	do {
 		if (asleep)
@@ -439,6 +461,14 @@ static int seccomp_adopt(struct host_task *ht)
 
 /* ---- running ---- */
 
+/* It was made from the trampolines' code: the original's address is in the slot. */
+static void ask_event(struct context *c, struct event *ev)
+{
+	memcpy(&ev->sys.ip, slot_field(c->ht, SLOT_RETURN), sizeof(ev->sys.ip));
+	ev->sys.ip = tramp_call_ip(c->hm, ev->sys.ip);
+	copies_begin(c->ht);
+}
+
 static void call_event(struct context *c, struct event *ev, const struct seccomp_notif *n)
 {
 	ev->kind = EVENT_SYSCALL;
@@ -448,6 +478,8 @@ static void call_event(struct context *c, struct event *ev, const struct seccomp
 	ev->sys.sp = 0;
 	c->regs.orig_rax = ev->sys.nr;
 	c->ht->stopped = false;
+	if (n->data.instruction_pointer == STUB_ASK_IP)
+		ask_event(c, ev);
 }
 
 /* A call that the filter trapped. One through the vsyscall page has already returned. */
@@ -496,7 +528,8 @@ static void stop_event(struct context *c, struct event *ev, const struct seccomp
 	} else if (s.sig == SIGTRAP && s.where == TRAMP_AGAIN) {
 		ev->kind = EVENT_STEPPED;
 		ev->fault.addr = c->regs.rip;
-	} else if (is_fault_signal(s.sig) && s.si.si_code > 0) {
+	} else if (is_fault_signal(s.sig) && s.si.si_code > 0 &&
+		   (s.where == TRAMP_NONE || s.sig == SIGTRAP)) {
 		fault_event(c, ev, &s);
 	}
 }
@@ -519,6 +552,8 @@ static bool reply(struct context *c, bool spin)
 	struct host_task *ht = c->ht;
 	u32 state = spin ? CALL_READY : CALL_OFF;
 
+	if (ht->copies)
+		copies_end(ht);
 	if (ht->spun) {
 		memcpy(slot_field(ht, SLOT_RESULT), &c->regs.rax, sizeof(c->regs.rax));
 		ht->spun = false;
@@ -689,10 +724,12 @@ static int seccomp_set_xstate(struct context *c, const void *buf, size_t size)
 	return 0;
 }
 
-static void seccomp_use_trampolines(ktime_t spin)
+static bool seccomp_use_trampolines(ktime_t spin)
 {
-	trampolines = true;
-	spin_setup(spin);
+	trampolines = getauxval(AT_MINSIGSTKSZ) <= SLOT_SIZE - SLOT_FRAMES;
+	if (trampolines)
+		spin_setup(spin);
+	return trampolines;
 }
 
 static void seccomp_kick_self(struct cpu *cpu)

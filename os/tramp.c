@@ -203,6 +203,7 @@ static enum tramp_where fix_site(struct host_mm *hm, struct pt_regs *r, enum tra
 }
 
 #define OF 0x800
+#define ZF 0x40
 #define LAHF_FLAGS 0xd5 /* SF ZF AF PF CF */
 
 /* As LAHF and SETO gave them, in ah and al. */
@@ -232,26 +233,46 @@ static enum tramp_where fix_tail(struct pt_regs *r)
 	return TRAMP_DONE;
 }
 
-static enum tramp_where fix_committed(struct pt_regs *r, u64 ret, u32 nr_flags, const u8 *slot)
+/* What was to be copied out behind the call, and perhaps is in part. False: the guest's memory can't be written there. */
+static bool copy_out(const struct host_task *ht)
 {
+	u8 *slot = slot_alias(ht->global_slot);
+	u32 len;
+	uaddr_t to;
+
+	memcpy(&len, slot + SLOT_OUT_LEN, sizeof(len));
+	memcpy(&to, slot + SLOT_OUT_ADDR, sizeof(to));
+	memset(slot + SLOT_OUT_LEN, 0, sizeof(len));
+	if (!len)
+		return true;
+	return len <= SLOT_COPY_MAX && to <= TASK_SIZE - len &&
+	       host_mm_write(ht->hm, to, slot + SLOT_OUT, len) == len;
+}
+
+/* Made: where it is answered, what is left is done here. */
+static enum tramp_where fix_made(const struct host_task *ht, struct pt_regs *r, u64 ret,
+				 u32 nr_flags)
+{
+	const u8 *slot = slot_alias(ht->global_slot);
 	u32 state = __atomic_load_n((const u32 *)(slot + SLOT_STATE), __ATOMIC_ACQUIRE);
 	u64 ip = r->rip;
 
 	set_flags(r, nr_flags);
 	r->rip = r->rcx = ret;
+	if (ip < STUB_WAIT_IP && (state == CALL_MADE || state == CALL_SLEEP))
+		return TRAMP_WAITING;
 	if (ip >= STUB_FINISH)
 		r->rax = r->r11;
-	else if (ip >= STUB_WAIT_IP)
-		return TRAMP_DONE;
-	else if (state == CALL_MADE || state == CALL_SLEEP)
-		return TRAMP_WAITING;
-	else
+	else if (ip < STUB_WAIT_IP || ip >= STUB_ANSWERED)
 		memcpy(&r->rax, slot + SLOT_RESULT, sizeof(r->rax));
+	if (!copy_out(ht))
+		r->rax = -EFAULT;
 	return TRAMP_DONE;
 }
 
-static enum tramp_where fix_common(struct pt_regs *r, const u8 *slot)
+static enum tramp_where fix_common(const struct host_task *ht, struct pt_regs *r)
 {
+	const u8 *slot = slot_alias(ht->global_slot);
 	u64 ret, ip = r->rip;
 	u32 nr_flags;
 
@@ -261,12 +282,13 @@ static enum tramp_where fix_common(struct pt_regs *r, const u8 *slot)
 		return fix_tail(r);
 	if (ip < STUB_ENTRY_SAVED || ip >= STUB_LEAVE)
 		return fix_before(r, r->rcx, r->rax);
-	if (ip < STUB_COMMIT_IP || (ip == STUB_COMMIT_IP && !(r->eflags & 0x40)))
+	if (ip < STUB_COMMIT_IP || (ip == STUB_COMMIT_IP && !(r->eflags & ZF)) ||
+	    (ip >= STUB_ASK && ip < STUB_ASK_IP))
 		return fix_before(r, ret, nr_flags);
-	return fix_committed(r, ret, nr_flags, slot);
+	return fix_made(ht, r, ret, nr_flags);
 }
 
-enum tramp_where tramp_fix(const struct host_task *ht, struct pt_regs *r)
+enum tramp_where tramp_fix(const struct host_task *ht, struct pt_regs *r, bool fault)
 {
 	struct host_mm *hm = ht->hm;
 	enum tramp_where where = TRAMP_NONE;
@@ -274,7 +296,10 @@ enum tramp_where tramp_fix(const struct host_task *ht, struct pt_regs *r)
 	if (!hm->nr_areas)
 		return TRAMP_NONE;
 	if (r->rip >= STUB_ENTRY && r->rip < STUB_ENTRY_END)
-		where = fix_common(r, slot_alias(ht->global_slot));
+		where = fix_common(ht, r);
+	/* A copy that faulted: the call's own instruction is to be executed, or it would fault again. */
+	if (fault && where == TRAMP_BEFORE)
+		return where;
 	return fix_site(hm, r, where);
 }
 

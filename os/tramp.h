@@ -15,9 +15,9 @@ enum tramp_where {
 
 /*
  * A task was stopped with these registers: makes them what they would be without patching. They may say anything; the task harms
- * nobody but itself with that.
+ * nobody but itself with that. fault: by a fault, which in our code only copies do; it isn't the guest's then.
  */
-enum tramp_where tramp_fix(const struct host_task *ht, struct pt_regs *r);
+enum tramp_where tramp_fix(const struct host_task *ht, struct pt_regs *r, bool fault);
 /* The address behind the call that was made with ip behind it: the original's, if that was in a trampoline. */
 uaddr_t tramp_call_ip(const struct host_mm *hm, uaddr_t ip);
 /* The copy that fork makes: its trampolines are the parent's. Then these areas are to be mapped by its keeper. */

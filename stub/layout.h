@@ -54,15 +54,18 @@
  * os/tramp.c.
  */
 #define STUB_ENTRY (STUB_TEXT + 0x1000) /* from here: eax call and flags, rcx return address */
-#define STUB_ENTRY_SAVED (STUB_TEXT + 0x1060) /* both in the slot */
-#define STUB_COMMIT_IP (STUB_TEXT + 0x1180)   /* behind the instruction that gives the call away */
-#define STUB_WAIT_IP (STUB_TEXT + 0x11e2)     /* behind the call which waits for its answer */
-#define STUB_FINISH (STUB_TEXT + 0x1200)      /* r11 result; call and return address in the slot */
-#define STUB_LEAVE (STUB_TEXT + 0x1233)	      /* as at the entry */
-#define STUB_TAIL (STUB_TEXT + 0x1240)	      /* r11 becomes rax, rcx rip; flags in ax */
-#define STUB_TAIL_ADDED (STUB_TEXT + 0x1242)  /* overflow is in the flags, the rest in ah */
-#define STUB_TAIL_FLAGS (STUB_TEXT + 0x1243)  /* all flags are as they were */
-#define STUB_ENTRY_END (STUB_TEXT + 0x1248)
+#define STUB_ENTRY_SAVED (STUB_TEXT + 0x1060) /* both in the slot; the call wasn't made */
+#define STUB_COMMIT_IP (STUB_TEXT + 0x1240)   /* behind the instruction that gives the call away */
+#define STUB_WAIT_IP (STUB_TEXT + 0x1292)     /* behind the call which waits for its answer */
+#define STUB_ASK (STUB_TEXT + 0x12b0)	      /* not made */
+#define STUB_ASK_IP (STUB_TEXT + 0x12c2)      /* behind the call by which the host tells of it */
+#define STUB_ANSWERED (STUB_TEXT + 0x12e0)    /* the result is in the slot */
+#define STUB_FINISH (STUB_TEXT + 0x1360)      /* in r11; call and return address in the slot */
+#define STUB_LEAVE (STUB_TEXT + 0x1373)	      /* as at the entry */
+#define STUB_TAIL (STUB_TEXT + 0x1380)	      /* r11 becomes rax, rcx rip; flags in ax */
+#define STUB_TAIL_ADDED (STUB_TEXT + 0x1382)  /* overflow is in the flags, the rest in ah */
+#define STUB_TAIL_FLAGS (STUB_TEXT + 0x1383)  /* all flags are as they were */
+#define STUB_ENTRY_END (STUB_TEXT + 0x1388)
 
 /* The control page. Offsets are checked against struct stub_ctl in C. */
 #define CTL_SEQ 0	  /* u32: futex; number of the batch to run */
@@ -135,9 +138,18 @@
 #define SLOT_ARGS 64	/* 6 u64 */
 #define SLOT_RESULT 112 /* u64 */
 #define SLOT_TRIES 120	/* u32: counts calls */
+/* What is copied along with it: the guest's address, and as many bytes of SLOT_IN or SLOT_OUT. */
+#define SLOT_IN_LEN 124	  /* u32 */
+#define SLOT_IN_ADDR 128  /* u64 */
+#define SLOT_OUT_ADDR 136 /* u64 */
+#define SLOT_OUT_LEN 144  /* u32 */
 #define SLOT_SIGSTACK 256
 #define SLOT_FRAME 0x400  /* a new task's first ucontext, in the unused end of its signal stack */
 #define SLOT_XSTATE 0x800 /* and its vector state */
+#define SLOT_IN 0x4000	  /* below what signal frames reach */
+#define SLOT_OUT 0x4800
+#define SLOT_COPY_MAX 2048
+#define SLOT_FRAMES 0x5000
 #define SLOT_SIGSTACK_SIZE (SLOT_SIZE - SLOT_SIGSTACK)
 
 /* SLOT_STATE */
@@ -145,6 +157,14 @@
 #define CALL_READY 1 /* the kernel looks for a call here; the last one's result is there */
 #define CALL_MADE 2  /* by the task, which looks for the answer */
 #define CALL_SLEEP 3 /* it has stopped looking, and waits in STUB_WAIT_IP's call */
+
+/* What is copied for a call, generated from kernel/syscalls.def: */
+#define COPY_IN 3      /* mask: */
+#define COPY_PATH0 1   /* argument 0 is a path, in */
+#define COPY_PATH1 2   /* argument 1 */
+#define COPY_BUFFER1 3 /* argument 1 is a buffer whose length is argument 2, in */
+#define COPY_OUT 4     /* at most one piece, out */
+#define COPY_PATH_MAX 256
 
 /* The keeper's descriptors. */
 #define KEEPER_FD_CTL 0	   /* control pages, read-only */

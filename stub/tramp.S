@@ -7,9 +7,10 @@
  * and may change nothing but rax, rcx, r11 and, for a while, the flags: there is no stack to use. The slot is found by the gs base, which
  * the kernel sets so where the guest uses none; a guest that does makes its calls the usual way.
  *
- * Three ways out: answered from the task's info; given to a CPU that looks for it (CALL_READY), without the host; or on to the original
- * syscall instruction, as if nothing had been patched. Up to STUB_COMMIT_IP a signal finds the task before that instruction, from then on
- * behind it: os/tramp.c puts the registers right.
+ * The ways out: answered from the task's info; given to a CPU that looks for it (CALL_READY), without the host; asked by a call from here,
+ * where something is copied along; or on to the original syscall instruction, as if nothing had been patched. What a call reads or writes is
+ * copied through the slot, a few KiB, which saves the kernel a host call each; a fault in that makes it a usual call. A signal finds the task
+ * before the original instruction or behind it: os/tramp.c puts the registers right.
  */
 #include "stub/layout.h"
 #include <asm/unistd_64.h>
@@ -49,70 +50,148 @@ saved:	mov	%eax, %ecx
 	jmp	finish
 
 call:	incl	%gs:SLOT_TRIES
-	cmpl	$CALL_READY, %gs:SLOT_STATE
-	jne	usual
 	mov	%rdi, %gs:SLOT_ARGS + 0
 	mov	%rsi, %gs:SLOT_ARGS + 8
 	mov	%rdx, %gs:SLOT_ARGS + 16
 	mov	%r10, %gs:SLOT_ARGS + 24
 	mov	%r8, %gs:SLOT_ARGS + 32
 	mov	%r9, %gs:SLOT_ARGS + 40
-	mov	$CALL_READY, %eax
-	mov	$CALL_MADE, %ecx
-	jmp	commit
+	movl	$0, %gs:SLOT_IN_LEN
+	shr	$16, %eax
+	cmp	$(copies_end - copies), %eax
+	jae	plain
+	lea	copies(%rip), %r11
+	movzbl	(%r11, %rax), %ecx
+	test	%ecx, %ecx
+	jz	plain
+	and	$COPY_IN, %ecx
+	jz	copied
+	cmp	$COPY_PATH1, %ecx
+	jb	path0
+	je	path1
+
+	mov	%rsi, %r11		/* a buffer: rdx bytes, by eights and then one by one */
+	cmp	$SLOT_COPY_MAX, %rdx
+	ja	copied
+	xor	%ecx, %ecx
+1:	lea	8(%rcx), %eax
+	cmp	%edx, %eax
+	ja	2f
+	mov	(%r11, %rcx), %rax
+	mov	%rax, %gs:SLOT_IN(%rcx)
+	add	$8, %ecx
+	jmp	1b
+2:	cmp	%edx, %ecx
+	jae	4f
+	mov	(%r11, %rcx), %al
+	mov	%al, %gs:SLOT_IN(%rcx)
+	inc	%ecx
+	jmp	2b
+
+path0:	mov	%rdi, %r11
+	jmp	1f
+path1:	mov	%rsi, %r11
+1:	xor	%ecx, %ecx
+2:	mov	(%r11, %rcx), %al
+	mov	%al, %gs:SLOT_IN(%rcx)
+	inc	%ecx
+	test	%al, %al
+	jz	4f
+	cmp	$COPY_PATH_MAX, %ecx
+	jb	2b
+	jmp	copied
+4:	mov	%r11, %gs:SLOT_IN_ADDR
+	mov	%ecx, %gs:SLOT_IN_LEN
+copied:	cmpl	$CALL_READY, %gs:SLOT_STATE
+	jne	ask
+	jmp	give
+plain:	cmpl	$CALL_READY, %gs:SLOT_STATE
+	je	give
 usual:	mov	%gs:SLOT_RETURN, %rcx	/* on to the original instruction */
 	lea	-2(%rcx), %rcx
 	mov	%gs:SLOT_NR, %eax
 	mov	%eax, %r11d
 	shr	$16, %r11d
 	jmp	tail
+give:	mov	$CALL_READY, %eax
+	mov	$CALL_MADE, %ecx
+	jmp	commit
 
-	.org	0x176, 0x90
+	.org	0x236, 0x90
 commit:	lock cmpxchg %ecx, %gs:SLOT_STATE
-	.org	0x180, 0xcc		/* STUB_COMMIT_IP */
-	jne	usual			/* it has gone to sleep just now */
+	.org	0x240, 0xcc		/* STUB_COMMIT_IP */
+	jne	usual			/* the kernel has gone to sleep just now */
 	mov	$SPINS, %ecx
 1:	cmpl	$CALL_MADE, %gs:SLOT_STATE
-	jne	2f
+	jne	answered
 	pause
 	dec	%ecx
 	jnz	1b
 	mov	$CALL_MADE, %eax
 	mov	$CALL_SLEEP, %ecx
 	lock cmpxchg %ecx, %gs:SLOT_STATE
-	je	wait
-2:	mov	%gs:SLOT_RESULT, %r11
-	jmp	finish
-
-	.org	0x1d9, 0x90
-wait:	mov	$__NR_sched_yield, %eax	/* any: told by its address */
+	jne	answered
+	mov	$__NR_sched_yield, %eax	/* any: told by its address */
 	jmp	1f
-	.org	0x1e0, 0x90
+	.org	0x290, 0x90
 1:	syscall
-	mov	%rax, %r11
-	jmp	finish
+	mov	%rax, %gs:SLOT_RESULT	/* STUB_WAIT_IP */
+	jmp	answered
 
-	.org	0x200, 0x90		/* STUB_FINISH */
+	.org	0x2b0, 0x90		/* STUB_ASK */
+ask:	mov	%gs:SLOT_NR, %eax
+	shr	$16, %eax
+	jmp	1f
+	.org	0x2c0, 0x90
+1:	syscall
+	mov	%rax, %gs:SLOT_RESULT	/* STUB_ASK_IP */
+	jmp	answered
+
+	.org	0x2e0, 0x90		/* STUB_ANSWERED */
+answered:
+	cmpl	$0, %gs:SLOT_OUT_LEN
+	jne	1f
+	mov	%gs:SLOT_RESULT, %r11
+	jmp	finish
+1:	mov	%gs:SLOT_OUT_ADDR, %r11
+	xor	%ecx, %ecx
+2:	lea	8(%rcx), %eax
+	cmp	%gs:SLOT_OUT_LEN, %eax
+	ja	3f
+	mov	%gs:SLOT_OUT(%rcx), %rax
+	mov	%rax, (%r11, %rcx)
+	add	$8, %ecx
+	jmp	2b
+3:	cmp	%gs:SLOT_OUT_LEN, %ecx
+	jae	4f
+	mov	%gs:SLOT_OUT(%rcx), %al
+	mov	%al, (%r11, %rcx)
+	inc	%ecx
+	jmp	3b
+4:	movl	$0, %gs:SLOT_OUT_LEN
+	jmp	answered
+
+	.org	0x360, 0x90		/* STUB_FINISH */
 finish:	mov	%gs:SLOT_NR, %eax
 	mov	%gs:SLOT_RETURN, %rcx
 	jmp	tail
 
-	.org	0x233, 0x90		/* STUB_LEAVE: eax call and flags, rcx return address, as at the entry */
+	.org	0x373, 0x90		/* STUB_LEAVE: eax call and flags, rcx return address, as at the entry */
 leave:	mov	%eax, %r11d
 	shr	$16, %r11d
 	jmp	1f
-	.org	0x23c, 0x90
+	.org	0x37c, 0x90
 1:	lea	-2(%rcx), %rcx
-	.org	0x240, 0xcc		/* STUB_TAIL */
+	.org	0x380, 0xcc		/* STUB_TAIL */
 tail:	add	$0x7f, %al		/* overflow as it was */
 	sahf				/* the others */
 	mov	%r11, %rax
 	jmp	*%rcx
 
 /* What is answered from the info: the offset there, plus one. */
-	.org	0x280
+	.org	0x400
 	.macro	kind nr, offset
-	.org	0x280 + \nr
+	.org	0x400 + \nr
 	.byte	\offset + 1
 	.endm
 kinds:
@@ -123,5 +202,15 @@ kinds:
 	kind	__NR_getegid, INFO_EGID
 	kind	__NR_gettid, INFO_TID
 kinds_end:
+
+/* What is copied: COPY_*. */
+	.org	0x500
+	.macro	copy nr, what
+	.org	0x500 + \nr
+	.byte	\what
+	.endm
+copies:
+#include "stub_copies.h"
+copies_end:
 
 	.section .note.GNU-stack, "", @progbits

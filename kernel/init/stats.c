@@ -36,8 +36,8 @@ static void print_cpus(void)
 /* How guests and their CPUs took turns: the host's wake-ups, on one core and across; calls found while spinning, spins that found none. */
 static void print_turns(void)
 {
-	log_warn("%-4s %10s %10s %10s %10s %10s\n", "cpu", "same core", "cross core", "spun", "slept",
-		 "ipis sent");
+	log_warn("%-4s %10s %10s %10s %10s %10s\n", "cpu", "same core", "cross core", "spun",
+		 "slept", "ipis sent");
 	for (int i = 0; i < nr_cpus; i++) {
 		const struct cpu *c = &cpus[i];
 

@@ -179,6 +179,23 @@ int mm_futex_key(struct mm *mm, uaddr_t addr, struct inode **inode, u64 *off)
 	return err;
 }
 
+bool mm_writable(struct mm *mm, uaddr_t addr, uaddr_t *start, uaddr_t *end, u32 *seq)
+{
+	struct vma *v;
+	bool ok;
+
+	down_read(&mm->lock);
+	v = vma_find(mm, addr);
+	ok = v && v->start <= addr && !v->file && (v->flags & (VM_WRITE | VM_SHARED)) == VM_WRITE;
+	if (ok) {
+		*start = v->start;
+		*end = v->end;
+		*seq = mm->map_seq;
+	}
+	up_read(&mm->lock);
+	return ok;
+}
+
 int mm_cmpxchg32(struct mm *mm, uaddr_t addr, u32 expect, u32 val, u32 *old)
 {
 	int err = -EFAULT;

@@ -80,6 +80,12 @@ static bool mergeable(const struct vma *a, const struct vma *b)
 	       (!a->file || a->pgoff + (a->end - a->start) == b->pgoff);
 }
 
+/* What was learnt of the table holds no longer. */
+static void changed(struct mm *mm)
+{
+	__atomic_store_n(&mm->map_seq, mm->map_seq + 1, __ATOMIC_RELEASE);
+}
+
 static void remove_at(struct mm *mm, int i, int n)
 {
 	memmove(&mm->vmas[i], &mm->vmas[i + n], (mm->nr_vmas - i - n) * sizeof(*mm->vmas));
@@ -143,6 +149,7 @@ void vma_cut(struct mm *mm, uaddr_t start, uaddr_t end)
 {
 	int i, n = 0;
 
+	changed(mm);
 	split(mm, start);
 	split(mm, end);
 	i = vma_index(mm, start);
@@ -159,6 +166,7 @@ void vma_change(struct mm *mm, uaddr_t start, uaddr_t end, u32 set, u32 clear)
 {
 	int first, i;
 
+	changed(mm);
 	split(mm, start);
 	split(mm, end);
 	first = vma_index(mm, start);

@@ -10,7 +10,20 @@
 #include "uaccess.h"
 #include "syscalls.h"
 #include "kernel/init/stats.h"
+#include "stub/layout.h"
 #include <asm/unistd_64.h>
+
+/* Where the call's one result goes. */
+static void expect_out(struct task *t, const struct syscall_desc *d)
+{
+	for (int i = 0; i < d->nargs; i++) {
+		const struct syscall_arg *a = &d->args[i];
+		u64 n = a->len_arg >= 0 ? t->sys_args[a->len_arg] : 1;
+
+		if (a->kind == ARG_OUT)
+			uaccess_expect_out(t->sys_args[i], n);
+	}
+}
 
 static long dispatch(struct task *t)
 {
@@ -28,6 +41,9 @@ static long dispatch(struct task *t)
 	d = &syscall_table[t->sys_nr];
 	if (unlikely(strace_enabled))
 		strace_enter(t->sys_nr, d, t->sys_args);
+	t->copy_out = false;
+	if (d->copies & COPY_OUT && !strace_enabled)
+		expect_out(t, d);
 	ret = d->call(t->sys_args);
 	if (unlikely(strace_enabled))
 		strace_exit(t->sys_nr, d, t->sys_args, ret);
