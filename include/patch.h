@@ -13,6 +13,8 @@ struct task;
 struct patches;
 
 extern bool patch_enabled; /* constant after boot: --patch, and an engine that can */
+extern bool
+	patch_ids; /* the same, and calls that tasks answer themselves needn't be seen: no --strace */
 
 /* The current task made a call from there: counts, and patches the site when it has become worth it. May sleep. */
 void patch_count(uaddr_t ip, u64 nr);
@@ -28,7 +30,7 @@ void patch_step(uaddr_t site);
 /* For fork: `to` is a copy of from's memory, host side included. -ENOMEM. Both locks held. */
 must_check int patch_fork(struct mm *to, const struct mm *from);
 void patch_free(struct mm *mm);
-/* What the current task may know of itself without asking: after clone, exec, and a change of credentials. */
+/* Tells the task, which doesn't run or is the caller's own, what it may know of itself without asking. */
 void patch_publish_ids(struct task *t);
 
 /* Why a site stays as it is. */

@@ -130,6 +130,7 @@ struct task {
 
 	/* system call in progress: o */
 	u64 sys_nr;
+	bool ids_published; /* o: what it may know of itself without asking is right (patch.h) */
 	/* Where this call's result may be copied to by the task itself; and what is known of that place, as long as mm->map_seq is the same. */
 	bool copy_out;
 	u32 writable_seq;

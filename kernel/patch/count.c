@@ -17,8 +17,6 @@ static struct {
 	struct hot slot[SLOTS];
 } __attribute__((aligned(64))) tables[MAX_CPUS];
 
-bool patch_enabled;
-
 void patch_count(uaddr_t ip, u64 nr)
 {
 	struct hot *h = &tables[this_cpu()->id].slot[(ip ^ ip >> 8) % SLOTS];

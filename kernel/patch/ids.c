@@ -2,12 +2,12 @@
 #include "cred.h"
 #include "engine.h"
 #include "patch.h"
-#include "strace.h"
 #include "task.h"
 
+bool patch_enabled, patch_ids;
+
 /*
- * All of it changes by the task's own calls only (an exec may change its tid), so what it reads is what a call would tell. With --strace
- * every call is to be seen.
+ * All of it changes by the task's own calls only (an exec may change its tid), so what it reads is what a call would tell.
  */
 void patch_publish_ids(struct task *t)
 {
@@ -21,6 +21,7 @@ void patch_publish_ids(struct task *t)
 		.egid = c->egid,
 	};
 
-	if (patch_enabled && t->ctx)
-		context_set_ids(t->ctx, strace_enabled ? NULL : &ids);
+	t->ids_published = true;
+	if (patch_ids && t->ctx)
+		context_set_ids(t->ctx, &ids);
 }

@@ -7,7 +7,6 @@
 #include "alloc.h"
 #include "mm.h"
 #include "patch.h"
-#include "patch.h"
 #include "task.h"
 #include <linux/capability.h>
 #include <linux/securebits.h>
@@ -172,7 +171,7 @@ void cred_commit(struct cred *c)
 		t->pdeath_signal = 0;
 	}
 	rcu_assign_pointer(t->cred, c);
-	patch_publish_ids(t);
+	t->ids_published = false;
 	cred_put(old);
 }
 

@@ -112,6 +112,8 @@ static void prepare_return(struct task *t)
 	do {
 		if (__atomic_load_n(&t->work, __ATOMIC_SEQ_CST))
 			signals_deliver();
+		if (unlikely(!t->ids_published))
+			patch_publish_ids(t);
 		if (wants_restart(t))
 			signals_no_restart();
 		t->in_syscall = false;
@@ -125,7 +127,6 @@ void task_main(void *arg)
 
 	if (t->start)
 		t->start(t);
-	patch_publish_ids(t);
 	if (t->set_child_tid)
 		(void)!put_user(
 			t->tid,
