@@ -318,6 +318,7 @@ static int switch_mm(struct task *t)
 	spin_lock(&t->lock);
 	t->mm = mm;
 	spin_unlock(&t->lock);
+	t->writable_start = t->writable_end = 0; /* was the old one's */
 	if (ctx) {
 		context_destroy(t->ctx);
 		task_set_context(t, ctx);
