@@ -19,10 +19,11 @@
 struct worker {
 	int id;
 	pid_t pid, tid;
-	const char *job; /* what it is doing; NULL: nothing */
-	uint64_t since;	 /* when that began, CLOCK_MONOTONIC ns */
-	uint64_t rounds; /* jobs done */
-	uint64_t random; /* state of its generator */
+	const char *job;  /* what it is doing; NULL: nothing */
+	uint64_t since;	  /* when that began, CLOCK_MONOTONIC ns */
+	uint64_t rounds;  /* jobs done */
+	uint64_t longest; /* what one of them took at most, ns */
+	uint64_t random;  /* state of its generator */
 };
 
 struct shared {
