@@ -1,4 +1,7 @@
-"""Drives programs on a pseudo-terminal, natively or in the guest, and prints `ok NAME` or `FAIL NAME: why` lines."""
+"""Drives programs on a pseudo-terminal, natively or in the guest, and prints `ok NAME` or `FAIL NAME: why` lines.
+
+Nothing here takes a while on trust: before a key is typed the program that is to get it has shown that it is there.
+"""
 import fcntl
 import os
 import pty
@@ -13,7 +16,11 @@ import time
 
 HEDDLE = shlex.split(os.environ.get("HEDDLE", ""))
 PROMPT = "ready> "
-PATIENCE = 15  # seconds for anything to appear
+PATIENCE = int(os.environ.get("PATIENCE", 60))  # seconds for anything to appear
+
+# Says that it runs, and when it goes on after a stop.
+WAITER = "perl -e '$|=1; $SIG{CONT}=sub{print qq(on again\\n)}; print qq(up\\n); sleep 100 while 1'"
+UP, AGAIN = r"\n\r*up\r\n", r"on again\r\n"
 
 
 class Missing(Exception):
@@ -21,18 +28,21 @@ class Missing(Exception):
 
 
 class Terminal:
-    """A terminal with one process on it; everything it shows goes to self.seen."""
+    """A terminal with one process on it."""
 
-    def __init__(self, argv, rows=24, columns=80):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            # Not before the size is set.
-            time.sleep(0.05)
-            os.environ.update(TERM="xterm", PS1=PROMPT, HISTFILE="/dev/null", LC_ALL="C.UTF-8", INPUTRC="/dev/null")
-            os.execvp(argv[0], argv)
+    def __init__(self, argv, rows=24, columns=80, **environment):
+        self.fd, slave = pty.openpty()
         self.resize(rows, columns)
-        self.seen = b""  # all that was shown
-        self.plain = ""  # the same without escape sequences, from behind what was expected last
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.login_tty(slave)
+            os.environ.update(TERM="xterm", PS1=PROMPT, HISTFILE="/dev/null", LC_ALL="C.UTF-8", INPUTRC="/dev/null",
+                              **environment)
+            os.execvp(argv[0], argv)
+        os.close(slave)
+        self.pidfd = os.pidfd_open(self.pid)
+        self.status = None  # the exit status as a shell has it; None: still running
+        self.plain = ""  # what was shown, without escape sequences, from behind what was expected last
         self.partial = ""
 
     def resize(self, rows, columns):
@@ -41,63 +51,75 @@ class Terminal:
     def send(self, text):
         os.write(self.fd, text.encode())
 
-    def read(self, seconds):
-        ready, _, _ = select.select([self.fd], [], [], seconds)
-        if not ready:
-            return False
+    def take(self, seconds):
+        """What is shown within that time; empty: nothing was, or nothing will be any more."""
+        ready, _, _ = select.select([self.fd], [], [], max(seconds, 0))
         try:
-            data = os.read(self.fd, 65536)
-        except OSError:
-            data = b""
-        self.seen += data
+            return os.read(self.fd, 65536) if ready else b""
+        except OSError:  # nobody has the terminal open
+            return b""
+
+    def read(self, seconds):
+        """Adds what is shown within that time to self.plain; False: nothing."""
+        data = self.take(seconds)
         text = self.partial + data.decode(errors="replace")
         # A sequence that isn't whole yet waits for its rest.
-        whole = re.search(r"(\x1b(\[[0-9;?>]*|\()?)?\Z", text).start()
+        whole = re.search(r"(\x1b(\[[0-9;?>]*|\]\d;[^\x07]*|\()?)?\Z", text).start()
         self.partial = text[whole:]
-        self.plain += re.sub(r"\x1b(\[[0-9;?>]*[a-zA-Z]|\([A-Z]|[=>])", "", text[:whole])
+        self.plain += re.sub(r"\x1b(\[[0-9;?>]*[a-zA-Z]|\]\d;[^\x07]*\x07|\([A-Z]|[=>])", "", text[:whole])
         return bool(data)
 
     def expect(self, pattern):
-        end = time.time() + PATIENCE
+        end = time.monotonic() + PATIENCE
         while True:
             found = re.search(pattern, self.plain, re.S)
             if found:
                 self.plain = self.plain[found.end():]
                 return found
-            left = end - time.time()
-            if left <= 0 or (not self.read(min(left, 0.2)) and self.ended(0) is not None):
+            if not self.read(end - time.monotonic()):
                 raise Missing(f"no {pattern!r} in {self.plain[-300:]!r}")
 
     def command(self, line, pattern):
         """Types a shell command; the pattern is looked for behind its echo."""
         self.send(line + "\r")
-        self.expect(re.escape(line[-20:]) + r"\r*\n")
-        found = self.expect(pattern)
-        return found
+        self.expect(re.escape(line[-20:]) + r"\r*(?=\n)")
+        return self.expect(pattern)
 
-    def ended(self, seconds=PATIENCE):
-        """The exit status as a shell has it; None: still running."""
-        end = time.time() + seconds
-        while self.pid:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.pid = 0
+    def wait_for_job(self):
+        """Until the shell, which is the process here, has given the terminal to a job. Nobody tells, so it is asked for."""
+        end = time.monotonic() + PATIENCE
+        while os.tcgetpgrp(self.fd) == self.pid:
+            if time.monotonic() > end:
+                raise Missing("no job in the foreground")
+            time.sleep(0.01)
+
+    def ended(self):
+        """Waits for the end; the exit status as a shell has it."""
+        end = time.monotonic() + PATIENCE
+        watched = [self.pidfd] + [self.fd] * (self.fd >= 0)
+        while self.status is None:
+            ready, _, _ = select.select(watched, [], [], max(end - time.monotonic(), 0))
+            if self.pidfd in ready:
+                _, status = os.waitpid(self.pid, 0)
                 code = os.waitstatus_to_exitcode(status)
                 self.status = code if code >= 0 else 128 - code
-            elif time.time() >= end:
-                return None
-            else:
-                self.read(0.05)
+            elif not ready:
+                raise Missing(f"it goes on; it showed {self.plain[-300:]!r}")
+            elif not self.read(0):
+                watched = [self.pidfd]
         return self.status
 
-    def modes(self):
-        return termios.tcgetattr(self.fd)[:4]
+    def hang_up(self):
+        os.close(self.fd)
+        self.fd = -1
 
     def close(self):
-        if self.pid:
+        if self.status is None:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
-        os.close(self.fd)
+        os.close(self.pidfd)
+        if self.fd >= 0:
+            os.close(self.fd)
 
 
 def equal(got, wanted):
@@ -117,9 +139,14 @@ def shell():
 
 def host_shell():
     """A shell of the host's, in which the program under test is a job."""
-    t = Terminal(["/bin/bash", "--norc", "--noprofile"])
+    t = Terminal(["/bin/bash", "--norc", "--noprofile"], columns=250)
     t.expect(PROMPT)
     return t
+
+
+def in_guest(command):
+    """The command of the host's shell that runs a shell command in the guest, which says first that it is there (UP)."""
+    return " ".join(HEDDLE + ["sh", "-c", shlex.quote("echo up; exec " + command)])
 
 
 TESTS = []
@@ -128,6 +155,17 @@ TESTS = []
 def test(fn):
     TESTS.append(fn)
     return fn
+
+
+@test
+def a_shell_if_no_program_is_given():
+    t = Terminal([a for a in HEDDLE if a != "--"] or ["bash"], HOME="/nonexistent")
+    t.expect(r"[$#] $")
+    t.command("case $- in *i*) echo interactive $0;; esac", r"\n\r*interactive .*bash\r\n")
+    t.expect(r"[$#] $")
+    t.send("exit 5\r")
+    equal(t.ended(), 5)
+    t.close()
 
 
 @test
@@ -143,6 +181,20 @@ def keys_edit_the_line():
 
 
 @test
+def the_shell_edits_its_line():
+    t = shell()
+    t.send("cho one two\x01e\x05\x17three\x1b[D\x1b[D\x7fR\r")
+    t.expect(r"\n\r*one thRee\r\n")
+    t.expect(PROMPT)
+    t.send("\x1b[A\x17four\r")
+    t.expect(r"\n\r*one four\r\n")
+    t.expect(PROMPT)
+    t.send("echo /etc/hostn\t\x7f.!\x1b[D\x0b\r")
+    t.expect(r"\n\r*/etc/host\w*\.\r\n")
+    t.close()
+
+
+@test
 def the_terminal_is_known():
     t = shell()
     t.command("test -t 0 -a -t 1 -a -t 2; echo is=$?", r"is=0\r\n")
@@ -154,9 +206,7 @@ def the_terminal_is_known():
 @test
 def interrupt_ends_the_foreground():
     t = shell()
-    t.send("sleep 100\r")
-    t.expect(r"sleep 100\r*\n")
-    time.sleep(0.3)
+    t.command(WAITER, UP)
     t.send("\x03")
     t.expect(PROMPT)
     t.command("echo status=$?", r"status=130\r\n")
@@ -166,25 +216,25 @@ def interrupt_ends_the_foreground():
 @test
 def jobs_stop_and_go_on():
     t = shell()
-    t.send("sleep 100\r")
-    t.expect(r"sleep 100\r*\n")
-    time.sleep(0.3)
+    t.command(WAITER, UP)
     t.send("\x1a")
-    t.expect(r"Stopped +sleep 100")
+    t.expect(r"Stopped +perl")
     t.expect(PROMPT)
-    t.command("bg; jobs", r"Running +sleep 100")
+    t.command("bg", AGAIN)
+    t.command("jobs", r"Running +perl")
+    t.command("kill -STOP %1; wait %1; jobs", r"Stopped.* perl")
     t.expect(PROMPT)
-    t.command("fg", r"sleep 100")
-    time.sleep(0.2)
+    t.command("fg", AGAIN)
     t.send("\x03")
     t.expect(PROMPT)
+    t.command("echo status=$?", r"status=130\r\n")
     t.close()
 
 
 @test
 def background_readers_stop():
     t = shell()
-    t.command("cat & sleep 0.3; jobs", r"Stopped +cat")
+    t.command("cat & wait %1; jobs", r"Stopped +cat")
     t.expect(PROMPT)
     t.command("fg", "cat")
     t.send("text\r")
@@ -197,7 +247,7 @@ def background_readers_stop():
 @test
 def tostop_stops_background_writers():
     t = shell()
-    t.command("stty tostop; (sleep 0.2; echo written) & sleep 0.6; jobs; stty -tostop; fg", r"Stopped.*written\r\n")
+    t.command("stty tostop; (echo written) & wait %1; jobs; stty -tostop; fg", r"Stopped.*written\r\n")
     t.close()
 
 
@@ -206,17 +256,18 @@ def the_window_changes_its_size():
     t = shell()
     t.command("stty size", r"24 80\r\n")
     t.expect(PROMPT)
-    t.command("trap 'echo winch' WINCH", PROMPT)
+    t.command("perl -e '$|=1; $SIG{WINCH}=sub{print qx(stty size)}; print qq(up\\n); sleep 100 while 1'", UP)
     t.resize(40, 100)
-    t.send("\r")
-    t.expect("winch")
-    t.command("stty size", r"40 100\r\n")
+    t.expect(r"40 100\r\n")
+    t.send("\x03")
+    t.expect(PROMPT)
+    t.command("stty size; tput lines; tput cols", r"40 100\r\n40\r\n100\r\n")
     t.close()
 
 
 @test
 def passwords_are_not_echoed():
-    t = guest("/bin/bash", "-c", "read -s -p 'word: ' w; echo; echo got=$w")
+    t = guest("/bin/bash", "-c", "stty -echo; printf 'word: '; read w; stty echo; echo; echo got=$w")
     t.expect("word: ")
     t.send("secret\r")
     before = t.expect(r"^(.*)got=secret").group(1)
@@ -227,8 +278,8 @@ def passwords_are_not_echoed():
 @test
 def vi_edits():
     t = shell()
-    t.send("rm -f edited.txt; vim -u NONE edited.txt\r")
-    t.expect(r"edited.txt")
+    t.send("rm -f edited.txt; vi -u NONE edited.txt\r")
+    t.expect("~")
     t.send("ihello\rwor\x7fld\x1b:wq\r")
     t.expect(r"written")
     t.expect(PROMPT)
@@ -239,16 +290,30 @@ def vi_edits():
 @test
 def vi_is_stopped_and_continued():
     t = shell()
-    t.send("vim -u NONE\r")
+    t.send("vi -u NONE\r")
     t.expect("~")
-    time.sleep(0.5)
     t.send("\x1a")
-    t.expect(r"Stopped +vim")
+    t.expect(r"Stopped +vi")
     t.expect(PROMPT)
     t.command("fg", "~")
-    time.sleep(0.3)
     t.send(":q!\r")
     t.expect(PROMPT)
+    t.close()
+
+
+@test
+def vi_draws_again_when_the_window_changes():
+    t = shell()
+    t.send("vi -u NONE\r")
+    t.send(":set lines?\r")
+    t.expect(r"~.*lines=24")
+    t.resize(10, 60)
+    t.expect("~")
+    t.send(":set lines?\r")
+    t.expect(r"lines=10")
+    t.send(":q!\r")
+    t.expect(PROMPT)
+    t.command("stty size", r"10 60\r\n")
     t.close()
 
 
@@ -299,12 +364,11 @@ def script_makes_another_terminal():
 @test
 def output_arrives_whole():
     t = guest("seq", "200000")
-    while t.read(PATIENCE):
-        pass
+    shown = b"".join(iter(lambda: t.take(PATIENCE), b""))
     equal(t.ended(), 0)
     wanted = "".join(f"{i}\r\n" for i in range(1, 200001)).encode()
-    equal(len(t.seen), len(wanted))
-    equal(t.seen == wanted, True)
+    equal(len(shown), len(wanted))
+    equal(shown == wanted, True)
     t.close()
 
 
@@ -312,18 +376,17 @@ def output_arrives_whole():
 def output_stops_at_control_s():
     t = shell()
     t.command("stty ixon", PROMPT)
-    t.send("(while echo x; do sleep 0.02; done)\r")
-    t.expect(r"x\r\nx\r\n")
+    t.send("yes\r")
+    t.expect(r"\ny\r\ny\r\n")
     t.send("\x13")
-    time.sleep(0.3)
-    while t.read(0.1):
+    # It never stops for a second by itself; what was on its way is still shown.
+    while t.read(1):
         pass
-    count = len(t.seen)
-    time.sleep(0.3)
-    t.read(0.1)
-    equal(len(t.seen), count)
+    t.plain = ""
+    t.read(1)
+    equal(t.plain, "")
     t.send("\x11")
-    t.expect(r"x\r\nx\r\n")
+    t.expect(r"y\r\ny\r\n")
     t.send("\x03")
     t.expect(PROMPT)
     t.close()
@@ -335,9 +398,11 @@ def the_terminal_gets_its_modes_back():
     show, wanted = "stty -a | grep -oE '.(icanon|echo) '", r"\n? ?icanon \r\n echo \r\n"
     t.command(show, wanted)
     t.expect(PROMPT)
-    for program, key in ("cat", "\x04"), ("vim -u NONE", ":q\r"), ("sleep 100", "\x03"):
-        t.send(" ".join(HEDDLE + [program]) + "\r")
-        time.sleep(1)
+    for program, text, shows, key in (("cat", "one\r", r"one\r\n.*one\r\n", "\x04"), ("vi -u NONE", "", "~", ":q\r"),
+                                      ("sleep 100", "", "", "\x03")):
+        t.command(in_guest(program), UP)
+        t.send(text)
+        t.expect(shows)
         t.send(key)
         t.expect(PROMPT)
         t.command(show, wanted)
@@ -348,14 +413,13 @@ def the_terminal_gets_its_modes_back():
 @test
 def a_job_of_the_hosts_shell():
     t = host_shell()
-    run = " ".join(HEDDLE + ["sleep", "100"])
-    t.send(run + "\r")
-    time.sleep(1)
+    t.command(in_guest("sleep 100"), UP)
     t.send("\x1a")
     t.expect(r"Stopped")
     t.expect(PROMPT)
-    t.command("fg", r"sleep 100\r\n")
-    time.sleep(0.3)
+    t.send("fg\r")
+    t.expect(r"sleep 100.*\n")
+    t.wait_for_job()
     t.send("\x03")
     t.expect(PROMPT)
     t.command("echo status=$?", r"status=130\r\n")
@@ -365,13 +429,10 @@ def a_job_of_the_hosts_shell():
 @test
 def a_job_in_the_background_waits_for_the_foreground():
     t = host_shell()
-    t.command(" ".join(HEDDLE + ["cat", "&"]), PROMPT)
-    time.sleep(1)
-    t.command("jobs", r"Stopped.*cat")
+    t.command(in_guest("cat") + " & wait %1; jobs", r"Stopped.*cat")
     t.expect(PROMPT)
     t.send("fg\r")
-    t.expect(r"cat\r\n")
-    time.sleep(0.3)
+    t.expect(r"cat.*\r\n")
     t.send("text\r")
     t.expect(r"text\r\n.*text\r\n")
     t.send("\x04")
@@ -381,22 +442,10 @@ def a_job_in_the_background_waits_for_the_foreground():
 
 @test
 def a_terminal_that_goes_away_hangs_up():
-    t = guest("/bin/bash", "--norc", "--noprofile")
-    t.expect(PROMPT)
-    pid = t.pid
-    t.pid = 0
-    os.close(t.fd)
-    end = time.time() + PATIENCE
-    while time.time() < end:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            code = os.waitstatus_to_exitcode(status)
-            equal(code if code >= 0 else 128 - code, 129)
-            return
-        time.sleep(0.05)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    raise Missing("it goes on")
+    t = shell()
+    t.hang_up()
+    equal(t.ended(), 129)
+    t.close()
 
 
 def main():
