@@ -8,7 +8,7 @@
 
 #include "t.h"
 
-#define HOT 300 /* calls after which a site certainly is hot */
+#define HOT 200 /* calls after which a site certainly is hot */
 
 /* A function with padding behind it: 32 bytes in all if the code has up to 16. */
 #define FUNCTION(name, code)                                                                       \

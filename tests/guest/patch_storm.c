@@ -116,7 +116,7 @@ static void round_of_calls(void)
 }
 
 #define STORM_THREADS 3
-#define STORM_ROUNDS 1000
+#define STORM_ROUNDS 300
 static volatile int running;
 
 static struct victim {
