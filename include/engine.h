@@ -103,6 +103,8 @@ void context_destroy(
 struct host_usage;
 void context_destroy_last(struct context *c, void (*ended)(void *arg, const struct host_usage *u),
 			  void *arg);
+/* The stack pointer of a host process that is in a call with these arguments, as the host tells it; 0: it isn't. */
+u64 host_process_sp(pid_t pid, const u64 args[6]);
 int context_copy_xstate(struct context *to, struct context *from);
 int context_reset_xstate(struct context *c);
 /*

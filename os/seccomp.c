@@ -521,7 +521,7 @@ static void stop_event(struct context *c, struct event *ev, const struct seccomp
 	}
 	/* It was stopped on its way to sleep over a call that has been answered meanwhile. */
 	if (s.where == TRAMP_WAITING)
-		memcpy(&c->regs.rax, slot_field(c->ht, SLOT_RESULT), sizeof(c->regs.rax));
+		tramp_answer(c->ht, &c->regs);
 	ev->kind = EVENT_KICK; /* also what somebody on the host sent */
 	if (s.sig == SIGSYS && s.si.si_code == SYS_SECCOMP_) {
 		trap_event(c, ev, &s.si);

@@ -249,6 +249,13 @@ static bool copy_out(const struct host_task *ht)
 	       host_mm_write(ht->hm, to, slot + SLOT_OUT, len) == len;
 }
 
+void tramp_answer(const struct host_task *ht, struct pt_regs *r)
+{
+	memcpy(&r->rax, (u8 *)slot_alias(ht->global_slot) + SLOT_RESULT, sizeof(r->rax));
+	if (!copy_out(ht))
+		r->rax = -EFAULT;
+}
+
 /* Made: where it is answered, what is left is done here. */
 static enum tramp_where fix_made(const struct host_task *ht, struct pt_regs *r, u64 ret,
 				 u32 nr_flags)
@@ -264,8 +271,8 @@ static enum tramp_where fix_made(const struct host_task *ht, struct pt_regs *r, 
 	if (ip >= STUB_FINISH)
 		r->rax = r->r11;
 	else if (ip < STUB_WAIT_IP || ip >= STUB_ANSWERED)
-		memcpy(&r->rax, slot + SLOT_RESULT, sizeof(r->rax));
-	if (!copy_out(ht))
+		tramp_answer(ht, r);
+	else if (!copy_out(ht))
 		r->rax = -EFAULT;
 	return TRAMP_DONE;
 }

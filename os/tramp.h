@@ -18,6 +18,8 @@ enum tramp_where {
  * nobody but itself with that. fault: by a fault, which in our code only copies do; it isn't the guest's then.
  */
 enum tramp_where tramp_fix(const struct host_task *ht, struct pt_regs *r, bool fault);
+/* The task is TRAMP_WAITING for an answer that it has got: completes the registers, and what it was to copy. */
+void tramp_answer(const struct host_task *ht, struct pt_regs *r);
 /* The address behind the call that was made with ip behind it: the original's, if that was in a trampoline. */
 uaddr_t tramp_call_ip(const struct host_mm *hm, uaddr_t ip);
 /* The copy that fork makes: its trampolines are the parent's. Then these areas are to be mapped by its keeper. */

@@ -59,7 +59,9 @@ static void handle_syscall(struct task *t)
 	for (int i = 0; i < 6; i++)
 		t->sys_args[i] = t->event.sys.args[i];
 	t->regs_set = false;
+	t->in_call = true;
 	t->sys_ret = dispatch(t);
+	t->in_call = false;
 	t->in_syscall = !t->regs_set;
 	if (!t->regs_set)
 		engine->set_result(t->ctx, t->sys_ret);

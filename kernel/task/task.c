@@ -218,6 +218,7 @@ void task_set_work(struct task *t, u32 bits)
 void task_set_context(struct task *t, struct context *ctx)
 {
 	t->ctx = ctx;
+	t->host_pid = context_host_pid(ctx);
 	context_set_owner(ctx, &t->kt.bound);
 }
 

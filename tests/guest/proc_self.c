@@ -334,3 +334,42 @@ TEST(files_cannot_be_created_in_proc)
 	CHECK_ERR(mkdir("/proc/new", 0700), ENOENT);
 	CHECK(unlink("/proc/version") == -1);
 }
+
+/* The line of /proc/PID/syscall, once the process sleeps in a call. */
+static const char *call_of(pid_t pid)
+{
+	char path[64];
+	const char *line;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
+	do {
+		sched_yield();
+		line = t_read_file(path);
+	} while (!strncmp(line, "running", 7));
+	return line;
+}
+
+TEST(syscall_tells_call_and_stack_of_a_sleeper)
+{
+	unsigned long nr, a[3], sp;
+	char byte, *stack = (char *)&byte;
+	int fds[2];
+	pid_t pid;
+
+	MUST(pipe(fds));
+	pid = MUST(fork());
+	if (pid == 0) {
+		syscall(SYS_read, fds[0], stack, 1L);
+		_exit(0);
+	}
+	CHECK_EQ(sscanf(call_of(pid), "%lu %lx %lx %lx %*x %*x %*x %lx", &nr, &a[0], &a[1], &a[2],
+			&sp),
+		 5);
+	CHECK_EQ(nr, (unsigned long)SYS_read);
+	CHECK_EQ(a[0], (unsigned long)fds[0]);
+	CHECK_EQ(a[1], (unsigned long)stack);
+	CHECK_EQ(a[2], 1UL);
+	CHECK(sp < (unsigned long)stack + 4096 && sp > (unsigned long)stack - 65536);
+	MUST(write(fds[1], "x", 1));
+	MUST(waitpid(pid, NULL, 0));
+}

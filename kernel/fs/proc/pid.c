@@ -216,10 +216,13 @@ static int show_setgroups(struct seq *s, const struct proc_ctx *c)
 static int show_syscall(struct seq *s, const struct proc_ctx *c)
 {
 	struct task *t = c->task;
+	u64 sp = RACY(t->event.sys.sp);
 
-	if (__atomic_load_n(&t->kt.state, __ATOMIC_RELAXED) == KT_RUNNING || !RACY(t->in_syscall))
+	if (__atomic_load_n(&t->kt.state, __ATOMIC_RELAXED) == KT_RUNNING || !RACY(t->in_call)) {
 		seq_puts(s, "running\n");
-	else
+	} else {
+		if (!sp)
+			sp = host_process_sp(RACY(t->host_pid), t->sys_args);
 		seq_printf(s, "%llu 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx\n",
 			   (unsigned long long)RACY(t->sys_nr),
 			   (unsigned long long)RACY(t->sys_args[0]),
@@ -227,9 +230,9 @@ static int show_syscall(struct seq *s, const struct proc_ctx *c)
 			   (unsigned long long)RACY(t->sys_args[2]),
 			   (unsigned long long)RACY(t->sys_args[3]),
 			   (unsigned long long)RACY(t->sys_args[4]),
-			   (unsigned long long)RACY(t->sys_args[5]),
-			   (unsigned long long)RACY(t->event.sys.sp),
+			   (unsigned long long)RACY(t->sys_args[5]), (unsigned long long)sp,
 			   (unsigned long long)RACY(t->event.sys.ip));
+	}
 	return 0;
 }
 
