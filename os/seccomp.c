@@ -127,7 +127,8 @@ static int receive(struct context *c, struct seccomp_notif *n, bool kicked)
 	for (;;) {
 		struct pollfd p = {.fd = ht->listener, .events = POLLIN};
 
-		if (kicked && poll(&p, 1, KICK_CHECK / NSEC_PER_MSEC) == 0) {
+		/* Not only when its time is up: kicks come as often. */
+		if (kicked && poll(&p, 1, KICK_CHECK / NSEC_PER_MSEC) <= 0) {
 			if (!overdue(ht, used))
 				continue;
 			log_info("host process %d ignores kicks: killed\n", ht->pid);
@@ -288,7 +289,7 @@ static void kill_tampered(struct context *c)
 static int stop_in_call(struct context *c)
 {
 	u64 rax = c->result_dirty ? c->regs.rax : (u64)-ENOSYS, nr = c->regs.orig_rax;
-	bool asleep = !c->ht->spun;
+	bool spun = c->ht->spun;
 	struct seccomp_notif n;
 	struct stop s;
 
@@ -298,16 +299,20 @@ static int stop_in_call(struct context *c)
 		rax = -EFAULT;
 	c->ht->copies = false;
 	kill(c->ht->pid, SIG_KICK);
-	do {
-		if (asleep)
-			answer(c, -ENOSYS);
+	if (!spun)
+		answer(c, -ENOSYS);
+	if (c->dead || receive(c, &n, true)) {
+		context_died(c);
+		return -ESRCH;
+	}
+	/* Who waits for an answer to a call by the slot may have gone to sleep before the kick came. Once: a guest could do so for ever. */
+	if (spun && n.data.instruction_pointer == STUB_WAIT_IP) {
+		answer(c, -ENOSYS);
 		if (c->dead || receive(c, &n, true)) {
 			context_died(c);
 			return -ESRCH;
 		}
-		/* Who waits for an answer to a call by the slot may have gone to sleep before the kick came. */
-		asleep = n.data.instruction_pointer == STUB_WAIT_IP;
-	} while (asleep);
+	}
 	if (!is_stop(&n) || !read_stop(c, &n, &s)) {
 		kill_tampered(c);
 		return -ESRCH;

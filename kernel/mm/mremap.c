@@ -104,6 +104,9 @@ static long remap_locked(struct remap *r)
 		return -EFAULT;
 	if (!r->old_len && !(v.flags & VM_SHARED))
 		return -EINVAL;
+	/* What follows in the host's file is the control page of another guest process. */
+	if (v.flags & VM_TRAMP && r->new_len > r->old_len)
+		return -EFAULT;
 	if (r->flags & MREMAP_DONTUNMAP && r->old_len != r->new_len)
 		return -EINVAL;
 	if (r->new_len > r->old_len && as != RLIM64_INFINITY &&

@@ -1,0 +1,244 @@
+/*
+ * test: static=no limit=300
+ * A guest that knows where the stub lies and what is in it: it may harm itself, and nobody else. On the host there is none.
+ */
+#include "t.h"
+#include "../../stub/layout.h"
+#include <pthread.h>
+#include <sys/time.h>
+#include <ucontext.h>
+
+#define SKIP_ON_THE_HOST()                                                                         \
+	do {                                                                                       \
+		if (access("/proc/heddle", F_OK))                                                  \
+			SKIP("there is no stub");                                                  \
+	} while (0)
+
+static unsigned long rnd_state = 88172645463325252UL;
+
+static unsigned long rnd(void)
+{
+	rnd_state ^= rnd_state << 13;
+	rnd_state ^= rnd_state >> 7;
+	rnd_state ^= rnd_state << 17;
+	return rnd_state;
+}
+
+/* Ends the child, if nothing else does. */
+static void end_after_ms(int ms)
+{
+	struct itimerval it = {.it_value.tv_usec = ms * 1000};
+
+	MUST(setitimer(ITIMER_REAL, &it, NULL));
+}
+
+/* What everybody else can do as before. */
+static void others_live(void)
+{
+	char c = 0;
+	int p[2];
+
+	CHECK_EXITED(IN_CHILD(_exit(7)), 7);
+	MUST(pipe(p));
+	CHECK_EQ(write(p[1], "x", 1), 1);
+	CHECK_EQ(read(p[0], &c, 1), 1);
+	close(p[0]);
+	close(p[1]);
+}
+
+/* Goes to an address with such registers; r[7] is its rbp. */
+__attribute__((noreturn)) static void jump(unsigned long to, const unsigned long r[8])
+{
+	__asm__ volatile("mov 8(%1), %%rdi\n\t"
+			 "mov 16(%1), %%rsi\n\t"
+			 "mov 24(%1), %%rdx\n\t"
+			 "mov 32(%1), %%r10\n\t"
+			 "mov 40(%1), %%r8\n\t"
+			 "mov 48(%1), %%r9\n\t"
+			 "mov 0(%1), %%rax\n\t"
+			 "mov 56(%1), %%rbp\n\t"
+			 "jmp *%0"
+			 :
+			 : "r"(to), "b"(r)
+			 : "memory", "rax", "rdi", "rsi", "rdx", "r10", "r8", "r9");
+	__builtin_unreachable();
+}
+
+TEST(any_place_of_the_stub_can_be_jumped_to)
+{
+	SKIP_ON_THE_HOST();
+	for (unsigned long at = STUB_TEXT; at < STUB_ENTRY_END; at += 23) {
+		unsigned long r[8] = {rnd() % 450,
+				      rnd() % 3 ? rnd() % 5 : STUB_CTL,
+				      rnd() % 3 ? rnd() : STUB_SLOTS,
+				      rnd() % 10,
+				      0,
+				      rnd(),
+				      rnd() % 2,
+				      rnd() % 2 ? STUB_CTL : rnd()};
+		int status = IN_CHILD(end_after_ms(20); jump(at, r));
+
+		CHECK(status != T_WAIT_ERROR);
+	}
+	others_live();
+}
+
+/* ---- frames ---- */
+
+/* Returns to `to` from a frame that blocks all signals of the host process. */
+__attribute__((noreturn)) static void forged_return(void (*to)(void))
+{
+	static char stack[1 << 16] __attribute__((aligned(16)));
+	static ucontext_t uc;
+	greg_t *g = uc.uc_mcontext.gregs;
+
+	g[REG_RIP] = (greg_t)to;
+	g[REG_RSP] = (greg_t)(stack + sizeof(stack) - 8);
+	g[REG_EFL] = 0x202;
+	g[REG_CSGSFS] = 0x33 | 0x2bLL << 48;
+	memset(&uc.uc_sigmask, 0xff, 8);
+	__asm__ volatile("mov %0, %%rsp\n\t"
+			 "mov $15, %%eax\n\t"
+			 "jmp *%1"
+			 :
+			 : "r"(&uc), "r"(STUB_SIGRETURN_IP - 2)
+			 : "memory");
+	__builtin_unreachable();
+}
+
+static void compute(void)
+{
+	for (;;)
+		__asm__ volatile("pause");
+}
+
+/* The kernel gives it 200 ms of CPU time to answer, which may take a while on a busy host. */
+TEST(blocked_host_signals_dont_save_from_sigkill)
+{
+	pid_t pid;
+
+	SKIP_ON_THE_HOST();
+	pid = SPAWN(forged_return(compute));
+	usleep(20000);
+	MUST(kill(pid, SIGKILL));
+	CHECK_KILLED(t_wait(pid), SIGKILL);
+	others_live();
+}
+
+/* Makes the call in which a task waits for the answer to a trampoline's, again and again. */
+__attribute__((naked)) static void wait_for_answers(void)
+{
+	__asm__ volatile("rdgsbase %%rbx\n\t"
+			 "lea 1f(%%rip), %%rax\n\t"
+			 "mov %%rax, %c0(%%rbx)\n\t"
+			 "1: mov $24, %%eax\n\t"
+			 "mov %1, %%rdx\n\t"
+			 "jmp *%%rdx"
+			 :
+			 : "i"(SLOT_RETURN), "i"(STUB_WAIT_IP - 2));
+}
+
+static void ignore(int sig)
+{
+	(void)sig;
+}
+
+TEST(waiting_for_answers_that_nobody_owes_ends_with_the_process)
+{
+	SKIP_ON_THE_HOST();
+	for (int i = 0; i < 3; i++) {
+		pid_t pid = SPAWN(signal(SIGUSR1, ignore); forged_return(wait_for_answers));
+
+		for (int k = 0; k < 20; k++) {
+			usleep(1000);
+			kill(pid, SIGUSR1);
+		}
+		MUST(kill(pid, SIGKILL));
+		CHECK(t_wait(pid) != T_WAIT_ERROR);
+	}
+	others_live();
+}
+
+/* ---- slots ---- */
+
+static volatile bool done;
+
+static void *scribble(void *unused)
+{
+	while (!done) {
+		unsigned long slot = STUB_SLOTS + (rnd() % 3) * SLOT_SIZE;
+		volatile unsigned *word = (unsigned *)(slot + rnd() % 32 * 4);
+
+		/* Mostly what might be believed. */
+		*word = rnd() % 4 ? rnd() % 5 : rnd();
+	}
+	return unused;
+}
+
+static void scribbled(void)
+{
+	pthread_t t;
+
+	end_after_ms(200);
+	if (pthread_create(&t, NULL, scribble, NULL))
+		_exit(1);
+	for (;;) {
+		getppid();
+		getuid();
+		if (fork() == 0)
+			_exit(0);
+		wait(NULL);
+	}
+}
+
+TEST(slots_can_be_scribbled_over)
+{
+	SKIP_ON_THE_HOST();
+	for (int i = 0; i < 5; i++) {
+		pid_t pid = SPAWN(rnd_state += i; scribbled());
+
+		usleep(400000);
+		kill(pid, SIGKILL);
+		CHECK(t_wait(pid) != T_WAIT_ERROR);
+	}
+	others_live();
+}
+
+/* ---- trampolines ---- */
+
+/* The area of trampolines; 0: nothing was patched here. */
+static unsigned long find_trampolines(size_t *size)
+{
+	unsigned long start, end, found = 0;
+	char line[256];
+	FILE *f;
+
+	for (int i = 0; i < 2000; i++)
+		getppid();
+	f = fopen("/proc/self/maps", "r");
+	CHECK(f);
+	while (!found && fgets(line, sizeof(line), f))
+		if (strstr(line, "[heddle]") && sscanf(line, "%lx-%lx", &start, &end) == 2) {
+			found = start;
+			*size = end - start;
+		}
+	fclose(f);
+	return found;
+}
+
+TEST(trampolines_grow_into_nothing_and_stay_read_only)
+{
+	unsigned long area;
+	size_t size = 0;
+
+	SKIP_ON_THE_HOST();
+	area = find_trampolines(&size);
+	if (!area)
+		SKIP("nothing was patched");
+	CHECK_ERR((long)mremap((void *)area, size, size + (1 << 20), MREMAP_MAYMOVE), EFAULT);
+	CHECK_ERR((long)mremap((void *)area, size, size + 4096, 0), EFAULT);
+	CHECK(mprotect((void *)area, size, PROT_READ | PROT_WRITE) == -1);
+	CHECK_EQ(munmap((void *)area, size), 0);
+	CHECK(getppid() > 0);
+	others_live();
+}
