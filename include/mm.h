@@ -50,6 +50,7 @@ struct mm {
 	int nr_vmas, cap_vmas;
 	u32 map_seq; /* written under lock; atomic: changes with the table */
 	uaddr_t mmap_base, stack_top;
+	uaddr_t stack_low; /* written under lock; others may look: the stack has reached down to here */
 	uaddr_t brk_start, brk;
 	uaddr_t code_start, code_end, data_start, data_end;
 	uaddr_t arg_start, arg_end, env_start, env_end;

@@ -82,27 +82,29 @@ static bool by_slot(struct mm *mm, void *buf, uaddr_t addr, size_t n, enum direc
 	       (dir == TO_USER ? leave_out(mm, addr, buf, n) : context_copy_in(c, buf, addr, n));
 }
 
-/*
- * One contiguous range; where it fails below a stack that may grow, grows it and goes on. A place that still fails then does so for another
- * reason: it can't be read, or the host processes are gone. The bytes copied.
- */
-static size_t copy_range(struct mm *mm, void *buf, uaddr_t addr, size_t n, enum direction dir)
+/* One contiguous range, up to where it fails. The bytes copied. */
+static size_t copy_some(struct mm *mm, void *buf, uaddr_t addr, size_t n, enum direction dir)
 {
 	struct host_mm *hm = host_of(mm);
-	size_t done = 0, grown = SIZE_MAX;
 
-	if (!settle_out(mm, addr, n))
+	if (!hm || !settle_out(mm, addr, n))
 		return 0;
 	if (by_slot(mm, buf, addr, n, dir))
 		return n;
-	while (hm && done < n) {
-		if (dir == TO_USER)
-			done += host_mm_write(hm, addr + done, (u8 *)buf + done, n - done);
-		else
-			done += host_mm_read(hm, (u8 *)buf + done, addr + done, n - done);
-		if (done < n && (grown == done || !may_grow(mm, addr + done)))
-			break;
+	return dir == TO_USER ? host_mm_write(hm, addr, buf, n) : host_mm_read(hm, buf, addr, n);
+}
+
+/*
+ * The same; where it fails below a stack that may grow, grows it and goes on. A place that still fails then does so for another reason: it
+ * can't be read, or the host processes are gone. Takes mm->lock.
+ */
+static size_t copy_range(struct mm *mm, void *buf, uaddr_t addr, size_t n, enum direction dir)
+{
+	size_t done = copy_some(mm, buf, addr, n, dir), grown = n;
+
+	while (done < n && grown != done && may_grow(mm, addr + done)) {
 		grown = done;
+		done += copy_some(mm, (u8 *)buf + done, addr + done, n - done, dir);
 	}
 	return done;
 }
@@ -202,10 +204,24 @@ char *path_from_user(uaddr_t from)
 
 /* ---- iterators ---- */
 
+/*
+ * Iterators are used under locks that come before mm->lock, so the stack grows as far as the range needs it now. Not where it has been: what
+ * fails there, has been unmapped.
+ */
+static void grow_for(uaddr_t addr, size_t len)
+{
+	struct mm *mm = current->mm;
+
+	if (len && addr >= mm->mmap_base &&
+	    addr < __atomic_load_n(&mm->stack_low, __ATOMIC_RELAXED))
+		(void)!mm_grow_stack(mm, addr); /* then the copy fails */
+}
+
 int iov_iter_user(struct iov_iter *it, uaddr_t base, size_t len)
 {
 	if (!access_ok(base, len))
 		return -EFAULT;
+	grow_for(base, len);
 	iov_iter_kernel(it, (void *)base, len);
 	it->kernel = false;
 	return 0;
@@ -245,6 +261,7 @@ int iov_iter_user_iov(struct iov_iter *it, uaddr_t iov, unsigned long n)
 			iov_iter_done(it);
 			return -EFAULT;
 		}
+		grow_for((uaddr_t)it->iov[i].iov_base, len);
 		/* Linux cuts a transfer at MAX_RW_COUNT. */
 		len = min(len, (size_t)(INT_MAX & PAGE_MASK) - total);
 		it->iov[i].iov_len = len;
@@ -323,12 +340,6 @@ static size_t copy_kernel(const struct iovec *v, int cnt, u8 *buf, enum directio
 	return done;
 }
 
-/* Where the next byte goes. */
-static uaddr_t iov_iter_address(struct iov_iter *it)
-{
-	return (uaddr_t)piece(it)->iov_base + it->off;
-}
-
 static size_t copy_many(struct host_mm *hm, const struct iovec *v, int cnt, u8 *buf,
 			enum direction dir)
 {
@@ -341,7 +352,7 @@ static size_t copy_many(struct host_mm *hm, const struct iovec *v, int cnt, u8 *
 static size_t copy_iter(struct iov_iter *it, u8 *buf, size_t n, enum direction dir)
 {
 	struct host_mm *hm = it->kernel ? NULL : host_of(current->mm);
-	size_t done = 0, grown = SIZE_MAX;
+	size_t done = 0;
 
 	n = min(n, it->count);
 	if (!it->kernel && !hm)
@@ -354,17 +365,14 @@ static size_t copy_iter(struct iov_iter *it, u8 *buf, size_t n, enum direction d
 		if (it->kernel)
 			got = copy_kernel(v, cnt, buf + done, dir);
 		else if (cnt == 1)
-			got = copy_range(current->mm, buf + done, (uaddr_t)v->iov_base, v->iov_len,
-					 dir);
+			got = copy_some(current->mm, buf + done, (uaddr_t)v->iov_base, v->iov_len,
+					dir);
 		else
 			got = copy_many(hm, v, cnt, buf + done, dir);
 		iov_iter_advance(it, got);
 		done += got;
-		if (got == bytes)
-			continue;
-		if (it->kernel || grown == done || !may_grow(current->mm, iov_iter_address(it)))
+		if (got < bytes)
 			break;
-		grown = done;
 	}
 	return done;
 }

@@ -114,6 +114,7 @@ static void copy_layout(struct mm *to, const struct mm *from)
 {
 	to->mmap_base = from->mmap_base;
 	to->stack_top = from->stack_top;
+	to->stack_low = from->stack_low;
 	to->brk_start = from->brk_start;
 	to->brk = from->brk;
 	to->code_start = from->code_start;

@@ -51,6 +51,8 @@ static bool grow_locked(struct mm *mm, struct vma *v, uaddr_t addr)
 	mutex_unlock(&mm->stub_lock);
 	if (!err)
 		vma_insert(mm, &part);
+	if (!err && part.flags & VM_STACK)
+		__atomic_store_n(&mm->stack_low, part.start, __ATOMIC_RELAXED);
 	mm_settle(mm);
 	return !err;
 }

@@ -220,8 +220,8 @@ static int add_stack(struct mapper *m, const struct exec_image *im)
 		      STACK_INITIAL;
 	int prot = PROT_READ | PROT_WRITE | (im->elf->exec_stack ? PROT_EXEC : 0);
 
-	return add_part(m, mm->stack_top - size, mm->stack_top, prot, VM_STACK | VM_GROWSDOWN, -1,
-			0);
+	mm->stack_low = mm->stack_top - size;
+	return add_part(m, mm->stack_low, mm->stack_top, prot, VM_STACK | VM_GROWSDOWN, -1, 0);
 }
 
 /* The vDSO is there already. What the host's is made of shows as [vvar]: to the guest it is what [vdso] works with. */
