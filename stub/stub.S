@@ -110,6 +110,7 @@ compare_exchange:
 
 	/* A fault in compare_exchange: STUB_FAULT comes here, with the registers above as they were. */
 keeper_fault:
+	xor	%esp, %esp		/* off the signal stack: the next frame begins at its top, too */
 	mov	$-EFAULT, %r15
 	mov	$__NR_rt_sigprocmask, %eax	/* new tasks inherit it */
 	mov	$SIG_SETMASK, %edi

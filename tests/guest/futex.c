@@ -251,3 +251,17 @@ TEST(waiting_word_may_be_unmapped)
 
 	CHECK_EXITED(t_wait(pid), 0);
 }
+
+TEST(wake_op_on_a_read_only_word_is_efault_each_time)
+{
+	uint32_t word = 0;
+	uint32_t *ro = MUST(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+
+	for (int i = 0; i < 100; i++) {
+		CHECK_ERR(syscall(SYS_futex, &word, FUTEX_WAKE_OP, 1, 1, ro,
+				  FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0)),
+			  EFAULT);
+		MUST(munmap(MUST(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)),
+			    4096));
+	}
+}
