@@ -170,28 +170,38 @@ static bool report_read(int fd, u32 seq, int *done, u32 *last)
 	return true;
 }
 
-/* Waits for the end of the batch. The word may lie (a guest's thread can write it), the report can't. -ESRCH: the keeper died. */
+#define KEEPER_CHECK (NSEC_PER_SEC / 4)
+
+/*
+ * Waits for the end of the batch. The word may lie (a guest's thread can write it), the report can't: whatever the word says, each time it has
+ * changed the report is looked at, and now and then whether the keeper lives. -ESRCH: it died.
+ */
 static int keeper_wait(struct host_mm *hm, pid_t keeper, int report, int *done, u32 *last)
 {
 	u32 *word = slot_alias(2 * hm->id);
+	ktime_t check = ktime_mono() + KEEPER_CHECK;
+	bool first = true;
 
 	for (;;) {
 		u32 w = __atomic_load_n(word, __ATOMIC_ACQUIRE);
 
-		if (w == hm->seq) {
+		if (w == hm->seq || !first) {
 			if (report_read(report, hm->seq, done, last))
 				return 0;
+			if (ktime_mono() >= check) {
+				if (process_is_dead(keeper))
+					return -ESRCH;
+				check = ktime_mono() + KEEPER_CHECK;
+			}
+		}
+		first = false;
+		if (w == hm->seq) {
 			/* Forged: undo the forgery, so that the real answer wakes us; the deadline covers the race. */
 			__atomic_compare_exchange_n(word, &w, w - 1, false, __ATOMIC_ACQ_REL,
 						    __ATOMIC_RELAXED);
 			w--;
 		}
-		if (shared_futex_wait(word, w, ktime_mono() + NSEC_PER_SEC / 4) == -ETIMEDOUT) {
-			if (report_read(report, hm->seq, done, last))
-				return 0;
-			if (process_is_dead(keeper))
-				return -ESRCH;
-		}
+		shared_futex_wait(word, w, check);
 	}
 }
 

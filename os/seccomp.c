@@ -143,7 +143,7 @@ static int receive(struct context *c, struct seccomp_notif *n, bool kicked)
 		if (errno == EINTR && !kicked) {
 			kicked = true;
 			used = process_cputime(ht->pid);
-		} else if (errno != EINTR && process_is_dead(ht->pid)) {
+		} else if (errno != EINTR && (errno != ENOENT || process_is_dead(ht->pid))) {
 			return -ESRCH;
 		}
 	}
@@ -439,6 +439,13 @@ static int fetch_listener(struct host_task *ht)
 	close(pidfd);
 	if (err)
 		return err;
+	/*
+	 * Whoever says for it that it is ready, before it is, has us fetch another descriptor. Of a listener no notification has this number.
+	 */
+	if (ioctl(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &(u64){0}) == 0 || errno != ENOENT) {
+		close(fd);
+		return -ESRCH;
+	}
 	/* Older hosts lack it: slower. */
 	(void)ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 	ht->listener = fd;
