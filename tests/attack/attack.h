@@ -7,8 +7,8 @@
 #include "stub/layout.h"
 #include "tests/hostile/hostile.h"
 #include <sched.h>
+#include <poll.h>
 #include <setjmp.h>
-#include <sys/time.h>
 
 #define PAGE 4096UL
 #define RW (PROT_READ | PROT_WRITE)
@@ -40,23 +40,33 @@ __attribute__((noreturn)) static inline void jump_with(const struct jump_regs *r
 	__builtin_unreachable();
 }
 
-/* The child is killed after so long, whatever it does, in the kernel or not. */
-static inline void die_in_us(unsigned int us)
+/* A jump may lead anywhere, to what reports failures too: from here on this process can't. */
+static inline void be_mute(void)
 {
-	struct itimerval it = {.it_value = {us / 1000000, us % 1000000}};
+	munmap(t_report, sizeof(*t_report));
+}
 
-	signal(SIGALRM, SIG_DFL);
-	setitimer(ITIMER_REAL, &it, NULL);
+/* Gives it so long; then it is killed, which it can't block, whatever it does. The wait status. */
+static inline int wait_or_kill(pid_t pid, int ms)
+{
+	struct pollfd p = {.fd = MUST(syscall(SYS_pidfd_open, pid, 0)), .events = POLLIN};
+
+	if (poll(&p, 1, ms) == 0)
+		kill(pid, SIGKILL);
+	close(p.fd);
+	return t_wait(pid);
 }
 
 /* A child that does something of which nothing is expected but that it ends. */
-#define DARE(us, ...)                                                                              \
+#define DARE(ms, ...)                                                                              \
 	do {                                                                                       \
-		int dare_ = IN_CHILD({                                                             \
-			die_in_us(us);                                                             \
+		pid_t dare_ = SPAWN({                                                              \
+			be_mute();                                                                 \
 			__VA_ARGS__;                                                               \
 		});                                                                                \
-		CHECK(WIFEXITED(dare_) || WIFSIGNALED(dare_));                                     \
+		int end_ = wait_or_kill(dare_, ms);                                                \
+                                                                                                   \
+		CHECK(WIFEXITED(end_) || WIFSIGNALED(end_));                                       \
 	} while (0)
 
 static inline uint64_t slot(unsigned int n)

@@ -5,7 +5,7 @@
 #include "tests/hostile/host.h"
 #include "tests/hostile/hostile.h"
 
-#define TRIES 40
+#define TRIES 25
 
 struct kernel {
 	pid_t pid;

@@ -80,7 +80,7 @@ TEST(named_places_with_likely_registers)
 
 			t_context = places[i].name;
 			likely_regs(&r, v);
-			DARE(10000, jump_with(&r, places[i].at));
+			DARE(10, jump_with(&r, places[i].at));
 		}
 }
 
@@ -94,7 +94,7 @@ TEST(named_places_with_odd_registers)
 
 			t_context = places[i].name;
 			odd_regs(&r, &seed);
-			DARE(10000, jump_with(&r, places[i].at));
+			DARE(10, jump_with(&r, places[i].at));
 		}
 }
 

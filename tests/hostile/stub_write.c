@@ -8,13 +8,12 @@
 static void run_helper(char *name)
 {
 	char seed[24];
+	pid_t pid;
 	int status;
 
 	snprintf(seed, sizeof(seed), "%llu", (unsigned long long)hostile_seed());
-	status = IN_CHILD({
-		die_in_us(500000);
-		T_EXEC_HELPER(name, seed);
-	});
+	pid = SPAWN(T_EXEC_HELPER(name, seed));
+	status = wait_or_kill(pid, 500);
 	CHECK(WIFEXITED(status) || WIFSIGNALED(status));
 	CHECK(!WIFEXITED(status) || WEXITSTATUS(status) != 98); /* not executed */
 }

@@ -1,0 +1,133 @@
+/* test: limit=90
+ * The words by which kernel and host processes hand over to each other, rewritten by threads that do nothing else, while another thread of
+ * the same process makes the kernel wait for them. The process may be killed for it; nobody else may notice.
+ */
+#include "attack.h"
+#include <pthread.h>
+
+struct scribble {
+	uint64_t first, last; /* slots */
+	uint64_t offset;
+	int how; /* 0: a number that counts; else that number less one */
+};
+
+/* Slots come and go as threads do, so what faults is left out. */
+static void *scribble(void *arg)
+{
+	const struct scribble *s = arg;
+	volatile uint32_t n = 0;
+
+	for (;;)
+		for (volatile uint64_t i = s->first; i <= s->last; i++)
+			if (!sigsetjmp(access_fault, 0)) {
+				volatile uint32_t *p = (uint32_t *)(slot(i) + s->offset);
+
+				for (int k = 0; k < 50; k++)
+					*p = s->how ? (uint32_t)s->how - 1 : n++;
+			}
+	return NULL;
+}
+
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
+static void start_threads(void)
+{
+	pthread_t t;
+
+	for (int i = 0; i < 200; i++)
+		if (pthread_create(&t, NULL, nothing, NULL) == 0)
+			pthread_join(t, NULL);
+}
+
+static void map_and_unmap(void)
+{
+	for (int i = 0; i < 2000; i++)
+		munmap(mmap(NULL, PAGE, RW, ANON, -1, 0), PAGE);
+}
+
+static void fork_and_wait(void)
+{
+	for (int i = 0; i < 50; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(0);
+		if (pid > 0)
+			waitpid(pid, NULL, 0);
+	}
+}
+
+static void call_and_fault(void)
+{
+	static volatile sig_atomic_t n;
+
+	t_handle_flags(SIGSEGV, on_access_fault, SA_NODEFER);
+	for (n = 0; n < 500; n++)
+		if (!sigsetjmp(access_fault, 0)) {
+			getppid();
+			*(volatile int *)8 = 0;
+		}
+}
+
+/* `work` beside two scribblers; `times` processes, each of which has some time. */
+static void beside(int times, struct scribble s, void (*work)(void))
+{
+	for (int i = 0; i < times; i++)
+		DARE(150, {
+			pthread_t t;
+
+			catch_faults();
+			for (int k = 0; k < 2; k++)
+				if (pthread_create(&t, NULL, scribble, &s))
+					_exit(1);
+			work();
+		});
+}
+
+TEST(new_tasks_ready_word_says_ready_too_early)
+{
+	beside(8, (struct scribble){3, 8, SLOT_READY, 2}, start_threads);
+}
+
+TEST(new_tasks_ready_word_is_erased)
+{
+	beside(8, (struct scribble){3, 8, SLOT_READY, 1}, start_threads);
+}
+
+/* What the new process installs as its signal stack. */
+TEST(new_tasks_signal_stack_is_moved)
+{
+	beside(4, (struct scribble){3, 8, 8, 0}, start_threads);
+	beside(4, (struct scribble){3, 8, 12, 0}, start_threads);
+	beside(4, (struct scribble){3, 8, 8 + offsetof(stack_t, ss_size), 101}, start_threads);
+}
+
+TEST(batchs_word_counts)
+{
+	beside(4, (struct scribble){0, 0, SLOT_READY, 0}, map_and_unmap);
+	beside(2, (struct scribble){0, 0, SLOT_READY, 0}, fork_and_wait);
+}
+
+TEST(batchs_word_stands)
+{
+	beside(4, (struct scribble){0, 0, SLOT_READY, 1}, map_and_unmap);
+	beside(2, (struct scribble){0, 0, SLOT_READY, 1}, start_threads);
+}
+
+TEST(frames_and_bases_are_rewritten)
+{
+	for (uint64_t offset = SLOT_FS; offset < SLOT_SIZE; offset += offset < 128 ? 8 : 1160)
+		beside(1, (struct scribble){1, 2, offset, offset % 3}, call_and_fault);
+}
+
+TEST(calls_state_is_rewritten)
+{
+	for (int state = CALL_OFF; state <= CALL_SLEEP + 1; state++)
+		beside(2, (struct scribble){1, 3, SLOT_STATE, state + 1}, call_and_fault);
+	beside(2, (struct scribble){1, 3, SLOT_STATE, 0}, call_and_fault);
+	beside(2, (struct scribble){1, 3, SLOT_RETURN, 0}, call_and_fault);
+	beside(2, (struct scribble){1, 3, SLOT_NR + 2, 0}, call_and_fault);
+}
