@@ -217,7 +217,8 @@ static void on_signal(int sig, siginfo_t *info, void *ctx)
 
 	if (at < -4096 || at > 4096) /* not there yet, or back already */
 		return;
-	if (at != 0 && at != 2)
+	/* Once it has been told to end, it is on its way to the ret. */
+	if (at != 0 && at != 2 && !(at == 4 && g[REG_RAX]))
 		strays++;
 	if (++hits >= 50 || strays)
 		g[REG_RAX] = 1;
