@@ -219,8 +219,9 @@ park:
 	jmp	park
 
 	.org	0x480			/* STUB_FAULT: rdi signal, rsi siginfo, rdx ucontext */
-	movabs	$STUB_CTL, %rax
-	cmp	%rax, %rbp
+	mov	%rsp, %rax		/* the keeper's slot is the first; what a task has in its registers says nothing */
+	shr	$SLOT_SHIFT, %rax
+	cmp	$(STUB_SLOTS >> SLOT_SHIFT), %eax
 	je	keeper_fault
 	.org	0x4a0, 0x90
 	syscall				/* the engine looks at the frame when this call traps */
@@ -301,8 +302,9 @@ filter_end:
 	jmp	resume
 
 	.org	0x780, 0x90		/* STUB_STOP: rdi signal, rsi siginfo, rdx ucontext */
-	movabs	$STUB_CTL, %rax
-	cmp	%rax, %rbp
+	mov	%rsp, %rax		/* as in STUB_FAULT */
+	shr	$SLOT_SHIFT, %rax
+	cmp	$(STUB_SLOTS >> SLOT_SHIFT), %eax
 	je	keeper_fault
 	rdfsbase %r10
 	rdgsbase %r8
