@@ -40,10 +40,14 @@ __attribute__((noreturn)) static inline void jump_with(const struct jump_regs *r
 	__builtin_unreachable();
 }
 
-/* A jump may lead anywhere, to what reports failures too: from here on this process can't. */
+/*
+ * A jump may lead anywhere, to what reports failures too, and to the keeper's lseek(): from here on this process can't touch what its parent
+ * reports with.
+ */
 static inline void be_mute(void)
 {
 	munmap(t_report, sizeof(*t_report));
+	syscall(SYS_close_range, 0, ~0U, 0);
 }
 
 /* Gives it so long; then it is killed, which it can't block, whatever it does. The wait status. */

@@ -1,4 +1,4 @@
-/* test: limit=120 serial=yes
+/* test: quick=no limit=120 serial=yes
  * All of something that each process may have: queued signals, threads with their slots in the stub, descriptors.
  */
 #include "attack.h"

@@ -1,4 +1,4 @@
-/* test: limit=90 serial=yes options=-m,256M
+/* test: quick=no limit=90 serial=yes options=-m,256M
  * Processes, and threads, without end, in a guest that has room for some hundred. Who isn't root is stopped by RLIMIT_NPROC, root by the number of tasks that there may be.
  */
 #include "t.h"
