@@ -88,7 +88,8 @@ static int compare(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
-	volatile int *listener = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile int *listener = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct clone_args args = {.flags = CLONE_FILES, .exit_signal = SIGCHLD};
 	double runs[RUNS];
 	cpu_set_t set;
