@@ -64,6 +64,8 @@ void siginfo_user(siginfo_t *si, int sig, int code);
 /* Queue a signal; callable anywhere with no lock above SIGHAND held. -EAGAIN when the queue is full (only for queued real-time ones). */
 int send_signal_task(struct task *t, const siginfo_t *si);	     /* thread-directed */
 int send_signal_group(struct thread_group *tg, const siginfo_t *si); /* process-directed */
+/* The same, to one of several processes: its forks don't let a child miss it. */
+int send_signal_to_many(struct thread_group *tg, const siginfo_t *si);
 int signal_group_send_locked(struct thread_group *tg,
 			     const siginfo_t *si); /* process-directed, siglock held */
 /* Kernel-made signals (SI_KERNEL or as si says) that can't be ignored: unblocks and resets to default where they are blocked. */

@@ -52,8 +52,10 @@ struct thread_group {
 	struct spinlock siglock;
 	struct sighand *sighand;	  /* constant until exec */
 	struct sigpending shared_pending; /* siglock */
-	struct wait_queue signalfd_wait;  /* woken for each signal sent to the group or a member */
-	struct wait_queue child_wait;	  /* wait4 by members */
+	ksigset_t
+		sent_to_many; /* siglock: those of them that went to several processes, as to a process group */
+	struct wait_queue signalfd_wait; /* woken for each signal sent to the group or a member */
+	struct wait_queue child_wait;	 /* wait4 by members */
 	struct cds_list_head
 		children; /* tasklist_lock: child_link of leaders whose parent is one of ours */
 

@@ -615,10 +615,13 @@ static bool next_event(struct context *c, struct cpu *cpu, struct event *ev, boo
 static void run(struct context *c, struct cpu *cpu, struct event *ev)
 {
 	struct host_task *ht = c->ht;
-	bool spin = spin_on(&ht->spin, cpu), replied;
+	bool spin, replied;
 	u64 start;
 	u32 tries;
 
+	if (spin_on(&ht->spin, cpu) && ht->spin.served % 64 == 63 && spin_crowded(cpu))
+		spin_end(&ht->spin, cpu);
+	spin = spin_on(&ht->spin, cpu);
 	userspace_pid[cpu->id] = ht->pid;
 	if (!cpu_enter_guest(cpu)) {
 		ev->kind = EVENT_KICK;

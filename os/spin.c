@@ -60,21 +60,30 @@ bool spin_on(const struct spin *s, const struct cpu *cpu)
 	       __atomic_load_n(&cpu_spin[cpu->id].core, __ATOMIC_RELAXED) >= 0;
 }
 
-/* Is nobody of ours on that host core? */
-static bool core_free(int core)
+/* Is nobody of ours on that host core, but cpu? */
+static bool core_free(const struct cpu *cpu, int core)
 {
 	for (int i = 0; i < nr_cpus; i++)
-		if (cpu_running(&cpus[i]) != cpus[i].idle &&
+		if (i != cpu->id && cpu_running(&cpus[i]) != cpus[i].idle &&
 		    (cpus[i].host_core == core ||
 		     __atomic_load_n(&cpu_spin[i].core, __ATOMIC_RELAXED) == core))
 			return false;
 	return true;
 }
 
+bool spin_crowded(const struct cpu *cpu)
+{
+	return !core_free(cpu, cpu->host_core) ||
+	       !core_free(cpu, __atomic_load_n(&cpu_spin[cpu->id].core, __ATOMIC_RELAXED));
+}
+
 static int free_core(const struct cpu *cpu)
 {
+	/* Its own as well: where CPUs share a core, one that spins takes from the others. */
+	if (!core_free(cpu, cpu->host_core))
+		return -1;
 	for (int i = 0; i < host_cores(); i++)
-		if (host_core_nth(i) != cpu->host_core && core_free(host_core_nth(i)))
+		if (host_core_nth(i) != cpu->host_core && core_free(cpu, host_core_nth(i)))
 			return host_core_nth(i);
 	return -1;
 }

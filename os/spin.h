@@ -21,6 +21,8 @@ struct spin {
 void spin_setup(ktime_t longest);
 /* A call came `cycles` after the guest had been left to run; by a trampoline? */
 void spin_learn(struct spin *s, u64 cycles, bool by_trampoline);
+/* While it spins: has another of our CPUs work to do on one of the two cores? */
+bool spin_crowded(const struct cpu *cpu);
 /* Does this CPU spin for it? */
 bool spin_on(const struct spin *s, const struct cpu *cpu);
 /* The guest is about to be let run by `cpu` and sleeps until then: starts spinning for it, if that pays. The core to move the guest to, or -1. */

@@ -35,11 +35,13 @@ bool may_signal(const struct task *target, int sig)
 }
 
 /* Permission, then the signal; sig 0 only asks. */
-static int signal_group_checked(struct thread_group *tg, const siginfo_t *si)
+static int signal_group_checked(struct thread_group *tg, const siginfo_t *si, bool many)
 {
 	if (!may_signal(tg->leader, si->si_signo))
 		return -EPERM;
-	return si->si_signo ? send_signal_group(tg, si) : 0;
+	if (!si->si_signo)
+		return 0;
+	return many ? send_signal_to_many(tg, si) : send_signal_group(tg, si);
 }
 
 int kill_pgrp(struct pid *pgrp, int sig, bool from_kernel)
@@ -58,7 +60,8 @@ int kill_pgrp(struct pid *pgrp, int sig, bool from_kernel)
 	}
 	spin_lock(&tasklist_lock);
 	cds_list_for_each_entry(tg, &pgrp->tasks[PIDTYPE_PGID], pgrp_link) {
-		r = from_kernel ? send_signal_group(tg, &si) : signal_group_checked(tg, &si);
+		r = from_kernel ? send_signal_to_many(tg, &si)
+				: signal_group_checked(tg, &si, true);
 		sent |= !r;
 		err = r;
 	}
@@ -80,7 +83,7 @@ static long kill_one(pid_t pid, const siginfo_t *si)
 		tg = tg_get(t->tg);
 		task_put(t);
 	}
-	err = signal_group_checked(tg, si);
+	err = signal_group_checked(tg, si, false);
 	tg_put(tg);
 	return err;
 }
@@ -95,7 +98,7 @@ static long kill_all(const siginfo_t *si)
 	while ((tg = next_process(nr + 1))) {
 		nr = tg_nr(tg);
 		if (tg != current->tg && tg != init_task->tg) {
-			r = signal_group_checked(tg, si);
+			r = signal_group_checked(tg, si, true);
 			if (r != -EPERM)
 				err = r;
 			else if (err == -ESRCH)

@@ -217,6 +217,17 @@ int send_signal_group(struct thread_group *tg, const siginfo_t *si)
 	return err;
 }
 
+int send_signal_to_many(struct thread_group *tg, const siginfo_t *si)
+{
+	int err;
+
+	spin_lock(&tg->siglock);
+	err = send_signal_locked(tg, NULL, si);
+	tg->sent_to_many |= tg->shared_pending.set & sig_bit(si->si_signo);
+	spin_unlock(&tg->siglock);
+	return err;
+}
+
 bool send_prepared_locked(struct thread_group *tg, struct task *t, struct sigqueue *q)
 {
 	struct sigpending *p = t ? &t->pending : &tg->shared_pending;

@@ -147,6 +147,8 @@ int dequeue_signal_locked(struct task *t, ksigset_t mask, siginfo_t *si)
 	if (!sig)
 		return 0;
 	sigpending_take_locked(p, sig, si);
+	if (p == &t->tg->shared_pending)
+		t->tg->sent_to_many &= ~sig_bit(sig);
 	if (sig == SIGALRM && p == &t->tg->shared_pending)
 		itimer_real_taken_locked(t->tg);
 	if (sig_bit(sig) & SIG_STOP_SET)

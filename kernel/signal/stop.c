@@ -174,7 +174,7 @@ int send_signal_pgrp_locked(struct pid *pgrp, const siginfo_t *si)
 	int err = -ESRCH, r;
 
 	cds_list_for_each_entry(tg, &pgrp->tasks[PIDTYPE_PGID], pgrp_link) {
-		r = send_signal_group(tg, si);
+		r = send_signal_to_many(tg, si);
 		if (err)
 			err = r;
 	}

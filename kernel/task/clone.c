@@ -258,9 +258,14 @@ static void link_process(struct task *t, struct task *from, const struct clone_r
 	__atomic_add_fetch(&nr_forks, 1, __ATOMIC_RELAXED);
 }
 
+static bool signalled_with_others(const struct task *t)
+{
+	return t->tg->shared_pending.set & t->tg->sent_to_many & ~t->blocked;
+}
+
 /*
- * Adds the task to the tree. A signal that came in meanwhile for the whole group makes fork restart, so that nothing sent to the
- * group misses the child.
+ * Adds the task to the tree. A signal that came in for several processes, and is still to be taken, makes fork restart, so that it doesn't
+ * miss the child. Others don't: a process that is sent signals without end would never fork.
  */
 static int publish(struct task *t, const struct clone_request *rq)
 {
@@ -269,7 +274,7 @@ static int publish(struct task *t, const struct clone_request *rq)
 
 	spin_lock(&tasklist_lock);
 	spin_lock(&from->tg->siglock);
-	if (from->tg->group_exit || (!(rq->flags & CLONE_THREAD) && signal_pending(from))) {
+	if (from->tg->group_exit || (!(rq->flags & CLONE_THREAD) && signalled_with_others(from))) {
 		spin_unlock(&from->tg->siglock);
 		spin_unlock(&tasklist_lock);
 		return -ERESTARTNOINTR;
