@@ -186,7 +186,7 @@ static bool change_state(const struct host_task *ht, u32 from, u32 to)
 static bool look_for_call(struct host_task *ht, struct cpu *cpu)
 {
 	const u32 *state = state_word(ht);
-	u64 end = __rdtsc() + spin_cycles();
+	u64 end = __rdtsc() + spin_cycles(&ht->spin);
 
 	do {
 		for (int i = 0; i < 32; i++) {

@@ -8,6 +8,7 @@
 #define NEED_MIN 64U
 #define NEED_MAX (1U << 18)
 #define WORTH 1024 /* calls in a turn that pay for moving the guest there and back */
+#define FIRST 8	   /* times as long */
 #define SOON (20 * NSEC_PER_USEC)
 
 /* By CPU. `core`: where the guest is for which it spins, -1 none; atomic, others only look. `turn` is its own. */
@@ -41,9 +42,9 @@ void spin_setup(ktime_t ns)
 	}
 }
 
-u64 spin_cycles(void)
+u64 spin_cycles(const struct spin *s)
 {
-	return longest;
+	return s->served ? longest : FIRST * longest;
 }
 
 void spin_learn(struct spin *s, u64 cycles, bool by_trampoline)

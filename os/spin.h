@@ -31,7 +31,7 @@ int spin_begin(struct spin *s, struct cpu *cpu);
 void spin_end(struct spin *s, struct cpu *cpu);
 /* The CPU runs a guest for which it doesn't spin. */
 void spin_none(struct cpu *cpu);
-/* Longest time, in cycles. */
-u64 spin_cycles(void);
+/* How long to look for its next call, in cycles. The first comes late: the guest's new core is to wake up. */
+u64 spin_cycles(const struct spin *s);
 
 #endif
