@@ -32,8 +32,7 @@ void uaccess_expect_out(uaddr_t addr, size_t n)
 {
 	struct task *t = current;
 
-	t->copy_out = false;
-	if (!n || !context_may_copy_out(t->ctx, min(n, 1UL)))
+	if (!n || !context_may_copy_out(t->ctx, 1))
 		return;
 	if (t->writable_seq == __atomic_load_n(&t->mm->map_seq, __ATOMIC_ACQUIRE) &&
 	    addr >= t->writable_start && addr < t->writable_end)

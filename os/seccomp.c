@@ -422,18 +422,29 @@ static void first_frame(struct host_task *ht)
 	ht->stopped = true;
 }
 
+/* fd is the result of a call that makes one, and errno its error: is it worth making again? */
+static bool freed_descriptors(int fd)
+{
+	if (fd >= 0 || errno != EMFILE || !host_free_descriptors)
+		return false;
+	if (host_free_descriptors())
+		return true;
+	errno = EMFILE;
+	return false;
+}
+
 static int fetch_listener(struct host_task *ht)
 {
 	int pidfd, fd, err = 0;
 
 	do
 		pidfd = syscall(SYS_pidfd_open, ht->pid, 0);
-	while (pidfd < 0 && errno == EMFILE && host_free_descriptors && host_free_descriptors());
+	while (freed_descriptors(pidfd));
 	if (pidfd < 0)
 		return errno == ESRCH ? -ESRCH : -EAGAIN;
 	do
 		fd = syscall(SYS_pidfd_getfd, pidfd, 0, 0);
-	while (fd < 0 && errno == EMFILE && host_free_descriptors && host_free_descriptors());
+	while (freed_descriptors(fd));
 	if (fd < 0)
 		err = errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -EAGAIN : -ESRCH;
 	close(pidfd);
