@@ -174,8 +174,7 @@ static int hostfs_link(struct inode *dir, struct dentry *d, struct inode *target
 	return 0;
 }
 
-/* (dir, name) is about to go. If it is where we find the inode, its handles can't be reopened any more. */
-static void name_goes(struct inode *inode, struct fh *dir, const char *name)
+void hostfs_name_goes(struct inode *inode, struct fh *dir, const char *name)
 {
 	struct place *p = place_get(inode);
 
@@ -191,7 +190,7 @@ static int remove_name(struct inode *dir, struct dentry *d, int flags)
 
 	if (IS_ERR(h))
 		return PTR_ERR(h);
-	name_goes(d->inode, h, d->name);
+	hostfs_name_goes(d->inode, h, d->name);
 	err = fh_unlink_at(h, d->name, flags);
 	if (err)
 		return err;
@@ -217,8 +216,7 @@ static int hostfs_rmdir(struct inode *dir, struct dentry *d)
 	return err;
 }
 
-/* The guest's rename took inode to (dir, name): its place and open handles follow. */
-static int inode_moved(struct inode *inode, struct fh *dir, const char *name)
+int hostfs_moved(struct inode *inode, struct fh *dir, const char *name)
 {
 	struct hostfs_inode *hi = hostfs_i(inode);
 	struct fh *h[3];
@@ -253,14 +251,14 @@ static int hostfs_rename(const struct rename_ctx *rc)
 	if (exchange && !victim)
 		return -ENOENT;
 	if (victim && !exchange)
-		name_goes(victim, nd, rc->new->name);
+		hostfs_name_goes(victim, nd, rc->new->name);
 	err = fh_rename_at(od, rc->old->name, nd, rc->new->name, rc->flags);
 	if (err)
 		return err;
 	/* Done on the host: a shortage of memory now only costs the ability to reopen by name. */
-	(void)inode_moved(inode, nd, rc->new->name);
+	(void)hostfs_moved(inode, nd, rc->new->name);
 	if (exchange)
-		(void)inode_moved(victim, od, rc->old->name);
+		(void)hostfs_moved(victim, od, rc->old->name);
 	if (victim && !exchange) {
 		if (S_ISDIR(victim->mode))
 			inode_set_nlink(victim, 0);

@@ -11,7 +11,7 @@ static struct fh *file_fh(const struct file *f)
 	return f->priv;
 }
 
-static int hostfs_open(struct inode *inode, struct file *f)
+int hostfs_open(struct inode *inode, struct file *f)
 {
 	struct fh *h;
 
@@ -26,12 +26,12 @@ static int hostfs_open(struct inode *inode, struct file *f)
 	return 0;
 }
 
-static void hostfs_release(struct file *f)
+void hostfs_release(struct file *f)
 {
 	hostfs_close_handle(f->inode, file_fh(f));
 }
 
-static ssize_t hostfs_read(struct file *f, struct iov_iter *to, u64 *pos)
+ssize_t hostfs_read(struct file *f, struct iov_iter *to, u64 *pos)
 {
 	ssize_t n = fh_read_iter(file_fh(f), to, *pos, inode_size(f->inode));
 
@@ -40,28 +40,35 @@ static ssize_t hostfs_read(struct file *f, struct iov_iter *to, u64 *pos)
 	return n;
 }
 
-static ssize_t hostfs_write(struct file *f, struct iov_iter *from, u64 *pos)
+ssize_t hostfs_write_locked(struct file *f, struct iov_iter *from, u64 *pos)
 {
 	struct inode *inode = f->inode;
 	struct fh *h = file_fh(f);
 	struct kstat st;
 	bool append = __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_APPEND;
-	ssize_t n;
+	ssize_t n = fh_write_iter(h, from, append ? FH_APPEND : *pos);
 	int err;
 
-	down_write(&inode->lock);
-	n = fh_write_iter(h, from, append ? FH_APPEND : *pos);
 	if (n > 0) {
 		err = fh_stat(h, &st);
 		if (!err)
 			hostfs_update(inode, &st);
 		*pos = append ? inode->size : *pos + n;
 	}
-	up_write(&inode->lock);
 	return n;
 }
 
-static s64 hostfs_llseek(struct file *f, s64 off, int whence)
+static ssize_t hostfs_write(struct file *f, struct iov_iter *from, u64 *pos)
+{
+	ssize_t n;
+
+	down_write(&f->inode->lock);
+	n = hostfs_write_locked(f, from, pos);
+	up_write(&f->inode->lock);
+	return n;
+}
+
+s64 hostfs_llseek(struct file *f, s64 off, int whence)
 {
 	s64 ret;
 	int err;
@@ -81,8 +88,7 @@ static void mmap_done(struct mmap_target *t)
 	put_fh(t->cookie);
 }
 
-static int hostfs_mmap(struct file *f, int prot, int flags, u64 off, size_t len,
-		       struct mmap_target *t)
+int hostfs_mmap(struct file *f, int prot, int flags, u64 off, size_t len, struct mmap_target *t)
 {
 	int fd = get_fh(file_fh(f));
 
@@ -97,22 +103,29 @@ static int hostfs_mmap(struct file *f, int prot, int flags, u64 off, size_t len,
 	return 0;
 }
 
-static int hostfs_fsync(struct file *f, bool datasync)
+int hostfs_fsync(struct file *f, bool datasync)
 {
 	return fh_fsync(file_fh(f), datasync);
 }
 
-static int hostfs_fallocate(struct file *f, int mode, u64 off, u64 len)
+int hostfs_fallocate_locked(struct file *f, int mode, u64 off, u64 len)
 {
 	struct kstat st;
-	int err;
+	int err = fh_fallocate(file_fh(f), mode, off, len);
 
-	down_write(&f->inode->lock);
-	err = fh_fallocate(file_fh(f), mode, off, len);
 	if (!err)
 		err = fh_stat(file_fh(f), &st);
 	if (!err)
 		hostfs_update(f->inode, &st);
+	return err;
+}
+
+static int hostfs_fallocate(struct file *f, int mode, u64 off, u64 len)
+{
+	int err;
+
+	down_write(&f->inode->lock);
+	err = hostfs_fallocate_locked(f, mode, off, len);
 	up_write(&f->inode->lock);
 	return err;
 }

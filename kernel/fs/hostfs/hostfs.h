@@ -8,11 +8,25 @@
 
 #define HOSTFS_MAX_DEVS 15
 
+/*
+ * What makes a file system of a host directory: hostfs itself, or one that keeps only its data there (humfs). The structs of such a
+ * one begin with hostfs's.
+ */
+struct hostfs_kind {
+	const struct fs_type *type;
+	const struct super_ops *super_ops;
+	size_t inode_size;
+	const struct inode_operations *dir_ops, *file_ops;
+	const struct file_operations *dir_fops, *file_fops;
+	bool own_attrs; /* type, mode, owner and device are not the host's */
+};
+
 struct hostfs_sb {
-	struct fh *root;      /* c */
-	bool rw, exclusive;   /* c: see hostfs_mount_dir() */
-	struct ihash inodes;  /* by (host device, host inode number) */
-	struct spinlock lock; /* rank INODE_SPIN */
+	const struct hostfs_kind *kind; /* c */
+	struct fh *root;		/* c */
+	bool rw, exclusive;		/* c: see hostfs_mount_dir() */
+	struct ihash inodes;		/* by (host device, host inode number) */
+	struct spinlock lock;		/* rank INODE_SPIN */
 	dev_t devs
 		[HOSTFS_MAX_DEVS]; /* lock to add: host devices met so far; the root's is the first */
 	u32 nr_devs;		   /* a */
@@ -51,6 +65,12 @@ static inline struct hostfs_inode *hostfs_i(const struct inode *inode)
 	return inode->priv;
 }
 
+/* super.c */
+/* Fills in a zeroed struct. Takes the reference on root, also on failure. -ENOMEM. */
+must_check int hostfs_sb_init(struct hostfs_sb *hs, const struct hostfs_kind *kind, struct fh *root,
+			      bool rw, bool exclusive);
+void hostfs_sb_destroy(struct hostfs_sb *hs);
+
 /* inode.c */
 /* The inode of a host file that was found under (dir, name) with these attributes. +1; ERR_PTR. dir NULL: the root. */
 must_check struct inode *hostfs_iget(struct super_block *sb, const struct kstat *st, struct fh *dir,
@@ -83,6 +103,28 @@ int hostfs_getattr(struct inode *inode, struct kstat *st);
 int hostfs_setattr(struct inode *inode, struct iattr *a);
 char *hostfs_readlink(struct inode *inode);
 bool hostfs_revalidate(struct dentry *d);
+
+/* dir.c */
+/* (dir, name) is about to go. If it is where we find the inode, its handles can't be reopened any more. */
+void hostfs_name_goes(struct inode *inode, struct fh *dir, const char *name);
+/* A rename took the inode to (dir, name): its place and open handles follow. -ENOMEM. */
+int hostfs_moved(struct inode *inode, struct fh *dir, const char *name);
+
+/* file.c: what file systems with data in a host directory have in common */
+int hostfs_open(struct inode *inode, struct file *f);
+void hostfs_release(struct file *f);
+ssize_t hostfs_read(struct file *f, struct iov_iter *to, u64 *pos);
+ssize_t hostfs_write_locked(struct file *f, struct iov_iter *from, u64 *pos); /* inode->lock */
+s64 hostfs_llseek(struct file *f, s64 off, int whence);
+int hostfs_mmap(struct file *f, int prot, int flags, u64 off, size_t len, struct mmap_target *t);
+int hostfs_fsync(struct file *f, bool datasync);
+int hostfs_fallocate_locked(struct file *f, int mode, u64 off, u64 len); /* inode->lock */
+
+/* readdir.c */
+int hostfs_dir_open(struct inode *inode, struct file *f);
+int hostfs_iterate(struct file *f, struct dir_context *dc);
+void hostfs_dir_release(struct file *f);
+int hostfs_dir_fsync(struct file *f, bool datasync);
 
 /* The tables of operations */
 extern const struct inode_operations hostfs_dir_ops, hostfs_dir_ops_exclusive;	 /* dir.c */

@@ -86,7 +86,8 @@ bool hostfs_same(const struct inode *inode, const struct kstat *st)
 	struct fh_id id = fh_id_of(st);
 
 	return hi->node.a == id.dev && hi->node.b == id.ino && hi->btime_ns == id.btime_ns &&
-	       (__atomic_load_n(&inode->mode, __ATOMIC_RELAXED) & S_IFMT) == (st->mode & S_IFMT);
+	       (hostfs_sb(inode->sb)->kind->own_attrs ||
+		(__atomic_load_n(&inode->mode, __ATOMIC_RELAXED) & S_IFMT) == (st->mode & S_IFMT));
 }
 
 struct fh_id hostfs_id(const struct inode *inode)
@@ -111,10 +112,14 @@ static void update_u64(u64 *field, u64 value)
 
 void hostfs_update(struct inode *inode, const struct kstat *st)
 {
+	bool own_attrs = hostfs_sb(inode->sb)->kind->own_attrs;
+
 	spin_lock(&inode->spin);
-	update_u32(&inode->mode, st->mode);
-	update_u32(&inode->uid, st->uid);
-	update_u32(&inode->gid, st->gid);
+	if (!own_attrs) {
+		update_u32(&inode->mode, st->mode);
+		update_u32(&inode->uid, st->uid);
+		update_u32(&inode->gid, st->gid);
+	}
 	update_u32(&inode->nlink, st->nlink);
 	update_u64(&inode->size, st->size);
 	update_u64(&inode->blocks, st->blocks);
@@ -125,22 +130,23 @@ void hostfs_update(struct inode *inode, const struct kstat *st)
 	spin_unlock(&inode->spin);
 }
 
-static void set_ops(struct inode *inode, bool exclusive)
+static void set_ops(struct inode *inode, const struct hostfs_kind *kind)
 {
 	if (S_ISDIR(inode->mode)) {
-		inode->ops = exclusive ? &hostfs_dir_ops_exclusive : &hostfs_dir_ops;
-		inode->fops = &hostfs_dir_fops;
+		inode->ops = kind->dir_ops;
+		inode->fops = kind->dir_fops;
 	} else {
-		inode->ops = exclusive ? &hostfs_file_ops_exclusive : &hostfs_file_ops;
+		inode->ops = kind->file_ops;
 		/* Devices, fifos and sockets are the guest's own: the VFS finds their operations at open. */
-		inode->fops = S_ISREG(inode->mode) ? &hostfs_file_fops : NULL;
+		inode->fops = S_ISREG(inode->mode) ? kind->file_fops : NULL;
 	}
 }
 
 static struct inode *hostfs_new_inode(struct super_block *sb, const struct kstat *st,
 				      struct fh *dir, const char *name)
 {
-	struct hostfs_inode *hi = kzalloc(sizeof(*hi));
+	const struct hostfs_kind *kind = hostfs_sb(sb)->kind;
+	struct hostfs_inode *hi = kzalloc(kind->inode_size);
 	struct inode *inode = NULL;
 	struct fh_id id = fh_id_of(st);
 
@@ -160,7 +166,9 @@ static struct inode *hostfs_new_inode(struct super_block *sb, const struct kstat
 	hi->btime_ns = id.btime_ns;
 	inode->priv = hi;
 	inode->rdev = st->rdev;
-	set_ops(inode, hostfs_sb(sb)->exclusive);
+	inode->uid = st->uid;
+	inode->gid = st->gid;
+	set_ops(inode, kind);
 	hostfs_update(inode, st);
 	return inode;
 fail:

@@ -8,7 +8,7 @@
 
 #define DENTS_SIZE 32768
 
-static int hostfs_dir_open(struct inode *inode, struct file *f)
+int hostfs_dir_open(struct inode *inode, struct file *f)
 {
 	struct fh *dir = hostfs_dir(inode), *h;
 
@@ -26,13 +26,16 @@ static bool emit_one(struct file *f, struct dir_context *dc, const struct dirent
 	struct inode *dir = f->inode;
 	u64 ino = hostfs_ino(dir->sb, hostfs_i(dir)->node.a, e->d_ino);
 	size_t len = strlen(e->d_name);
+	unsigned type = e->d_type;
 
+	if (type == DT_REG && hostfs_sb(dir->sb)->kind->own_attrs)
+		type = DT_UNKNOWN; /* a device, fifo or socket perhaps */
 	if (dir == dir->sb->root->inode && !strcmp(e->d_name, ".."))
 		ino = dir->ino; /* what is above the root is not the guest's business */
-	return dc->emit(dc, e->d_name, len, ino, e->d_type, e->d_off);
+	return dc->emit(dc, e->d_name, len, ino, type, e->d_off);
 }
 
-static int hostfs_iterate(struct file *f, struct dir_context *dc)
+int hostfs_iterate(struct file *f, struct dir_context *dc)
 {
 	struct fh *h = f->priv;
 	char *buf;
@@ -58,12 +61,12 @@ static int hostfs_iterate(struct file *f, struct dir_context *dc)
 	return more && n < 0 ? n : 0;
 }
 
-static void hostfs_dir_release(struct file *f)
+void hostfs_dir_release(struct file *f)
 {
 	fh_put(f->priv);
 }
 
-static int hostfs_dir_fsync(struct file *f, bool datasync)
+int hostfs_dir_fsync(struct file *f, bool datasync)
 {
 	return fh_fsync(f->priv, datasync);
 }

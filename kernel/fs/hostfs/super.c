@@ -30,13 +30,16 @@ static int hostfs_sync(struct super_block *sb)
 	return err;
 }
 
+void hostfs_sb_destroy(struct hostfs_sb *hs)
+{
+	fh_put(hs->root);
+	ihash_destroy(&hs->inodes);
+}
+
 static void hostfs_free(struct hostfs_sb *hs)
 {
-	if (hs) {
-		fh_put(hs->root);
-		ihash_destroy(&hs->inodes);
-		kfree(hs);
-	}
+	hostfs_sb_destroy(hs);
+	kfree(hs);
 }
 
 static void hostfs_put_super(struct super_block *sb)
@@ -57,26 +60,61 @@ static const struct super_ops hostfs_super_ops = {
 	.show_options = hostfs_show_options,
 };
 
-static struct hostfs_sb *hostfs_sb_alloc(const char *host_dir, bool rw, bool exclusive)
-{
-	struct hostfs_sb *hs = kzalloc(sizeof(*hs));
-	long err;
+static const struct hostfs_kind hostfs_kind = {
+	.type = &hostfs_fs_type,
+	.super_ops = &hostfs_super_ops,
+	.inode_size = sizeof(struct hostfs_inode),
+	.dir_ops = &hostfs_dir_ops,
+	.file_ops = &hostfs_file_ops,
+	.dir_fops = &hostfs_dir_fops,
+	.file_fops = &hostfs_file_fops,
+};
 
-	if (!hs)
-		return ERR_PTR(-ENOMEM);
-	err = ihash_init(&hs->inodes);
+static const struct hostfs_kind hostfs_kind_exclusive = {
+	.type = &hostfs_fs_type,
+	.super_ops = &hostfs_super_ops,
+	.inode_size = sizeof(struct hostfs_inode),
+	.dir_ops = &hostfs_dir_ops_exclusive,
+	.file_ops = &hostfs_file_ops_exclusive,
+	.dir_fops = &hostfs_dir_fops,
+	.file_fops = &hostfs_file_fops,
+};
+
+int hostfs_sb_init(struct hostfs_sb *hs, const struct hostfs_kind *kind, struct fh *root, bool rw,
+		   bool exclusive)
+{
+	int err = ihash_init(&hs->inodes);
+
 	if (err) {
-		kfree(hs);
-		return ERR_PTR(err);
+		fh_put(root);
+		return err;
 	}
 	spin_init(&hs->lock, "hostfs devices", RANK_INODE_SPIN);
+	hs->kind = kind;
+	hs->root = root;
 	hs->rw = rw;
-	hs->exclusive = exclusive && !rw; /* names that we remove ourselves must not stay valid */
-	hs->root = fh_open_root(host_dir);
-	if (IS_ERR(hs->root)) {
-		err = PTR_ERR(hs->root);
-		hs->root = NULL;
-		hostfs_free(hs);
+	hs->exclusive = exclusive;
+	return 0;
+}
+
+static struct hostfs_sb *hostfs_sb_alloc(const char *host_dir, bool rw, bool exclusive)
+{
+	struct fh *root = fh_open_root(host_dir);
+	struct hostfs_sb *hs;
+	int err;
+
+	if (IS_ERR(root))
+		return ERR_PTR(PTR_ERR(root));
+	hs = kzalloc(sizeof(*hs));
+	if (!hs) {
+		fh_put(root);
+		return ERR_PTR(-ENOMEM);
+	}
+	exclusive = exclusive && !rw; /* names that we remove ourselves must not stay valid */
+	err = hostfs_sb_init(hs, exclusive ? &hostfs_kind_exclusive : &hostfs_kind, root, rw,
+			     exclusive);
+	if (err) {
+		kfree(hs);
 		return ERR_PTR(err);
 	}
 	return hs;
@@ -105,7 +143,7 @@ int hostfs_mount_dir(const char *host_dir, bool rw, bool exclusive, struct super
 
 	if (IS_ERR(hs))
 		return PTR_ERR(hs);
-	sb = sb_alloc(&hostfs_fs_type, &hostfs_super_ops, host_dir);
+	sb = sb_alloc(hs->kind->type, hs->kind->super_ops, host_dir);
 	if (!sb) {
 		hostfs_free(hs);
 		return -ENOMEM;
