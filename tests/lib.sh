@@ -46,6 +46,15 @@ find_engines()
 	[ -n "$ENGINES" ] || ENGINES=ptrace
 }
 
+# With QUICK=1 and no engines given: the one that `--engine auto` takes.
+one_engine_if_quick()
+{
+	[ -z "$QUICK" ] || [ -n "$ENGINES" ] || {
+		find_engines
+		ENGINES=${ENGINES##* }
+	}
+}
+
 # directive FILE KEY DEFAULT
 directive()
 {

@@ -1,5 +1,5 @@
 /*
- * test: limit=240
+ * test: limit=240 quick=no
  * Hot system-call sites under signals and under threads that race through them. See patch.h.
  */
 #include "patch.h"
