@@ -5,6 +5,7 @@
 #include "signal.h"
 
 #include "cputime.h"
+#include "tty.h"
 #include <string.h>
 
 struct ksignal {
@@ -36,20 +37,23 @@ static enum verdict judge_locked(struct thread_group *tg, struct ksignal *ks)
 }
 
 /*
- * Obeys a stop signal, unless its process group is orphaned or SIGCONT came after it. Called with siglock, which it drops in
- * between.
+ * Obeys a stop signal, unless its process group is orphaned or SIGCONT came after it: nobody in the guest could continue that
+ * group, but whoever started this kernel can continue all of it. Called with siglock, which it drops in between.
  */
 static void obey_stop_locked(struct task *t, int sig)
 {
 	struct thread_group *tg = t->tg;
 
 	if (sig != SIGSTOP) {
-		bool orphaned;
+		bool orphaned, leads;
 
 		spin_unlock(&tg->siglock);
 		spin_lock(&tasklist_lock);
 		orphaned = pgrp_orphaned_locked(tg->pgrp, NULL);
+		leads = tg->pgrp->nr == tg_nr(tg);
 		spin_unlock(&tasklist_lock);
+		if (orphaned && leads && sig == SIGTSTP)
+			console_suspend(tg);
 		spin_lock(&tg->siglock);
 		if (orphaned)
 			return;

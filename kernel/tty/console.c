@@ -12,6 +12,7 @@
 #include "ktime.h"
 #include "log.h"
 #include "sched.h"
+#include "task.h"
 #include "tty_priv.h"
 #include <signal.h>
 #include <string.h>
@@ -245,6 +246,13 @@ bool console_interrupt(int signo)
 		return false;
 	tty_signal(&console, signo);
 	return true;
+}
+
+void console_suspend(const struct thread_group *tg)
+{
+	if (present && __atomic_load_n(&tg->tty, __ATOMIC_RELAXED) == &console &&
+	    tty_foreground_nr(&console) == tg_nr(tg))
+		host_tty_suspend();
 }
 
 static void on_interrupt(int signo)

@@ -1,4 +1,7 @@
-/* exec in a process with threads: the others end, and the caller takes the leader's identity. */
+/*
+ * exec in a process with threads: the others end, and the caller takes the leader's identity.
+ * test: cpus=1,2,4,4m,16
+ */
 #include "t.h"
 
 #include <pthread.h>

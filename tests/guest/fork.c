@@ -1,4 +1,7 @@
-/* fork: what a child shares with its parent, what it copies, and what it does not get. */
+/*
+ * fork: what a child shares with its parent, what it copies, and what it does not get.
+ * test: cpus=1,2,4,4m,16
+ */
 #include "t.h"
 
 #include <pthread.h>

@@ -1,4 +1,7 @@
-/* futex: wait, wake, bitsets, time-outs; private and shared words. */
+/*
+ * futex: wait, wake, bitsets, time-outs; private and shared words.
+ * test: cpus=1,2,4,4m,16
+ */
 #include "t.h"
 
 #include <linux/futex.h>

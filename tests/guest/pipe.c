@@ -1,4 +1,7 @@
-/* Pipes and fifos. */
+/*
+ * Pipes and fifos.
+ * test: cpus=1,2,4,4m,16
+ */
 #include "t.h"
 
 #include <poll.h>

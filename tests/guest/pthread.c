@@ -1,6 +1,7 @@
 /*
  * Threads as programs use them: create, join, mutexes, conditions, barriers, cancellation,
  * thread-local data.
+ * test: cpus=1,2,4,4m,16
  */
 #include "t.h"
 

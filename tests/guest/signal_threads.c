@@ -1,4 +1,7 @@
-/* Signals in processes with threads: directed to one, or to any that does not block them. */
+/*
+ * Signals in processes with threads: directed to one, or to any that does not block them.
+ * test: cpus=1,2,4,4m,16
+ */
 #include "t.h"
 
 #include <pthread.h>

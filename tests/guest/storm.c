@@ -1,6 +1,7 @@
 /*
  * Many processes and threads that get in each other's way: in the end everything is accounted
  * for.
+ * test: cpus=1,2,4,4m,16
  */
 #include "t.h"
 

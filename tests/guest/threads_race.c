@@ -1,4 +1,7 @@
-/* Many threads in the same calls at once: results stay consistent. */
+/*
+ * Many threads in the same calls at once: results stay consistent.
+ * test: cpus=1,2,4,4m,16
+ */
 #include "t.h"
 
 #include <pthread.h>

@@ -427,6 +427,30 @@ def a_job_of_the_hosts_shell():
 
 
 @test
+def a_job_that_has_taken_the_terminal_stops_too():
+    t = host_shell()
+    for program, text, shows, end in (("cat", "one\r", r"one\r\n.*one\r\n", "\x04"),
+                                      ("vi -u NONE", "", "~", "\x1b:q!\r")):
+        t.command(in_guest(program), UP)
+        for _ in range(2):
+            t.send(text)
+            t.expect(shows)
+            t.send("\x1a")
+            t.expect(r"Stopped")
+            t.expect(PROMPT)
+            t.command("echo here", r"here\r\n")
+            t.expect(PROMPT)
+            t.send("fg\r")
+            t.expect("\n")
+            t.wait_for_job()
+        t.send(text)
+        t.expect(shows)
+        t.send(end)
+        t.expect(PROMPT)
+    t.close()
+
+
+@test
 def a_job_in_the_background_waits_for_the_foreground():
     t = host_shell()
     t.command(in_guest("cat") + " & wait %1; jobs", r"Stopped.*cat")
