@@ -1,6 +1,6 @@
 /*
  * Functions of a program, from its .eh_frame_hdr: a table of (start, description) sorted by start. All of it is guest memory: read once,
- * then checked; who lies there spoils his own code only.
+ * then checked; who lies there spoils his own code only. What isn't there may be in the file (sections.c).
  */
 #include "fs.h"
 #include "kernel/patch/patch_priv.h"
@@ -28,27 +28,34 @@ static uaddr_t image_start(struct mm *mm, const struct vma *v)
 	return 0;
 }
 
-/* The address of .eh_frame_hdr; 0: there is none. */
-static uaddr_t frame_header(struct mm *mm, uaddr_t image)
+struct image {
+	Elf64_Ehdr eh;
+	uaddr_t bias; /* how much higher it lies than its headers say */
+	uaddr_t hdr;  /* its .eh_frame_hdr; 0: there is none */
+};
+
+static bool image_read(struct mm *mm, uaddr_t start, struct image *im)
 {
 	Elf64_Phdr ph[PHDRS_MAX];
-	Elf64_Ehdr eh;
-	uaddr_t bias = 0, hdr = 0;
+	Elf64_Ehdr *eh = &im->eh;
 	bool based = false;
 
-	if (!get(mm, &eh, image, sizeof(eh)) || memcmp(eh.e_ident, ELFMAG, SELFMAG) ||
-	    eh.e_phentsize != sizeof(*ph) || eh.e_phnum > PHDRS_MAX || eh.e_phoff > PAGE_SIZE ||
-	    !get(mm, ph, image + eh.e_phoff, eh.e_phnum * sizeof(*ph)))
-		return 0;
-	for (int i = 0; i < eh.e_phnum; i++) {
+	im->hdr = 0;
+	if (!get(mm, eh, start, sizeof(*eh)) || memcmp(eh->e_ident, ELFMAG, SELFMAG) ||
+	    eh->e_phentsize != sizeof(*ph) || eh->e_phnum > PHDRS_MAX || eh->e_phoff > PAGE_SIZE ||
+	    !get(mm, ph, start + eh->e_phoff, eh->e_phnum * sizeof(*ph)))
+		return false;
+	for (int i = 0; i < eh->e_phnum; i++) {
 		if (ph[i].p_type == PT_LOAD && ph[i].p_offset == 0 && !based) {
-			bias = image - ph[i].p_vaddr;
+			im->bias = start - ph[i].p_vaddr;
 			based = true;
 		} else if (ph[i].p_type == PT_GNU_EH_FRAME) {
-			hdr = ph[i].p_vaddr;
+			im->hdr = ph[i].p_vaddr;
 		}
 	}
-	return based && hdr ? bias + hdr : 0;
+	if (based && im->hdr)
+		im->hdr += im->bias;
+	return based;
 }
 
 struct entry {
@@ -70,9 +77,8 @@ static u32 described(struct mm *mm, uaddr_t description, uaddr_t start)
 	return d.range;
 }
 
-bool function_find(struct mm *mm, const struct vma *v, uaddr_t addr, struct function *f)
+static bool in_header(struct mm *mm, uaddr_t hdr, uaddr_t addr, struct function *f)
 {
-	uaddr_t image = image_start(mm, v), hdr = image ? frame_header(mm, image) : 0;
 	struct {
 		u8 version, ptr, count, table;
 		s32 frames;
@@ -81,7 +87,7 @@ bool function_find(struct mm *mm, const struct vma *v, uaddr_t addr, struct func
 	struct entry e, next, prev;
 	u32 lo = 0, hi, range;
 
-	if (!hdr || !get(mm, &h, hdr, HDR_SIZE) || h.version != 1 || h.count != ENC_UDATA4 ||
+	if (!get(mm, &h, hdr, HDR_SIZE) || h.version != 1 || h.count != ENC_UDATA4 ||
 	    h.table != ENC_DATAREL_SDATA4 || !h.n || h.n > 1U << 24)
 		return false;
 	for (hi = h.n; hi - lo > 1;) {
@@ -113,4 +119,19 @@ bool function_find(struct mm *mm, const struct vma *v, uaddr_t addr, struct func
 		}
 	}
 	return true;
+}
+
+bool function_find(struct mm *mm, const struct vma *v, uaddr_t addr, struct function *f)
+{
+	uaddr_t start = image_start(mm, v);
+	struct nearby n = {.addr = addr};
+	struct image im;
+
+	if (!start || !image_read(mm, start, &im))
+		return false;
+	if (im.hdr && in_header(mm, im.hdr, addr, f))
+		return true;
+	sections_near(v->file, &im.eh, im.bias, &n);
+	*f = n.f;
+	return addr >= f->start && addr < f->end;
 }

@@ -5,6 +5,7 @@
 #include "mm.h"
 #include "patch.h"
 #include "stub/layout.h"
+#include <elf.h>
 
 /* A site of a mm, patched or refused. Protected by mm->lock. */
 struct site {
@@ -29,8 +30,21 @@ struct patches {
 struct function {
 	uaddr_t start, end, next, prev_start, prev_end;
 };
-/* The function around addr in an object of which v is the text. mm->lock is held. False: none is known. */
+/* The function around addr in an object of which v is the text. mm->lock is held. May sleep. False: none is known. */
 must_check bool function_find(struct mm *mm, const struct vma *v, uaddr_t addr, struct function *f);
+
+/* Functions are told one by one, in any order; those next to addr are kept. Begins as 0 but for addr. */
+struct nearby {
+	uaddr_t addr;
+	struct function f; /* start: the last one at or below addr. May end before addr */
+};
+/* size 0: unknown. */
+void nearby_add(struct nearby *n, uaddr_t start, u64 size);
+/* What a program's file says, which was loaded `bias` above the addresses in it. May sleep. */
+void sections_near(struct file *file, const Elf64_Ehdr *eh, uaddr_t bias, struct nearby *n);
+/* What an .eh_frame says that was loaded at addr, and a symbol table. Any bytes. */
+void frames_near(const u8 *buf, size_t size, uaddr_t addr, uaddr_t bias, struct nearby *n);
+void symbols_near(const u8 *buf, size_t size, uaddr_t bias, struct nearby *n);
 
 /* How a site can be patched: form A if pad is 0. */
 struct plan {

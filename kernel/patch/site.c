@@ -259,11 +259,11 @@ static int patch_locked(struct mm *mm, struct site *s, u32 nr)
 		return -PATCH_CALL;
 	if (!v || v->start > s->addr - 5 || v->end < s->addr + 2 || !patchable(v))
 		return -PATCH_MEMORY;
+	if (!function_find(mm, v, s->addr, &f))
+		return -PATCH_FUNCTION;
 	mutex_lock(&mm->stub_lock);
 	if (!mm->host)
 		err = -PATCH_HOST;
-	else if (!function_find(mm, v, s->addr, &f))
-		err = -PATCH_FUNCTION;
 	else if (!code_plan(mm, &f, s->addr, nr, &p) || !contains(v, p.pad))
 		err = -PATCH_CODE;
 	else
