@@ -23,8 +23,8 @@ void patch_count(uaddr_t ip, u64 nr);
  * not in use.
  */
 void patch_restore(struct mm *mm, uaddr_t start, uaddr_t end);
-/* The same before the memory there is discarded, without the lock. */
-void patch_discard(struct mm *mm, uaddr_t start, uaddr_t end);
+/* Would that do anything? The areas of trampolines don't count. mm->lock is held. */
+must_check bool patch_touches(const struct mm *mm, uaddr_t start, uaddr_t end);
 /* The current task single-steps over the jump at `site`: from now on over the call that was there. */
 void patch_step(uaddr_t site);
 /* For fork: `to` is a copy of from's memory, host side included. -ENOMEM. Both locks held. */

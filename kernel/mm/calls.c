@@ -107,30 +107,38 @@ long sys_mprotect(unsigned long addr, size_t len, unsigned long prot)
 	return mm_mprotect(current->mm, addr, len, prot & (PROT_READ | PROT_WRITE | PROT_EXEC));
 }
 
-/*
- * A call whose work the host does on a range that must be mapped; behind a hole it goes on, but fails in the end.
- * absurd: the error for a length that wraps.
- */
+/* Rounds *len up. 1: there is nothing to do. absurd: the error for a length that wraps. */
+static int range_check(unsigned long addr, size_t *len, int absurd)
+{
+	if (addr & ~PAGE_MASK)
+		return -EINVAL;
+	if (!*len)
+		return 1;
+	*len = PAGE_ALIGN(*len);
+	if (!*len || addr + *len < addr)
+		return absurd;
+	return *len > GUEST_TOP || addr > GUEST_TOP - *len ? -ENOMEM : 0;
+}
+
+/* A call whose work the host does on a range; behind a hole it goes on, but fails in the end. mm->lock is held. */
+static long range_call_locked(struct mm *mm, u64 nr, uaddr_t addr, size_t len, u64 arg)
+{
+	long ret = mm_host_call(mm, nr, addr, len, arg);
+
+	return !ret && vma_mapped_until(mm, addr, addr + len) < addr + len ? -ENOMEM : ret;
+}
+
 static long range_call(u64 nr, unsigned long addr, size_t len, u64 arg, int absurd)
 {
 	struct mm *mm = current->mm;
-	uaddr_t end;
-	long ret;
+	long ret = range_check(addr, &len, absurd);
 
-	if (addr & ~PAGE_MASK)
-		return -EINVAL;
-	if (!len)
-		return 0;
-	len = PAGE_ALIGN(len);
-	if (!len || addr + len < addr)
-		return absurd;
-	if (len > GUEST_TOP || addr > GUEST_TOP - len)
-		return -ENOMEM;
+	if (ret)
+		return min(ret, 0L);
 	down_read(&mm->lock);
-	ret = mm_host_call(mm, nr, addr, len, arg);
-	end = vma_mapped_until(mm, addr, addr + len);
+	ret = range_call_locked(mm, nr, addr, len, arg);
 	up_read(&mm->lock);
-	return !ret && end < addr + len ? -ENOMEM : ret;
+	return ret;
 }
 
 /* Advice that changes what fork and core dumps do is kept in the vma table too. */
@@ -170,25 +178,60 @@ static bool advice_known(int advice)
 	}
 }
 
+/*
+ * Takes pages away. What is patched of the program's text may be among them, and until it's done nothing more of it is patched.
+ */
+static long advise_drop(struct mm *mm, uaddr_t addr, size_t len, int advice)
+{
+	long ret;
+
+	down_read(&mm->lock);
+	if (!patch_touches(mm, addr, addr + len)) {
+		ret = range_call_locked(mm, __NR_madvise, addr, len, advice);
+		up_read(&mm->lock);
+		return ret;
+	}
+	up_read(&mm->lock);
+	down_write(&mm->lock);
+	patch_restore(mm, addr, addr + len);
+	ret = range_call_locked(mm, __NR_madvise, addr, len, advice);
+	up_write(&mm->lock);
+	return ret;
+}
+
+static long advise_flags(struct mm *mm, uaddr_t addr, size_t len, int advice, u32 set, u32 clear)
+{
+	long ret;
+
+	down_write(&mm->lock);
+	ret = vma_reserve(mm, 2);
+	if (!ret) {
+		if (set & VM_DONTFORK) /* a child lacks what is patched there */
+			patch_restore(mm, addr, addr + len);
+		ret = range_call_locked(mm, __NR_madvise, addr, len, advice);
+	}
+	if (!ret)
+		vma_change(mm, addr, addr + len, set, clear);
+	up_write(&mm->lock);
+	return ret;
+}
+
 long sys_madvise(unsigned long addr, size_t len, int advice)
 {
 	struct mm *mm = current->mm;
 	u32 set = 0, clear = 0;
-	long ret;
+	int err;
 
 	if (!advice_known(advice))
 		return -EINVAL;
+	err = range_check(addr, &len, -EINVAL);
+	if (err)
+		return min(err, 0);
+	if (advice_flags(advice, &set, &clear))
+		return advise_flags(mm, addr, len, advice, set, clear);
 	if (advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE)
-		patch_discard(mm, addr, addr + PAGE_ALIGN(len));
-	ret = range_call(__NR_madvise, addr, len, advice, -EINVAL);
-	if (ret || !len || !advice_flags(advice, &set, &clear))
-		return ret;
-	down_write(&mm->lock);
-	ret = vma_reserve(mm, 2);
-	if (!ret)
-		vma_change(mm, addr, addr + PAGE_ALIGN(len), set, clear);
-	up_write(&mm->lock);
-	return ret;
+		return advise_drop(mm, addr, len, advice);
+	return range_call(__NR_madvise, addr, len, advice, -EINVAL);
 }
 
 long sys_msync(unsigned long addr, size_t len, int flags)

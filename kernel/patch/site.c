@@ -156,11 +156,12 @@ static bool needs_registers(u32 nr)
 	}
 }
 
-/* Text that is nobody else's, and never was writable (what was, is accounted). */
+/* Text that is nobody else's, and never was writable (what was, is accounted); a child gets all of it or none. */
 static bool patchable(const struct vma *v)
 {
 	return v->file && (v->flags & (VM_READ | VM_EXEC)) == (VM_READ | VM_EXEC) &&
-	       !(v->flags & (VM_SHARED | VM_WRITE | VM_ACCOUNT | VM_NORESERVE | VM_TRAMP));
+	       !(v->flags &
+		 (VM_SHARED | VM_WRITE | VM_ACCOUNT | VM_NORESERVE | VM_TRAMP | VM_DONTFORK));
 }
 
 static bool reaches(uaddr_t area, uaddr_t at)
@@ -334,19 +335,14 @@ void patch_restore(struct mm *mm, uaddr_t start, uaddr_t end)
 	mutex_unlock(&mm->stub_lock);
 }
 
-void patch_discard(struct mm *mm, uaddr_t start, uaddr_t end)
+bool patch_touches(const struct mm *mm, uaddr_t start, uaddr_t end)
 {
-	bool any = false;
+	const struct patches *p = mm->patches;
 
-	down_read(&mm->lock);
-	for (int i = 0; mm->patches && i < mm->patches->n; i++)
-		any |= affected(&mm->patches->sites[i], start, end);
-	up_read(&mm->lock);
-	if (!any)
-		return;
-	down_write(&mm->lock);
-	patch_restore(mm, start, end);
-	up_write(&mm->lock);
+	for (int i = 0; p && i < p->n; i++)
+		if (affected(&p->sites[i], start, end))
+			return true;
+	return false;
 }
 
 void patch_step(uaddr_t site)

@@ -60,4 +60,44 @@ static inline void heat(const void *fn, long nr, long want)
 		CHECK_EQ(call0(fn, nr), want);
 }
 
+/* ---- the program's own file once more ---- */
+
+extern const char __ehdr_start[];
+
+/* Where something of this program lies in its file: it's linked so that text keeps its distance from the headers. */
+static inline size_t offset_of(const void *p)
+{
+	return (size_t)((const char *)p - __ehdr_start);
+}
+
+static inline size_t image_size(void)
+{
+	struct stat st;
+
+	MUST(stat(t_self(), &st));
+	return ((size_t)st.st_size + 4095) & ~4095ul;
+}
+
+/* The program's own file once more, executable, from the ELF header on. */
+static inline char *map_image(void *at, int flags, int fd)
+{
+	return MUST(mmap(at, image_size(), PROT_READ | PROT_EXEC, flags, fd, 0));
+}
+
+static inline int open_self(void)
+{
+	return MUST(open(t_self(), O_RDONLY | O_CLOEXEC));
+}
+
+static inline char *private_image(void)
+{
+	int fd = open_self();
+	char *image = map_image(NULL, MAP_PRIVATE, fd);
+
+	MUST(close(fd));
+	return image;
+}
+
+#define IN(image, fn) ((image) + offset_of(fn))
+
 #endif

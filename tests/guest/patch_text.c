@@ -9,44 +9,6 @@ SITE_A(a_getppid, 110);
 SITE_B(b_call);
 SITE_A(a_getuid, 102);
 
-extern const char __ehdr_start[];
-
-/* Where something of this program lies in its file: it's linked so that text keeps its distance from the headers. */
-static size_t offset_of(const void *p)
-{
-	return (size_t)((const char *)p - __ehdr_start);
-}
-
-static size_t image_size(void)
-{
-	struct stat st;
-
-	MUST(stat(t_self(), &st));
-	return ((size_t)st.st_size + 4095) & ~4095ul;
-}
-
-/* The program's own file once more, executable, from the ELF header on. */
-static char *map_image(void *at, int flags, int fd)
-{
-	return MUST(mmap(at, image_size(), PROT_READ | PROT_EXEC, flags, fd, 0));
-}
-
-static int open_self(void)
-{
-	return MUST(open(t_self(), O_RDONLY | O_CLOEXEC));
-}
-
-static char *private_image(void)
-{
-	int fd = open_self();
-	char *image = map_image(NULL, MAP_PRIVATE, fd);
-
-	MUST(close(fd));
-	return image;
-}
-
-#define IN(image, fn) ((image) + offset_of(fn))
-
 static char *page_of(const void *p)
 {
 	return (char *)((unsigned long)p & ~4095ul);
