@@ -466,6 +466,43 @@ void fh_unlinked(struct fh *h)
 	}
 }
 
+char *fh_path(struct fh *h, struct fh *top, char *buf, size_t size)
+{
+	char *p = buf + size - 1;
+	size_t n;
+
+	*p = '\0';
+	spin_lock(&place_lock);
+	for (; h != top; h = h->dir) {
+		n = h->dir ? strlen(h->name) : 0;
+		if (!h->dir || n + 1 > (size_t)(p - buf)) {
+			p = ERR_PTR(h->dir ? -ENAMETOOLONG : -ESTALE);
+			break;
+		}
+		if (*p)
+			*--p = '/';
+		p -= n;
+		memcpy(p, h->name, n);
+	}
+	spin_unlock(&place_lock);
+	return p;
+}
+
+int fh_lock(struct fh *h, bool exclusive)
+{
+	int fd = get_fh(h), err;
+
+	if (fd < 0)
+		return fd;
+	err = host_flock(fd, exclusive);
+	if (!err) {
+		__atomic_or_fetch(&h->word, FH_KEEP, __ATOMIC_RELAXED);
+		clock_remove(h);
+	}
+	put_fh(h);
+	return err;
+}
+
 int fh_link_into(struct fh *h, struct fh *dir, const char *name)
 {
 	int err, dirfd, fd = get_fh(h);

@@ -47,6 +47,11 @@ void fh_unlinked(
 	struct
 	fh *h); /* it is about to lose its last name: it keeps its descriptor for good. Call before unlinking */
 
+/* The path of h below top, as names are now: within buf. ERR_PTR(-ENAMETOOLONG, or -ESTALE: it isn't below top). */
+char *fh_path(struct fh *h, struct fh *top, char *buf, size_t size);
+/* flock(2) on an open directory or file, which keeps its descriptor from then on. -EWOULDBLOCK: somebody else has it. */
+must_check int fh_lock(struct fh *h, bool exclusive);
+
 must_check int get_fh(struct fh *h);
 void put_fh(struct fh *h);
 

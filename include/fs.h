@@ -36,6 +36,8 @@ struct kstatfs {
 struct super_ops {
 	int (*statfs)(struct super_block *sb, struct kstatfs *st);
 	int (*sync)(struct super_block *sb);
+	/* The kernel ends and no CPU runs any more: last words to the host. Users may have been stopped anywhere. */
+	void (*stop)(struct super_block *sb);
 	void (*put_super)(struct super_block *sb); /* the last reference is gone */
 	void (*evict_inode)(
 		struct inode *inode); /* free inode->priv; the last reference is gone. May sleep */
@@ -521,6 +523,8 @@ extern const struct file_operations fifo_ops;	       /* open of a fifo inode: ke
 
 /* Boot: caches, the internal super block. Before anything else here. */
 must_check int vfs_init(void);
+/* Shutdown, when no CPU runs any more: file systems leave their storage as whole as they can. */
+void vfs_stop(void);
 struct vfs_stats {
 	u64 dentries, unused, inodes, files;
 };

@@ -7,7 +7,7 @@
 struct fs_type;
 struct super_block;
 
-extern const struct fs_type hostfs_fs_type, overlay_fs_type;
+extern const struct fs_type hostfs_fs_type, humfs_fs_type, overlay_fs_type;
 
 /*
  * A super block of a host directory. rw: guests may change the host's files. exclusive: nobody else is expected to change them while we run,
@@ -15,6 +15,11 @@ extern const struct fs_type hostfs_fs_type, overlay_fs_type;
  */
 must_check int hostfs_mount_dir(const char *host_dir, bool rw, bool exclusive,
 				struct super_block **sb);
+/*
+ * The same of a host directory that holds a humfs. 0 or -errno: -EBUSY: in use by somebody else; -EUCLEAN: somebody's use of it was cut off, or it
+ * is damaged: `heddle humfs check` is needed; -EINVAL: not a version that we know.
+ */
+must_check int humfs_mount_dir(const char *host_dir, bool rw, struct super_block **sb);
 /* A writable file system which holds changes of `lower` in memory. Takes the reference on lower, also on failure. ERR_PTR. */
 must_check struct super_block *overlay_create(struct super_block *lower);
 

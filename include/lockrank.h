@@ -20,6 +20,7 @@ enum lock_rank {
 	RANK_INODE_COPY,  /* overlay copy-up */
 	RANK_INODE,	  /* inode of a file: writes, truncate, size */
 	RANK_INODE_LOWER, /* inodes of the layers below an overlay (dirs by address, then files) */
+	RANK_JOURNAL,	  /* of a humfs: one rename at a time */
 	RANK_TTY,	  /* a tty and its line discipline */
 	RANK_SOCK,	  /* a socket's readers */
 	RANK_UNIX_GC,	  /* sockets that travel in messages */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/fs.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/statfs.h>
@@ -100,6 +101,11 @@ int host_fallocate(int fd, int mode, u64 off, u64 len)
 s64 host_lseek(int fd, u64 off, int whence)
 {
 	return RETRY(lseek(fd, off, whence));
+}
+
+int host_flock(int fd, bool exclusive)
+{
+	return RETRY(flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB));
 }
 
 int host_add_seals(int fd, unsigned seals)

@@ -25,6 +25,7 @@ int host_syncfs(int fd);
 int host_ftruncate(int fd, u64 size);
 int host_fallocate(int fd, int mode, u64 off, u64 len);
 s64 host_lseek(int fd, u64 off, int whence);
+int host_flock(int fd, bool exclusive); /* never waits */
 int host_add_seals(int fd, unsigned seals);
 int host_get_seals(int fd);
 

@@ -5,8 +5,8 @@
 #include "vfs.h"
 
 const struct fs_type *const fs_types[] = {
-	&hostfs_fs_type,   &overlay_fs_type, &tmpfs_fs_type, &proc_fs_type,
-	&devtmpfs_fs_type, &devpts_fs_type,  &sysfs_fs_type, NULL,
+	&hostfs_fs_type,   &humfs_fs_type,  &overlay_fs_type, &tmpfs_fs_type, &proc_fs_type,
+	&devtmpfs_fs_type, &devpts_fs_type, &sysfs_fs_type,   NULL,
 };
 
 static struct spinlock supers_lock = SPINLOCK_INIT("supers", RANK_MISC);
@@ -117,6 +117,16 @@ void supers_sync(void)
 	}
 	spin_unlock(&supers_lock);
 	sb_put(prev);
+}
+
+void vfs_stop(void)
+{
+	struct super_block *sb;
+
+	/* Nobody else runs: the list stands still. */
+	cds_list_for_each_entry(sb, &supers, link)
+		if (sb->ops && sb->ops->stop)
+			sb->ops->stop(sb);
 }
 
 /* ---- pipes, sockets, anonymous inodes ---- */

@@ -47,13 +47,26 @@ static noreturn_ void boot_fail(int status, const char *fmt, ...)
 
 /* ---- file systems ---- */
 
+static const char *mount_error(bool humfs, int err)
+{
+	if (humfs && err == -EBUSY)
+		return "in use by another kernel";
+	if (humfs && err == -EUCLEAN)
+		return "damaged, or its last use was cut off: run heddle humfs check --repair";
+	if (humfs && (err == -EINVAL || err == -ENOENT))
+		return "there is no humfs that we know";
+	return strerrordesc_np(-err);
+}
+
 static void mount_root_fs(void)
 {
 	struct super_block *sb;
-	int err = hostfs_mount_dir(opt->root, opt->rw, true, &sb);
+	int err = opt->root_humfs ? humfs_mount_dir(opt->root, opt->rw, &sb)
+				  : hostfs_mount_dir(opt->root, opt->rw, true, &sb);
 
 	if (err)
-		boot_fail(EXIT_SETUP, "--root %s: %s", opt->root, strerrordesc_np(-err));
+		boot_fail(EXIT_SETUP, "--root %s%s: %s", opt->root_humfs ? "humfs:" : "", opt->root,
+			  mount_error(opt->root_humfs, err));
 	if (!opt->rw) {
 		sb = overlay_create(sb);
 		if (IS_ERR(sb))
@@ -113,20 +126,21 @@ static void mount_type(const char *type, const char *target, const char *options
 static void mount_option(const struct mount_option *m)
 {
 	u64 flags = m->read_only ? MS_RDONLY : 0;
-	struct super_block *sb;
+	bool humfs = !strcmp(m->type, "humfs");
+	struct super_block *sb = NULL;
 	int err = 0;
 
 	if (!strcmp(m->type, "tmpfs"))
 		sb = tmpfs_fs_type.mount(&tmpfs_fs_type, m->source, NULL, flags);
-	else {
+	else if (humfs)
+		err = humfs_mount_dir(m->source, !m->read_only, &sb);
+	else
 		err = hostfs_mount_dir(m->source, !m->read_only, false, &sb);
-		if (err)
-			sb = ERR_PTR(err);
-	}
-	err = IS_ERR(sb) ? PTR_ERR(sb) : mount_on(m->target, sb, flags);
+	if (!err)
+		err = IS_ERR(sb) ? PTR_ERR(sb) : mount_on(m->target, sb, flags);
 	if (err)
 		boot_fail(EXIT_SETUP, "--mount %s:%s:%s: %s", m->type, m->source, m->target,
-			  strerrordesc_np(-err));
+			  mount_error(humfs, err));
 }
 
 static void mount_all(void)

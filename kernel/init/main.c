@@ -76,7 +76,7 @@ static void confine_to_roots(const struct options *o)
 
 	dirs[n++] = (struct confine_dir){o->root, o->rw};
 	for (int i = 0; i < o->nmounts; i++)
-		if (!strcmp(o->mounts[i].type, "hostfs"))
+		if (strcmp(o->mounts[i].type, "tmpfs"))
 			dirs[n++] = (struct confine_dir){o->mounts[i].source,
 							 !o->mounts[i].read_only};
 	err = confine_files(dirs, n);
@@ -133,6 +133,7 @@ int main(int argc, char **argv)
 	must(console_init(), "the console");
 	must(boot_start(&o), "the first process");
 	must(smp_run(), "CPU threads");
+	vfs_stop();
 	console_shutdown();
 	if (o.stats)
 		stats_print();

@@ -37,10 +37,11 @@ static const struct argp_option table[] = {
 	{"no-sandbox", OPT_NO_SANDBOX, NULL, 0,
 	 "The kernel doesn't confine itself to the host calls and files that it needs", 1},
 	{NULL, 0, NULL, 0, "Files:", 2},
-	{"root", 'r', "DIR", 0, "Host directory that becomes the guest's root (default: /)", 2},
+	{"root", 'r', "[humfs:]DIR", 0,
+	 "Host directory, or humfs in one, that becomes the guest's root (default: /)", 2},
 	{"rw", OPT_RW, NULL, 0,
 	 "Write through to the root (default: changes stay in memory and are lost)", 2},
-	{"mount", 'v', "TYPE:SOURCE:TARGET[:ro]", 0, "Mount a hostfs or tmpfs", 2},
+	{"mount", 'v', "TYPE:SOURCE:TARGET[:ro]", 0, "Mount a hostfs, humfs or tmpfs", 2},
 	{"workdir", 'w', "DIR", 0, "Working directory in the guest", 2},
 	{NULL, 0, NULL, 0, "Process:", 3},
 	{"user", 'u', "UID[:GID]", 0, "User and group of the first process", 3},
@@ -126,11 +127,20 @@ static void add_mount(struct options *o, char *arg)
 	    (flag && strcmp(flag, "ro") && strcmp(flag, "rw")))
 		usage_error("--mount %s: use TYPE:SOURCE:TARGET[:ro] with an absolute TARGET",
 			    whole);
-	if (strcmp(m->type, "hostfs") && strcmp(m->type, "tmpfs"))
-		usage_error("--mount %s: the type must be hostfs or tmpfs", whole);
+	if (strcmp(m->type, "hostfs") && strcmp(m->type, "humfs") && strcmp(m->type, "tmpfs"))
+		usage_error("--mount %s: the type must be hostfs, humfs or tmpfs", whole);
 	m->read_only = flag && !strcmp(flag, "ro");
 	kfree(whole);
 	o->nmounts++;
+}
+
+/* [humfs:]DIR */
+static void set_root(struct options *o, const char *arg)
+{
+	o->root_humfs = !strncmp(arg, "humfs:", 6);
+	o->root = o->root_humfs ? arg + 6 : arg;
+	if (!*o->root)
+		usage_error("--root %s: no directory", arg);
 }
 
 static void set_user(struct options *o, const char *arg)
@@ -185,7 +195,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->engine = arg;
 		break;
 	case 'r':
-		o->root = arg;
+		set_root(o, arg);
 		break;
 	case 'v':
 		add_mount(o, arg);

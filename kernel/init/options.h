@@ -15,6 +15,7 @@ struct mount_option {
 struct options {
 	int cpus; /* 0: as many as the host has */
 	const char *engine, *root, *workdir, *hostname;
+	bool root_humfs; /* root is the directory of a humfs */
 	bool rw, clean_env, strace, stats, verbose, debug_migrate, no_sandbox;
 	const char *strace_file; /* NULL: stderr */
 	struct mount_option mounts[MAX_MOUNTS];

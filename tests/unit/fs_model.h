@@ -154,7 +154,7 @@ static unsigned rnd(unsigned n)
 
 static void run(const char *fmt)
 {
-	char cmd[600];
+	char cmd[1200];
 
 	snprintf(cmd, sizeof(cmd), fmt, base, base, base);
 	must(!system(cmd));
@@ -369,7 +369,8 @@ static void compare_tree(const char *path, int *nodes)
 		if (g.st_nlink != h.st_nlink)
 			panic("%s: %lu links, the host has %lu", sub, g.st_nlink, h.st_nlink);
 		must_eq(g.st_ino, l->e[i].ino);
-		must_eq(IFTODT(g.st_mode), l->e[i].type);
+		must(l->e[i].type == IFTODT(g.st_mode) ||
+		     (l->e[i].type == DT_UNKNOWN && !S_ISDIR(g.st_mode)));
 		(*nodes)++;
 		if (S_ISREG(g.st_mode))
 			compare_file(sub, &g);

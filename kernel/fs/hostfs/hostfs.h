@@ -75,6 +75,9 @@ void hostfs_sb_destroy(struct hostfs_sb *hs);
 /* The inode of a host file that was found under (dir, name) with these attributes. +1; ERR_PTR. dir NULL: the root. */
 must_check struct inode *hostfs_iget(struct super_block *sb, const struct kstat *st, struct fh *dir,
 				     const char *name);
+/* One that isn't in the table yet. NULL: no memory. */
+must_check struct inode *hostfs_new_inode(struct super_block *sb, const struct kstat *st,
+					  struct fh *dir, const char *name);
 void hostfs_evict(struct inode *inode);
 u64 hostfs_ino(struct super_block *sb, dev_t dev, u64 ino);
 bool hostfs_same(const struct inode *inode, const struct kstat *st);
@@ -83,10 +86,12 @@ must_check int hostfs_found(struct inode *inode, const struct kstat *st, struct 
 			    const char *name);
 struct fh_id hostfs_id(const struct inode *inode);
 void hostfs_update(struct inode *inode,
-		   const struct kstat *st);		 /* cached attributes from the host's */
-must_check struct place *place_get(struct inode *inode); /* NULL: the root */
+		   const struct kstat *st); /* cached attributes from the host's */
+must_check struct place *place_new(struct fh *dir, const char *name); /* NULL: no memory */
+must_check struct place *place_get(struct inode *inode);	      /* NULL: the root */
 void place_put(struct place *p);
 must_check int place_set(struct inode *inode, struct fh *dir, const char *name);
+void place_clear(struct inode *inode); /* it has no name that we know */
 /* The directory's own handle. Not a reference: lives as long as the inode. ERR_PTR. */
 must_check struct fh *hostfs_dir(struct inode *dir);
 /* A handle of a regular file. Reference; ERR_PTR. */

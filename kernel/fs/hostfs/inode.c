@@ -7,7 +7,7 @@
 
 /* ---- places ---- */
 
-static struct place *place_new(struct fh *dir, const char *name)
+struct place *place_new(struct fh *dir, const char *name)
 {
 	size_t len = strlen(name);
 	struct place *p = kmalloc(sizeof(*p) + len + 1);
@@ -52,6 +52,17 @@ int place_set(struct inode *inode, struct fh *dir, const char *name)
 	spin_unlock(&inode->spin);
 	place_put(old);
 	return 0;
+}
+
+void place_clear(struct inode *inode)
+{
+	struct place *old;
+
+	spin_lock(&inode->spin);
+	old = hostfs_i(inode)->place;
+	hostfs_i(inode)->place = NULL;
+	spin_unlock(&inode->spin);
+	place_put(old);
 }
 
 /* ---- identity ---- */
@@ -142,8 +153,8 @@ static void set_ops(struct inode *inode, const struct hostfs_kind *kind)
 	}
 }
 
-static struct inode *hostfs_new_inode(struct super_block *sb, const struct kstat *st,
-				      struct fh *dir, const char *name)
+struct inode *hostfs_new_inode(struct super_block *sb, const struct kstat *st, struct fh *dir,
+			       const char *name)
 {
 	const struct hostfs_kind *kind = hostfs_sb(sb)->kind;
 	struct hostfs_inode *hi = kzalloc(kind->inode_size);

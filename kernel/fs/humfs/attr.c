@@ -1,0 +1,90 @@
+/* humfs attributes: mode and owner in the metadata, times and sizes at the data. */
+#include "kernel/fs/humfs/humfs.h"
+
+/* The tree is ours, so what we know holds, but for files that were open for writing: guests write them through mappings too. */
+int humfs_getattr(struct inode *inode, struct kstat *st)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+	struct kstat data;
+	struct fh *h = NULL;
+	int err = 0;
+
+	if (S_ISREG(inode->mode)) {
+		spin_lock(&inode->spin);
+		h = hi->rw ? fh_get(hi->rw) : NULL;
+		spin_unlock(&inode->spin);
+	}
+	if (h) {
+		err = fh_stat(h, &data);
+		if (!err)
+			hostfs_update(inode, &data);
+		fh_put(h);
+	}
+	generic_getattr(inode, st);
+	return err == -ESTALE ? 0 : err;
+}
+
+static int set_meta(struct inode *inode, const struct iattr *a)
+{
+	u32 mode = a->valid & ATTR_MODE ? (inode->mode & S_IFMT) | (a->mode & 07777) : inode->mode;
+	u32 uid = a->valid & ATTR_UID ? a->uid : inode->uid;
+	u32 gid = a->valid & ATTR_GID ? a->gid : inode->gid;
+	struct humfs_meta m = humfs_meta_of(mode, uid, gid, inode->rdev);
+	int err;
+
+	if (!(a->valid & (ATTR_MODE | ATTR_UID | ATTR_GID)))
+		return 0;
+	err = humfs_meta_update(inode, &m);
+	if (err)
+		return err;
+	__atomic_store_n(&inode->mode, mode, __ATOMIC_RELAXED);
+	__atomic_store_n(&inode->uid, uid, __ATOMIC_RELAXED);
+	__atomic_store_n(&inode->gid, gid, __ATOMIC_RELAXED);
+	inode_touch(inode, ATTR_CTIME);
+	return 0;
+}
+
+/* The size, which is the quota's business, and the times. */
+static int set_data(struct inode *inode, const struct iattr *a)
+{
+	struct iattr data = *a;
+	u64 old = inode->size, more = 0;
+	int err;
+
+	data.valid &= ATTR_SIZE | ATTR_ATIME | ATTR_MTIME | ATTR_OPEN;
+	if (!(data.valid & (ATTR_SIZE | ATTR_ATIME | ATTR_MTIME)))
+		return 0;
+	if (data.valid & ATTR_SIZE && a->size > old) {
+		more = humfs_reserve(inode->sb, a->size - old);
+		if (more < a->size - old) {
+			humfs_unreserve(inode->sb, more);
+			return -ENOSPC;
+		}
+	}
+	err = hostfs_setattr(inode, &data);
+	if (err)
+		humfs_unreserve(inode->sb, more);
+	else if (data.valid & ATTR_SIZE && a->size < old)
+		humfs_unreserve(inode->sb, old - a->size);
+	return err;
+}
+
+int humfs_setattr(struct inode *inode, struct iattr *a)
+{
+	int err;
+
+	if (!hostfs_sb(inode->sb)->rw)
+		return -EROFS;
+	humfs_begin(inode->sb);
+	err = set_data(inode, a);
+	if (!err)
+		err = set_meta(inode, a);
+	humfs_end(inode->sb);
+	return err;
+}
+
+const struct inode_operations humfs_file_ops = {
+	.readlink = hostfs_readlink,
+	.getattr = humfs_getattr,
+	.setattr = humfs_setattr,
+};

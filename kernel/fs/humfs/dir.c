@@ -1,0 +1,374 @@
+/*
+ * humfs names. Called with the directory's lock, see fs.h.
+ *
+ * A name is there if its data is. So that data never has wrong metadata, or none, whenever the kernel is killed: what is made gets its
+ * metadata first, what is removed loses it last. Renaming takes more: rename.c.
+ */
+#include "kernel/fs/humfs/humfs.h"
+
+#include "alloc.h"
+#include "cred.h"
+
+#include <string.h>
+
+static int humfs_lookup(struct inode *dir, struct dentry *d)
+{
+	struct inode *inode = humfs_lookup_inode(dir, d->name);
+
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
+	if (inode)
+		d_instantiate(d, inode);
+	return 0;
+}
+
+/* ---- making ---- */
+
+struct new_file {
+	struct inode *dir;
+	const char *name;
+	u32 mode, uid, gid;
+	dev_t dev;
+	const char *target; /* a symlink's */
+	struct fh *file;    /* a regular file's, open */
+};
+
+static void set_owner(struct new_file *n)
+{
+	struct inode like = {.mode = n->mode, .uid = vfs_cred()->fsuid, .gid = vfs_cred()->fsgid};
+
+	inode_init_owner(&like, n->dir);
+	n->mode = like.mode;
+	n->uid = like.uid;
+	n->gid = like.gid;
+}
+
+static int make_meta(const struct new_file *n)
+{
+	struct humfs_meta m = humfs_meta_of(n->mode, n->uid, n->gid, n->dev);
+
+	return S_ISDIR(n->mode) ? humfs_meta_mkdir(n->dir, n->name, &m)
+				: humfs_meta_create(humfs_i(n->dir)->fmeta, n->name, &m);
+}
+
+static void unmake_meta(const struct new_file *n)
+{
+	if (S_ISDIR(n->mode))
+		humfs_meta_rmdir(n->dir, n->name);
+	else
+		fh_unlink_at(humfs_i(n->dir)->fmeta, n->name, 0);
+}
+
+static int make_data(struct new_file *n, struct fh *h)
+{
+	struct fh *file;
+
+	if (S_ISDIR(n->mode))
+		return fh_mkdir_at(h, n->name, 0777);
+	if (S_ISLNK(n->mode))
+		return fh_symlink_at(h, n->name, n->target);
+	file = fh_open_at(h, n->name, O_RDWR | O_CREAT | O_EXCL, 0666);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	if (S_ISREG(n->mode))
+		n->file = file; /* somebody is going to use it */
+	else
+		fh_put(file);
+	return 0;
+}
+
+static struct inode *make_inode(struct new_file *n, struct fh *h)
+{
+	struct kstat st;
+	int err = fh_stat_at(h, n->name, &st);
+
+	if (err) {
+		fh_put(n->file);
+		return ERR_PTR(err);
+	}
+	st.mode = n->mode;
+	st.uid = n->uid;
+	st.gid = n->gid;
+	st.rdev = n->dev;
+	return humfs_new_inode(n->dir, n->name, &st, n->file);
+}
+
+static int make_locked(struct new_file *n, struct dentry *d, struct fh *h)
+{
+	struct inode *inode;
+	int err = make_meta(n);
+
+	if (err)
+		return err;
+	err = make_data(n, h);
+	if (err) {
+		unmake_meta(n);
+		return err;
+	}
+	inode = make_inode(n, h);
+	if (IS_ERR(inode)) {
+		fh_unlink_at(h, n->name, S_ISDIR(n->mode) ? AT_REMOVEDIR : 0);
+		unmake_meta(n);
+		return PTR_ERR(inode);
+	}
+	if (S_ISDIR(n->mode))
+		inode_inc_nlink(n->dir);
+	inode_touch(n->dir, ATTR_MTIME | ATTR_CTIME);
+	d_instantiate(d, inode);
+	return 0;
+}
+
+/* The handle of a directory that may be changed. */
+static struct fh *writable_dir(struct inode *dir)
+{
+	return hostfs_sb(dir->sb)->rw ? hostfs_dir(dir) : ERR_PTR(-EROFS);
+}
+
+static int make(struct inode *dir, struct dentry *d, u32 mode, dev_t dev, const char *target)
+{
+	struct new_file n = {
+		.dir = dir, .name = d->name, .mode = mode, .dev = dev, .target = target};
+	struct fh *h = writable_dir(dir);
+	int err;
+
+	if (IS_ERR(h))
+		return PTR_ERR(h);
+	set_owner(&n);
+	humfs_begin(dir->sb);
+	err = make_locked(&n, d, h);
+	humfs_end(dir->sb);
+	return err;
+}
+
+static int humfs_create(struct inode *dir, struct dentry *d, u32 mode)
+{
+	return make(dir, d, S_IFREG | (mode & 07777), 0, NULL);
+}
+
+static int humfs_mkdir(struct inode *dir, struct dentry *d, u32 mode)
+{
+	return make(dir, d, S_IFDIR | (mode & 07777), 0, NULL);
+}
+
+static int humfs_mknod(struct inode *dir, struct dentry *d, u32 mode, dev_t dev)
+{
+	return make(dir, d, mode, dev, NULL);
+}
+
+static int humfs_symlink(struct inode *dir, struct dentry *d, const char *target)
+{
+	return make(dir, d, S_IFLNK | 0777, 0, target);
+}
+
+static int humfs_tmpfile(struct inode *dir, struct inode **out, u32 mode)
+{
+	struct new_file n = {.dir = dir, .mode = S_IFREG | (mode & 07777)};
+	struct fh *h = writable_dir(dir), *file;
+	struct inode *inode;
+	struct kstat st;
+	int err;
+
+	if (IS_ERR(h))
+		return PTR_ERR(h);
+	file = fh_open_at(h, ".", O_TMPFILE | O_RDWR, 0666);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	err = fh_stat(file, &st);
+	if (err) {
+		fh_put(file);
+		return err;
+	}
+	set_owner(&n);
+	st.mode = n.mode;
+	st.uid = n.uid;
+	st.gid = n.gid;
+	inode = humfs_new_inode(dir, NULL, &st, file);
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
+	*out = inode;
+	return 0;
+}
+
+/* ---- links ---- */
+
+static struct place *meta_place_get(struct inode *inode, struct fh **open)
+{
+	struct humfs_inode *hi = humfs_i(inode);
+	struct place *p;
+
+	spin_lock(&inode->spin);
+	p = hi->meta;
+	if (p)
+		__atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+	*open = !p && hi->meta_fh ? fh_get(hi->meta_fh) : NULL;
+	spin_unlock(&inode->spin);
+	return p;
+}
+
+/* The target's metadata under one more name; made now, if it had no name at all. */
+static int link_meta(struct inode *dir, const char *name, struct inode *target)
+{
+	struct fh *to = humfs_i(dir)->fmeta, *open;
+	struct place *p = meta_place_get(target, &open);
+	struct humfs_meta m = humfs_meta_of(target->mode, target->uid, target->gid, target->rdev);
+	int err;
+
+	if (!p && !open)
+		return humfs_meta_create(to, name, &m);
+	err = humfs_meta_purge(to, name);
+	if (!err)
+		err = p ? fh_link_at(to, name, p->dir, p->name) : fh_link_into(open, to, name);
+	place_put(p);
+	fh_put(open);
+	return err;
+}
+
+static int link_data(struct fh *h, const char *name, struct inode *target)
+{
+	struct place *p = place_get(target);
+	struct fh *open;
+	int err;
+
+	if (p) {
+		err = fh_link_at(h, name, p->dir, p->name);
+		place_put(p);
+		return err;
+	}
+	open = hostfs_any_handle(target); /* no name, or none that we know: it is open somewhere */
+	err = open ? fh_link_into(open, h, name) : -ENOENT;
+	fh_put(open);
+	return err;
+}
+
+static int link_locked(struct inode *dir, struct dentry *d, struct inode *target, struct fh *h)
+{
+	int err = link_meta(dir, d->name, target);
+
+	if (err)
+		return err;
+	err = link_data(h, d->name, target);
+	if (err) {
+		fh_unlink_at(humfs_i(dir)->fmeta, d->name, 0);
+		return err;
+	}
+	/* The newest name is likely to stay: others link a temporary name to the final one, then remove it. */
+	(void)humfs_set_place(target, dir, d->name);
+	inode_inc_nlink(target);
+	inode_touch(target, ATTR_CTIME);
+	inode_touch(dir, ATTR_MTIME | ATTR_CTIME);
+	d_instantiate(d, inode_get(target));
+	return 0;
+}
+
+static int humfs_link(struct inode *dir, struct dentry *d, struct inode *target)
+{
+	struct fh *h = writable_dir(dir);
+	int err;
+
+	if (IS_ERR(h))
+		return PTR_ERR(h);
+	humfs_begin(dir->sb);
+	err = link_locked(dir, d, target, h);
+	humfs_end(dir->sb);
+	return err;
+}
+
+/* ---- removing ---- */
+
+static int remove_locked(struct inode *dir, struct dentry *d, struct fh *h, bool is_dir)
+{
+	int err;
+
+	humfs_name_goes(d->inode, dir, d->name);
+	err = fh_unlink_at(h, d->name, is_dir ? AT_REMOVEDIR : 0);
+	if (err) {
+		if (!is_dir)
+			(void)humfs_set_place(d->inode, dir, d->name);
+		return err;
+	}
+	if (is_dir) {
+		fh_unlink_at(humfs_i(d->inode)->dmeta, HUMFS_DIR_FILE, 0);
+		humfs_meta_rmdir(dir, d->name);
+		inode_set_nlink(d->inode, 0);
+		inode_dec_nlink(dir);
+	} else {
+		fh_unlink_at(humfs_i(dir)->fmeta, d->name, 0);
+		inode_dec_nlink(d->inode);
+	}
+	inode_touch(d->inode, ATTR_CTIME);
+	inode_touch(dir, ATTR_MTIME | ATTR_CTIME);
+	return 0;
+}
+
+static int remove_name(struct inode *dir, struct dentry *d, bool is_dir)
+{
+	struct fh *h = writable_dir(dir);
+	int err;
+
+	if (IS_ERR(h))
+		return PTR_ERR(h);
+	humfs_begin(dir->sb);
+	err = remove_locked(dir, d, h, is_dir);
+	humfs_end(dir->sb);
+	return err;
+}
+
+static int humfs_unlink(struct inode *dir, struct dentry *d)
+{
+	return remove_name(dir, d, false);
+}
+
+static int humfs_rmdir(struct inode *dir, struct dentry *d)
+{
+	return remove_name(dir, d, true);
+}
+
+const struct inode_operations humfs_dir_ops = {
+	.lookup = humfs_lookup,
+	.lookup_inode = humfs_lookup_inode,
+	.create = humfs_create,
+	.mkdir = humfs_mkdir,
+	.mknod = humfs_mknod,
+	.symlink = humfs_symlink,
+	.link = humfs_link,
+	.unlink = humfs_unlink,
+	.rmdir = humfs_rmdir,
+	.rename = humfs_rename,
+	.tmpfile = humfs_tmpfile,
+	.getattr = humfs_getattr,
+	.setattr = humfs_setattr,
+};
+
+/* ---- open directories ---- */
+
+static int sync_dir(struct fh *h)
+{
+	struct fh *open = fh_open_at(h, ".", O_RDONLY | O_DIRECTORY, 0);
+	int err;
+
+	if (IS_ERR(open))
+		return PTR_ERR(open);
+	err = fh_fsync(open, false);
+	fh_put(open);
+	return err;
+}
+
+/* Metadata first: data whose metadata is lost is lost too. */
+static int humfs_dir_fsync(struct file *f, bool datasync)
+{
+	struct humfs_inode *di = humfs_i(f->inode);
+	int err = humfs_meta_sync(f->inode);
+
+	if (!err)
+		err = sync_dir(di->fmeta);
+	if (!err)
+		err = sync_dir(di->dmeta);
+	return err ? err : hostfs_dir_fsync(f, datasync);
+}
+
+const struct file_operations humfs_dir_fops = {
+	.open = hostfs_dir_open,
+	.iterate = hostfs_iterate,
+	.release = hostfs_dir_release,
+	.fsync = humfs_dir_fsync,
+};

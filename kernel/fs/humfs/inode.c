@@ -1,0 +1,280 @@
+/* humfs inodes: of the data's identity, with mode, owner and device from the metadata. */
+#include "kernel/fs/humfs/humfs.h"
+
+#include "alloc.h"
+
+#include <string.h>
+#include <sys/sysmacros.h>
+
+/* ---- places ---- */
+
+static void set_meta_place(struct inode *inode, struct place *p)
+{
+	struct humfs_inode *hi = humfs_i(inode);
+	struct place *old;
+
+	spin_lock(&inode->spin);
+	old = hi->meta;
+	hi->meta = p;
+	spin_unlock(&inode->spin);
+	place_put(old);
+}
+
+int humfs_set_place(struct inode *inode, struct inode *dir, const char *name)
+{
+	struct fh *h = hostfs_dir(dir);
+	struct place *p;
+	int err;
+
+	if (IS_ERR(h))
+		return PTR_ERR(h);
+	p = place_new(humfs_i(dir)->fmeta, name);
+	if (!p)
+		return -ENOMEM;
+	err = hostfs_moved(inode, h, name);
+	if (err) {
+		place_put(p);
+		return err;
+	}
+	set_meta_place(inode, p);
+	return 0;
+}
+
+/* Other names may be left, but we know none: what is open stays, through which data and metadata are reached. */
+static void keep_open(struct inode *inode)
+{
+	struct humfs_inode *hi = humfs_i(inode);
+	struct place *p = NULL;
+	struct fh *h;
+
+	spin_lock(&inode->spin);
+	if (hi->meta && !hi->meta_fh) {
+		p = hi->meta;
+		__atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+	}
+	spin_unlock(&inode->spin);
+	if (!p)
+		return;
+	h = fh_open_at(p->dir, p->name, O_RDWR, 0);
+	place_put(p);
+	if (!IS_ERR(h)) {
+		fh_unlinked(h);
+		spin_lock(&inode->spin);
+		if (!hi->meta_fh) {
+			hi->meta_fh = h;
+			h = NULL;
+		}
+		spin_unlock(&inode->spin);
+		fh_put(h);
+	}
+	if (S_ISREG(inode->mode)) {
+		/* Never closed again: it stays in the inode, as do all handles of a tree that is ours. */
+		h = hostfs_open_handle(inode, true, true);
+		if (!IS_ERR(h))
+			hostfs_close_handle(inode, h);
+	}
+}
+
+void humfs_name_goes(struct inode *inode, struct inode *dir, const char *name)
+{
+	struct fh *h = hostfs_dir(dir);
+	struct place *p;
+	bool ours;
+
+	if (IS_ERR(h))
+		return;
+	p = place_get(inode);
+	ours = p && p->dir == h && !strcmp(p->name, name);
+	place_put(p);
+	if (!ours)
+		return;
+	if (!S_ISDIR(inode->mode) && __atomic_load_n(&inode->nlink, __ATOMIC_RELAXED) > 1)
+		keep_open(inode);
+	hostfs_name_goes(inode, h, name);
+	if (!S_ISDIR(inode->mode)) {
+		place_clear(inode);
+		set_meta_place(inode, NULL);
+	}
+}
+
+/* ---- inodes ---- */
+
+/* Frees what humfs_i() has beyond hostfs's. */
+static void release_meta(struct inode *inode)
+{
+	struct humfs_inode *hi = humfs_i(inode);
+
+	fh_put(hi->fmeta);
+	fh_put(hi->dmeta);
+	fh_put(hi->meta_fh);
+	place_put(hi->meta);
+}
+
+void humfs_evict(struct inode *inode)
+{
+	if (!humfs_i(inode))
+		return;
+	if (S_ISREG(inode->mode) && !inode->nlink)
+		humfs_unreserve(inode->sb, inode->size);
+	release_meta(inode);
+	hostfs_evict(inode);
+}
+
+/* A directory's own handles. */
+static int open_meta_dirs(struct inode *dir, const char *name, struct fh **fmeta, struct fh **dmeta)
+{
+	struct humfs_inode *di = humfs_i(dir);
+	char dname[NAME_MAX + 1];
+	int err = humfs_dir_name(name, dname);
+
+	if (err)
+		return err;
+	*dmeta = fh_open_at(di->dmeta, dname, O_PATH | O_DIRECTORY, 0);
+	if (IS_ERR(*dmeta))
+		return PTR_ERR(*dmeta);
+	*fmeta = fh_open_at(di->fmeta, name, O_PATH | O_DIRECTORY, 0);
+	if (!IS_ERR(*fmeta))
+		return 0;
+	fh_put(*dmeta);
+	return PTR_ERR(*fmeta);
+}
+
+/* Fills in a new inode and makes it known; or gives the one that is there, and drops ours. ERR_PTR. */
+static struct inode *add_inode(struct inode *inode, struct inode *dir, const char *name)
+{
+	struct humfs_inode *hi = humfs_i(inode);
+	struct inode *other;
+	int err = 0;
+
+	if (!dir) {
+		hi->fmeta = fh_get(humfs_sb(inode->sb)->fmeta);
+		hi->dmeta = fh_get(humfs_sb(inode->sb)->dmeta);
+	} else if (S_ISDIR(inode->mode)) {
+		err = open_meta_dirs(dir, name, &hi->fmeta, &hi->dmeta);
+		if (err)
+			hi->fmeta = hi->dmeta = NULL;
+	} else if (name) {
+		hi->meta = place_new(humfs_i(dir)->fmeta, name);
+		err = hi->meta ? 0 : -ENOMEM;
+	}
+	if (err) {
+		inode_put(inode);
+		return ERR_PTR(err);
+	}
+	other = ihash_add(&humfs_sb(inode->sb)->host.inodes, &hi->host.node);
+	if (other) {
+		inode_put(inode);
+		inode = other;
+	}
+	return inode;
+}
+
+static int load_meta(struct super_block *sb, struct inode *dir, const char *name, bool is_dir,
+		     struct humfs_meta *m)
+{
+	struct fh *h;
+	int err;
+	char dname[NAME_MAX + 1];
+
+	if (!dir)
+		return humfs_meta_read(humfs_sb(sb)->dmeta, HUMFS_DIR_FILE, m);
+	if (!is_dir)
+		return humfs_meta_read(humfs_i(dir)->fmeta, name, m);
+	err = humfs_dir_name(name, dname);
+	if (err)
+		return err;
+	h = fh_open_at(humfs_i(dir)->dmeta, dname, O_PATH | O_DIRECTORY, 0);
+	if (IS_ERR(h))
+		return PTR_ERR(h);
+	err = humfs_meta_read(h, HUMFS_DIR_FILE, m);
+	fh_put(h);
+	return err;
+}
+
+/* The data's attributes, made the guest's. */
+static int apply_meta(const struct humfs_meta *m, struct kstat *st)
+{
+	int err = humfs_meta_mode(m, st->mode, &st->mode);
+
+	st->uid = m->uid;
+	st->gid = m->gid;
+	st->rdev = makedev(m->major, m->minor);
+	return err;
+}
+
+struct inode *humfs_load(struct super_block *sb, struct inode *dir, const char *name,
+			 const struct kstat *data)
+{
+	struct fh *h = dir ? hostfs_dir(dir) : NULL;
+	struct kstat st = *data;
+	struct humfs_meta m;
+	struct inode *inode;
+	int err;
+
+	if (IS_ERR(h))
+		return ERR_PTR(PTR_ERR(h));
+	err = load_meta(sb, dir, name, S_ISDIR(st.mode), &m);
+	if (!err)
+		err = apply_meta(&m, &st);
+	if (!err) {
+		inode = hostfs_new_inode(sb, &st, h, name);
+		inode = inode ? add_inode(inode, dir, name) : ERR_PTR(-ENOMEM);
+		if (!IS_ERR(inode))
+			return inode;
+		err = PTR_ERR(inode);
+	}
+	if (err == -EUCLEAN || err == -ENOENT || err == -ENOTDIR)
+		err = humfs_complain(sb, dir ? h : humfs_sb(sb)->host.root, name ? name : "",
+				     "its metadata is missing or malformed");
+	return ERR_PTR(err);
+}
+
+struct inode *humfs_lookup_inode(struct inode *dir, const char *name)
+{
+	struct hostfs_sb *hs = hostfs_sb(dir->sb);
+	struct fh *h = hostfs_dir(dir);
+	struct inode *inode;
+	struct kstat st;
+	int err;
+
+	if (IS_ERR(h))
+		return ERR_PTR(PTR_ERR(h));
+	err = fh_stat_at(h, name, &st);
+	if (err == -ENOENT)
+		return NULL;
+	if (err)
+		return ERR_PTR(err);
+	inode = ihash_find(&hs->inodes, st.dev, st.ino);
+	if (inode && hostfs_same(inode, &st)) {
+		/* The name that we knew has gone: this is another one. Without memory it does with what is open. */
+		if (!S_ISDIR(inode->mode) &&
+		    !__atomic_load_n(&hostfs_i(inode)->place, __ATOMIC_RELAXED))
+			(void)humfs_set_place(inode, dir, name);
+		return inode;
+	}
+	if (inode) { /* numbers that the host has used again */
+		ihash_remove(&hs->inodes, &hostfs_i(inode)->node);
+		inode_put(inode);
+	}
+	return humfs_load(dir->sb, dir, name, &st);
+}
+
+struct inode *humfs_new_inode(struct inode *dir, const char *name, struct kstat *st,
+			      struct fh *file)
+{
+	struct fh *h = hostfs_dir(dir);
+	struct inode *inode;
+
+	if (IS_ERR(h)) {
+		fh_put(file);
+		return ERR_PTR(PTR_ERR(h));
+	}
+	inode = hostfs_new_inode(dir->sb, st, name ? h : NULL, name);
+	if (!inode) {
+		fh_put(file);
+		return ERR_PTR(-ENOMEM);
+	}
+	hostfs_i(inode)->rw = file;
+	humfs_i(inode)->meta_dirty = true;
+	return add_inode(inode, dir, name);
+}

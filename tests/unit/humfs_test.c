@@ -1,0 +1,193 @@
+/* humfs: against a plain host directory, what it refuses, and what it leaves behind. */
+#include "fs_model.h"
+#include "layerfs.h"
+#include <sys/sysmacros.h>
+
+static char humfs_path[320];
+
+static void put_text(const char *name, const char *text)
+{
+	char path[400];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", humfs_path, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	must(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+}
+
+/* An empty humfs, and an empty model. */
+static void build_humfs(void)
+{
+	build_trees();
+	run("rm -rf %s/model/*; mkdir -p %s/h/data %s/h/dir_metadata");
+	run("mkdir -p %s/h/file_metadata");
+	snprintf(humfs_path, sizeof(humfs_path), "%s/h", base);
+	put_text("superblock", "version 2\nmetadata shadow_fs\nused 0\ntotal 100000\n");
+	put_text("dir_metadata/metadata", "493 0 0\n");
+}
+
+static struct super_block *mount_humfs(void)
+{
+	struct super_block *sb;
+
+	must(!vfs_init());
+	must(!humfs_mount_dir(humfs_path, true, &sb));
+	must(!mount_root(sb, 0));
+	return sb;
+}
+
+static bool exists(const char *name)
+{
+	char path[400];
+
+	snprintf(path, sizeof(path), "%s/%s", humfs_path, name);
+	return !access(path, F_OK);
+}
+
+static void against_the_host(void)
+{
+	random_operations(mount_humfs(), 2000);
+	must(exists("journal"));
+	vfs_stop();
+	must(!exists("journal"));
+	/* The trees of metadata have what data has, and nothing else. */
+	run("cd %s/h && (cd data && find . -type d | sort) >/tmp/$$.a && (cd file_metadata && find . -type d | sort) >/tmp/$$.b && "
+	    "(cd dir_metadata && find . -type d | sort) >/tmp/$$.c && cmp /tmp/$$.a /tmp/$$.b && cmp /tmp/$$.a /tmp/$$.c && "
+	    "(cd data && find . ! -type d | sort) >/tmp/$$.a && (cd file_metadata && find . ! -type d | sort) >/tmp/$$.b && "
+	    "cmp /tmp/$$.a /tmp/$$.b; e=$?; rm -f /tmp/$$.[abc]; exit $e");
+	/* What is used: each file once. */
+	run("cd %s/h && test \"$(sed -n 's/used //p' superblock)\" = "
+	    "\"$(find data -type f -printf '%%i %%s\\n' | sort -u | awk '{ n += $2 } END { print n + 0 }')\"");
+}
+
+/* With few descriptors, so that handles are reopened all the time. */
+START_TEST(humfs_matches_the_host)
+{
+	seed = 4000 + _i;
+	build_humfs();
+	ck_assert_int_eq(fh_init(), 0);
+	if (_i % 2)
+		fh_set_budget(4);
+	with_cpus(1, against_the_host);
+	run("rm -rf %s");
+}
+END_TEST
+
+static void damage(void)
+{
+	struct stat st;
+
+	put_text("data/none", "x");
+	put_text("data/bad", "x");
+	put_text("file_metadata/bad", "rw-r--r-- root root\n");
+	put_text("data/good", "x");
+	put_text("file_metadata/good", "420 1 2\n");
+	put_text("data/dev", "");
+	put_text("file_metadata/dev", "432 0 6 b 8 1\n");
+	put_text("data/cut", "x");
+	put_text("file_metadata/cut", "420 1 2");
+	run("cd %s/h && mkdir data/dir file_metadata/dir dir_metadata/dir && mkfifo data/fifo");
+	mount_humfs();
+	must_eq(sys_lstat(U("/none"), U(&st)), -EUCLEAN);
+	must_eq(sys_lstat(U("/bad"), U(&st)), -EUCLEAN);
+	must_eq(sys_lstat(U("/bad"), U(&st)), -EUCLEAN);
+	must_eq(sys_lstat(U("/cut"), U(&st)), -EUCLEAN);
+	must_eq(sys_lstat(U("/dir"), U(&st)), -EUCLEAN);
+	must_eq(sys_lstat(U("/fifo"), U(&st)), -EUCLEAN);
+	must_eq(sys_lstat(U("/nothing"), U(&st)), -ENOENT);
+	must(!sys_lstat(U("/good"), U(&st)));
+	must(st.st_uid == 1 && st.st_gid == 2 && st.st_mode == (S_IFREG | 0644));
+	must(!sys_lstat(U("/dev"), U(&st)));
+	must(st.st_mode == (S_IFBLK | 0660) && st.st_rdev == makedev(8, 1) && !st.st_size);
+}
+
+START_TEST(a_damaged_file_is_that_file_only)
+{
+	build_humfs();
+	ck_assert_int_eq(fh_init(), 0);
+	with_cpus(1, damage);
+	run("rm -rf %s");
+}
+END_TEST
+
+static void refused(void)
+{
+	struct super_block *sb, *other;
+
+	must(!vfs_init());
+	must(!humfs_mount_dir(humfs_path, true, &sb));
+	must_eq(humfs_mount_dir(humfs_path, true, &other), -EBUSY);
+	must_eq(humfs_mount_dir(humfs_path, false, &other), -EBUSY);
+	sb_put(sb);
+	/* Many may read. */
+	must(!humfs_mount_dir(humfs_path, false, &sb));
+	must(!humfs_mount_dir(humfs_path, false, &other));
+	must_eq(humfs_mount_dir(humfs_path, true, &other), -EBUSY);
+	sb_put(sb);
+	sb_put(other);
+	put_text("journal", "");
+	must_eq(humfs_mount_dir(humfs_path, true, &sb), -EUCLEAN);
+	must_eq(humfs_mount_dir(humfs_path, false, &sb), -EUCLEAN);
+	run("rm %s/h/journal");
+	put_text("superblock", "version 3\nmetadata shadow_fs\nused 0\ntotal 100000\n");
+	must_eq(humfs_mount_dir(humfs_path, true, &sb), -EINVAL);
+	put_text("superblock", "version 2\nmetadata shadow_fs\nused 0\ntotal x\n");
+	must_eq(humfs_mount_dir(humfs_path, true, &sb), -EUCLEAN);
+	run("rm -r %s/h/dir_metadata");
+	put_text("superblock", "version 2\nmetadata shadow_fs\nused 0\ntotal 100000\n");
+	must(humfs_mount_dir(humfs_path, true, &sb) < 0);
+	must(!exists("journal"));
+}
+
+START_TEST(mounting_is_refused)
+{
+	build_humfs();
+	ck_assert_int_eq(fh_init(), 0);
+	with_cpus(1, refused);
+	run("rm -rf %s");
+}
+END_TEST
+
+/* What interrupted operations have left is in nobody's way. */
+static void orphans(void)
+{
+	struct stat st;
+
+	run("cd %s/h/file_metadata && mkdir -p d/e/f && echo bad >d/e/f/g && echo bad >file && mkdir -p asfile/x");
+	run("cd %s/h/dir_metadata && mkdir -p d/e/f r && echo bad >d/e/metadata && echo bad >asfile");
+	mount_humfs();
+	must(!sys_mkdir(U("/d"), 01755));
+	must(!sys_lstat(U("/d"), U(&st)) && st.st_mode == (S_IFDIR | 01755));
+	must_eq(sys_lstat(U("/d/e"), U(&st)), -ENOENT);
+	must(!sys_mkdir(U("/d/e"), 0700));
+	must(!guest_write("/file", O_WRONLY | O_CREAT, "x", 0));
+	must(!sys_lstat(U("/file"), U(&st)) && st.st_size == 1);
+	must(!guest_write("/asfile", O_WRONLY | O_CREAT, "x", 0));
+	must(!sys_mkdir(U("/q"), 0711));
+	must(!sys_rename(U("/q"), U("/r")));
+	must(!sys_lstat(U("/r"), U(&st)) && st.st_mode == (S_IFDIR | 0711));
+	must(!sys_rename(U("/file"), U("/r/file")));
+	must(!sys_rmdir(U("/d/e")));
+	must(!sys_rmdir(U("/d")));
+}
+
+START_TEST(orphans_are_in_nobodys_way)
+{
+	build_humfs();
+	ck_assert_int_eq(fh_init(), 0);
+	with_cpus(1, orphans);
+	run("rm -rf %s");
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("humfs");
+
+	tcase_add_loop_test(tc, humfs_matches_the_host, 0, 4);
+	tcase_add_test(tc, a_damaged_file_is_that_file_only);
+	tcase_add_test(tc, mounting_is_refused);
+	tcase_add_test(tc, orphans_are_in_nobodys_way);
+	return run_forked(tc, "humfs");
+}
