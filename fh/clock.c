@@ -2,23 +2,37 @@
  * The budget of host descriptors, and the clock that keeps it.
  *
  * Every descriptor of fh/ is counted. Open handles that could be reopened stand on a ring; the hand goes round, takes the used bit from those that
- * were pinned since it last came by and closes the others. A handle leaves the ring when it is closed.
+ * were pinned since it last came by and closes the others, several at a time, so that most openers find room and need not look. Victims
+ * are chosen under clock_lock and closed outside of it, and the lock is given up every STEPS handles: who reclaims doesn't hold up the others
+ * who do. A handle leaves the ring when it is closed.
  *
- * The budget is the descriptor limit less what the kernel needs for itself (host processes, memory, terminals, events). It
- * binds only as far as handles can be closed: when all are pinned or nameless, opening goes on into the reserve until the host refuses.
+ * The budget is the descriptor limit less what the kernel needs for itself (host processes, memory, terminals, events). Where handles can't
+ * be closed, since they are pinned or have no name, half of that reserve may be used too. Then openers wait, for a second at most, until
+ * a handle is unpinned or closed; what they get after that is ENFILE.
  */
 #include "fh/handle.h"
 
+#include "cpu.h"
 #include "host.h"
 #include "os/hostfile.h"
+#include "wait.h"
 
 #define RESERVE_MAX 4096
+#define BATCH 8	 /* handles closed at a time */
+#define STEPS 64 /* of the hand at a time */
+#define STARVE_NS NSEC_PER_SEC
 
 static struct spinlock clock_lock = SPINLOCK_INIT("fh clock", RANK_FH);
-static CDS_LIST_HEAD(ring); /* clock_lock: the hand points at the first */
-static u64 ring_size;	    /* clock_lock */
-static u64 budget = 256;    /* atomic */
-static u64 nr_descriptors;  /* atomic: open, or about to be */
+static CDS_LIST_HEAD(ring);	 /* clock_lock: the hand points at the first */
+static u64 ring_size;		 /* clock_lock */
+static u64 budget = 256;	 /* atomic */
+static u64 ceiling = UINT64_MAX; /* constant: of descriptors, whatever the budget is set to */
+static u64 nr_descriptors;	 /* atomic: open, or about to be */
+
+u32 fh_hungry;
+static u32
+	fh_chances; /* atomic: how often a descriptor may have become free while somebody starved */
+static struct wait_queue starved = WAIT_QUEUE_INIT(starved);
 
 static unsigned free_some(void)
 {
@@ -32,6 +46,7 @@ void clock_init(void)
 	host_free_descriptors = free_some;
 
 	fh_set_budget(limit - min(limit / 2, (u64)RESERVE_MAX));
+	ceiling = limit - min(limit / 4, (u64)RESERVE_MAX / 2);
 }
 
 void fh_set_budget(u64 n)
@@ -66,51 +81,112 @@ void clock_remove(struct fh *h)
 	spin_unlock(&clock_lock);
 }
 
-/* The next handle to close, now BUSY and off the ring; NULL when all are in use. Two rounds: the first takes used bits. */
-static struct fh *pick_victim(void)
+/*
+ * Up to n handles to close, now BUSY and off the ring. *steps: how far the hand may still go; 0 at first: two rounds, of which the first
+ * takes used bits. Afterwards 0 if it has come that far.
+ */
+static unsigned pick_victims(struct fh **victim, unsigned n, u64 *steps)
 {
-	struct fh *h, *victim = NULL;
+	unsigned found = 0;
+	struct fh *h;
 
 	spin_lock(&clock_lock);
-	for (u64 steps = 2 * ring_size; steps && !victim; steps--) {
+	if (!*steps || *steps > 2 * ring_size)
+		*steps = 2 * ring_size;
+	for (unsigned i = 0; i < STEPS && found < n && *steps && ring_size; i++, --*steps) {
 		h = cds_list_first_entry(&ring, struct fh, clock);
-		cds_list_del(&h->clock);
-		cds_list_add_tail(&h->clock, &ring);
-		if (handle_claim_idle(h))
-			victim = h;
+		if (handle_claim_idle(h)) {
+			remove_locked(h);
+			victim[found++] = h;
+		} else {
+			cds_list_del(&h->clock);
+			cds_list_add_tail(&h->clock, &ring);
+		}
 	}
-	if (victim)
-		remove_locked(victim);
+	if (!ring_size)
+		*steps = 0;
 	spin_unlock(&clock_lock);
-	return victim;
+	return found;
 }
 
 unsigned clock_reclaim(unsigned n)
 {
-	unsigned done = 0;
+	struct fh *victim[BATCH];
+	unsigned done = 0, found;
+	u64 steps = 0;
 
-	while (done < n) {
-		struct fh *h = pick_victim();
-
-		if (!h)
-			break;
-		if (handle_close_busy(h))
-			done++;
-	}
+	do {
+		found = pick_victims(victim, min(n - done, (unsigned)BATCH), &steps);
+		for (unsigned i = 0; i < found; i++)
+			done += handle_close_busy(victim[i]);
+	} while (done < n && steps);
 	return done;
 }
 
-void clock_reserve(void)
+int clock_reserve(void)
 {
-	if (__atomic_add_fetch(&nr_descriptors, 1, __ATOMIC_RELAXED) >
-	    __atomic_load_n(&budget, __ATOMIC_RELAXED))
-		clock_reclaim(2); /* two, so that a budget that was lowered is met again */
+	u64 n = __atomic_add_fetch(&nr_descriptors, 1, __ATOMIC_RELAXED),
+	    max = __atomic_load_n(&budget, __ATOMIC_RELAXED);
+
+	/* Not all at once of a small budget: they would be opened again right away. */
+	if (n > max && !clock_reclaim(min((u64)BATCH, 2 + max / 32)) && n > ceiling) {
+		clock_unreserve();
+		return -EMFILE;
+	}
+	return 0;
 }
 
 void clock_unreserve(void)
 {
-	__atomic_sub_fetch(&nr_descriptors, 1, __ATOMIC_RELAXED);
+	__atomic_sub_fetch(&nr_descriptors, 1, __ATOMIC_SEQ_CST);
+	if (unlikely(__atomic_load_n(&fh_hungry, __ATOMIC_RELAXED)))
+		clock_chance();
 }
+
+/* ---- starving ---- */
+
+void clock_chance(void)
+{
+	__atomic_add_fetch(&fh_chances, 1, __ATOMIC_RELEASE);
+	wake_up_all(&starved);
+}
+
+static bool chance_came(void *arg)
+{
+	return __atomic_load_n(&fh_chances, __ATOMIC_ACQUIRE) != ((struct starving *)arg)->seen;
+}
+
+/* The first time it only makes itself known, so that no chance is missed between the failure and the sleep. */
+int clock_starve(struct starving *s)
+{
+	struct wait_opts opts = {.state = KT_UNINTERRUPTIBLE};
+	int err;
+
+	if (!s->begun) {
+		__atomic_add_fetch(&fh_hungry, 1, __ATOMIC_SEQ_CST);
+		*s = (struct starving){
+			.begun = true,
+			.seen = __atomic_load_n(&fh_chances, __ATOMIC_ACQUIRE),
+			.until = ktime_mono() + STARVE_NS,
+		};
+		return 0;
+	}
+	if (!this_cpu() || ktime_mono() >= s->until)
+		return -ENFILE; /* not EMFILE: the limit is ours, not the guest process's */
+	FH_COUNT(waits);
+	opts.deadline = s->until;
+	err = wait_event(&starved, chance_came, s, &opts);
+	s->seen = __atomic_load_n(&fh_chances, __ATOMIC_ACQUIRE);
+	return err ? -ENFILE : 0;
+}
+
+void clock_fed(struct starving *s)
+{
+	if (s->begun)
+		__atomic_sub_fetch(&fh_hungry, 1, __ATOMIC_RELAXED);
+}
+
+/* ---- counters ---- */
 
 void fh_get_stats(struct fh_stats *s)
 {

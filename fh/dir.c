@@ -71,17 +71,6 @@ int fh_link_at(struct fh *dir, const char *name, struct fh *olddir, const char *
 	return err;
 }
 
-int fh_rename_at(struct fh *od, const char *on, struct fh *nd, const char *nn, unsigned flags)
-{
-	int oldfd = get_fh(od), err;
-
-	if (oldfd < 0)
-		return oldfd;
-	err = WITH_DIR(nd, host_renameat(oldfd, on, fd, nn, flags));
-	put_fh(od);
-	return err;
-}
-
 static int setattr_name(int fd, const char *name, u32 valid, u32 mode, u32 uid, u32 gid,
 			const struct timespec times[2])
 {

@@ -1,26 +1,16 @@
 /*
- * The life of a host file handle.
- *
- *	        open                      clock hand: unpinned, not used lately
- *	(new) ---------> OPEN ----------------------------------> BUSY, close ---> CLOSED
- *	                  ^  |  get_fh(): pins + 1, lock-free                        |
- *	                  |  v                                                       | get_fh()
- *	                 OPEN, pinned  <-------------- same file? -- BUSY, open <----+
- *	                                                    no: -ESTALE
- *
- * One atomic word holds the state and the number of pins. While it says OPEN, pinning is one compare-and-exchange, and closing is
- * one too (OPEN and no pins -> BUSY): so a descriptor that somebody uses is never closed, and there is no moment between the check
- * and the use. Only the one who made the word BUSY touches fd; others sleep on the word. BUSY never spans a sleep of a
- * task, only one host call or two, so sleeping on it in the host stalls a CPU no longer than a spinlock would.
+ * The life of a host file handle: see fh.h. Here is how it goes on between CLOSED and OPEN.
  *
  * Reopening goes by (directory handle, name), with O_NOFOLLOW and without the flags that create or truncate, and checks device, inode
  * and birth time. The identity is taken when a handle is first closed, unless its opener knew it. The directory is a handle too and may itself be
  * closed: then the nearest open ancestor is pinned and the path is reopened downwards, step by step, without recursion.
  *
- * A file that lost its name (fh_unlinked) or never had one (memfd, O_TMPFILE) is FH_KEEP and keeps its descriptor.
+ * The guest renames files while their handles are closed. What was not found under its old name may be under way to a new one: so renames are
+ * announced (fh_move), and before a handle is called stale the moves that had begun by then have to be over, and its place has to
+ * be what it was.
  *
- * Locks: place_lock protects every handle's (dir, name); clock_lock (clock.c) the list of reclaimable handles. Neither
- * is held over a host call, nor with the other.
+ * Locks: place_lock protects every handle's place and the list of moves; clock_lock (clock.c) the list of reclaimable handles.
+ * Neither is held over a host call, nor with the other.
  */
 #include "fh/handle.h"
 
@@ -47,7 +37,7 @@ struct fh_id fh_id_of(const struct kstat *st)
 	return id;
 }
 
-static bool same_file(const struct fh_id *a, const struct fh_id *b)
+bool fh_same_id(const struct fh_id *a, const struct fh_id *b)
 {
 	return a->dev == b->dev && a->ino == b->ino && a->btime_ns == b->btime_ns;
 }
@@ -62,9 +52,13 @@ static int fd_id(int fd, struct fh_id *id)
 	return err;
 }
 
-static void close_raw(int fd)
+/* The host closes it in any case; an error is about data that it could not store. */
+static void close_raw(struct fh *h, int fd)
 {
-	host_close(fd);
+	int err = host_close(fd);
+
+	if (err && h)
+		__atomic_store_n(&h->lost, err, __ATOMIC_RELAXED);
 	clock_unreserve();
 }
 
@@ -103,7 +97,7 @@ static void end_busy(struct fh *h, u32 set)
 {
 	u32 w = __atomic_load_n(&h->word, __ATOMIC_RELAXED);
 
-	while (!__atomic_compare_exchange_n(&h->word, &w, (w & FH_KEEP) | set, true,
+	while (!__atomic_compare_exchange_n(&h->word, &w, (w & FH_FOR_GOOD) | set, true,
 					    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
 		;
 	if (w & FH_WAITERS)
@@ -115,7 +109,7 @@ bool handle_claim_idle(struct fh *h)
 	u32 w = __atomic_load_n(&h->word, __ATOMIC_RELAXED);
 
 	for (;;) {
-		if (!(w & FH_OPEN) || w & FH_KEEP || FH_PINS(w))
+		if (!(w & FH_OPEN) || w & FH_FOR_GOOD || FH_PINS(w))
 			return false;
 		if (w & FH_USED) {
 			if (__atomic_compare_exchange_n(&h->word, &w, w & ~FH_USED, true,
@@ -142,29 +136,124 @@ bool handle_close_busy(struct fh *h)
 		}
 		h->known = true;
 	}
-	close_raw(h->fd);
+	close_raw(h, h->fd);
 	h->fd = -1;
 	FH_COUNT(reclaimed);
 	end_busy(h, 0);
 	return true;
 }
 
+/* ---- moves ---- */
+
+static CDS_LIST_HEAD(moves); /* place_lock; oldest first */
+static u64 next_move;	     /* place_lock */
+static u32 moves_over;	     /* atomic, and a host futex */
+static u32 move_waiters;     /* atomic */
+
+static void move_begin(struct fh_move *m)
+{
+	spin_lock(&place_lock);
+	m->nr = next_move++;
+	cds_list_add_tail(&m->link, &moves);
+	spin_unlock(&place_lock);
+}
+
+void fh_move_end(struct fh_move *m)
+{
+	spin_lock(&place_lock);
+	cds_list_del(&m->link);
+	spin_unlock(&place_lock);
+	__atomic_add_fetch(&moves_over, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&move_waiters, __ATOMIC_SEQ_CST))
+		host_futex_wake(&moves_over, INT32_MAX);
+}
+
+static bool older_move(u64 limit)
+{
+	bool any;
+
+	spin_lock(&place_lock);
+	any = !cds_list_empty(&moves) &&
+	      cds_list_first_entry(&moves, struct fh_move, link)->nr < limit;
+	spin_unlock(&place_lock);
+	return any;
+}
+
+/* Waits for the moves that have begun. Like BUSY, a move never spans a sleep of its task. */
+static void wait_for_moves(void)
+{
+	u64 limit;
+
+	spin_lock(&place_lock);
+	limit = next_move;
+	spin_unlock(&place_lock);
+	for (;;) {
+		u32 over = __atomic_load_n(&moves_over, __ATOMIC_SEQ_CST);
+
+		if (!older_move(limit))
+			return;
+		__atomic_add_fetch(&move_waiters, 1, __ATOMIC_SEQ_CST);
+		host_futex_wait(&moves_over, over, KTIME_MAX);
+		__atomic_sub_fetch(&move_waiters, 1, __ATOMIC_SEQ_CST);
+	}
+}
+
+/* Has h, which was not found, another place by now? */
+static bool moved_since(struct fh *h, u32 nr)
+{
+	bool moved;
+
+	wait_for_moves();
+	spin_lock(&place_lock);
+	moved = h->moves != nr;
+	spin_unlock(&place_lock);
+	return moved;
+}
+
+int fh_rename_at(struct fh *od, const char *on, struct fh *nd, const char *nn, unsigned flags,
+		 struct fh_move *m)
+{
+	struct fh_move alone;
+	int oldfd, newfd, err;
+
+	/* Both first: while a move is announced nothing may have to be opened. */
+	oldfd = get_fh(od);
+	if (oldfd < 0)
+		return oldfd;
+	newfd = get_fh(nd);
+	if (newfd < 0) {
+		put_fh(od);
+		return newfd;
+	}
+	move_begin(m ? m : &alone);
+	err = host_renameat(oldfd, on, newfd, nn, flags);
+	if (err || !m)
+		fh_move_end(m ? m : &alone);
+	put_fh(nd);
+	put_fh(od);
+	return err;
+}
+
 /* ---- opening ---- */
 
-/* One descriptor more. When the host has none left, idle handles give theirs up. */
+/* One descriptor more. When the host has none left, idle handles give theirs up. -EMFILE, -ENFILE: none has one to give. */
 static int open_raw(int dirfd, const char *name, int flags, u32 mode)
 {
-	int fd;
+	int fd = clock_reserve();
 
-	clock_reserve();
+	if (fd)
+		return fd;
 	do
 		fd = host_openat(dirfd, name, flags, mode);
 	while ((fd == -EMFILE || fd == -ENFILE) && clock_reclaim(16));
-	if (fd == -EMFILE)
-		fd = -ENFILE; /* the limit is ours, not the guest process's */
 	if (fd < 0)
 		clock_unreserve();
 	return fd;
+}
+
+static bool none_left(int err)
+{
+	return err == -EMFILE || err == -ENFILE;
 }
 
 /* Opens the claimed h below the pinned directory. The descriptor is h's on success. */
@@ -176,38 +265,42 @@ static int reopen_claimed(struct fh *h, int dirfd, const char *name)
 
 	if (fd >= 0)
 		err = fd_id(fd, &id);
-	if (!err && !same_file(&id, &h->id))
+	if (!err && !fh_same_id(&id, &h->id))
 		err = -ESTALE;
 	if (err && fd >= 0)
-		close_raw(fd);
+		close_raw(NULL, fd);
 	/* Whatever is in its place now, it is not the file that was there. */
 	if (err == -ENOENT || err == -ELOOP || err == -ENOTDIR || err == -ENXIO)
 		err = -ESTALE;
-	if (err == -ESTALE)
-		FH_COUNT(stale);
 	if (err)
 		return err;
-	FH_COUNT(reopened);
+	if (h->was_open)
+		FH_COUNT(reopened);
+	h->was_open = true;
 	h->fd = fd;
 	h->dir_pos = 0;
 	return 0;
 }
 
-/*
- * Finds the highest closed handle on the way from h to the root: *x (+1), its directory *dir (+1, pinned), and its name there.
- * -ESTALE if a closed handle has no place.
- */
-static int find_closed(struct fh *h, struct fh **x, struct fh **dir, char name[NAME_MAX + 1])
+/* What is to be opened next on the way to a handle. */
+struct step {
+	struct fh *x;		/* +1: closed a moment ago */
+	struct fh_place *place; /* +1: of x; its dir is pinned */
+	u32 moves;		/* of x */
+};
+
+/* Finds the highest closed handle on the way from h to the root. -ESTALE if a closed handle has no place. */
+static int find_closed(struct fh *h, struct step *s)
 {
 	int err = 0;
 
 	spin_lock(&place_lock);
-	while (h->dir && !fh_try_pin(h->dir))
-		h = h->dir;
-	if (h->dir) {
-		*x = fh_get(h);
-		*dir = fh_get(h->dir);
-		strcpy(name, h->name); /* component_ok() saw to its length */
+	while (h->place && !fh_try_pin(h->place->dir))
+		h = h->place->dir;
+	if (h->place) {
+		s->x = fh_get(h);
+		s->place = fh_place_get(h->place);
+		s->moves = h->moves;
 	} else {
 		err = -ESTALE;
 	}
@@ -215,53 +308,77 @@ static int find_closed(struct fh *h, struct fh **x, struct fh **dir, char name[N
 	return err;
 }
 
+static struct fh_place *place_of(struct fh *h)
+{
+	struct fh_place *p;
+
+	spin_lock(&place_lock);
+	p = h->place ? fh_place_get(h->place) : NULL;
+	spin_unlock(&place_lock);
+	return p;
+}
+
+static void unpin_and_put(struct fh *h)
+{
+	if (h) {
+		put_fh(h);
+		fh_put(h);
+	}
+}
+
+/* Opens s->x, or waits for who does it. *held: it, pinned by us with the reference of s, or NULL. */
+static int open_step(struct step *s, struct fh **held)
+{
+	int err = 0;
+
+	*held = NULL;
+	if (claim_closed(s->x)) {
+		err = reopen_claimed(s->x, s->place->dir->fd, s->place->name);
+		end_busy(s->x, err ? 0 : FH_OPEN | FH_USED | FH_PIN);
+		if (!err) {
+			clock_add(s->x);
+			*held = s->x;
+		}
+	} else {
+		wait_not_busy(s->x);
+	}
+	put_fh(s->place->dir);
+	fh_place_put(s->place);
+	if (err == -ESTALE && moved_since(s->x, s->moves))
+		err = 0; /* look for it there */
+	if (!*held)
+		fh_put(s->x);
+	return err;
+}
+
 /* Pins h, which was closed a moment ago. The descriptor or -errno. */
 static int pin_slow(struct fh *h)
 {
-	struct fh *held = NULL, *x,
-		  *dir; /* held: an ancestor opened by us, kept pinned until the next is */
-	char name[NAME_MAX + 1];
-	int ret;
+	struct starving hunger = {0};
+	struct fh *held = NULL,
+		  *next; /* held: an ancestor opened by us, pinned until the next is */
+	struct step s;
+	int err = 0;
 
-	for (;;) {
-		if (fh_try_pin(h)) {
-			ret = h->fd;
-			break;
-		}
+	while (!err && !fh_try_pin(h)) {
 		if (__atomic_load_n(&h->word, __ATOMIC_RELAXED) & FH_BUSY) {
 			wait_not_busy(h);
 			continue;
 		}
-		ret = find_closed(h, &x, &dir, name);
-		if (ret)
+		err = find_closed(h, &s);
+		if (err)
 			break;
-		if (held) {
-			put_fh(held);
-			fh_put(held);
-			held = NULL;
-		}
-		if (claim_closed(x)) {
-			ret = reopen_claimed(x, dir->fd, name);
-			end_busy(x, ret ? 0 : FH_OPEN | FH_USED | FH_PIN);
-			if (!ret) {
-				clock_add(x);
-				held = x; /* with its reference and pin */
-			}
-		} else {
-			wait_not_busy(x);
-		}
-		put_fh(dir);
-		fh_put(dir);
-		if (held != x)
-			fh_put(x);
-		if (ret)
-			break;
+		unpin_and_put(held);
+		err = open_step(&s, &next);
+		held = next;
+		if (none_left(err))
+			err = clock_starve(&hunger);
 	}
-	if (held) {
-		put_fh(held);
-		fh_put(held);
-	}
-	return ret;
+	clock_fed(&hunger);
+	unpin_and_put(held);
+	if (err == -ESTALE)
+		FH_COUNT(stale);
+	return err ? err : h->fd;
 }
 
 int get_fh(struct fh *h)
@@ -271,12 +388,14 @@ int get_fh(struct fh *h)
 
 void put_fh(struct fh *h)
 {
-	u32 w = __atomic_fetch_sub(&h->word, FH_PIN, __ATOMIC_RELEASE);
+	u32 w = __atomic_fetch_sub(&h->word, FH_PIN, __ATOMIC_SEQ_CST);
 
 	ASSERT(FH_PINS(w));
+	if (unlikely(__atomic_load_n(&fh_hungry, __ATOMIC_RELAXED)))
+		clock_chance();
 }
 
-/* ---- making and ending handles ---- */
+/* ---- places ---- */
 
 static bool component_ok(const char *name)
 {
@@ -284,6 +403,47 @@ static bool component_ok(const char *name)
 
 	return len && len <= NAME_MAX && !strchr(name, '/') && strcmp(name, "..");
 }
+
+struct fh_place *fh_place_new(struct fh *dir, const char *name)
+{
+	size_t size = strlen(name) + 1;
+	struct fh_place *p;
+
+	if (!component_ok(name))
+		return ERR_PTR(size > NAME_MAX + 1 ? -ENAMETOOLONG : -EINVAL);
+	p = kmalloc(sizeof(*p) + size);
+	if (!p)
+		return ERR_PTR(-ENOMEM);
+	p->refs = 1;
+	p->dir = fh_get(dir);
+	memcpy(p->name, name, size);
+	return p;
+}
+
+struct fh_place *fh_place_get(struct fh_place *p)
+{
+	__atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+	return p;
+}
+
+/* The directory whose reference is the caller's to put, or NULL. */
+static struct fh *place_drop(struct fh_place *p)
+{
+	struct fh *dir = NULL;
+
+	if (p && !__atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL)) {
+		dir = p->dir;
+		kfree(p);
+	}
+	return dir;
+}
+
+void fh_place_put(struct fh_place *p)
+{
+	fh_put(place_drop(p));
+}
+
+/* ---- making and ending handles ---- */
 
 static struct fh *fh_new(int flags)
 {
@@ -302,6 +462,7 @@ static struct fh *fh_new(int flags)
 static void fh_start(struct fh *h, int fd, u32 state)
 {
 	h->fd = fd;
+	h->was_open = true;
 	__atomic_store_n(&h->word, FH_OPEN | FH_USED | state, __ATOMIC_RELEASE);
 	if (!(state & FH_KEEP))
 		clock_add(h);
@@ -314,10 +475,13 @@ struct fh *fh_open_root(const char *host_path)
 
 	if (!h)
 		return ERR_PTR(-ENOMEM);
-	clock_reserve();
-	fd = host_open_path(host_path, O_PATH | O_DIRECTORY);
+	fd = clock_reserve();
+	if (!fd) {
+		fd = host_open_path(host_path, O_PATH | O_DIRECTORY);
+		if (fd < 0)
+			clock_unreserve();
+	}
 	if (fd < 0) {
-		clock_unreserve();
 		fh_put(h);
 		return ERR_PTR(fd);
 	}
@@ -325,43 +489,40 @@ struct fh *fh_open_root(const char *host_path)
 	return h;
 }
 
-static struct fh *open_named(struct fh *dir, const char *name, int flags, u32 mode,
-			     const struct fh_id *id)
+/* Waits for a descriptor, if all are in use. */
+static int open_patiently(struct fh *dir, const char *name, int flags, u32 mode)
 {
-	struct fh *h;
-	int fd, dirfd;
-	bool nameless = (flags & O_TMPFILE) == O_TMPFILE;
+	struct starving hunger = {0};
+	int fd, dirfd = get_fh(dir);
 
-	if (!component_ok(name))
-		return ERR_PTR(strlen(name) > NAME_MAX ? -ENAMETOOLONG : -EINVAL);
-	h = fh_new(nameless ? flags & ~O_TMPFILE : flags);
-	if (!h)
-		return ERR_PTR(-ENOMEM);
-	if (!nameless) {
-		h->name = kstrdup(name);
-		if (!h->name) {
-			fh_put(h);
-			return ERR_PTR(-ENOMEM);
-		}
-		h->dir = fh_get(dir);
-	}
-	dirfd = get_fh(dir);
-	fd = dirfd;
-	if (dirfd >= 0) {
+	if (dirfd < 0)
+		return dirfd;
+	do {
 		fd = open_raw(dirfd, name, flags, mode);
-		put_fh(dir);
-	}
-	if (fd >= 0 && id) {
-		int err = fd_id(fd, &h->id);
+		if (!none_left(fd))
+			break;
+		fd = clock_starve(&hunger);
+	} while (!fd);
+	clock_fed(&hunger);
+	put_fh(dir);
+	return fd;
+}
 
-		if (!err && !same_file(&h->id, id))
-			err = -ESTALE;
-		if (err) {
-			close_raw(fd);
-			fd = err;
-		}
-		h->known = true;
-	}
+struct fh *fh_open_at(struct fh *dir, const char *name, int flags, u32 mode)
+{
+	bool nameless = (flags & O_TMPFILE) == O_TMPFILE;
+	struct fh_place *p = fh_place_new(dir, name);
+	struct fh *h;
+	int fd;
+
+	if (IS_ERR(p))
+		return ERR_PTR(PTR_ERR(p));
+	h = fh_new(nameless ? flags & ~O_TMPFILE : flags);
+	fd = h ? open_patiently(dir, name, flags, mode) : -ENOMEM;
+	if (fd < 0 || nameless)
+		fh_place_put(p);
+	else
+		h->place = p;
 	if (fd < 0) {
 		fh_put(h);
 		return ERR_PTR(fd);
@@ -370,31 +531,93 @@ static struct fh *open_named(struct fh *dir, const char *name, int flags, u32 mo
 	return h;
 }
 
-struct fh *fh_open_at(struct fh *dir, const char *name, int flags, u32 mode)
+struct fh *fh_known(struct fh_place *p, int flags, const struct fh_id *id)
 {
-	return open_named(dir, name, flags, mode, NULL);
+	struct fh *h = fh_new(flags);
+
+	if (h) {
+		h->place = fh_place_get(p);
+		h->id = *id;
+		h->known = true;
+	}
+	return h;
 }
 
-struct fh *fh_open_known(struct fh *dir, const char *name, int flags, const struct fh_id *id)
+static int again_raw(int other, int flags)
 {
-	return open_named(dir, name, flags & ~CREATION_FLAGS, 0, id);
+	int fd = clock_reserve();
+
+	if (fd)
+		return fd;
+	do
+		fd = host_reopen(other, flags);
+	while (none_left(fd) && clock_reclaim(16));
+	if (fd < 0)
+		clock_unreserve();
+	return fd;
+}
+
+struct fh *fh_open_again(struct fh *other, int flags)
+{
+	struct starving hunger = {0};
+	struct fh *h = fh_new(flags);
+	int fd, from;
+
+	if (!h)
+		return ERR_PTR(-ENOMEM);
+	from = get_fh(other);
+	fd = from;
+	while (from >= 0) {
+		fd = again_raw(from, flags);
+		if (!none_left(fd))
+			break;
+		fd = clock_starve(&hunger);
+		if (fd)
+			break;
+	}
+	clock_fed(&hunger);
+	if (from >= 0)
+		put_fh(other);
+	if (fd < 0) {
+		fh_put(h);
+		return ERR_PTR(fd);
+	}
+	fh_start(h, fd, FH_KEEP);
+	return h;
+}
+
+static int memfd_raw(const char *name)
+{
+	int fd = clock_reserve();
+
+	if (fd)
+		return fd;
+	do
+		fd = host_memfd(name);
+	while (none_left(fd) && clock_reclaim(16));
+	if (fd < 0)
+		clock_unreserve();
+	return fd;
 }
 
 struct fh *fh_memfd(const char *name)
 {
+	struct starving hunger = {0};
 	struct fh *h = fh_new(O_RDWR);
 	int fd;
 
 	if (!h)
 		return ERR_PTR(-ENOMEM);
-	clock_reserve();
-	do
-		fd = host_memfd(name);
-	while ((fd == -EMFILE || fd == -ENFILE) && clock_reclaim(16));
+	do {
+		fd = memfd_raw(name);
+		if (!none_left(fd))
+			break;
+		fd = clock_starve(&hunger);
+	} while (!fd);
+	clock_fed(&hunger);
 	if (fd < 0) {
-		clock_unreserve();
 		fh_put(h);
-		return ERR_PTR(fd == -EMFILE ? -ENFILE : fd);
+		return ERR_PTR(fd);
 	}
 	h->no_nowait = true; /* memory never waits, and the host refuses the question */
 	fh_start(h, fd, FH_KEEP);
@@ -407,10 +630,15 @@ struct fh *fh_get(struct fh *h)
 	return h;
 }
 
+bool fh_shared(const struct fh *h)
+{
+	return __atomic_load_n(&h->refs, __ATOMIC_RELAXED) > 1;
+}
+
 /* Ends h itself; what it referred to (or NULL) is the caller's to put. */
 static struct fh *fh_free(struct fh *h)
 {
-	struct fh *dir = h->dir;
+	struct fh_place *p = h->place;
 	u32 w;
 
 	clock_remove(h); /* from here on nobody else finds it; somebody may still be closing it */
@@ -418,11 +646,10 @@ static struct fh *fh_free(struct fh *h)
 	w = __atomic_load_n(&h->word, __ATOMIC_ACQUIRE);
 	ASSERT(!FH_PINS(w));
 	if (w & FH_OPEN)
-		close_raw(h->fd);
-	kfree(h->name);
+		close_raw(NULL, h->fd);
 	kfree(h);
 	FH_UNCOUNT(handles);
-	return dir;
+	return place_drop(p);
 }
 
 /* A loop, because a chain of directories may end here. */
@@ -432,38 +659,75 @@ void fh_put(struct fh *h)
 		h = fh_free(h);
 }
 
-int fh_moved(struct fh *h, struct fh *dir, const char *name)
+void fh_moved(struct fh *h, struct fh_place *p)
 {
-	struct fh *old_dir;
-	char *new_name, *old_name;
+	struct fh_place *old;
 
-	if (!component_ok(name))
-		return -EINVAL;
-	new_name = kstrdup(name);
-	if (!new_name)
-		return -ENOMEM;
-	fh_get(dir);
+	fh_place_get(p);
 	spin_lock(&place_lock);
-	old_dir = h->dir;
-	old_name = h->name;
-	h->dir = dir;
-	h->name = new_name;
+	old = h->place;
+	h->place = p;
+	h->moves++;
 	spin_unlock(&place_lock);
-	kfree(old_name);
-	fh_put(old_dir);
-	return 0;
+	fh_place_put(old);
 }
 
-void fh_unlinked(struct fh *h)
+/* ---- what can't be reopened ---- */
+
+static void keep(struct fh *h, u32 why)
+{
+	__atomic_or_fetch(&h->word, why, __ATOMIC_RELAXED);
+	clock_remove(h);
+}
+
+static void no_longer_keep(struct fh *h, u32 why)
+{
+	if (__atomic_and_fetch(&h->word, ~why, __ATOMIC_RELAXED) & FH_FOR_GOOD)
+		return;
+	clock_add(h);
+}
+
+int fh_unlinked(struct fh *h)
 {
 	/* A closed one gets its descriptor back as long as the name is there: call this before unlinking. */
 	int fd = get_fh(h);
 
-	__atomic_or_fetch(&h->word, FH_KEEP, __ATOMIC_RELAXED);
+	if (fd < 0)
+		return fd;
+	keep(h, FH_KEEP);
+	put_fh(h);
+	return 0;
+}
+
+void fh_named(struct fh *h)
+{
+	/* A closed one was reclaimable all the time. */
+	if (!fh_try_pin(h))
+		return;
+	no_longer_keep(h, FH_KEEP);
+	put_fh(h);
+}
+
+void fh_check_reopen(struct fh *h)
+{
+	struct fh_place *p = place_of(h);
+	int fd;
+
+	ASSERT(FH_PINS(__atomic_load_n(&h->word, __ATOMIC_RELAXED)));
+	if (!p)
+		return;
+	fd = get_fh(p->dir);
 	if (fd >= 0) {
-		clock_remove(h);
-		put_fh(h);
+		fd = open_raw(fd, p->name, h->flags, 0);
+		put_fh(p->dir);
 	}
+	if (fd >= 0) {
+		close_raw(NULL, fd);
+		no_longer_keep(h, FH_DENIED);
+	} else if (fd == -EACCES || fd == -EPERM || fd == -EROFS) {
+		keep(h, FH_DENIED);
+	}
+	fh_place_put(p);
 }
 
 char *fh_path(struct fh *h, struct fh *top, char *buf, size_t size)
@@ -473,16 +737,16 @@ char *fh_path(struct fh *h, struct fh *top, char *buf, size_t size)
 
 	*p = '\0';
 	spin_lock(&place_lock);
-	for (; h != top; h = h->dir) {
-		n = h->dir ? strlen(h->name) : 0;
-		if (!h->dir || n + 1 > (size_t)(p - buf)) {
-			p = ERR_PTR(h->dir ? -ENAMETOOLONG : -ESTALE);
+	for (; h != top; h = h->place->dir) {
+		n = h->place ? strlen(h->place->name) : 0;
+		if (!h->place || n + 1 > (size_t)(p - buf)) {
+			p = ERR_PTR(h->place ? -ENAMETOOLONG : -ESTALE);
 			break;
 		}
 		if (*p)
 			*--p = '/';
 		p -= n;
-		memcpy(p, h->name, n);
+		memcpy(p, h->place->name, n);
 	}
 	spin_unlock(&place_lock);
 	return p;
@@ -495,10 +759,8 @@ int fh_lock(struct fh *h, bool exclusive)
 	if (fd < 0)
 		return fd;
 	err = host_flock(fd, exclusive);
-	if (!err) {
-		__atomic_or_fetch(&h->word, FH_KEEP, __ATOMIC_RELAXED);
-		clock_remove(h);
-	}
+	if (!err)
+		keep(h, FH_KEEP);
 	put_fh(h);
 	return err;
 }
@@ -514,12 +776,6 @@ int fh_link_into(struct fh *h, struct fh *dir, const char *name)
 	if (dirfd >= 0) {
 		err = host_link_fd(fd, dirfd, name);
 		put_fh(dir);
-	}
-	if (!err)
-		err = fh_moved(h, dir, name);
-	if (!err) {
-		__atomic_and_fetch(&h->word, ~FH_KEEP, __ATOMIC_RELAXED);
-		clock_add(h);
 	}
 	put_fh(h);
 	return err;

@@ -3,6 +3,7 @@
 #define HEDDLE_FH_HANDLE_H
 
 #include "fh.h"
+#include "ktime.h"
 #include "lock.h"
 #include <urcu/list.h>
 
@@ -12,6 +13,8 @@
 #define FH_WAITERS 4u /* with FH_BUSY: somebody sleeps on the word until it is over */
 #define FH_USED 8u    /* pinned since the clock hand came by: gets a second chance */
 #define FH_KEEP 16u   /* could not be opened again (no name): never reclaimed */
+#define FH_DENIED 32u /* nor can this (its permissions): never reclaimed */
+#define FH_FOR_GOOD (FH_KEEP | FH_DENIED)
 #define FH_STATE_BITS 8
 #define FH_PIN (1u << FH_STATE_BITS)
 #define FH_PINS(word) ((word) >> FH_STATE_BITS)
@@ -27,10 +30,12 @@ struct fh {
 	int flags;		    /* c: open flags without those that create or truncate */
 	bool no_nowait;		    /* a: the host can't tell whether a read would wait */
 	bool known;		    /* b: id is valid */
+	bool was_open;		    /* b: opening it is reopening */
 	bool on_clock;		    /* k */
+	int lost;		    /* a: the error that the host gave for closing it, 0: none */
+	u32 moves;		    /* p: how often it was moved */
 	struct fh_id id;	    /* b: as it was opened first */
-	struct fh *dir;		    /* p: +1; NULL: the root, or no name */
-	char *name;		    /* p: owned */
+	struct fh_place *place;	    /* p: +1; NULL: the root, or no name */
 	struct cds_list_head clock; /* k */
 	u64 dir_pos;		    /* s: where the descriptor's directory position stands */
 };
@@ -49,13 +54,25 @@ static inline bool fh_try_pin(struct fh *h)
 
 /* clock.c: the budget. */
 void clock_init(void);
-/* A descriptor is about to be opened: makes room within the budget where that can be. */
-void clock_reserve(void);
+/* A descriptor is about to be opened: makes room within the budget where that can be. -EMFILE: there is none but what the kernel itself needs. */
+must_check int clock_reserve(void);
 void clock_unreserve(void); /* it was not opened, or is closed */
 void clock_add(struct fh *h);
 void clock_remove(struct fh *h);
 /* Closes up to n idle handles, whatever the budget; how many. */
 unsigned clock_reclaim(unsigned n);
+
+/* Somebody who can't have a descriptor because all are in use, and waits for a second at most. Starts zeroed. */
+struct starving {
+	bool begun;
+	u32 seen; /* of fh_chances */
+	ktime_t until;
+};
+/* After -EMFILE or -ENFILE: 0, try again; -ENFILE, enough. May sleep the task: nothing may be BUSY. */
+must_check int clock_starve(struct starving *s);
+void clock_fed(struct starving *s); /* at the end of it, whatever came of it */
+extern u32 fh_hungry;		    /* atomic: how many starve */
+void clock_chance(void);	    /* a handle is idle now, or closed, and somebody starves */
 /* handle.c: OPEN -> BUSY if it is idle and had its second chance; then closes it. */
 bool handle_claim_idle(struct fh *h);
 bool handle_close_busy(struct fh *h);

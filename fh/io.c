@@ -208,9 +208,37 @@ static int sync_pinned(struct fh *h, struct sync_job job)
 	return err;
 }
 
+/* What closing the descriptor told while nobody was there to hear it. */
+static int take_lost(struct fh *h)
+{
+	return __atomic_exchange_n(&h->lost, 0, __ATOMIC_RELAXED);
+}
+
 int fh_fsync(struct fh *h, bool datasync)
 {
-	return sync_pinned(h, (struct sync_job){.what = datasync ? SYNC_DATA : SYNC_ALL});
+	int err = sync_pinned(h, (struct sync_job){.what = datasync ? SYNC_DATA : SYNC_ALL});
+	int lost = take_lost(h);
+
+	return err ? err : lost;
+}
+
+static long flush_on_worker(void *arg)
+{
+	return host_flush(*(int *)arg);
+}
+
+int fh_flush(struct fh *h)
+{
+	int err = 0, fd;
+
+	/* One that was closed has been flushed. */
+	if (fh_try_pin(h)) {
+		fd = h->fd;
+		if (host_flushes(fd))
+			err = io_worker_call(flush_on_worker, &fd);
+		put_fh(h);
+	}
+	return err ? err : take_lost(h);
 }
 
 int fh_syncfs(struct fh *h)

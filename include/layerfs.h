@@ -10,10 +10,16 @@ struct super_block;
 extern const struct fs_type hostfs_fs_type, humfs_fs_type, overlay_fs_type;
 
 /*
- * A super block of a host directory. rw: guests may change the host's files. exclusive: nobody else is expected to change them while we run,
- * so names and attributes that were looked up once stay valid (no host call for a cached stat). 0 or -errno of the host.
+ * rw: guests may change the host's files. exclusive: nobody else is expected to change them while we run, so names, their absence and
+ * attributes that were looked up once stay valid (no host call for a cached stat); otherwise each use asks the host. map_uid, map_gid:
+ * all files are shown as uid's and gid's, and can't be given away; otherwise owners are the host's.
  */
-must_check int hostfs_mount_dir(const char *host_dir, bool rw, bool exclusive,
+struct hostfs_options {
+	bool rw, exclusive, map_uid, map_gid;
+	u32 uid, gid;
+};
+/* A super block of a host directory. 0 or -errno of the host. */
+must_check int hostfs_mount_dir(const char *host_dir, const struct hostfs_options *opt,
 				struct super_block **sb);
 /*
  * The same of a host directory that holds a humfs. 0 or -errno: -EBUSY: in use by somebody else; -EUCLEAN: somebody's use of it was cut off, or it

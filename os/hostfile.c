@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -43,9 +44,36 @@ int host_open_path(const char *path, int flags)
 	return RETRY(open(path, flags | OPEN_ALWAYS));
 }
 
-void host_close(int fd)
+int host_close(int fd)
 {
-	close(fd); /* EINTR: Linux has closed it all the same */
+	/* EINTR: Linux has closed it all the same. */
+	return close(fd) < 0 && errno != EINTR ? -errno : 0;
+}
+
+int host_flush(int fd)
+{
+	int copy = RETRY(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+
+	return copy < 0 ? copy : host_close(copy);
+}
+
+bool host_flushes(int fd)
+{
+	struct statfs s;
+
+	if (fstatfs(fd, &s) < 0)
+		return true;
+	switch ((u32)s.f_type) {
+	case BTRFS_SUPER_MAGIC:
+	case EXT4_SUPER_MAGIC:
+	case F2FS_SUPER_MAGIC:
+	case OVERLAYFS_SUPER_MAGIC:
+	case RAMFS_MAGIC:
+	case TMPFS_MAGIC:
+	case XFS_SUPER_MAGIC:
+		return false;
+	}
+	return true;
 }
 
 int host_memfd(const char *name)
@@ -220,6 +248,13 @@ static const char *proc_fd_path(char *buf, size_t size, int fd)
 	return buf;
 }
 
+int host_reopen(int fd, int flags)
+{
+	char path[40];
+
+	return RETRY(open(proc_fd_path(path, sizeof(path), fd), flags | OPEN_ALWAYS));
+}
+
 int host_link_fd(int fd, int dirfd, const char *name)
 {
 	char path[40];
@@ -255,9 +290,13 @@ int host_chmodat(int dirfd, const char *name, u32 mode)
 	return err;
 }
 
+/* Also of O_PATH descriptors: hence AT_EMPTY_PATH, and the proc link. */
 int host_fchmod(int fd, u32 mode)
 {
-	return RETRY(fchmod(fd, mode));
+	char path[40];
+	int err = RETRY(fchmod(fd, mode));
+
+	return err == -EBADF ? RETRY(chmod(proc_fd_path(path, sizeof(path), fd), mode)) : err;
 }
 
 int host_chownat(int dirfd, const char *name, u32 uid, u32 gid)
@@ -267,7 +306,7 @@ int host_chownat(int dirfd, const char *name, u32 uid, u32 gid)
 
 int host_fchown(int fd, u32 uid, u32 gid)
 {
-	return RETRY(fchown(fd, uid, gid));
+	return RETRY(fchownat(fd, "", uid, gid, AT_EMPTY_PATH));
 }
 
 int host_utimensat(int dirfd, const char *name, const struct timespec times[2])
@@ -277,7 +316,12 @@ int host_utimensat(int dirfd, const char *name, const struct timespec times[2])
 
 int host_futimens(int fd, const struct timespec times[2])
 {
-	return RETRY(futimens(fd, times));
+	char path[40];
+	int err = RETRY(futimens(fd, times));
+
+	return err == -EBADF
+		       ? RETRY(utimensat(AT_FDCWD, proc_fd_path(path, sizeof(path), fd), times, 0))
+		       : err;
 }
 
 u64 host_raise_nofile(void)

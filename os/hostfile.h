@@ -12,7 +12,11 @@
 int host_openat(int dirfd, const char *name, int flags, u32 mode);
 int host_open_path(const char *path,
 		   int flags); /* follows symlinks: for what the user names on the command line */
-void host_close(int fd);
+int host_reopen(int fd, int flags); /* the same file once more, by whatever name or none */
+int host_close(int fd); /* closed in any case; an error is about data that was not stored */
+/* Has the host's file system something to say when a descriptor is closed, as network file systems do? May take long, then. */
+bool host_flushes(int fd);
+int host_flush(int fd); /* the error of closing one, which it isn't */
 int host_memfd(const char *name);
 
 #define HOST_NOWAIT                                                                                \

@@ -58,11 +58,20 @@ static const char *mount_error(bool humfs, int err)
 	return strerrordesc_np(-err);
 }
 
+static int mount_hostfs(const char *dir, bool rw, const struct hostfs_options *opt_given,
+			struct super_block **sb)
+{
+	struct hostfs_options o = *opt_given;
+
+	o.rw = rw;
+	return hostfs_mount_dir(dir, &o, sb);
+}
+
 static void mount_root_fs(void)
 {
 	struct super_block *sb;
 	int err = opt->root_humfs ? humfs_mount_dir(opt->root, opt->rw, &sb)
-				  : hostfs_mount_dir(opt->root, opt->rw, true, &sb);
+				  : mount_hostfs(opt->root, opt->rw, &opt->root_options, &sb);
 
 	if (err)
 		boot_fail(EXIT_SETUP, "--root %s%s: %s", opt->root_humfs ? "humfs:" : "", opt->root,
@@ -135,7 +144,7 @@ static void mount_option(const struct mount_option *m)
 	else if (humfs)
 		err = humfs_mount_dir(m->source, !m->read_only, &sb);
 	else
-		err = hostfs_mount_dir(m->source, !m->read_only, false, &sb);
+		err = mount_hostfs(m->source, !m->read_only, &m->hostfs, &sb);
 	if (!err)
 		err = IS_ERR(sb) ? PTR_ERR(sb) : mount_on(m->target, sb, flags);
 	if (err)

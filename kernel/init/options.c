@@ -10,6 +10,7 @@
 
 enum {
 	OPT_RW = 256,
+	OPT_ROOT_OPTIONS,
 	OPT_CLEAN_ENV,
 	OPT_HOSTNAME,
 	OPT_STRACE,
@@ -41,7 +42,11 @@ static const struct argp_option table[] = {
 	 "Host directory, or humfs in one, that becomes the guest's root (default: /)", 2},
 	{"rw", OPT_RW, NULL, 0,
 	 "Write through to the root (default: changes stay in memory and are lost)", 2},
-	{"mount", 'v', "TYPE:SOURCE:TARGET[:ro]", 0, "Mount a hostfs, humfs or tmpfs", 2},
+	{"root-options", OPT_ROOT_OPTIONS, "OPTION,...", 0,
+	 "Of the root: cache=exclusive|strict (default: exclusive), uid=N, gid=N", 2},
+	{"mount", 'v', "TYPE:SOURCE:TARGET[:OPTION,...]", 0,
+	 "Mount a hostfs, humfs or tmpfs. Options: ro; of a hostfs also cache=strict|exclusive (default: strict), uid=N, gid=N",
+	 2},
 	{"workdir", 'w', "DIR", 0, "Working directory in the guest", 2},
 	{NULL, 0, NULL, 0, "Process:", 3},
 	{"user", 'u', "UID[:GID]", 0, "User and group of the first process", 3},
@@ -111,25 +116,55 @@ static char *copy_of(const char *arg)
 	return copy;
 }
 
-/* TYPE:SOURCE:TARGET[:ro] */
+/* One of a hostfs's options, "cache=strict"; false if it is none. */
+static bool hostfs_option(struct hostfs_options *o, const char *arg)
+{
+	if (!strcmp(arg, "cache=strict") || !strcmp(arg, "cache=exclusive")) {
+		o->exclusive = !strcmp(arg, "cache=exclusive");
+	} else if (!strncmp(arg, "uid=", 4)) {
+		o->map_uid = true;
+		o->uid = number(arg + 4, 0, UINT32_MAX - 1, "user number");
+	} else if (!strncmp(arg, "gid=", 4)) {
+		o->map_gid = true;
+		o->gid = number(arg + 4, 0, UINT32_MAX - 1, "group number");
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static void set_root_options(struct options *o, char *arg)
+{
+	char *one, *rest = arg;
+
+	while ((one = strsep(&rest, ",")))
+		if (!hostfs_option(&o->root_options, one))
+			usage_error("--root-options: %s: use cache=strict|exclusive, uid=N, gid=N",
+				    one);
+}
+
+/* TYPE:SOURCE:TARGET[:OPTION,...] */
 static void add_mount(struct options *o, char *arg)
 {
 	struct mount_option *m = &o->mounts[o->nmounts];
-	char *whole = copy_of(arg), *rest = arg, *flag;
+	char *whole = copy_of(arg), *rest = arg, *one;
 
 	if (o->nmounts == MAX_MOUNTS)
 		usage_error("too many --mount options");
 	m->type = strsep(&rest, ":");
 	m->source = strsep(&rest, ":");
 	m->target = strsep(&rest, ":");
-	flag = rest;
-	if (!m->target || !*m->source || m->target[0] != '/' ||
-	    (flag && strcmp(flag, "ro") && strcmp(flag, "rw")))
-		usage_error("--mount %s: use TYPE:SOURCE:TARGET[:ro] with an absolute TARGET",
+	if (!m->target || !*m->source || m->target[0] != '/')
+		usage_error("--mount %s: use TYPE:SOURCE:TARGET[:OPTIONS] with an absolute TARGET",
 			    whole);
 	if (strcmp(m->type, "hostfs") && strcmp(m->type, "humfs") && strcmp(m->type, "tmpfs"))
 		usage_error("--mount %s: the type must be hostfs, humfs or tmpfs", whole);
-	m->read_only = flag && !strcmp(flag, "ro");
+	while ((one = strsep(&rest, ",:"))) {
+		if (!strcmp(one, "ro") || !strcmp(one, "rw"))
+			m->read_only = !strcmp(one, "ro");
+		else if (strcmp(m->type, "hostfs") || !hostfs_option(&m->hostfs, one))
+			usage_error("--mount %s: %s is no option of %s", whole, one, m->type);
+	}
 	kfree(whole);
 	o->nmounts++;
 }
@@ -218,6 +253,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_SPIN:
 		o->spin = spin(arg);
 		break;
+	case OPT_ROOT_OPTIONS:
+		set_root_options(o, arg);
+		break;
 	case OPT_RW:
 		o->rw = true;
 		break;
@@ -271,7 +309,8 @@ void options_parse(struct options *o, int argc, char **argv)
 
 	argp_program_version_hook = print_version;
 	argp_err_exit_status = 2;
-	*o = (struct options){.engine = "auto", .root = "/", .spin = SPIN_AUTO};
+	*o = (struct options){
+		.engine = "auto", .root = "/", .root_options.exclusive = true, .spin = SPIN_AUTO};
 	if (argc < 2)
 		usage_error("nothing to do; try 'heddle run -- PROGRAM', or 'heddle --help'");
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {

@@ -2,6 +2,7 @@
 #ifndef HEDDLE_KERNEL_INIT_OPTIONS_H
 #define HEDDLE_KERNEL_INIT_OPTIONS_H
 
+#include "layerfs.h"
 #include "types.h"
 
 #define MAX_MOUNTS 64
@@ -10,12 +11,14 @@
 struct mount_option {
 	const char *type, *source, *target;
 	bool read_only;
+	struct hostfs_options hostfs; /* of a hostfs, but for rw */
 };
 
 struct options {
 	int cpus; /* 0: as many as the host has */
 	const char *engine, *root, *workdir, *hostname;
-	bool root_humfs; /* root is the directory of a humfs */
+	bool root_humfs;		    /* root is the directory of a humfs */
+	struct hostfs_options root_options; /* of a hostfs, but for rw */
 	bool rw, clean_env, strace, stats, verbose, debug_migrate, no_sandbox;
 	const char *strace_file; /* NULL: stderr */
 	struct mount_option mounts[MAX_MOUNTS];

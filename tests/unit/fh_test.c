@@ -183,9 +183,10 @@ START_TEST(unlinked_handle_keeps_its_descriptor)
 	write_host("v", "here");
 	h = fh_open_at(root, "u", O_RDONLY, 0);
 	late = fh_open_at(root, "v", O_RDONLY, 0);
-	fh_unlinked(h);
+	ck_assert_int_eq(fh_unlinked(h), 0);
 	push_out(late);
-	fh_unlinked(late); /* closed by then: gets its descriptor back while there is a name */
+	ck_assert_int_eq(fh_unlinked(late),
+			 0); /* closed by then: gets its descriptor back while there is a name */
 	unlink(in_dir("u"));
 	unlink(in_dir("v"));
 	push_out(NULL);
@@ -200,14 +201,19 @@ END_TEST
 START_TEST(moved_handle_reopens_at_its_new_place)
 {
 	struct fh *h, *sub;
+	struct fh_move move;
+	struct fh_place *to;
 
 	start(2);
 	write_host("m", "moved");
 	h = fh_open_at(root, "m", O_RDONLY, 0);
 	ck_assert_int_eq(fh_mkdir_at(root, "sub", 0755), 0);
 	sub = fh_open_at(root, "sub", O_PATH | O_DIRECTORY, 0);
-	ck_assert_int_eq(fh_rename_at(root, "m", sub, "n", 0), 0);
-	ck_assert_int_eq(fh_moved(h, sub, "n"), 0);
+	ck_assert_int_eq(fh_rename_at(root, "m", sub, "n", 0, &move), 0);
+	to = fh_place_new(sub, "n");
+	fh_moved(h, to);
+	fh_place_put(to);
+	fh_move_end(&move);
 	push_out(h);
 	ck_assert(reads(h, "moved"));
 	fh_put(h);

@@ -313,7 +313,7 @@ static void list_guest(const char *path, struct names *l)
 	struct file *f = file_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
 	int before;
 
-	must(!IS_ERR(f));
+	must_eq(IS_ERR(f) ? PTR_ERR(f) : 0, 0);
 	*l = (struct names){.dc.emit = collect};
 	do {
 		before = l->n;

@@ -11,14 +11,17 @@ static struct super_block *mount_hostfs(bool rw, bool exclusive)
 
 	must(!vfs_init());
 	snprintf(host_path, sizeof(host_path), "%s/lower", base);
-	must(!hostfs_mount_dir(host_path, rw, exclusive, &sb));
+	must(!hostfs_mount_dir(host_path,
+			       &(struct hostfs_options){.rw = rw, .exclusive = exclusive}, &sb));
 	must(!mount_root(sb, 0));
 	return sb;
 }
 
+static bool exclusive_cache;
+
 static void write_through(void)
 {
-	random_operations(mount_hostfs(true, false), 2000);
+	random_operations(mount_hostfs(true, exclusive_cache), 2000);
 	run("diff -r --no-dereference %s/lower %s/model");
 }
 
@@ -30,6 +33,7 @@ START_TEST(writing_through_matches_the_host)
 	ck_assert_int_eq(fh_init(), 0);
 	if (_i % 2)
 		fh_set_budget(4);
+	exclusive_cache = _i >= 4;
 	with_cpus(1, write_through);
 	run("rm -rf %s");
 }
@@ -133,7 +137,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("hostfs");
 
-	tcase_add_loop_test(tc, writing_through_matches_the_host, 0, 4);
+	tcase_add_loop_test(tc, writing_through_matches_the_host, 0, 8);
 	tcase_add_loop_test(tc, tmpfs_matches_the_host, 0, 3);
 	tcase_add_loop_test(tc, changes_of_the_host_show, 0, 3);
 	tcase_add_test(tc, nothing_outside_can_be_reached);

@@ -11,7 +11,7 @@ static struct super_block *mount_overlay(void)
 	struct super_block *lower, *sb;
 
 	snprintf(host_path, sizeof(host_path), "%s/lower", base);
-	must(!hostfs_mount_dir(host_path, false, true, &lower));
+	must(!hostfs_mount_dir(host_path, &(struct hostfs_options){.exclusive = true}, &lower));
 	sb = overlay_create(lower);
 	must(!IS_ERR(sb));
 	return sb;

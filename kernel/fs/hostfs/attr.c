@@ -9,7 +9,7 @@
 static int host_attributes(struct inode *inode, struct kstat *st)
 {
 	struct fh *h = hostfs_any_handle(inode);
-	struct place *p;
+	struct fh_place *p;
 	int err;
 
 	if (h) {
@@ -17,28 +17,56 @@ static int host_attributes(struct inode *inode, struct kstat *st)
 		fh_put(h);
 		return err;
 	}
-	p = place_get(inode);
+	p = hostfs_place(inode);
 	if (p)
 		err = fh_stat_at(p->dir, p->name, st);
 	else
 		err = fh_stat(hostfs_sb(inode->sb)->root, st);
-	place_put(p);
+	fh_place_put(p);
 	return err;
+}
+
+void hostfs_changed(struct inode *inode)
+{
+	__atomic_add_fetch(&hostfs_i(inode)->changes, 1, __ATOMIC_RELEASE);
+}
+
+static bool up_to_date(struct inode *inode)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+	bool known;
+
+	if (!hostfs_sb(inode->sb)->opt.exclusive || __atomic_load_n(&hi->mapped, __ATOMIC_RELAXED))
+		return false;
+	spin_lock(&inode->spin);
+	known = hi->known == __atomic_load_n(&hi->changes, __ATOMIC_ACQUIRE);
+	spin_unlock(&inode->spin);
+	return known;
 }
 
 int hostfs_refresh(struct inode *inode)
 {
+	struct hostfs_inode *hi = hostfs_i(inode);
 	struct kstat st;
+	u32 changes;
 	int err;
 
-	if (hostfs_sb(inode->sb)->exclusive)
+	if (up_to_date(inode))
 		return 0;
+	changes = __atomic_load_n(&hi->changes, __ATOMIC_ACQUIRE);
 	err = host_attributes(inode, &st);
 	if (!err && !hostfs_same(inode, &st))
 		err = -ESTALE;
-	if (!err)
-		hostfs_update(inode, &st);
-	return err;
+	if (err)
+		return err;
+	/* Of two who do this at once the later changes count. */
+	spin_lock(&inode->spin);
+	if ((s32)(changes - hi->known) >= 0) {
+		hostfs_update_locked(inode, &st);
+		hi->known = changes;
+	}
+	spin_unlock(&inode->spin);
+	return 0;
 }
 
 int hostfs_getattr(struct inode *inode, struct kstat *st)
@@ -54,7 +82,7 @@ int hostfs_getattr(struct inode *inode, struct kstat *st)
 
 static int set_size(struct inode *inode, u64 size)
 {
-	struct fh *h = hostfs_open_handle(inode, false, true);
+	struct fh *h = hostfs_open_handle(inode, false, true, false);
 	int err;
 
 	if (IS_ERR(h))
@@ -64,67 +92,90 @@ static int set_size(struct inode *inode, u64 size)
 	return err;
 }
 
-/* By name, or by handle if the file is open (and may have no name). */
+static int set_by_name(struct inode *inode, const struct iattr *a, const struct timespec times[2])
+{
+	struct fh_place *p = hostfs_place(inode);
+	int err;
+
+	if (p)
+		err = fh_setattr_at(p->dir, p->name, a->valid, a->mode & 07777, a->uid, a->gid,
+				    times);
+	else
+		err = fh_setattr_at(hostfs_sb(inode->sb)->root, ".", a->valid, a->mode & 07777,
+				    a->uid, a->gid, times);
+	fh_place_put(p);
+	return err;
+}
+
+/* By handle if there is one (the file may have no name), else by name. Handles that couldn't be opened any more afterwards stay open. */
 static int set_others(struct inode *inode, const struct iattr *a)
 {
 	const struct timespec omit = {.tv_nsec = UTIME_OMIT};
 	struct timespec times[2] = {a->valid & ATTR_ATIME ? a->atime : omit,
 				    a->valid & ATTR_MTIME ? a->mtime : omit};
-	u32 mode = a->mode & 07777;
-	struct fh *h = S_ISREG(inode->mode) ? hostfs_any_handle(inode) : NULL;
-	struct place *p;
-	int err;
+	struct fh *pinned[HANDLES], *h;
+	int n = 0, err;
 
-	if (h) {
-		err = fh_setattr(h, a->valid, mode, a->uid, a->gid, times);
-		fh_put(h);
-		return err;
-	}
-	p = place_get(inode);
-	if (p)
-		err = fh_setattr_at(p->dir, p->name, a->valid, mode, a->uid, a->gid, times);
+	if (a->valid & (ATTR_MODE | ATTR_UID | ATTR_GID) && S_ISREG(inode->mode))
+		n = hostfs_pin_all(inode, pinned);
+	h = S_ISREG(inode->mode) ? hostfs_any_handle(inode) : NULL;
+	if (h)
+		err = fh_setattr(h, a->valid, a->mode & 07777, a->uid, a->gid, times);
 	else
-		err = fh_setattr_at(hostfs_sb(inode->sb)->root, ".", a->valid, mode, a->uid, a->gid,
-				    times);
-	place_put(p);
+		err = set_by_name(inode, a, times);
+	fh_put(h);
+	hostfs_unpin_all(pinned, n);
 	return err;
 }
 
-int hostfs_setattr(struct inode *inode, struct iattr *a)
+/* Mapped owners are what they are. */
+static int check_owner(const struct hostfs_options *o, struct iattr *a)
+{
+	if (o->map_uid && a->valid & ATTR_UID) {
+		if (a->uid != o->uid)
+			return -EPERM;
+		a->valid &= ~ATTR_UID;
+	}
+	if (o->map_gid && a->valid & ATTR_GID) {
+		if (a->gid != o->gid)
+			return -EPERM;
+		a->valid &= ~ATTR_GID;
+	}
+	return 0;
+}
+
+int hostfs_setattr(struct inode *inode, struct iattr *attr)
 {
 	struct hostfs_sb *hs = hostfs_sb(inode->sb);
-	struct kstat st;
-	int err = 0;
+	struct iattr a = *attr;
+	int err = hs->opt.rw ? check_owner(&hs->opt, &a) : -EROFS;
 
-	if (!hs->rw)
-		return -EROFS;
-	if (a->valid & ATTR_SIZE)
-		err = set_size(inode, a->size);
-	if (!err && a->valid & (ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_ATIME | ATTR_MTIME))
-		err = set_others(inode, a);
-	if (!err)
-		err = host_attributes(inode, &st);
-	if (!err)
-		hostfs_update(inode, &st);
-	return err;
+	if (err)
+		return err;
+	if (a.valid & ATTR_SIZE)
+		err = set_size(inode, a.size);
+	if (!err && a.valid & (ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_ATIME | ATTR_MTIME))
+		err = set_others(inode, &a);
+	hostfs_changed(inode);
+	return err ? err : hostfs_refresh(inode);
 }
 
 char *hostfs_readlink(struct inode *inode)
 {
 	struct hostfs_inode *hi = hostfs_i(inode);
-	struct place *p;
+	struct fh_place *p;
 	char *target, *copy;
 
 	if (__atomic_load_n(&hi->target, __ATOMIC_ACQUIRE)) {
 		copy = kstrdup(hi->target); /* constant once it is there */
 		return copy ? copy : ERR_PTR(-ENOMEM);
 	}
-	p = place_get(inode);
+	p = hostfs_place(inode);
 	if (!p)
 		return ERR_PTR(-EINVAL);
 	target = fh_readlink_at(p->dir, p->name);
-	place_put(p);
-	if (IS_ERR(target) || !hostfs_sb(inode->sb)->exclusive)
+	fh_place_put(p);
+	if (IS_ERR(target) || !hostfs_sb(inode->sb)->opt.exclusive)
 		return target;
 	copy = kstrdup(target);
 	spin_lock(&inode->spin);

@@ -39,7 +39,7 @@ static int hostfs_lookup(struct inode *dir, struct dentry *d)
 /* The handle of a directory that may be changed. */
 static struct fh *writable_dir(struct inode *dir)
 {
-	return hostfs_sb(dir->sb)->rw ? hostfs_dir(dir) : ERR_PTR(-EROFS);
+	return hostfs_sb(dir->sb)->opt.rw ? hostfs_dir(dir) : ERR_PTR(-EROFS);
 }
 
 /*
@@ -49,13 +49,14 @@ static struct fh *writable_dir(struct inode *dir)
 static int fix_attributes(struct inode *dir, struct fh *h, const char *name, u32 mode,
 			  struct kstat *st)
 {
+	const struct hostfs_options *o = &hostfs_sb(dir->sb)->opt;
 	const struct cred *cred = vfs_cred();
 	u32 uid = cred->fsuid, gid = dir->mode & S_ISGID ? dir->gid : cred->fsgid, valid = 0;
 	int err;
 
-	if (st->uid != uid)
+	if (st->uid != uid && !o->map_uid)
 		valid |= ATTR_UID;
-	if (st->gid != gid)
+	if (st->gid != gid && !o->map_gid)
 		valid |= ATTR_GID;
 	if (valid) {
 		err = fh_setattr_at(h, name, valid, 0, uid, gid, NULL);
@@ -89,7 +90,7 @@ static int finish_new(struct inode *dir, struct dentry *d, struct fh *h, u32 mod
 		fh_unlink_at(h, d->name, S_ISDIR(mode) ? AT_REMOVEDIR : 0);
 		return err;
 	}
-	inode_touch(dir, ATTR_MTIME | ATTR_CTIME);
+	hostfs_changed(dir);
 	d_instantiate(d, inode);
 	return 0;
 }
@@ -105,8 +106,17 @@ static int hostfs_create(struct inode *dir, struct dentry *d, u32 mode)
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	err = finish_new(dir, d, h, mode);
-	fh_put(file);
-	return err;
+	if (err) {
+		fh_put(file);
+		return err;
+	}
+	/* Its mode may not let us open it another time. */
+	if ((mode & 0600) != 0600 && get_fh(file) >= 0) {
+		fh_check_reopen(file);
+		put_fh(file);
+	}
+	hostfs_adopt(d->inode, file);
+	return 0;
 }
 
 static int hostfs_mkdir(struct inode *dir, struct dentry *d, u32 mode)
@@ -119,8 +129,6 @@ static int hostfs_mkdir(struct inode *dir, struct dentry *d, u32 mode)
 	err = fh_mkdir_at(h, d->name, mode & 07777);
 	if (!err)
 		err = finish_new(dir, d, h, mode);
-	if (!err)
-		inode_inc_nlink(dir);
 	return err;
 }
 
@@ -149,38 +157,52 @@ static int hostfs_symlink(struct inode *dir, struct dentry *d, const char *targe
 static int hostfs_link(struct inode *dir, struct dentry *d, struct inode *target)
 {
 	struct fh *h = writable_dir(dir), *open;
-	struct place *p;
+	struct fh_place *p, *to;
 	int err;
 
 	if (IS_ERR(h))
 		return PTR_ERR(h);
-	p = place_get(target);
-	if (p) {
+	to = fh_place_new(h, d->name);
+	if (IS_ERR(to))
+		return PTR_ERR(to);
+	p = hostfs_place(target);
+	if (p && !__atomic_load_n(&hostfs_i(target)->unnamed, __ATOMIC_ACQUIRE)) {
 		err = fh_link_at(h, d->name, p->dir, p->name);
-	} else { /* made by O_TMPFILE: open somewhere */
+	} else { /* made by O_TMPFILE, or it has other names than the one we knew: open somewhere */
 		open = hostfs_any_handle(target);
 		err = open ? fh_link_into(open, h, d->name) : -ENOENT;
 		fh_put(open);
 		if (!err)
-			err = place_set(target, h, d->name);
+			hostfs_moved(target, to);
 	}
-	place_put(p);
+	fh_place_put(p);
+	fh_place_put(to);
 	if (err)
 		return err;
 	inode_inc_nlink(target);
-	inode_touch(target, ATTR_CTIME);
-	inode_touch(dir, ATTR_MTIME | ATTR_CTIME);
+	hostfs_changed(target);
+	hostfs_changed(dir);
 	d_instantiate(d, inode_get(target));
 	return 0;
 }
 
-void hostfs_name_goes(struct inode *inode, struct fh *dir, const char *name)
+int hostfs_name_goes(struct inode *inode, struct fh *dir, const char *name, bool in_use)
 {
-	struct place *p = place_get(inode);
+	struct fh_place *p = hostfs_place(inode);
+	bool ours = p && p->dir == dir && !strcmp(p->name, name);
 
-	if (p && p->dir == dir && !strcmp(p->name, name))
-		hostfs_unnamed(inode);
-	place_put(p);
+	fh_place_put(p);
+	if (!ours || S_ISDIR(inode->mode))
+		return 0;
+	return hostfs_unname(inode, in_use || __atomic_load_n(&inode->nlink, __ATOMIC_RELAXED) > 1);
+}
+
+static int name_goes(struct dentry *d, struct fh *dir)
+{
+	/* We have one reference. */
+	bool in_use = __atomic_load_n(&d->refs, __ATOMIC_RELAXED) > 1;
+
+	return hostfs_name_goes(d->inode, dir, d->name, in_use);
 }
 
 static int remove_name(struct inode *dir, struct dentry *d, int flags)
@@ -190,13 +212,17 @@ static int remove_name(struct inode *dir, struct dentry *d, int flags)
 
 	if (IS_ERR(h))
 		return PTR_ERR(h);
-	hostfs_name_goes(d->inode, h, d->name);
-	err = fh_unlink_at(h, d->name, flags);
+	err = name_goes(d, h);
 	if (err)
 		return err;
+	err = fh_unlink_at(h, d->name, flags);
+	if (err) {
+		hostfs_not_unnamed(d->inode);
+		return err;
+	}
 	inode_dec_nlink(d->inode);
-	inode_touch(d->inode, ATTR_CTIME);
-	inode_touch(dir, ATTR_MTIME | ATTR_CTIME);
+	hostfs_changed(d->inode);
+	hostfs_changed(dir);
 	return 0;
 }
 
@@ -209,37 +235,50 @@ static int hostfs_rmdir(struct inode *dir, struct dentry *d)
 {
 	int err = remove_name(dir, d, AT_REMOVEDIR);
 
-	if (!err) {
+	if (!err)
 		inode_set_nlink(d->inode, 0);
-		inode_dec_nlink(dir);
-	}
 	return err;
 }
 
-int hostfs_moved(struct inode *inode, struct fh *dir, const char *name)
+/* With memory for what can't fail afterwards. from: where the victim of an exchange goes. */
+static int rename_to(const struct rename_ctx *rc, struct fh_place *from, struct fh_place *to)
 {
-	struct hostfs_inode *hi = hostfs_i(inode);
-	struct fh *h[3];
-	int err = place_set(inode, dir, name);
+	struct inode *inode = rc->old->inode, *victim = rc->new->inode;
+	bool exchange = rc->flags & RENAME_EXCHANGE;
+	struct fh_move move;
+	int err = 0;
 
-	spin_lock(&inode->spin);
-	h[0] = hi->self ? fh_get(hi->self) : NULL;
-	h[1] = hi->ro ? fh_get(hi->ro) : NULL;
-	h[2] = hi->rw ? fh_get(hi->rw) : NULL;
-	spin_unlock(&inode->spin);
-	for (unsigned i = 0; i < ARRAY_SIZE(h); i++) {
-		if (h[i] && !err)
-			err = fh_moved(h[i], dir, name);
-		fh_put(h[i]);
+	if (victim && !exchange)
+		err = name_goes(rc->new, to->dir);
+	if (err)
+		return err;
+	err = fh_rename_at(from->dir, from->name, to->dir, to->name, rc->flags, &move);
+	if (err) {
+		if (victim && !exchange)
+			hostfs_not_unnamed(victim);
+		return err;
 	}
-	return err;
+	hostfs_moved(inode, to);
+	if (exchange)
+		hostfs_moved(victim, from);
+	fh_move_end(&move);
+	hostfs_changed(inode);
+	hostfs_changed(rc->old_dir);
+	hostfs_changed(rc->new_dir);
+	if (!victim)
+		return 0;
+	hostfs_changed(victim);
+	if (!exchange && S_ISDIR(victim->mode))
+		inode_set_nlink(victim, 0);
+	else if (!exchange)
+		inode_dec_nlink(victim);
+	return 0;
 }
 
 static int hostfs_rename(const struct rename_ctx *rc)
 {
 	struct fh *od = writable_dir(rc->old_dir), *nd = writable_dir(rc->new_dir);
-	struct inode *inode = rc->old->inode, *victim = rc->new->inode;
-	bool exchange = rc->flags & RENAME_EXCHANGE;
+	struct fh_place *from, *to;
 	int err;
 
 	if (IS_ERR(od))
@@ -248,27 +287,17 @@ static int hostfs_rename(const struct rename_ctx *rc)
 		return PTR_ERR(nd);
 	if (rc->flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
-	if (exchange && !victim)
+	if (rc->flags & RENAME_EXCHANGE && !rc->new->inode)
 		return -ENOENT;
-	if (victim && !exchange)
-		hostfs_name_goes(victim, nd, rc->new->name);
-	err = fh_rename_at(od, rc->old->name, nd, rc->new->name, rc->flags);
-	if (err)
-		return err;
-	/* Done on the host: a shortage of memory now only costs the ability to reopen by name. */
-	(void)hostfs_moved(inode, nd, rc->new->name);
-	if (exchange)
-		(void)hostfs_moved(victim, od, rc->old->name);
-	if (victim && !exchange) {
-		if (S_ISDIR(victim->mode))
-			inode_set_nlink(victim, 0);
-		else
-			inode_dec_nlink(victim);
-	}
-	/* Link counts and times of the directories, as the host has them now. */
-	(void)hostfs_refresh(rc->old_dir);
-	(void)hostfs_refresh(rc->new_dir);
-	return 0;
+	from = fh_place_new(od, rc->old->name);
+	if (IS_ERR(from))
+		return PTR_ERR(from);
+	to = fh_place_new(nd, rc->new->name);
+	err = IS_ERR(to) ? (int)PTR_ERR(to) : rename_to(rc, from, to);
+	if (!IS_ERR(to))
+		fh_place_put(to);
+	fh_place_put(from);
+	return err;
 }
 
 static int hostfs_tmpfile(struct inode *dir, struct inode **out, u32 mode)
@@ -292,9 +321,9 @@ static int hostfs_tmpfile(struct inode *dir, struct inode **out, u32 mode)
 		fh_put(file);
 		return err;
 	}
-	/* One reference is the inode's for as long as it lives: nobody could open it again. */
-	hostfs_i(inode)->rw = file;
-	hostfs_i(inode)->opens++;
+	/* It has no place, and keeps the handle. */
+	hostfs_i(inode)->unnamed = true;
+	hostfs_adopt(inode, file);
 	*out = inode;
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include "alloc.h"
 
 #include <linux/fs.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static struct fh *file_fh(const struct file *f)
@@ -15,9 +16,10 @@ int hostfs_open(struct inode *inode, struct file *f)
 {
 	struct fh *h;
 
-	if (f->mode & FMODE_WRITE && !hostfs_sb(inode->sb)->rw)
+	if (f->mode & FMODE_WRITE && !hostfs_sb(inode->sb)->opt.rw)
 		return -EROFS;
-	h = hostfs_open_handle(inode, f->mode & FMODE_READ, f->mode & FMODE_WRITE);
+	h = hostfs_open_handle(inode, f->mode & FMODE_READ, f->mode & FMODE_WRITE,
+			       f->flags & O_DIRECT);
 	if (h == ERR_PTR(-ESTALE))
 		d_drop(f->path.dentry); /* replaced on the host: the next walk finds what is there */
 	if (IS_ERR(h))
@@ -40,20 +42,24 @@ ssize_t hostfs_read(struct file *f, struct iov_iter *to, u64 *pos)
 	return n;
 }
 
+/* Only the size is kept up to date: it is asked for often. */
 ssize_t hostfs_write_locked(struct file *f, struct iov_iter *from, u64 *pos)
 {
 	struct inode *inode = f->inode;
-	struct fh *h = file_fh(f);
-	struct kstat st;
 	bool append = __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_APPEND;
-	ssize_t n = fh_write_iter(h, from, append ? FH_APPEND : *pos);
+	ssize_t n = fh_write_iter(file_fh(f), from, append ? FH_APPEND : *pos);
 	int err;
 
-	if (n > 0) {
-		err = fh_stat(h, &st);
-		if (!err)
-			hostfs_update(inode, &st);
-		*pos = append ? inode->size : *pos + n;
+	if (n <= 0)
+		return n;
+	hostfs_changed(inode);
+	if (append) {
+		err = hostfs_refresh(inode);
+		*pos = err ? *pos + n : inode->size;
+	} else {
+		*pos += n;
+		if (*pos > inode->size)
+			__atomic_store_n(&inode->size, *pos, __ATOMIC_RELAXED);
 	}
 	return n;
 }
@@ -94,6 +100,8 @@ int hostfs_mmap(struct file *f, int prot, int flags, u64 off, size_t len, struct
 
 	if (fd < 0)
 		return fd;
+	if (flags & MAP_SHARED && f->mode & FMODE_WRITE)
+		__atomic_store_n(&hostfs_i(f->inode)->mapped, true, __ATOMIC_RELAXED);
 	*t = (struct mmap_target){
 		.hostfd = fd,
 		.offset = off,
@@ -108,16 +116,17 @@ int hostfs_fsync(struct file *f, bool datasync)
 	return fh_fsync(file_fh(f), datasync);
 }
 
+int hostfs_flush(struct file *f)
+{
+	return f->mode & FMODE_WRITE ? fh_flush(file_fh(f)) : 0;
+}
+
 int hostfs_fallocate_locked(struct file *f, int mode, u64 off, u64 len)
 {
-	struct kstat st;
 	int err = fh_fallocate(file_fh(f), mode, off, len);
 
-	if (!err)
-		err = fh_stat(file_fh(f), &st);
-	if (!err)
-		hostfs_update(f->inode, &st);
-	return err;
+	hostfs_changed(f->inode);
+	return err ? err : hostfs_refresh(f->inode);
 }
 
 static int hostfs_fallocate(struct file *f, int mode, u64 off, u64 len)
@@ -132,6 +141,7 @@ static int hostfs_fallocate(struct file *f, int mode, u64 off, u64 len)
 
 const struct file_operations hostfs_file_fops = {
 	.open = hostfs_open,
+	.flush = hostfs_flush,
 	.release = hostfs_release,
 	.read = hostfs_read,
 	.write = hostfs_write,

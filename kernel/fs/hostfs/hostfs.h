@@ -5,6 +5,7 @@
 #include "fh.h"
 #include "fs.h"
 #include "ihash.h"
+#include "layerfs.h"
 
 #define HOSTFS_MAX_DEVS 15
 
@@ -24,35 +25,50 @@ struct hostfs_kind {
 struct hostfs_sb {
 	const struct hostfs_kind *kind; /* c */
 	struct fh *root;		/* c */
-	bool rw, exclusive;		/* c: see hostfs_mount_dir() */
+	struct hostfs_options opt;	/* c */
 	struct ihash inodes;		/* by (host device, host inode number) */
 	struct spinlock lock;		/* rank INODE_SPIN */
 	dev_t devs
 		[HOSTFS_MAX_DEVS]; /* lock to add: host devices met so far; the root's is the first */
 	u32 nr_devs;		   /* a */
+	struct cds_list_head
+		orphans; /* lock: handles of directories without an inode, see handle.c */
+	u32 nr_orphans, sweep_orphans; /* lock */
 };
 
-/* Where a file can be found: immutable, shared by reference, replaced whole when the guest renames it. */
-struct place {
-	u32 refs;	/* a */
-	struct fh *dir; /* c, +1 */
-	char name[];	/* c */
+/* An inode's handles. The first ones are common. */
+enum {
+	H_PATH, /* O_PATH: a directory's, or a file's that has lost its name */
+	H_RO,
+	H_RW,
+	H_COMMON,
+	H_WO = H_COMMON, /* where the host lets us only write */
+	H_DIRECT = H_WO,
+	/* H_DIRECT + H_RO ...: the same with O_DIRECT */
+	HANDLES = H_DIRECT + H_WO + 1,
 };
 
 /*
- * c constant   s inode->spin
+ * a atomic   c constant   s inode->spin
  *
- * Handles are opened when they are first needed and then shared by all open files of the inode. With `exclusive` they stay until the inode is
+ * Handles are made when they are first needed and then shared by all open files of the inode. With `exclusive` they stay until the inode is
  * evicted (the budget of fh/ closes what is not used); otherwise until the last open file is closed.
  */
 struct hostfs_inode {
 	struct ihash_node node; /* a, b: host device and inode number */
 	u64 btime_ns;		/* c */
-	struct place *place;	/* s, +1; the root's is NULL */
-	struct fh *self;	/* s: a directory's own O_PATH handle, kept once opened */
-	struct fh *ro, *rw;	/* s: a regular file's handles */
-	u32 opens;		/* s: open files that use ro or rw */
-	char *target;		/* s: a symlink's, cached if exclusive */
+	struct fh_place
+		*place; /* s, +1; NULL: the root's, or one without a name from the beginning */
+	struct fh *handle[H_COMMON]; /* s */
+	union {
+		struct fh **more; /* s to set: a regular file's handles behind H_COMMON, or NULL */
+		char *target;	  /* s to set: a symlink's, cached if exclusive */
+	};
+	u32 opens;    /* s: open files that use the handles */
+	u32 changes;  /* a: how often we have changed something that the attributes tell */
+	u32 known;    /* s: the attributes are those after so many changes */
+	bool unnamed; /* a: the place is not its name any more, and no other one is known; handles keep their descriptors */
+	bool mapped;  /* a: somebody may write through a mapping, which changes attributes unseen */
 };
 
 static inline struct hostfs_sb *hostfs_sb(const struct super_block *sb)
@@ -68,7 +84,7 @@ static inline struct hostfs_inode *hostfs_i(const struct inode *inode)
 /* super.c */
 /* Fills in a zeroed struct. Takes the reference on root, also on failure. -ENOMEM. */
 must_check int hostfs_sb_init(struct hostfs_sb *hs, const struct hostfs_kind *kind, struct fh *root,
-			      bool rw, bool exclusive);
+			      const struct hostfs_options *opt);
 void hostfs_sb_destroy(struct hostfs_sb *hs);
 
 /* inode.c */
@@ -87,36 +103,53 @@ must_check int hostfs_found(struct inode *inode, const struct kstat *st, struct 
 struct fh_id hostfs_id(const struct inode *inode);
 void hostfs_update(struct inode *inode,
 		   const struct kstat *st); /* cached attributes from the host's */
-must_check struct place *place_new(struct fh *dir, const char *name); /* NULL: no memory */
-must_check struct place *place_get(struct inode *inode);	      /* NULL: the root */
-void place_put(struct place *p);
-must_check int place_set(struct inode *inode, struct fh *dir, const char *name);
-void place_clear(struct inode *inode); /* it has no name that we know */
+void hostfs_update_locked(struct inode *inode,
+			  const struct kstat *st);	       /* the same with inode->spin held */
+must_check struct fh_place *hostfs_place(struct inode *inode); /* +1, or NULL */
+
+/* handle.c */
+struct fh **hostfs_slot(struct hostfs_inode *hi, int k); /* inode->spin; NULL: never used */
 /* The directory's own handle. Not a reference: lives as long as the inode. ERR_PTR. */
 must_check struct fh *hostfs_dir(struct inode *dir);
-/* A handle of a regular file. Reference; ERR_PTR. */
-must_check struct fh *hostfs_open_handle(struct inode *inode, bool read, bool write);
+/* An open handle of a regular file. Reference; ERR_PTR. */
+must_check struct fh *hostfs_open_handle(struct inode *inode, bool read, bool write, bool direct);
 void hostfs_close_handle(struct inode *inode, struct fh *h);
-struct fh *hostfs_any_handle(struct inode *inode); /* +1 of an open one, or NULL */
-/* The last name that we know goes away: open handles keep their descriptors. */
-void hostfs_unnamed(struct inode *inode);
-int hostfs_refresh(
-	struct inode *inode); /* attributes from the host, unless they are cached for good */
+/* Gives a new inode the handle (reference taken over) by which its file was made, for reading and writing. */
+void hostfs_adopt(struct inode *inode, struct fh *h);
+struct fh *hostfs_any_handle(struct inode *inode); /* +1, or NULL */
+void hostfs_moved(struct inode *inode,
+		  struct fh_place *p); /* that is where it is now: its handles go along */
+/*
+ * The name that we know is about to go: handles get their descriptors for good; in_use: there has to be one. -errno: they can't, the name
+ * must stay. hostfs_not_unnamed: it has stayed.
+ */
+must_check int hostfs_unname(struct inode *inode, bool in_use);
+void hostfs_not_unnamed(struct inode *inode);
+/* Around a change of owner or permissions: all handles that can be, pinned, +1; how many. Afterwards it is decided which may be reclaimed. */
+must_check int hostfs_pin_all(struct inode *inode, struct fh *h[HANDLES]);
+void hostfs_unpin_all(struct fh **h, int n);
+void hostfs_handles_free(struct inode *inode);
+void hostfs_orphans_free(struct hostfs_sb *hs);
 
 /* attr.c */
+int hostfs_refresh(
+	struct inode *inode); /* attributes from the host, unless what is known is right */
+void hostfs_changed(struct inode *inode); /* we have changed something: what is known is old */
 int hostfs_getattr(struct inode *inode, struct kstat *st);
 int hostfs_setattr(struct inode *inode, struct iattr *a);
 char *hostfs_readlink(struct inode *inode);
 bool hostfs_revalidate(struct dentry *d);
 
 /* dir.c */
-/* (dir, name) is about to go. If it is where we find the inode, its handles can't be reopened any more. */
-void hostfs_name_goes(struct inode *inode, struct fh *dir, const char *name);
-/* A rename took the inode to (dir, name): its place and open handles follow. -ENOMEM. */
-int hostfs_moved(struct inode *inode, struct fh *dir, const char *name);
+/*
+ * (dir, name) is about to go. If it is where we find the inode, its handles can't be reopened any more; if it is in use, or has other
+ * names, there must be a handle. -errno: it can't go.
+ */
+must_check int hostfs_name_goes(struct inode *inode, struct fh *dir, const char *name, bool in_use);
 
 /* file.c: what file systems with data in a host directory have in common */
 int hostfs_open(struct inode *inode, struct file *f);
+int hostfs_flush(struct file *f);
 void hostfs_release(struct file *f);
 ssize_t hostfs_read(struct file *f, struct iov_iter *to, u64 *pos);
 ssize_t hostfs_write_locked(struct file *f, struct iov_iter *from, u64 *pos); /* inode->lock */

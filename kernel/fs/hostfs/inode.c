@@ -5,64 +5,16 @@
 
 #include <string.h>
 
-/* ---- places ---- */
-
-struct place *place_new(struct fh *dir, const char *name)
+struct fh_place *hostfs_place(struct inode *inode)
 {
-	size_t len = strlen(name);
-	struct place *p = kmalloc(sizeof(*p) + len + 1);
-
-	if (p) {
-		p->refs = 1;
-		p->dir = fh_get(dir);
-		memcpy(p->name, name, len + 1);
-	}
-	return p;
-}
-
-struct place *place_get(struct inode *inode)
-{
-	struct place *p;
+	struct fh_place *p;
 
 	spin_lock(&inode->spin);
 	p = hostfs_i(inode)->place;
 	if (p)
-		__atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+		fh_place_get(p);
 	spin_unlock(&inode->spin);
 	return p;
-}
-
-void place_put(struct place *p)
-{
-	if (p && !__atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL)) {
-		fh_put(p->dir);
-		kfree(p);
-	}
-}
-
-int place_set(struct inode *inode, struct fh *dir, const char *name)
-{
-	struct place *p = place_new(dir, name), *old;
-
-	if (!p)
-		return -ENOMEM;
-	spin_lock(&inode->spin);
-	old = hostfs_i(inode)->place;
-	hostfs_i(inode)->place = p;
-	spin_unlock(&inode->spin);
-	place_put(old);
-	return 0;
-}
-
-void place_clear(struct inode *inode)
-{
-	struct place *old;
-
-	spin_lock(&inode->spin);
-	old = hostfs_i(inode)->place;
-	hostfs_i(inode)->place = NULL;
-	spin_unlock(&inode->spin);
-	place_put(old);
 }
 
 /* ---- identity ---- */
@@ -121,15 +73,15 @@ static void update_u64(u64 *field, u64 value)
 		__atomic_store_n(field, value, __ATOMIC_RELAXED);
 }
 
-void hostfs_update(struct inode *inode, const struct kstat *st)
+void hostfs_update_locked(struct inode *inode, const struct kstat *st)
 {
-	bool own_attrs = hostfs_sb(inode->sb)->kind->own_attrs;
+	const struct hostfs_sb *hs = hostfs_sb(inode->sb);
+	const struct hostfs_options *o = &hs->opt;
 
-	spin_lock(&inode->spin);
-	if (!own_attrs) {
+	if (!hs->kind->own_attrs) {
 		update_u32(&inode->mode, st->mode);
-		update_u32(&inode->uid, st->uid);
-		update_u32(&inode->gid, st->gid);
+		update_u32(&inode->uid, o->map_uid ? o->uid : st->uid);
+		update_u32(&inode->gid, o->map_gid ? o->gid : st->gid);
 	}
 	update_u32(&inode->nlink, st->nlink);
 	update_u64(&inode->size, st->size);
@@ -138,6 +90,12 @@ void hostfs_update(struct inode *inode, const struct kstat *st)
 	inode->mtime = st->mtime;
 	inode->ctime = st->ctime;
 	inode->btime = st->has_btime ? st->btime : st->ctime;
+}
+
+void hostfs_update(struct inode *inode, const struct kstat *st)
+{
+	spin_lock(&inode->spin);
+	hostfs_update_locked(inode, st);
 	spin_unlock(&inode->spin);
 }
 
@@ -163,10 +121,12 @@ struct inode *hostfs_new_inode(struct super_block *sb, const struct kstat *st, s
 
 	if (!hi)
 		return NULL;
-	if (dir) {
-		hi->place = place_new(dir, name);
-		if (!hi->place)
-			goto fail;
+	if (dir && name) {
+		hi->place = fh_place_new(dir, name);
+		if (IS_ERR(hi->place)) {
+			kfree(hi);
+			return NULL;
+		}
 	}
 	inode = inode_alloc(sb, hostfs_ino(sb, st->dev, st->ino), st->mode);
 	if (!inode)
@@ -183,24 +143,34 @@ struct inode *hostfs_new_inode(struct super_block *sb, const struct kstat *st, s
 	hostfs_update(inode, st);
 	return inode;
 fail:
-	place_put(hi->place);
+	fh_place_put(hi->place);
 	kfree(hi);
 	return NULL;
 }
 
 int hostfs_found(struct inode *inode, const struct kstat *st, struct fh *dir, const char *name)
 {
-	struct place *p;
-	int err = 0;
+	struct hostfs_inode *hi = hostfs_i(inode);
+	struct fh_place *p;
+	bool there;
 
-	if (hostfs_sb(inode->sb)->exclusive)
+	if (hostfs_sb(inode->sb)->opt.exclusive) {
+		if (!__atomic_load_n(&hi->unnamed, __ATOMIC_ACQUIRE))
+			return 0;
+	} else {
+		hostfs_update(inode, st);
+	}
+	p = hostfs_place(inode);
+	there = !p || (p->dir == dir && !strcmp(p->name, name));
+	fh_place_put(p);
+	if (there && !hi->unnamed)
 		return 0;
-	hostfs_update(inode, st);
-	p = place_get(inode);
-	if (p && (p->dir != dir || strcmp(p->name, name)))
-		err = place_set(inode, dir, name);
-	place_put(p);
-	return err;
+	p = fh_place_new(dir, name);
+	if (IS_ERR(p))
+		return PTR_ERR(p);
+	hostfs_moved(inode, p);
+	fh_place_put(p);
+	return 0;
 }
 
 /* The live inode under st's numbers, brought up to date; NULL if there is none, or if the host has used the numbers again. */
@@ -251,139 +221,9 @@ void hostfs_evict(struct inode *inode)
 	if (!hi)
 		return;
 	ihash_remove(&hostfs_sb(inode->sb)->inodes, &hi->node);
-	fh_put(hi->self);
-	fh_put(hi->ro);
-	fh_put(hi->rw);
-	place_put(hi->place);
-	kfree(hi->target);
+	hostfs_handles_free(inode);
+	fh_place_put(hi->place);
+	if (S_ISLNK(inode->mode))
+		kfree(hi->target);
 	kfree(hi);
-}
-
-/* ---- handles ---- */
-
-/* Puts h into an empty slot; or drops it and takes what is there. */
-static struct fh *publish(struct inode *inode, struct fh **slot, struct fh *h)
-{
-	struct fh *there;
-
-	spin_lock(&inode->spin);
-	there = *slot;
-	if (!there)
-		*slot = h;
-	spin_unlock(&inode->spin);
-	if (!there)
-		return h;
-	fh_put(h);
-	return there;
-}
-
-struct fh *hostfs_dir(struct inode *dir)
-{
-	struct hostfs_inode *hi = hostfs_i(dir);
-	struct fh_id id = hostfs_id(dir);
-	struct place *p;
-	struct fh *h;
-
-	spin_lock(&dir->spin);
-	h = hi->self;
-	spin_unlock(&dir->spin);
-	if (h)
-		return h;
-	p = place_get(dir);
-	if (p)
-		h = fh_open_known(p->dir, p->name, O_PATH | O_DIRECTORY, &id);
-	else
-		h = fh_get(hostfs_sb(dir->sb)->root);
-	place_put(p);
-	return IS_ERR(h) ? h : publish(dir, &hi->self, h);
-}
-
-static struct fh *open_by_place(struct inode *inode, int flags)
-{
-	struct fh_id id = hostfs_id(inode);
-	struct place *p = place_get(inode);
-	struct fh *h;
-
-	if (!p)
-		return ERR_PTR(-EISDIR);
-	h = fh_open_known(p->dir, p->name, flags, &id);
-	place_put(p);
-	return h;
-}
-
-struct fh *hostfs_open_handle(struct inode *inode, bool read, bool write)
-{
-	struct hostfs_inode *hi = hostfs_i(inode);
-	struct fh **slot = write ? &hi->rw : &hi->ro, *h;
-
-	spin_lock(&inode->spin);
-	hi->opens++;
-	h = *slot ? fh_get(*slot) : NULL;
-	spin_unlock(&inode->spin);
-	if (h)
-		return h;
-	h = open_by_place(inode, write ? O_RDWR : O_RDONLY);
-	if (!IS_ERR(h))
-		return fh_get(publish(inode, slot, h));
-	/* A file that the host lets us only write: a handle for this one, which can't be mapped either. */
-	if (h == ERR_PTR(-EACCES) && write && !read) {
-		h = open_by_place(inode, O_WRONLY);
-		if (!IS_ERR(h))
-			return h;
-	}
-	spin_lock(&inode->spin);
-	hi->opens--;
-	spin_unlock(&inode->spin);
-	return h;
-}
-
-void hostfs_close_handle(struct inode *inode, struct fh *h)
-{
-	struct hostfs_inode *hi = hostfs_i(inode);
-	struct fh *ro = NULL, *rw = NULL;
-
-	spin_lock(&inode->spin);
-	if (!--hi->opens && !hostfs_sb(inode->sb)->exclusive) {
-		ro = hi->ro;
-		rw = hi->rw;
-		hi->ro = hi->rw = NULL;
-	}
-	spin_unlock(&inode->spin);
-	fh_put(ro);
-	fh_put(rw);
-	fh_put(h);
-}
-
-struct fh *hostfs_any_handle(struct inode *inode)
-{
-	struct hostfs_inode *hi = hostfs_i(inode);
-	struct fh *h;
-
-	spin_lock(&inode->spin);
-	h = hi->rw ? hi->rw : hi->ro ? hi->ro : hi->self;
-	if (h)
-		fh_get(h);
-	spin_unlock(&inode->spin);
-	return h;
-}
-
-void hostfs_unnamed(struct inode *inode)
-{
-	struct hostfs_inode *hi = hostfs_i(inode);
-	struct fh *h[3];
-
-	spin_lock(&inode->spin);
-	h[0] = hi->self;
-	h[1] = hi->ro;
-	h[2] = hi->rw;
-	for (unsigned i = 0; i < ARRAY_SIZE(h); i++)
-		if (h[i])
-			fh_get(h[i]);
-	spin_unlock(&inode->spin);
-	for (unsigned i = 0; i < ARRAY_SIZE(h); i++) {
-		if (h[i]) {
-			fh_unlinked(h[i]);
-			fh_put(h[i]);
-		}
-	}
 }

@@ -20,7 +20,7 @@ static int hostfs_sync(struct super_block *sb)
 	struct fh *h;
 	int err;
 
-	if (!hs->rw)
+	if (!hs->opt.rw)
 		return 0;
 	h = fh_open_at(hs->root, ".", O_RDONLY | O_DIRECTORY, 0);
 	if (IS_ERR(h))
@@ -32,6 +32,7 @@ static int hostfs_sync(struct super_block *sb)
 
 void hostfs_sb_destroy(struct hostfs_sb *hs)
 {
+	hostfs_orphans_free(hs);
 	fh_put(hs->root);
 	ihash_destroy(&hs->inodes);
 }
@@ -49,7 +50,13 @@ static void hostfs_put_super(struct super_block *sb)
 
 static void hostfs_show_options(struct super_block *sb, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s", hostfs_sb(sb)->exclusive ? ",exclusive" : "");
+	const struct hostfs_options *o = &hostfs_sb(sb)->opt;
+	int n = snprintf(buf, size, ",cache=%s", o->exclusive ? "exclusive" : "strict");
+
+	if (o->map_uid)
+		n += snprintf(buf + n, size - n, ",uid=%u", o->uid);
+	if (o->map_gid)
+		snprintf(buf + n, size - n, ",gid=%u", o->gid);
 }
 
 static const struct super_ops hostfs_super_ops = {
@@ -80,8 +87,8 @@ static const struct hostfs_kind hostfs_kind_exclusive = {
 	.file_fops = &hostfs_file_fops,
 };
 
-int hostfs_sb_init(struct hostfs_sb *hs, const struct hostfs_kind *kind, struct fh *root, bool rw,
-		   bool exclusive)
+int hostfs_sb_init(struct hostfs_sb *hs, const struct hostfs_kind *kind, struct fh *root,
+		   const struct hostfs_options *opt)
 {
 	int err = ihash_init(&hs->inodes);
 
@@ -90,14 +97,14 @@ int hostfs_sb_init(struct hostfs_sb *hs, const struct hostfs_kind *kind, struct 
 		return err;
 	}
 	spin_init(&hs->lock, "hostfs devices", RANK_INODE_SPIN);
+	CDS_INIT_LIST_HEAD(&hs->orphans);
 	hs->kind = kind;
 	hs->root = root;
-	hs->rw = rw;
-	hs->exclusive = exclusive;
+	hs->opt = *opt;
 	return 0;
 }
 
-static struct hostfs_sb *hostfs_sb_alloc(const char *host_dir, bool rw, bool exclusive)
+static struct hostfs_sb *hostfs_sb_alloc(const char *host_dir, const struct hostfs_options *opt)
 {
 	struct fh *root = fh_open_root(host_dir);
 	struct hostfs_sb *hs;
@@ -110,9 +117,7 @@ static struct hostfs_sb *hostfs_sb_alloc(const char *host_dir, bool rw, bool exc
 		fh_put(root);
 		return ERR_PTR(-ENOMEM);
 	}
-	exclusive = exclusive && !rw; /* names that we remove ourselves must not stay valid */
-	err = hostfs_sb_init(hs, exclusive ? &hostfs_kind_exclusive : &hostfs_kind, root, rw,
-			     exclusive);
+	err = hostfs_sb_init(hs, opt->exclusive ? &hostfs_kind_exclusive : &hostfs_kind, root, opt);
 	if (err) {
 		kfree(hs);
 		return ERR_PTR(err);
@@ -135,9 +140,10 @@ static int hostfs_make_root(struct super_block *sb)
 	return sb->root ? 0 : -ENOMEM;
 }
 
-int hostfs_mount_dir(const char *host_dir, bool rw, bool exclusive, struct super_block **out)
+int hostfs_mount_dir(const char *host_dir, const struct hostfs_options *opt,
+		     struct super_block **out)
 {
-	struct hostfs_sb *hs = hostfs_sb_alloc(host_dir, rw, exclusive);
+	struct hostfs_sb *hs = hostfs_sb_alloc(host_dir, opt);
 	struct super_block *sb;
 	int err;
 
@@ -149,7 +155,7 @@ int hostfs_mount_dir(const char *host_dir, bool rw, bool exclusive, struct super
 		return -ENOMEM;
 	}
 	sb->priv = hs;
-	if (!rw)
+	if (!opt->rw)
 		sb->flags |= ST_RDONLY;
 	err = hostfs_make_root(sb);
 	if (err) {
@@ -164,12 +170,13 @@ int hostfs_mount_dir(const char *host_dir, bool rw, bool exclusive, struct super
 static struct super_block *hostfs_mount(const struct fs_type *type, const char *source,
 					const char *options, u64 flags)
 {
+	const struct hostfs_options opt = {.rw = !(flags & ST_RDONLY)};
 	struct super_block *sb = NULL;
 	int err;
 
 	if (!source || (options && *options))
 		return ERR_PTR(-EINVAL);
-	err = hostfs_mount_dir(source, !(flags & ST_RDONLY), false, &sb);
+	err = hostfs_mount_dir(source, &opt, &sb);
 	return err ? ERR_PTR(err) : sb;
 }
 

@@ -1,25 +1,11 @@
 /* humfs attributes: mode and owner in the metadata, times and sizes at the data. */
 #include "kernel/fs/humfs/humfs.h"
 
-/* The tree is ours, so what we know holds, but for files that were open for writing: guests write them through mappings too. */
+/* The tree is ours, so what we know holds, but for files that were written: guests write them through mappings too. */
 int humfs_getattr(struct inode *inode, struct kstat *st)
 {
-	struct hostfs_inode *hi = hostfs_i(inode);
-	struct kstat data;
-	struct fh *h = NULL;
-	int err = 0;
+	int err = S_ISREG(inode->mode) ? hostfs_refresh(inode) : 0;
 
-	if (S_ISREG(inode->mode)) {
-		spin_lock(&inode->spin);
-		h = hi->rw ? fh_get(hi->rw) : NULL;
-		spin_unlock(&inode->spin);
-	}
-	if (h) {
-		err = fh_stat(h, &data);
-		if (!err)
-			hostfs_update(inode, &data);
-		fh_put(h);
-	}
 	generic_getattr(inode, st);
 	return err == -ESTALE ? 0 : err;
 }
@@ -73,7 +59,7 @@ int humfs_setattr(struct inode *inode, struct iattr *a)
 {
 	int err;
 
-	if (!hostfs_sb(inode->sb)->rw)
+	if (!hostfs_sb(inode->sb)->opt.rw)
 		return -EROFS;
 	humfs_begin(inode->sb);
 	err = set_data(inode, a);

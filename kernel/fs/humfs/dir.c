@@ -121,7 +121,7 @@ static int make_locked(struct new_file *n, struct dentry *d, struct fh *h)
 /* The handle of a directory that may be changed. */
 static struct fh *writable_dir(struct inode *dir)
 {
-	return hostfs_sb(dir->sb)->rw ? hostfs_dir(dir) : ERR_PTR(-EROFS);
+	return hostfs_sb(dir->sb)->opt.rw ? hostfs_dir(dir) : ERR_PTR(-EROFS);
 }
 
 static int make(struct inode *dir, struct dentry *d, u32 mode, dev_t dev, const char *target)
@@ -191,15 +191,13 @@ static int humfs_tmpfile(struct inode *dir, struct inode **out, u32 mode)
 
 /* ---- links ---- */
 
-static struct place *meta_place_get(struct inode *inode, struct fh **open)
+static struct fh_place *meta_place_get(struct inode *inode, struct fh **open)
 {
 	struct humfs_inode *hi = humfs_i(inode);
-	struct place *p;
+	struct fh_place *p;
 
 	spin_lock(&inode->spin);
-	p = hi->meta;
-	if (p)
-		__atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+	p = hi->meta ? fh_place_get(hi->meta) : NULL;
 	*open = !p && hi->meta_fh ? fh_get(hi->meta_fh) : NULL;
 	spin_unlock(&inode->spin);
 	return p;
@@ -209,7 +207,7 @@ static struct place *meta_place_get(struct inode *inode, struct fh **open)
 static int link_meta(struct inode *dir, const char *name, struct inode *target)
 {
 	struct fh *to = humfs_i(dir)->fmeta, *open;
-	struct place *p = meta_place_get(target, &open);
+	struct fh_place *p = meta_place_get(target, &open);
 	struct humfs_meta m = humfs_meta_of(target->mode, target->uid, target->gid, target->rdev);
 	int err;
 
@@ -218,22 +216,23 @@ static int link_meta(struct inode *dir, const char *name, struct inode *target)
 	err = humfs_meta_purge(to, name);
 	if (!err)
 		err = p ? fh_link_at(to, name, p->dir, p->name) : fh_link_into(open, to, name);
-	place_put(p);
+	fh_place_put(p);
 	fh_put(open);
 	return err;
 }
 
 static int link_data(struct fh *h, const char *name, struct inode *target)
 {
-	struct place *p = place_get(target);
+	struct fh_place *p = hostfs_place(target);
 	struct fh *open;
 	int err;
 
-	if (p) {
+	if (p && !__atomic_load_n(&hostfs_i(target)->unnamed, __ATOMIC_ACQUIRE)) {
 		err = fh_link_at(h, name, p->dir, p->name);
-		place_put(p);
+		fh_place_put(p);
 		return err;
 	}
+	fh_place_put(p);
 	open = hostfs_any_handle(target); /* no name, or none that we know: it is open somewhere */
 	err = open ? fh_link_into(open, h, name) : -ENOENT;
 	fh_put(open);
@@ -277,9 +276,10 @@ static int humfs_link(struct inode *dir, struct dentry *d, struct inode *target)
 
 static int remove_locked(struct inode *dir, struct dentry *d, struct fh *h, bool is_dir)
 {
-	int err;
+	int err = humfs_name_goes(d->inode, dir, d->name);
 
-	humfs_name_goes(d->inode, dir, d->name);
+	if (err)
+		return err;
 	err = fh_unlink_at(h, d->name, is_dir ? AT_REMOVEDIR : 0);
 	if (err) {
 		if (!is_dir)

@@ -84,6 +84,7 @@ static int humfs_fsync(struct file *f, bool datasync)
 
 const struct file_operations humfs_file_fops = {
 	.open = hostfs_open,
+	.flush = hostfs_flush,
 	.release = hostfs_release,
 	.read = hostfs_read,
 	.write = humfs_write,

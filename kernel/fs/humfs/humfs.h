@@ -32,7 +32,8 @@ struct humfs_sb {
 struct humfs_inode {
 	struct hostfs_inode host;
 	struct fh *fmeta, *dmeta; /* c: a directory's own in file_metadata/ and dir_metadata/ */
-	struct place *meta; /* s, +1: of others: a name in file_metadata/; NULL: none (any more) */
+	struct fh_place
+		*meta;	    /* s, +1: of others: a name in file_metadata/; NULL: none (any more) */
 	struct fh *meta_fh; /* s: open, when the name that we knew is gone and others may be left */
 	bool meta_dirty;    /* a: metadata was written since the last fsync */
 };
@@ -62,8 +63,10 @@ must_check struct inode *humfs_new_inode(struct inode *dir, const char *name, st
 void humfs_evict(struct inode *inode);
 /* Both names of a file: of its data and of its metadata. -ENOMEM. */
 int humfs_set_place(struct inode *inode, struct inode *dir, const char *name);
-/* The name is about to go, maybe not the last one: what is needed of the file stays within reach. */
-void humfs_name_goes(struct inode *inode, struct inode *dir, const char *name);
+/* That of its metadata (taken over, or NULL). */
+void humfs_set_meta_place(struct inode *inode, struct fh_place *p);
+/* The name is about to go, maybe not the last one: what is needed of the file stays within reach. -errno: that can't be, the name must stay. */
+must_check int humfs_name_goes(struct inode *inode, struct inode *dir, const char *name);
 
 /* meta.c */
 must_check int humfs_meta_read(struct fh *dir, const char *name, struct humfs_meta *m);

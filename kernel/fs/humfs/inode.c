@@ -8,93 +8,91 @@
 
 /* ---- places ---- */
 
-static void set_meta_place(struct inode *inode, struct place *p)
+void humfs_set_meta_place(struct inode *inode, struct fh_place *p)
 {
 	struct humfs_inode *hi = humfs_i(inode);
-	struct place *old;
+	struct fh_place *old;
 
 	spin_lock(&inode->spin);
 	old = hi->meta;
 	hi->meta = p;
 	spin_unlock(&inode->spin);
-	place_put(old);
+	fh_place_put(old);
 }
 
 int humfs_set_place(struct inode *inode, struct inode *dir, const char *name)
 {
 	struct fh *h = hostfs_dir(dir);
-	struct place *p;
-	int err;
+	struct fh_place *data, *meta;
 
 	if (IS_ERR(h))
 		return PTR_ERR(h);
-	p = place_new(humfs_i(dir)->fmeta, name);
-	if (!p)
-		return -ENOMEM;
-	err = hostfs_moved(inode, h, name);
-	if (err) {
-		place_put(p);
-		return err;
+	data = fh_place_new(h, name);
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+	meta = fh_place_new(humfs_i(dir)->fmeta, name);
+	if (IS_ERR(meta)) {
+		fh_place_put(data);
+		return PTR_ERR(meta);
 	}
-	set_meta_place(inode, p);
+	humfs_set_meta_place(inode, meta);
+	hostfs_moved(inode, data);
+	fh_place_put(data);
 	return 0;
 }
 
-/* Other names may be left, but we know none: what is open stays, through which data and metadata are reached. */
-static void keep_open(struct inode *inode)
+/* Other names may be left, but we know none: what is open stays, through which the metadata is reached. */
+static int keep_meta_open(struct inode *inode)
 {
 	struct humfs_inode *hi = humfs_i(inode);
-	struct place *p = NULL;
+	struct fh_place *p = NULL;
 	struct fh *h;
+	int err;
 
 	spin_lock(&inode->spin);
-	if (hi->meta && !hi->meta_fh) {
-		p = hi->meta;
-		__atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
-	}
+	if (hi->meta && !hi->meta_fh)
+		p = fh_place_get(hi->meta);
 	spin_unlock(&inode->spin);
 	if (!p)
-		return;
+		return 0;
 	h = fh_open_at(p->dir, p->name, O_RDWR, 0);
-	place_put(p);
-	if (!IS_ERR(h)) {
-		fh_unlinked(h);
+	fh_place_put(p);
+	if (IS_ERR(h))
+		return PTR_ERR(h);
+	err = fh_unlinked(h);
+	if (!err) {
 		spin_lock(&inode->spin);
 		if (!hi->meta_fh) {
 			hi->meta_fh = h;
 			h = NULL;
 		}
 		spin_unlock(&inode->spin);
-		fh_put(h);
 	}
-	if (S_ISREG(inode->mode)) {
-		/* Never closed again: it stays in the inode, as do all handles of a tree that is ours. */
-		h = hostfs_open_handle(inode, true, true);
-		if (!IS_ERR(h))
-			hostfs_close_handle(inode, h);
-	}
+	fh_put(h);
+	return err;
 }
 
-void humfs_name_goes(struct inode *inode, struct inode *dir, const char *name)
+int humfs_name_goes(struct inode *inode, struct inode *dir, const char *name)
 {
 	struct fh *h = hostfs_dir(dir);
-	struct place *p;
+	struct fh_place *p;
 	bool ours;
+	int err = 0;
 
 	if (IS_ERR(h))
-		return;
-	p = place_get(inode);
+		return PTR_ERR(h);
+	p = hostfs_place(inode);
 	ours = p && p->dir == h && !strcmp(p->name, name);
-	place_put(p);
-	if (!ours)
-		return;
-	if (!S_ISDIR(inode->mode) && __atomic_load_n(&inode->nlink, __ATOMIC_RELAXED) > 1)
-		keep_open(inode);
-	hostfs_name_goes(inode, h, name);
-	if (!S_ISDIR(inode->mode)) {
-		place_clear(inode);
-		set_meta_place(inode, NULL);
-	}
+	fh_place_put(p);
+	if (!ours || S_ISDIR(inode->mode))
+		return 0;
+	if (__atomic_load_n(&inode->nlink, __ATOMIC_RELAXED) > 1)
+		err = keep_meta_open(inode);
+	if (!err)
+		err = hostfs_name_goes(inode, h, name, false);
+	if (!err)
+		humfs_set_meta_place(inode, NULL);
+	return err;
 }
 
 /* ---- inodes ---- */
@@ -107,7 +105,7 @@ static void release_meta(struct inode *inode)
 	fh_put(hi->fmeta);
 	fh_put(hi->dmeta);
 	fh_put(hi->meta_fh);
-	place_put(hi->meta);
+	fh_place_put(hi->meta);
 }
 
 void humfs_evict(struct inode *inode)
@@ -154,8 +152,11 @@ static struct inode *add_inode(struct inode *inode, struct inode *dir, const cha
 		if (err)
 			hi->fmeta = hi->dmeta = NULL;
 	} else if (name) {
-		hi->meta = place_new(humfs_i(dir)->fmeta, name);
-		err = hi->meta ? 0 : -ENOMEM;
+		hi->meta = fh_place_new(humfs_i(dir)->fmeta, name);
+		if (IS_ERR(hi->meta)) {
+			err = PTR_ERR(hi->meta);
+			hi->meta = NULL;
+		}
 	}
 	if (err) {
 		inode_put(inode);
@@ -248,7 +249,7 @@ struct inode *humfs_lookup_inode(struct inode *dir, const char *name)
 	if (inode && hostfs_same(inode, &st)) {
 		/* The name that we knew has gone: this is another one. Without memory it does with what is open. */
 		if (!S_ISDIR(inode->mode) &&
-		    !__atomic_load_n(&hostfs_i(inode)->place, __ATOMIC_RELAXED))
+		    __atomic_load_n(&hostfs_i(inode)->unnamed, __ATOMIC_RELAXED))
 			(void)humfs_set_place(inode, dir, name);
 		return inode;
 	}
@@ -274,7 +275,9 @@ struct inode *humfs_new_inode(struct inode *dir, const char *name, struct kstat 
 		fh_put(file);
 		return ERR_PTR(-ENOMEM);
 	}
-	hostfs_i(inode)->rw = file;
+	hostfs_i(inode)->unnamed = !name;
+	if (file)
+		hostfs_adopt(inode, file);
 	humfs_i(inode)->meta_dirty = true;
 	return add_inode(inode, dir, name);
 }

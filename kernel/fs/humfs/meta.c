@@ -104,21 +104,19 @@ int humfs_meta_create(struct fh *dir, const char *name, const struct humfs_meta 
 static struct fh *open_meta(struct inode *inode)
 {
 	struct humfs_inode *hi = humfs_i(inode);
-	struct place *p = NULL;
+	struct fh_place *p = NULL;
 	struct fh *h;
 
 	if (hi->dmeta)
 		return fh_open_at(hi->dmeta, HUMFS_DIR_FILE, O_RDWR, 0);
 	spin_lock(&inode->spin);
 	h = hi->meta_fh ? fh_get(hi->meta_fh) : NULL;
-	if (!h && hi->meta) {
-		p = hi->meta;
-		__atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
-	}
+	if (!h && hi->meta)
+		p = fh_place_get(hi->meta);
 	spin_unlock(&inode->spin);
 	if (p) {
 		h = fh_open_at(p->dir, p->name, O_RDWR, 0);
-		place_put(p);
+		fh_place_put(p);
 	}
 	return h;
 }

@@ -72,7 +72,7 @@ int humfs_super_write(struct humfs_sb *hs)
 	err = done < 0 ? (int)done : (size_t)done == n ? fh_fsync(h, false) : -EIO;
 	fh_put(h);
 	if (!err)
-		err = fh_rename_at(hs->base, SUPERBLOCK_NEW, hs->base, HUMFS_SUPERBLOCK, 0);
+		err = fh_rename_at(hs->base, SUPERBLOCK_NEW, hs->base, HUMFS_SUPERBLOCK, 0, NULL);
 	if (!err)
 		hs->used_written = s.used;
 	return err;

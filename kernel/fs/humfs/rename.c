@@ -128,12 +128,12 @@ static int journal_end(struct humfs_sb *hs)
 /* Replaces what is there, which means nothing now. */
 static int move_over(struct fh *od, const char *on, struct fh *nd, const char *nn)
 {
-	int err = fh_rename_at(od, on, nd, nn, 0);
+	int err = fh_rename_at(od, on, nd, nn, 0, NULL);
 
 	if (err == -ENOTEMPTY || err == -EEXIST || err == -EISDIR || err == -ENOTDIR) {
 		err = humfs_meta_purge(nd, nn);
 		if (!err)
-			err = fh_rename_at(od, on, nd, nn, 0);
+			err = fh_rename_at(od, on, nd, nn, 0, NULL);
 	}
 	return err;
 }
@@ -160,7 +160,7 @@ static int exchange_dir_meta(const struct rename_ctx *rc)
 		return err;
 	if (a && b)
 		return fh_rename_at(humfs_i(rc->old_dir)->dmeta, old, humfs_i(rc->new_dir)->dmeta,
-				    new, RENAME_EXCHANGE);
+				    new, RENAME_EXCHANGE, NULL);
 	if (a)
 		return move_dir_meta(rc->old_dir, rc->old->name, rc->new_dir, rc->new->name);
 	return b ? move_dir_meta(rc->new_dir, rc->new->name, rc->old_dir, rc->old->name) : 0;
@@ -172,7 +172,7 @@ static int move_meta(const struct rename_ctx *rc)
 	int err;
 
 	if (rc->flags & RENAME_EXCHANGE) {
-		err = fh_rename_at(of, rc->old->name, nf, rc->new->name, RENAME_EXCHANGE);
+		err = fh_rename_at(of, rc->old->name, nf, rc->new->name, RENAME_EXCHANGE, NULL);
 		return err ? err : exchange_dir_meta(rc);
 	}
 	err = move_over(of, rc->old->name, nf, rc->new->name);
@@ -183,23 +183,37 @@ static int move_meta(const struct rename_ctx *rc)
 
 /* ---- our own state follows ---- */
 
-/* A shortage of memory costs the ability to reopen by name: those handles will be ESTALE once they are closed. */
+static int dir_moved(struct fh *h, struct fh *dir, const char *name)
+{
+	struct fh_place *p = fh_place_new(dir, name);
+
+	if (IS_ERR(p))
+		return PTR_ERR(p);
+	fh_moved(h, p);
+	fh_place_put(p);
+	return 0;
+}
+
+/* The metadata. A shortage of memory costs the ability to reopen by name: those handles will be ESTALE once they are closed. */
 static void inode_moved(struct inode *inode, struct inode *dir, const char *name)
 {
 	struct humfs_inode *hi = humfs_i(inode), *di = humfs_i(dir);
 	char dname[NAME_MAX + 1];
-	int err;
+	struct fh_place *p;
+	int err = 0;
 
 	if (S_ISDIR(inode->mode)) {
-		err = hostfs_moved(inode, hostfs_dir(dir), name);
-		if (!err)
-			err = fh_moved(hi->fmeta, di->fmeta, name);
+		err = dir_moved(hi->fmeta, di->fmeta, name);
 		if (!err)
 			err = humfs_dir_name(name, dname);
 		if (!err)
-			err = fh_moved(hi->dmeta, di->dmeta, dname);
+			err = dir_moved(hi->dmeta, di->dmeta, dname);
 	} else {
-		err = humfs_set_place(inode, dir, name);
+		p = fh_place_new(di->fmeta, name);
+		if (IS_ERR(p))
+			err = PTR_ERR(p);
+		else
+			humfs_set_meta_place(inode, p);
 	}
 	if (err)
 		log_warn("humfs: %s was renamed, its handles can't follow: %s\n", name,
@@ -246,16 +260,36 @@ static int check_names(const struct rename_ctx *rc)
 	return err;
 }
 
-static int rename_locked(struct humfs_sb *hs, const struct rename_ctx *rc, struct fh *od,
-			 struct fh *nd)
+/* The data, and our handles of it. */
+static int rename_data(const struct rename_ctx *rc, struct fh_place *from, struct fh_place *to)
 {
-	int err = hs->stuck ? -EIO : journal_begin(hs, rc, od, nd);
+	struct inode *victim = rc->flags & RENAME_EXCHANGE ? NULL : rc->new->inode;
+	struct fh_move move;
+	int err = victim ? humfs_name_goes(victim, rc->new_dir, rc->new->name) : 0;
 
 	if (err)
 		return err;
-	if (rc->new->inode && !(rc->flags & RENAME_EXCHANGE))
-		humfs_name_goes(rc->new->inode, rc->new_dir, rc->new->name);
-	err = fh_rename_at(od, rc->old->name, nd, rc->new->name, rc->flags);
+	err = fh_rename_at(from->dir, from->name, to->dir, to->name, rc->flags, &move);
+	if (err) {
+		if (victim && !S_ISDIR(victim->mode))
+			(void)humfs_set_place(victim, rc->new_dir, rc->new->name);
+		return err;
+	}
+	hostfs_moved(rc->old->inode, to);
+	if (rc->flags & RENAME_EXCHANGE)
+		hostfs_moved(rc->new->inode, from);
+	fh_move_end(&move);
+	return 0;
+}
+
+static int rename_locked(struct humfs_sb *hs, const struct rename_ctx *rc, struct fh_place *from,
+			 struct fh_place *to)
+{
+	int err = hs->stuck ? -EIO : journal_begin(hs, rc, from->dir, to->dir);
+
+	if (err)
+		return err;
+	err = rename_data(rc, from, to);
 	if (err) {
 		/* The record says nothing that isn't seen from the data. */
 		(void)journal_end(hs);
@@ -278,6 +312,7 @@ int humfs_rename(const struct rename_ctx *rc)
 {
 	struct humfs_sb *hs = humfs_sb(rc->old_dir->sb);
 	struct fh *od = hostfs_dir(rc->old_dir), *nd = hostfs_dir(rc->new_dir);
+	struct fh_place *from, *to;
 	int err;
 
 	if (rc->flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE))
@@ -293,10 +328,20 @@ int humfs_rename(const struct rename_ctx *rc)
 	err = check_names(rc);
 	if (err)
 		return err;
+	from = fh_place_new(od, rc->old->name);
+	if (IS_ERR(from))
+		return PTR_ERR(from);
+	to = fh_place_new(nd, rc->new->name);
+	if (IS_ERR(to)) {
+		fh_place_put(from);
+		return PTR_ERR(to);
+	}
 	humfs_begin(rc->old_dir->sb);
 	mutex_lock(&hs->journal_lock);
-	err = rename_locked(hs, rc, od, nd);
+	err = rename_locked(hs, rc, from, to);
 	mutex_unlock(&hs->journal_lock);
 	humfs_end(rc->old_dir->sb);
+	fh_place_put(to);
+	fh_place_put(from);
 	return err;
 }

@@ -29,7 +29,7 @@ static int humfs_sync(struct super_block *sb)
 	struct humfs_sb *hs = humfs_sb(sb);
 	int err;
 
-	if (!hs->host.rw)
+	if (!hs->host.opt.rw)
 		return 0;
 	mutex_lock(&hs->journal_lock);
 	err = humfs_super_write(hs);
@@ -120,6 +120,7 @@ static int open_parts(struct humfs_sb *hs, bool rw)
 static struct humfs_sb *humfs_sb_alloc(const char *host_dir, bool rw)
 {
 	struct humfs_sb *hs = kzalloc(sizeof(*hs));
+	const struct hostfs_options opt = {.rw = rw, .exclusive = true};
 	struct fh *data = NULL;
 	int err;
 
@@ -135,7 +136,7 @@ static struct humfs_sb *humfs_sb_alloc(const char *host_dir, bool rw)
 	}
 	err = open_into(&data, hs->base, HUMFS_DATA, O_PATH);
 	if (!err)
-		err = hostfs_sb_init(&hs->host, &humfs_kind, data, rw, true);
+		err = hostfs_sb_init(&hs->host, &humfs_kind, data, &opt);
 	if (err) {
 		fh_put(hs->base);
 		kfree(hs);

@@ -1,0 +1,447 @@
+/*
+ * hostfs inodes' handles: opened when they are first needed, shared by all who have the file open, and taken along when the guest
+ * renames it.
+ *
+ * A handle is published in its slot while it is closed, and opened by the first get_fh(): a rename meanwhile either finds it in the slot, or
+ * whoever put it there sees the new place (follow_place).
+ */
+#include "kernel/fs/hostfs/hostfs.h"
+
+#include "alloc.h"
+#include "log.h"
+
+static const int slot_flags[HANDLES] = {
+	[H_PATH] = O_PATH,
+	[H_RO] = O_RDONLY,
+	[H_RW] = O_RDWR,
+	[H_WO] = O_WRONLY,
+	[H_DIRECT + H_RO] = O_RDONLY | O_DIRECT,
+	[H_DIRECT + H_RW] = O_RDWR | O_DIRECT,
+	[H_DIRECT + H_WO] = O_WRONLY | O_DIRECT,
+};
+
+/* ---- slots ---- */
+
+struct fh **hostfs_slot(struct hostfs_inode *hi, int k)
+{
+	if (k < H_COMMON)
+		return &hi->handle[k];
+	return S_ISREG(hi->node.inode->mode) && hi->more ? &hi->more[k - H_COMMON] : NULL;
+}
+
+static int make_more(struct inode *inode)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+	struct fh **more = kzalloc((HANDLES - H_COMMON) * sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	spin_lock(&inode->spin);
+	if (!hi->more) {
+		hi->more = more;
+		more = NULL;
+	}
+	spin_unlock(&inode->spin);
+	kfree(more);
+	return 0;
+}
+
+/* All that there are, +1 each; how many. */
+static int all_handles(struct inode *inode, struct fh *h[HANDLES])
+{
+	int n = 0;
+
+	spin_lock(&inode->spin);
+	for (int k = 0; k < HANDLES; k++) {
+		struct fh **slot = hostfs_slot(hostfs_i(inode), k);
+
+		if (slot && *slot)
+			h[n++] = fh_get(*slot);
+	}
+	spin_unlock(&inode->spin);
+	return n;
+}
+
+static void put_handles(struct fh **h, int n)
+{
+	for (int i = 0; i < n; i++)
+		fh_put(h[i]);
+}
+
+/* Of the slot, +1, or NULL. */
+static struct fh *from_slot(struct inode *inode, int k)
+{
+	struct fh **slot, *h;
+
+	spin_lock(&inode->spin);
+	slot = hostfs_slot(hostfs_i(inode), k);
+	h = slot && *slot ? fh_get(*slot) : NULL;
+	spin_unlock(&inode->spin);
+	return h;
+}
+
+/* Puts h (reference taken over) into the slot, unless one is there; what is there then, +1 for the caller. */
+static struct fh *publish(struct inode *inode, int k, struct fh *h)
+{
+	struct fh **slot, *there;
+
+	spin_lock(&inode->spin);
+	slot = hostfs_slot(hostfs_i(inode), k);
+	ASSERT(slot);
+	there = *slot;
+	if (!there)
+		*slot = h;
+	there = fh_get(*slot);
+	spin_unlock(&inode->spin);
+	if (there != h)
+		fh_put(h);
+	return there;
+}
+
+/* ---- places ---- */
+
+/* h has the place p (NULL: any). If the inode has another one by now, h goes there. */
+static void follow_place(struct inode *inode, struct fh *h, const struct fh_place *p)
+{
+	struct fh_place *now = hostfs_place(inode), *before = NULL;
+
+	while (now && now != p) {
+		fh_moved(h, now);
+		fh_place_put(before);
+		p = before = now;
+		now = hostfs_place(inode);
+	}
+	fh_place_put(now);
+	fh_place_put(before);
+}
+
+/* The slot's handle, made if there is none; +1. ERR_PTR. */
+static struct fh *handle(struct inode *inode, int k, int more_flags)
+{
+	struct fh_id id = hostfs_id(inode);
+	struct fh *h = from_slot(inode, k), *path;
+	struct fh_place *p;
+	int err = k < H_COMMON || h ? 0 : make_more(inode);
+
+	if (err || h)
+		return err ? ERR_PTR(err) : h;
+	if (__atomic_load_n(&hostfs_i(inode)->unnamed, __ATOMIC_ACQUIRE)) {
+		path = k == H_PATH ? NULL : hostfs_any_handle(inode);
+		h = path ? fh_open_again(path, slot_flags[k]) : ERR_PTR(-ESTALE);
+		fh_put(path);
+		return IS_ERR(h) ? h : publish(inode, k, h);
+	}
+	p = hostfs_place(inode);
+	if (!p)
+		return S_ISDIR(inode->mode) ? publish(inode, k, fh_get(hostfs_sb(inode->sb)->root))
+					    : ERR_PTR(-ESTALE);
+	h = fh_known(p, slot_flags[k] | more_flags, &id);
+	if (!h) {
+		fh_place_put(p);
+		return ERR_PTR(-ENOMEM);
+	}
+	h = publish(inode, k, h);
+	follow_place(inode, h, p);
+	fh_place_put(p);
+	return h;
+}
+
+/* ---- directories ---- */
+
+/*
+ * A directory's handle lives on when its inode is evicted, if files have it as their place. A new inode of that directory takes it
+ * over, so that it goes along when the directory is renamed.
+ */
+struct orphan {
+	struct cds_list_head link;
+	struct fh_id id;
+	struct fh *h; /* +1 */
+};
+
+/* Under hs->lock: moves those that nobody else has any more to `old`. */
+static void sweep_orphans(struct hostfs_sb *hs, struct cds_list_head *old)
+{
+	struct orphan *o, *tmp;
+
+	cds_list_for_each_entry_safe(o, tmp, &hs->orphans, link) {
+		if (fh_shared(o->h))
+			continue;
+		cds_list_del(&o->link);
+		cds_list_add(&o->link, old);
+		hs->nr_orphans--;
+	}
+	hs->sweep_orphans = 2 * hs->nr_orphans + 64;
+}
+
+static void put_orphans(struct cds_list_head *list)
+{
+	struct orphan *o, *tmp;
+
+	cds_list_for_each_entry_safe(o, tmp, list, link) {
+		fh_put(o->h);
+		kfree(o);
+	}
+}
+
+static void orphan_add(struct hostfs_sb *hs, const struct fh_id *id, struct fh *h)
+{
+	struct orphan *o = kmalloc(sizeof(*o));
+	CDS_LIST_HEAD(old);
+
+	if (!o) { /* files below it may turn stale when it is renamed */
+		fh_put(h);
+		return;
+	}
+	*o = (struct orphan){.id = *id, .h = h};
+	spin_lock(&hs->lock);
+	if (hs->nr_orphans >= hs->sweep_orphans)
+		sweep_orphans(hs, &old);
+	cds_list_add(&o->link, &hs->orphans);
+	hs->nr_orphans++;
+	spin_unlock(&hs->lock);
+	put_orphans(&old);
+}
+
+static struct fh *orphan_take(struct hostfs_sb *hs, const struct fh_id *id)
+{
+	struct orphan *o, *found = NULL;
+	struct fh *h;
+
+	if (!__atomic_load_n(&hs->nr_orphans, __ATOMIC_RELAXED))
+		return NULL;
+	spin_lock(&hs->lock);
+	cds_list_for_each_entry(o, &hs->orphans, link) {
+		if (fh_same_id(&o->id, id)) {
+			found = o;
+			cds_list_del(&o->link);
+			hs->nr_orphans--;
+			break;
+		}
+	}
+	spin_unlock(&hs->lock);
+	h = found ? found->h : NULL;
+	kfree(found);
+	return h;
+}
+
+/* An orphan that is dir's, if there is one, gets its place. */
+static void adopt_orphan(struct inode *dir)
+{
+	struct fh_id id = hostfs_id(dir);
+	struct fh *h = orphan_take(hostfs_sb(dir->sb), &id);
+
+	if (!h)
+		return;
+	h = publish(dir, H_PATH, h);
+	follow_place(dir, h, NULL);
+	fh_put(h);
+}
+
+struct fh *hostfs_dir(struct inode *dir)
+{
+	struct hostfs_inode *hi = hostfs_i(dir);
+	struct fh *h;
+
+	spin_lock(&dir->spin);
+	h = hi->handle[H_PATH];
+	spin_unlock(&dir->spin);
+	if (h)
+		return h;
+	adopt_orphan(dir);
+	h = handle(dir, H_PATH, O_DIRECTORY);
+	if (!IS_ERR(h))
+		fh_put(h); /* the slot's reference is enough */
+	return h;
+}
+
+void hostfs_orphans_free(struct hostfs_sb *hs)
+{
+	put_orphans(&hs->orphans);
+}
+
+/* ---- moves ---- */
+
+void hostfs_moved(struct inode *inode, struct fh_place *p)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+	struct fh_place *old;
+	struct fh *h[HANDLES];
+	bool was_unnamed;
+	int n;
+
+	fh_place_get(p);
+	spin_lock(&inode->spin);
+	old = hi->place;
+	hi->place = p;
+	spin_unlock(&inode->spin);
+	fh_place_put(old);
+	was_unnamed = __atomic_exchange_n(&hi->unnamed, false, __ATOMIC_ACQ_REL);
+	if (S_ISDIR(inode->mode))
+		adopt_orphan(inode);
+	n = all_handles(inode, h);
+	for (int i = 0; i < n; i++) {
+		follow_place(inode, h[i], NULL);
+		if (was_unnamed)
+			fh_named(h[i]);
+	}
+	put_handles(h, n);
+}
+
+void hostfs_handles_free(struct inode *inode)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+	struct fh_id id = hostfs_id(inode);
+
+	for (int k = 0; k < HANDLES; k++) {
+		struct fh **slot = hostfs_slot(hi, k);
+
+		if (k == H_PATH && S_ISDIR(inode->mode) && *slot && fh_shared(*slot) && hi->place)
+			orphan_add(hostfs_sb(inode->sb), &id, *slot);
+		else if (slot)
+			fh_put(*slot);
+	}
+	if (S_ISREG(inode->mode))
+		kfree(hi->more);
+}
+
+/* ---- files ---- */
+
+struct fh *hostfs_open_handle(struct inode *inode, bool read, bool write, bool direct)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+	int k = (write ? H_RW : H_RO) + (direct ? H_DIRECT : 0), fd;
+	struct fh *h;
+
+	spin_lock(&inode->spin);
+	hi->opens++;
+	spin_unlock(&inode->spin);
+	for (;;) {
+		h = handle(inode, k, 0);
+		fd = IS_ERR(h) ? (int)PTR_ERR(h) : get_fh(h);
+		if (fd >= 0) {
+			put_fh(h);
+			return h;
+		}
+		if (!IS_ERR(h))
+			fh_put(h);
+		/* A file that the host lets us only write: it can't be mapped. */
+		if (fd != -EACCES || read || k % H_DIRECT != H_RW)
+			break;
+		k += H_WO - H_RW;
+	}
+	hostfs_close_handle(inode, NULL);
+	return ERR_PTR(fd);
+}
+
+void hostfs_close_handle(struct inode *inode, struct fh *h)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+	struct fh *drop[HANDLES];
+	int n = 0;
+
+	spin_lock(&inode->spin);
+	if (!--hi->opens && !hostfs_sb(inode->sb)->opt.exclusive && !hi->unnamed) {
+		for (int k = H_PATH + 1; k < HANDLES; k++) {
+			struct fh **slot = hostfs_slot(hi, k);
+
+			if (!slot || !*slot)
+				continue;
+			drop[n++] = *slot;
+			*slot = NULL;
+		}
+	}
+	spin_unlock(&inode->spin);
+	put_handles(drop, n);
+	fh_put(h);
+}
+
+void hostfs_adopt(struct inode *inode, struct fh *h)
+{
+	fh_put(publish(inode, H_RW, h));
+}
+
+/* Those with which everything can be done first. */
+struct fh *hostfs_any_handle(struct inode *inode)
+{
+	static const int order[] = {
+		H_RW, H_RO, H_WO, H_PATH, H_DIRECT + H_RW, H_DIRECT + H_RO, H_DIRECT + H_WO};
+	struct fh *h = NULL;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(order) && !h; i++)
+		h = from_slot(inode, order[i]);
+	return h;
+}
+
+/* ---- names that go ---- */
+
+/* Undoes the first n. */
+static void still_named(struct fh **h, int n)
+{
+	for (int i = 0; i < n; i++)
+		fh_named(h[i]);
+}
+
+int hostfs_unname(struct inode *inode, bool in_use)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+	struct fh *h[HANDLES], *path;
+	int n, err = 0, i;
+
+	if (__atomic_load_n(&hi->unnamed, __ATOMIC_ACQUIRE))
+		return 0;
+	n = all_handles(inode, h);
+	if (!n && in_use) {
+		path = handle(inode, H_PATH, 0);
+		if (IS_ERR(path))
+			return PTR_ERR(path) == -ESTALE ? 0 : PTR_ERR(path);
+		h[n++] = path;
+	}
+	for (i = 0; i < n && !err; i++) {
+		err = fh_unlinked(h[i]);
+		/* It has gone already, without us; or the host won't give us another descriptor of it than those we have. */
+		if (err == -ESTALE || err == -EACCES || err == -EPERM)
+			err = 0;
+	}
+	if (err)
+		still_named(h, i);
+	else
+		__atomic_store_n(&hi->unnamed, true, __ATOMIC_RELEASE);
+	put_handles(h, n);
+	return err;
+}
+
+void hostfs_not_unnamed(struct inode *inode)
+{
+	struct fh *h[HANDLES];
+	int n;
+
+	if (!__atomic_exchange_n(&hostfs_i(inode)->unnamed, false, __ATOMIC_ACQ_REL))
+		return;
+	n = all_handles(inode, h);
+	still_named(h, n);
+	put_handles(h, n);
+}
+
+/* ---- permissions ---- */
+
+int hostfs_pin_all(struct inode *inode, struct fh *h[HANDLES])
+{
+	int n = all_handles(inode, h), pinned = 0;
+
+	for (int i = 0; i < n; i++) {
+		if (get_fh(h[i]) < 0)
+			fh_put(h[i]); /* couldn't be opened before, either */
+		else
+			h[pinned++] = h[i];
+	}
+	return pinned;
+}
+
+void hostfs_unpin_all(struct fh **h, int n)
+{
+	for (int i = 0; i < n; i++) {
+		fh_check_reopen(h[i]);
+		put_fh(h[i]);
+		fh_put(h[i]);
+	}
+}
