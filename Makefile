@@ -36,6 +36,7 @@ VDSO_LDFLAGS = -shared -nostdlib -Wl,-soname=linux-vdso.so.1 -Wl,--hash-style=bo
 	       -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
 
 SRCS      = $(sort $(shell find kernel smp os fh -name '*.[cS]' 2>/dev/null))
+TOOL_SRCS = $(sort $(wildcard tools/*.c)) kernel/fs/humfs/format.c
 STUB_SRCS = $(sort $(wildcard stub/*.c stub/*.S))
 VDSO_SRCS = $(sort $(wildcard stub/vdso/*.c stub/vdso/*.S))
 GEN_SRCS  = $(if $(wildcard kernel/syscalls.def),$(BUILD)/gen/syscall_table.c)
@@ -43,6 +44,7 @@ GEN_HDRS  = $(if $(wildcard kernel/syscalls.def),$(BUILD)/gen/syscall_protos.h $
 
 obj       = $(addprefix $(BUILD)/obj/,$(addsuffix .o,$(basename $(1))))
 OBJS      = $(call obj,$(SRCS)) $(GEN_SRCS:.c=.o)
+TOOL_OBJS = $(call obj,$(TOOL_SRCS))
 STUB_OBJS = $(call obj,$(STUB_SRCS))
 VDSO_OBJS = $(call obj,$(VDSO_SRCS))
 BLOBS     = $(if $(STUB_SRCS),$(BUILD)/zygote_elf.o) $(if $(VDSO_SRCS),$(BUILD)/vdso_so.o)
@@ -63,10 +65,14 @@ endif
 	install debug asan clean help
 .DELETE_ON_ERROR:
 
-all: $(BUILD)/heddle
+all: $(BUILD)/heddle $(BUILD)/heddle-tools
 
 $(BUILD)/heddle: $(OBJS) $(BLOBS) $(BUILD)/.link
 	$(call quiet,LD)$(CC) $(LDFLAGS) -o $@ $(OBJS) $(BLOBS) $(LIBS)
+
+# What works on the host's files without a kernel: `heddle humfs` executes it.
+$(BUILD)/heddle-tools: $(TOOL_OBJS)
+	$(call quiet,LD)$(CC) $(LDFLAGS) -o $@ $(TOOL_OBJS) -larchive
 
 lib: $(BUILD)/libheddle.a
 
@@ -199,6 +205,7 @@ format:
 
 install: all
 	$(INSTALL) -D -m 755 $(BUILD)/heddle $(DESTDIR)$(PREFIX)/bin/heddle
+	$(INSTALL) -D -m 755 $(BUILD)/heddle-tools $(DESTDIR)$(PREFIX)/libexec/heddle/heddle-tools
 	$(INSTALL) -D -m 644 docs/heddle.1 $(DESTDIR)$(PREFIX)/share/man/man1/heddle.1
 	$(INSTALL) -D -m 644 scripts/heddle.bash-completion \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/heddle
@@ -221,4 +228,4 @@ help:
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make objs DIR=kernel/fs            only the objects of one folder'
 
--include $(OBJS:.o=.d) $(STUB_OBJS:.o=.d) $(VDSO_OBJS:.o=.d)
+-include $(OBJS:.o=.d) $(TOOL_OBJS:.o=.d) $(STUB_OBJS:.o=.d) $(VDSO_OBJS:.o=.d)

@@ -1,4 +1,5 @@
 /* heddle: parses the command line, sets the machine up, runs it, and reports how it ended. */
+#include "alloc.h"
 #include "commit.h"
 #include "confine.h"
 #include "cpu.h"
@@ -9,6 +10,7 @@
 #include "host.h"
 #include "hostio.h"
 #include "hostmm.h"
+#include "hosttool.h"
 #include "kernel/init/boot.h"
 #include "kernel/init/options.h"
 #include "kernel/init/stats.h"
@@ -85,6 +87,33 @@ static void confine_to_roots(const struct options *o)
 			    strerrordesc_np(-err));
 }
 
+/* A humfs whose last use was cut off is made whole, as other systems check their disks. */
+static void clean_humfs(const char *dir)
+{
+	char *journal = kasprintf("%s/journal", dir);
+	char *argv[] = {"heddle", "humfs", "check", "--repair", "--quiet", (char *)dir, NULL};
+	int status;
+
+	if (!journal)
+		usage_error("out of memory");
+	if (host_file_exists(journal)) {
+		log_info("%s: its last use was cut off: checking it\n", dir);
+		status = host_run_tool(argv);
+		if (status != 0 && status != 1)
+			usage_error("%s: its last use was cut off, and it can't be checked", dir);
+	}
+	kfree(journal);
+}
+
+static void clean_all_humfs(const struct options *o)
+{
+	if (o->root_humfs)
+		clean_humfs(o->root);
+	for (int i = 0; i < o->nmounts; i++)
+		if (!strcmp(o->mounts[i].type, "humfs"))
+			clean_humfs(o->mounts[i].source);
+}
+
 static void confine_to_calls(void)
 {
 	int err = confine_calls(engine == &ptrace_engine);
@@ -103,6 +132,7 @@ int main(int argc, char **argv)
 	host_stdio_reserve();
 	options_parse(&o, argc, argv);
 	log_verbose = o.verbose;
+	clean_all_humfs(&o);
 	panic_on_crash();
 	choose_engine(o.engine);
 	set_up_strace(&o);

@@ -2,6 +2,7 @@
 #include "kernel/init/options.h"
 #include "alloc.h"
 #include "cpu.h"
+#include "hosttool.h"
 #include <argp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -321,8 +322,10 @@ void options_parse(struct options *o, int argc, char **argv)
 		argp_help(&argp, stdout, ARGP_HELP_STD_HELP & ~ARGP_HELP_EXIT_OK, name);
 		exit(0);
 	}
+	if (!strcmp(argv[1], "humfs") || !strcmp(argv[1], "diff"))
+		usage_error("%s: %s", argv[1], strerrordesc_np(-host_exec_tool(argv)));
 	if (strcmp(argv[1], "run"))
-		usage_error("%s: unknown command; the command is 'run' (see 'heddle --help')",
+		usage_error("%s: unknown command; use run, humfs or diff (see 'heddle --help')",
 			    argv[1]);
 	argv[1] = name;
 	argp_parse(&argp, argc - 1, argv + 1, ARGP_IN_ORDER, NULL, o);

@@ -154,15 +154,21 @@ END_TEST
 
 START_TEST(journal_records)
 {
-	struct humfs_rename r = {
-		.ino = 0x123456789abcULL, .exchange = true, .from = "a/b", .to = "c"};
+	struct humfs_rename r = {.ino = 0x123456789abcULL,
+				 .exchange = true,
+				 .meta = 7,
+				 .from_dir = 8,
+				 .to_dir = UINT64_MAX,
+				 .from = "a/b",
+				 .to = "c"};
 	struct humfs_rename got;
 	char text[400], cut[400];
 	ssize_t n = humfs_journal_format(&r, text, sizeof(text));
 
 	ck_assert_int_gt(n, 0);
 	ck_assert_int_eq(humfs_journal_parse(text, n, &got), 1);
-	ck_assert(got.ino == r.ino && got.exchange);
+	ck_assert(got.ino == r.ino && got.exchange && got.meta == 7 && got.from_dir == 8 &&
+		  got.to_dir == UINT64_MAX);
 	ck_assert_str_eq(got.from, "a/b");
 	ck_assert_str_eq(got.to, "c");
 	/* Cut off anywhere, over whatever was there: no record. */

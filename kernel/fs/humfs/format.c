@@ -227,14 +227,14 @@ void humfs_dir_name_back(char *name)
 /* ---- the journal ---- */
 
 /*
- *	"rename " sum " " size " " ino " " exchange "\n" from "\0" to "\0"
+ *	"rename " sum " " size " " ino " " exchange " " meta " " from_dir " " to_dir "\n" from "\0" to "\0"
  *
  * All numbers in hexadecimal, of fixed width. sum is of all that follows it, so that a record which was cut off is none: then the rename it
  * announces hasn't begun.
  */
 #define SUM_AT 7 /* in the text: 16 digits */
 #define BODY_AT 23
-#define PATHS_AT 53
+#define PATHS_AT 103
 
 static u64 fnv1a(const char *p, size_t n)
 {
@@ -248,12 +248,12 @@ static u64 fnv1a(const char *p, size_t n)
 ssize_t humfs_journal_format(const struct humfs_rename *r, char *out, size_t size)
 {
 	size_t from = strlen(r->from) + 1, to = strlen(r->to) + 1;
-	char head[80], sum[17];
+	char head[PATHS_AT + 32], sum[17];
 
 	if (PATHS_AT + from + to > size)
 		return -ENAMETOOLONG;
-	snprintf(head, sizeof(head), "rename %016x %08zx %016lx %x \n", 0, from + to, r->ino,
-		 r->exchange);
+	snprintf(head, sizeof(head), "rename %016x %08zx %016lx %x %016lx %016lx %016lx\n", 0,
+		 from + to, r->ino, r->exchange, r->meta, r->from_dir, r->to_dir);
 	memcpy(out, head, PATHS_AT);
 	memcpy(out + PATHS_AT, r->from, from);
 	memcpy(out + PATHS_AT + from, r->to, to);
@@ -285,7 +285,10 @@ int humfs_journal_parse(const char *text, size_t len, struct humfs_rename *r)
 	if (len < PATHS_AT || memcmp(text, "rename ", 7) || !scan_hex(text + SUM_AT, 16, &sum) ||
 	    !scan_hex(text + BODY_AT + 1, 8, &size) ||
 	    !scan_hex(text + BODY_AT + 10, 16, &r->ino) ||
-	    !scan_hex(text + BODY_AT + 27, 1, &exchange) || size > len - PATHS_AT || size < 2)
+	    !scan_hex(text + BODY_AT + 27, 1, &exchange) ||
+	    !scan_hex(text + BODY_AT + 29, 16, &r->meta) ||
+	    !scan_hex(text + BODY_AT + 46, 16, &r->from_dir) ||
+	    !scan_hex(text + BODY_AT + 63, 16, &r->to_dir) || size > len - PATHS_AT || size < 2)
 		return 0;
 	if (fnv1a(text + BODY_AT, PATHS_AT - BODY_AT + size) != sum)
 		return 0;

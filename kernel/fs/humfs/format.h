@@ -61,11 +61,13 @@ void humfs_dir_name_back(char *name);
 
 /*
  * The journal's record of a rename that is under way: which data file (its inode number on the host) goes from where to where. The rename of
- * the data is what decides; the metadata follows.
+ * the data is what decides; the metadata follows. Of an exchange the numbers of what is exchanged tell how far it came.
  */
 struct humfs_rename {
 	u64 ino;
 	bool exchange;
+	u64 meta;	       /* exchange: the number of `from` in file_metadata/ */
+	u64 from_dir, to_dir;  /* exchange: those in dir_metadata/, where they are directories */
 	const char *from, *to; /* paths below data/ */
 };
 

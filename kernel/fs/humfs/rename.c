@@ -94,6 +94,38 @@ static int journal_write(struct humfs_sb *hs, const struct humfs_rename *r)
 	return n;
 }
 
+/* The number in a tree of metadata. */
+static int number_of(struct fh *dir, const char *name, u64 *ino)
+{
+	struct kstat st;
+	int err = fh_stat_at(dir, name, &st);
+
+	*ino = err ? 0 : st.ino;
+	return err;
+}
+
+static int dir_number_of(struct inode *dir, const struct dentry *d, u64 *ino)
+{
+	char dname[NAME_MAX + 1];
+	int err = 0;
+
+	if (S_ISDIR(d->inode->mode)) {
+		err = humfs_dir_name(d->name, dname);
+		if (!err)
+			err = number_of(humfs_i(dir)->dmeta, dname, ino);
+	}
+	return err;
+}
+
+static int exchange_numbers(const struct rename_ctx *rc, struct humfs_rename *r)
+{
+	int err = number_of(humfs_i(rc->old_dir)->fmeta, rc->old->name, &r->meta);
+
+	if (!err)
+		err = dir_number_of(rc->old_dir, rc->old, &r->from_dir);
+	return err ? err : dir_number_of(rc->new_dir, rc->new, &r->to_dir);
+}
+
 static int journal_begin(struct humfs_sb *hs, const struct rename_ctx *rc, struct fh *od,
 			 struct fh *nd)
 {
@@ -106,6 +138,8 @@ static int journal_begin(struct humfs_sb *hs, const struct rename_ctx *rc, struc
 	};
 	int err = IS_ERR(from) ? PTR_ERR(from) : IS_ERR(to) ? PTR_ERR(to) : 0;
 
+	if (!err && r.exchange)
+		err = exchange_numbers(rc, &r);
 	if (!err)
 		err = journal_write(hs, &r);
 	if (!IS_ERR(from))
