@@ -17,9 +17,15 @@ static struct {
 	struct hot slot[SLOTS];
 } __attribute__((aligned(64))) tables[MAX_CPUS];
 
+/* Processes that run the same program in turns have places of their own. */
+static struct hot *place(uaddr_t ip, const struct mm *mm)
+{
+	return &tables[this_cpu()->id].slot[(ip ^ ip >> 8 ^ (uintptr_t)mm / sizeof(*mm)) % SLOTS];
+}
+
 void patch_count(uaddr_t ip, u64 nr)
 {
-	struct hot *h = &tables[this_cpu()->id].slot[(ip ^ ip >> 8) % SLOTS];
+	struct hot *h = place(ip, current->mm);
 
 	if (h->ip != ip || h->mm != current->mm) {
 		if (h->calls) { /* it wears out the one that is there */
