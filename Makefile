@@ -20,6 +20,7 @@ OPT_release = -O2
 OPT_debug   = -O1 -g3 -DHEDDLE_DEBUG
 # Instrumented code draws warnings that don't hold.
 OPT_asan    = -O1 -DHEDDLE_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=undefined -Wno-error
+OPT_tsan    = -O1 -DHEDDLE_DEBUG -fsanitize=thread --param tsan-distinguish-volatile=1 -Wno-error
 
 CFLAGS  = $(COMMON) $(OPT_$(MODE)) -fno-omit-frame-pointer -fno-pie -pthread \
 	  -ftls-model=initial-exec -fno-strict-aliasing
@@ -62,7 +63,7 @@ endif
 endif
 
 .PHONY: all lib objs deps demo check check-quick unit guest-tests app-tests bench bench-peers stress lint layering format \
-	install debug asan clean help
+	install debug asan tsan clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/heddle $(BUILD)/heddle-tools
@@ -156,7 +157,7 @@ FORCE:
 # The objects of one folder: make objs DIR=kernel/fs
 objs: $(call obj,$(filter $(DIR)/%,$(SRCS) $(STUB_SRCS)))
 
-debug asan:
+debug asan tsan:
 	+@$(MAKE) --no-print-directory MODE=$@ BUILD=$(BUILD)/$@ all
 
 deps:
@@ -224,7 +225,7 @@ help:
 	@echo 'make stress        T=$(T) seconds of load on each engine: what leaks or hangs?'
 	@echo 'make lint          format, static analysis, layering, headers, generated documents'
 	@echo 'make format        apply clang-format'
-	@echo 'make debug asan    build/debug/heddle, build/asan/heddle'
+	@echo 'make debug asan tsan  build/debug/heddle, build/asan/heddle, build/tsan/heddle'
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make objs DIR=kernel/fs            only the objects of one folder'
 

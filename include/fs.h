@@ -177,18 +177,18 @@ struct inode_operations {
  */
 struct inode {
 	u32 refs;			    /* a */
-	u32 mode;			    /* l to write; racy reads */
+	racy_u32 mode;			    /* l to write; racy reads */
 	u64 ino;			    /* c */
 	struct super_block *sb;		    /* c; outlives its inodes */
 	const struct inode_operations *ops; /* c */
 	const struct file_operations
 		*fops; /* c: default for files opened on it; devices, fifos get theirs at open */
-	u32 uid, gid;  /* l */
-	u32 nlink;     /* s to write */
-	u32 state;     /* l: INODE_* */
-	dev_t rdev;    /* c */
-	u64 size;      /* l to write; atomic reads */
-	u64 blocks;    /* l to write, of 512 bytes */
+	racy_u32 uid, gid;			    /* l to write; racy reads */
+	u32 nlink;				    /* s to write */
+	u32 state;				    /* l: INODE_* */
+	dev_t rdev;				    /* c */
+	u64 size;				    /* l to write; atomic reads */
+	u64 blocks;				    /* l to write, of 512 bytes */
 	struct timespec atime, mtime, ctime, btime; /* s */
 	struct rwsem lock;
 	struct spinlock spin;

@@ -163,7 +163,7 @@ struct task {
 		u64 trapno, error_code, cr2;
 	} last_fault;			   /* o: what signal frames show */
 	struct sigaltstack_state altstack; /* o */
-	int exit_code;			   /* wait status of this thread */
+	racy_int exit_code;			   /* wait status of this thread */
 	bool exiting;			   /* s */
 	bool times_folded;		   /* s: its CPU times are among the sums of its group */
 	bool killed;	/* a: SIGKILL pending or group exit; ends killable sleeps */

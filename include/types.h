@@ -11,6 +11,9 @@
 typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
+/* Written under a lock, and read without it where an old value does no harm. ThreadSanitizer is told by smp/tsan.c. */
+typedef volatile uint32_t racy_u32;
+typedef volatile int racy_int;
 typedef uint64_t u64;
 typedef int8_t s8;
 typedef int16_t s16;

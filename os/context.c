@@ -18,12 +18,14 @@ pid_t userspace_pid[MAX_CPUS];
 
 size_t xstate_size(void)
 {
-	static size_t size; /* the same value whoever computes it */
+	static size_t known; /* the same value whoever computes it */
+	size_t size = __atomic_load_n(&known, __ATOMIC_RELAXED);
 	unsigned a, b, c, d;
 
 	if (!size) {
 		__cpuid_count(0xd, 0, a, b, c, d);
 		size = b;
+		__atomic_store_n(&known, size, __ATOMIC_RELAXED);
 	}
 	return size;
 }
@@ -59,7 +61,7 @@ size_t xstate_frame(u64 *features)
 		__atomic_store_n(&known_size, size, __ATOMIC_RELEASE);
 	}
 	*features = __atomic_load_n(&known_features, __ATOMIC_RELAXED);
-	return known_size;
+	return __atomic_load_n(&known_size, __ATOMIC_RELAXED);
 }
 
 /* The initial state: x87 control word 0x37f, MXCSR 0x1f80, everything else zero and marked as such. */

@@ -55,13 +55,13 @@ int host_mm_tramp_area(struct host_mm *hm, uaddr_t addr)
 		return err;
 	hm->areas[hm->nr_areas].base = addr;
 	hm->areas[hm->nr_areas].n = 0;
-	return hm->nr_areas++;
+	return __atomic_fetch_add(&hm->nr_areas, 1, __ATOMIC_RELEASE);
 }
 
 void host_mm_tramp_drop(struct host_mm *hm, int area)
 {
 	__atomic_store_n(&hm->areas[area].n, 0, __ATOMIC_RELEASE);
-	hm->areas[area].base = 0;
+	__atomic_store_n(&hm->areas[area].base, 0, __ATOMIC_RELEASE);
 }
 
 /* ---- code ---- */
@@ -130,13 +130,18 @@ long host_mm_tramp_add(struct host_mm *hm, int area, const struct tramp_site *s)
 	return at;
 }
 
-/* ---- where a task is ---- */
+/* ---- where a task is: others may be adding trampolines ---- */
+
+static int areas_of(const struct host_mm *hm)
+{
+	return __atomic_load_n(&hm->nr_areas, __ATOMIC_ACQUIRE);
+}
 
 static const struct tramp *tramp_at(const struct host_mm *hm, uaddr_t ip, u32 *off)
 {
-	for (int i = 0; i < hm->nr_areas; i++) {
+	for (int i = 0; i < areas_of(hm); i++) {
 		const struct tramp_area *a = &hm->areas[i];
-		u64 d = ip - a->base;
+		u64 d = ip - __atomic_load_n(&a->base, __ATOMIC_ACQUIRE);
 
 		if (d < (u64)__atomic_load_n(&a->n, __ATOMIC_ACQUIRE) * TRAMP_SIZE) {
 			*off = d % TRAMP_SIZE;
@@ -159,7 +164,7 @@ static bool is_jump(struct host_mm *hm, uaddr_t at, uaddr_t to)
 /* The jumps of form B in dead code: few, and looked for only where a task is stopped. */
 static const struct tramp *tramp_by_pad(struct host_mm *hm, uaddr_t ip)
 {
-	for (int i = 0; i < hm->nr_areas; i++) {
+	for (int i = 0; i < areas_of(hm); i++) {
 		const struct tramp *t = hm->tramps[i];
 		u32 n = __atomic_load_n(&hm->areas[i].n, __ATOMIC_ACQUIRE);
 
@@ -174,7 +179,7 @@ static const struct tramp *tramp_by_pad(struct host_mm *hm, uaddr_t ip)
 uaddr_t tramp_call_ip(const struct host_mm *hm, uaddr_t ip)
 {
 	u32 off;
-	const struct tramp *t = hm->nr_areas ? tramp_at(hm, ip, &off) : NULL;
+	const struct tramp *t = areas_of(hm) ? tramp_at(hm, ip, &off) : NULL;
 
 	return t && t->b && off == B_RETURN ? t->site + 2 : ip;
 }
@@ -300,7 +305,7 @@ enum tramp_where tramp_fix(const struct host_task *ht, struct pt_regs *r, bool f
 	struct host_mm *hm = ht->hm;
 	enum tramp_where where = TRAMP_NONE;
 
-	if (!hm->nr_areas)
+	if (!areas_of(hm))
 		return TRAMP_NONE;
 	if (r->rip >= STUB_ENTRY && r->rip < STUB_ENTRY_END)
 		where = fix_common(ht, r);

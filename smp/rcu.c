@@ -11,8 +11,6 @@ struct deferred_free {
 
 #ifdef __SANITIZE_THREAD__
 
-#include <sanitizer/tsan_interface.h>
-
 /* liburcu isn't instrumented: these tell ThreadSanitizer that what precedes a quiescent state precedes the end of a grace period. */
 static u32 edge;
 

@@ -94,6 +94,7 @@ static int name_match(struct cds_lfht_node *node, const void *key)
 	const struct dname *dn = caa_container_of(node, struct dname, node);
 	const struct name_key *k = key;
 
+	rcu_node_observe(node);
 	return dn->parent == k->dir && dn->len == k->len && !memcmp(dn->str, k->name, k->len);
 }
 
@@ -122,6 +123,7 @@ static void hash_add_locked(struct dentry *d)
 {
 	__atomic_fetch_or(&d->flags, DENTRY_HASHED, __ATOMIC_RELAXED);
 	rcu_read_lock();
+	rcu_node_publish(&d->dn->node);
 	cds_lfht_add(hash_table, d->dn->hash, &d->dn->node);
 	rcu_read_unlock();
 }

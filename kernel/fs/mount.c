@@ -41,6 +41,7 @@ static int at_match(struct cds_lfht_node *node, const void *key)
 	const struct mount_at *at = caa_container_of(node, struct mount_at, node);
 	const struct path *k = key;
 
+	rcu_node_observe(node);
 	return at->parent == k->mnt && at->point == k->dentry;
 }
 
@@ -161,6 +162,7 @@ int mount_attach(struct mount *m, const struct path *where)
 	cds_list_add_tail(&m->sibling, &where->mnt->children);
 	rcu_assign_pointer(m->at, at);
 	rcu_read_lock();
+	rcu_node_publish(&at->node);
 	cds_lfht_add(hash_table, at_hash(at->parent, at->point), &at->node);
 	rcu_read_unlock();
 	__atomic_fetch_add(&at->point->mounted, 1, __ATOMIC_RELEASE);

@@ -18,8 +18,11 @@ struct renaming {
 /* The ancestor of d (or d) that is a child of top; NULL if d isn't below top. rename_mutex is held. */
 static struct dentry *below(struct dentry *d, const struct dentry *top)
 {
-	for (; d->parent != d; d = d->parent) {
-		if (d->parent == top)
+	struct dentry *parent;
+
+	/* A renaming within one directory needs no rename_mutex: it stores the same parent again. */
+	for (; (parent = rcu_dereference(d->parent)) != d; d = parent) {
+		if (parent == top)
 			return d;
 	}
 	return NULL;

@@ -27,7 +27,7 @@ static void ep_put(struct eventpoll *ep)
 	kfree(ep);
 }
 
-/* Did the wake-up tell of something that an exclusive item is there for? Else the next waiter is to have it. */
+/* Did the wake-up tell of something that an exclusive item is there for? Else the next waiter is to have it. Under ep->lock. */
 static bool exclusive_hit(const struct epitem *epi, u32 events)
 {
 	switch (events & (POLLIN | POLLOUT)) {
@@ -53,10 +53,11 @@ static bool item_wake(struct waiter *w, u32 events)
 		epi->ready = true;
 		cds_list_add_tail(&epi->ready_link, &ep->ready);
 	}
+	hit = exclusive_hit(epi, events);
 	spin_unlock(&ep->lock);
 	if (!wanted)
 		return false;
-	hit = wait_queue_active(&ep->wq) && exclusive_hit(epi, events);
+	hit = wait_queue_active(&ep->wq) && hit;
 	wake_up_nr_nested(&ep->wq, 1, POLLIN);
 	wake_up_nr_nested(&ep->poll_wait, 1, POLLIN | POLLRDNORM);
 	return hit;

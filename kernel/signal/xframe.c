@@ -34,28 +34,29 @@ struct xheader {
 	u64 xstate_bv, xcomp_bv, reserved[6];
 };
 
-/* Constant once computed; every thread computes the same. */
-static u64 frame_features;
-static u32 frame_xsize;
-
-static void probe(void)
+static u64 frame_features(void)
 {
 	u64 features;
-	size_t size = xstate_frame(&features);
 
-	__atomic_store_n(&frame_features, features, __ATOMIC_RELAXED);
-	__atomic_store_n(&frame_xsize, size, __ATOMIC_RELEASE);
+	(void)xstate_frame(&features);
+	return features;
+}
+
+static u32 frame_xsize(void)
+{
+	u64 features;
+
+	return (u32)xstate_frame(&features);
 }
 
 static bool has_xsave(void)
 {
-	return frame_xsize > LEGACY_SIZE;
+	return frame_xsize() > LEGACY_SIZE;
 }
 
 size_t xframe_size(void)
 {
-	probe();
-	return frame_xsize + (has_xsave() ? sizeof(u32) : 0);
+	return frame_xsize() + (has_xsave() ? sizeof(u32) : 0);
 }
 
 /* A buffer that holds the engine's state and a frame with its magic word. */
@@ -82,13 +83,13 @@ int xframe_save(struct task *t, uaddr_t fp)
 	if (has_xsave()) {
 		struct xheader *h = (struct xheader *)(buf + LEGACY_SIZE);
 
-		h->xstate_bv &= frame_features;
+		h->xstate_bv &= frame_features();
 		memset(h->reserved, 0, sizeof(h->reserved));
 		sw.magic1 = MAGIC1;
 		sw.extended_size = (u32)xframe_size();
-		sw.xfeatures = frame_features;
-		sw.xstate_size = frame_xsize;
-		memcpy(buf + frame_xsize, &magic2, sizeof(magic2));
+		sw.xfeatures = frame_features();
+		sw.xstate_size = frame_xsize();
+		memcpy(buf + frame_xsize(), &magic2, sizeof(magic2));
 	}
 	memcpy(buf + SW_OFFSET, &sw, sizeof(sw));
 	err = copy_to_user(fp, buf, xframe_size());
@@ -105,7 +106,7 @@ static u32 described_size(uaddr_t fp, const struct sw_bytes *sw)
 	u32 magic2;
 
 	if (!has_xsave() || sw->magic1 != MAGIC1 || sw->xstate_size < LEGACY_SIZE + HEADER_SIZE ||
-	    sw->xstate_size > frame_xsize || sw->xstate_size > sw->extended_size)
+	    sw->xstate_size > frame_xsize() || sw->xstate_size > sw->extended_size)
 		return LEGACY_SIZE;
 	if (get_user(magic2, fp + sw->xstate_size) || magic2 != MAGIC2)
 		return LEGACY_SIZE;
@@ -131,7 +132,7 @@ static int read_area(u8 *buf, uaddr_t fp)
 	if ((fp & 63) || copy_from_user(buf, fp, size))
 		return -EFAULT;
 	memset(buf + SW_OFFSET, 0, sizeof(sw));
-	if (h->xcomp_bv || (h->xstate_bv & ~frame_features))
+	if (h->xcomp_bv || (h->xstate_bv & ~frame_features()))
 		return -EINVAL;
 	h->xstate_bv &= sw.xfeatures;
 	return 0;

@@ -288,7 +288,7 @@ static int publish(struct task *t, const struct clone_request *rq)
 		link_process(t, from, rq);
 	}
 	cds_list_add_tail(&t->group_link, &tg->threads);
-	tg->nr_threads++;
+	__atomic_add_fetch(&tg->nr_threads, 1, __ATOMIC_RELAXED);
 	spin_unlock(&from->tg->siglock);
 	spin_unlock(&tasklist_lock);
 	return 0;

@@ -387,8 +387,10 @@ static int install(struct exec *x)
 	cred_commit(x->im.cred);
 	x->im.cred = NULL;
 	t->pdeath_signal = x->im.secure ? 0 : t->pdeath_signal;
+	spin_lock(&tasklist_lock);
 	t->tg->did_exec = true;
 	t->tg->exit_signal = t->tg->parent ? SIGCHLD : t->tg->exit_signal;
+	spin_unlock(&tasklist_lock);
 	set_registers(t, &x->im);
 	return 0;
 }

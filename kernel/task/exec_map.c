@@ -12,7 +12,6 @@
 #include "stub/layout.h"
 #include "task.h"
 #include <asm/unistd_64.h>
-#include <cpuid.h>
 #include <linux/auxvec.h>
 #include <linux/personality.h>
 #include <string.h>
@@ -251,14 +250,12 @@ static void fill_auxv(struct mm *mm, const struct exec_image *im, uaddr_t random
 		      uaddr_t execfn)
 {
 	const struct cred *c = im->cred;
-	unsigned a, b, ecx, edx = 0;
 
-	__get_cpuid(1, &a, &b, &ecx, &edx);
 	mm->auxv_len = 0;
 	if (host_mm_vdso(NULL))
 		aux(mm, AT_SYSINFO_EHDR, host_mm_vdso(NULL));
 	aux(mm, AT_MINSIGSTKSZ, host_auxv(AT_MINSIGSTKSZ));
-	aux(mm, AT_HWCAP, edx);
+	aux(mm, AT_HWCAP, host_auxv(AT_HWCAP)); /* CPUID would tell, but leaves a virtual machine */
 	aux(mm, AT_PAGESZ, PAGE_SIZE);
 	aux(mm, AT_CLKTCK, 100);
 	aux(mm, AT_PHDR, im->phdr);

@@ -134,12 +134,12 @@ static void exit_notify(struct task *t)
 	spin_lock(&tasklist_lock);
 	spin_lock(&tg->siglock);
 	leader = tg->leader == t;
-	last = --tg->nr_threads == 0;
+	last = __atomic_sub_fetch(&tg->nr_threads, 1, __ATOMIC_RELEASE) == 0;
 	cputime_fold_locked(t);
 	if (!leader)
 		cds_list_del_init(&t->group_link);
 	if (last)
-		tg->zombie = true;
+		__atomic_store_n(&tg->zombie, true, __ATOMIC_RELEASE);
 	if (tg->exec_task && tg->nr_threads <= 1)
 		wake_up_all(&tg->exec_wait);
 	spin_unlock(&tg->siglock);

@@ -61,7 +61,7 @@ struct fh_id hostfs_id(const struct inode *inode)
 }
 
 /* Others read these without the lock: whole, and left alone when nothing changed. */
-static void update_u32(u32 *field, u32 value)
+static void update_u32(racy_u32 *field, u32 value)
 {
 	if (__atomic_load_n(field, __ATOMIC_RELAXED) != value)
 		__atomic_store_n(field, value, __ATOMIC_RELAXED);

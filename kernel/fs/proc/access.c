@@ -10,7 +10,7 @@ int proc_may_trace(struct task *t)
 }
 
 /* Files belong to the task's effective user; to root if it must not be looked into. */
-int proc_inode_owner(struct task *t, u32 mode, u32 *uid, u32 *gid)
+int proc_inode_owner(struct task *t, u32 mode, racy_u32 *uid, racy_u32 *gid)
 {
 	struct cred *c = task_cred_get(t);
 

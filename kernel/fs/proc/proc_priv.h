@@ -93,7 +93,7 @@ void proc_evict(struct inode *inode);
 must_check int proc_ctx_get(struct proc_ctx *c, const struct proc_inode *pi);
 void proc_ctx_put(struct proc_ctx *c);
 u64 proc_ino(pid_t pid, bool thread, const struct proc_entry *e, int fd);
-int proc_inode_owner(struct task *t, u32 mode, u32 *uid, u32 *gid);
+int proc_inode_owner(struct task *t, u32 mode, racy_u32 *uid, racy_u32 *gid);
 /* access.c: 0, -EACCES. */
 must_check int proc_may_trace(struct task *t);
 /* fd.c: rows of descriptors, and whether one is still open with that access. */
