@@ -505,13 +505,13 @@ static void call_event(struct context *c, struct event *ev, const struct seccomp
 		ask_event(c, ev);
 }
 
-/* A call that the filter trapped. One through the vsyscall page has already returned. */
-static void trap_event(struct context *c, struct event *ev, const siginfo_t *si)
+/* A call that is known by its registers: the filter trapped it, or a trampoline couldn't copy. One through the vsyscall page has already returned. */
+static void regs_event(struct context *c, struct event *ev, u64 nr)
 {
 	const struct pt_regs *r = &c->regs;
 
 	ev->kind = EVENT_SYSCALL;
-	ev->sys.nr = si->si_arch == AUDIT_ARCH_X86_64 ? (u32)si->si_syscall : ~0ULL;
+	ev->sys.nr = nr;
 	memcpy(ev->sys.args, (u64[]){r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9},
 	       sizeof(ev->sys.args));
 	ev->sys.ip = r->rip;
@@ -546,8 +546,10 @@ static void stop_event(struct context *c, struct event *ev, const struct seccomp
 	if (s.where == TRAMP_WAITING)
 		tramp_answer(c->ht, &c->regs);
 	ev->kind = EVENT_KICK; /* also what somebody on the host sent */
-	if (s.sig == SIGSYS && s.si.si_code == SYS_SECCOMP_) {
-		trap_event(c, ev, &s.si);
+	if (s.where == TRAMP_CALL) {
+		regs_event(c, ev, c->regs.rax);
+	} else if (s.sig == SIGSYS && s.si.si_code == SYS_SECCOMP_) {
+		regs_event(c, ev, s.si.si_arch == AUDIT_ARCH_X86_64 ? (u32)s.si.si_syscall : ~0ULL);
 	} else if (s.sig == SIGTRAP && s.where == TRAMP_AGAIN) {
 		ev->kind = EVENT_STEPPED;
 		ev->fault.addr = c->regs.rip;

@@ -209,6 +209,7 @@ static enum tramp_where fix_site(struct host_mm *hm, struct pt_regs *r, enum tra
 
 #define OF 0x800
 #define ZF 0x40
+#define RF 0x10000	/* as faults leave it */
 #define LAHF_FLAGS 0xd5 /* SF ZF AF PF CF */
 
 /* As LAHF and SETO gave them, in ah and al. */
@@ -224,6 +225,15 @@ static enum tramp_where fix_before(struct pt_regs *r, uaddr_t ret, u32 nr_flags)
 	r->rip = ret - 2;
 	r->rax = nr_flags >> 16;
 	return TRAMP_BEFORE;
+}
+
+/* From before the call's instruction, perhaps the trampoline's own, to behind it. */
+static enum tramp_where fix_call(const struct host_mm *hm, struct pt_regs *r)
+{
+	r->rip = r->rcx = tramp_call_ip(hm, r->rip + 2);
+	r->eflags &= ~(u64)RF;
+	r->r11 = r->eflags;
+	return TRAMP_CALL;
 }
 
 /* In the last instructions: where it goes, with which rax, is settled. */
@@ -309,10 +319,7 @@ enum tramp_where tramp_fix(const struct host_task *ht, struct pt_regs *r, bool f
 		return TRAMP_NONE;
 	if (r->rip >= STUB_ENTRY && r->rip < STUB_ENTRY_END)
 		where = fix_common(ht, r);
-	/* A copy that faulted: the call's own instruction is to be executed, or it would fault again. */
-	if (fault && where == TRAMP_BEFORE)
-		return where;
-	return fix_site(hm, r, where);
+	return fault && where == TRAMP_BEFORE ? fix_call(hm, r) : fix_site(hm, r, where);
 }
 
 /* ---- fork and exec ---- */

@@ -6,16 +6,18 @@
 #include "os/hostmm_priv.h"
 
 enum tramp_where {
-	TRAMP_NONE,    /* not in our code */
-	TRAMP_BEFORE,  /* the call wasn't made: the registers are those before its instruction */
-	TRAMP_AGAIN,   /* the same, and what is there is the jump of form B */
+	TRAMP_NONE,   /* not in our code */
+	TRAMP_BEFORE, /* the call wasn't made: the registers are those before its instruction */
+	TRAMP_AGAIN,  /* the same, and what is there is the jump of form B */
+	TRAMP_CALL, /* it is to be made now: they are those behind it, but for rax, which is its number */
 	TRAMP_WAITING, /* it was made and isn't answered: they are those behind it, but for rax */
 	TRAMP_DONE,    /* it was answered: those behind it */
 };
 
 /*
  * A task was stopped with these registers: makes them what they would be without patching. They may say anything; the task harms
- * nobody but itself with that. fault: by a fault, which in our code only copies do; it isn't the guest's then.
+ * nobody but itself with that. fault: by a fault, which in our code only copies do; it isn't the guest's then. One before the call makes
+ * that TRAMP_CALL, since the copy would fault again.
  */
 enum tramp_where tramp_fix(const struct host_task *ht, struct pt_regs *r, bool fault);
 /* The task is TRAMP_WAITING for an answer that it has got: completes the registers, and what it was to copy. */

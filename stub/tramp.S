@@ -9,7 +9,7 @@
  *
  * The ways out: answered from the task's info; given to a CPU that looks for it (CALL_READY), without the host; asked by a call from here,
  * where something is copied along; or on to the original syscall instruction, as if nothing had been patched. What a call reads or writes is
- * copied through the slot, a few KiB, which saves the kernel a host call each; a fault in that makes it a usual call. A signal finds the task
+ * copied through the slot, a few KiB, which saves the kernel a host call each; at a fault in that the kernel makes it without. A signal finds the task
  * before the original instruction or behind it: os/tramp.c puts the registers right.
  */
 #include "stub/layout.h"

@@ -19,6 +19,7 @@ SITE_A(a_pread, 17);
 SITE_A(a_clock_nanosleep, 230);
 SITE_B(b_call);
 SITE_B(b_other);
+SITE_B(b_stat);
 long b_read(long, ...);
 FUNCTION("b_read", "xor %eax, %eax\nsyscall\nret");
 SITE_A(a_last, 39);
@@ -110,6 +111,13 @@ static void round_of_calls(void)
 		wrong++;
 	if (call3(a_stat, 0, (long)"/does/not/exist", (long)&st, 0) != -ENOENT)
 		wrong++;
+	/* The first one is what the call's site becomes a jump for. Of the others the path can't be read. */
+	if (call3(b_stat, SYS_stat, (long)"/dev/null", (long)&st, 0) != 0)
+		wrong++;
+	for (int i = 0; i < 2; i++)
+		if (call3(a_stat, 0, 16, (long)&st, 0) != -EFAULT ||
+		    call3(b_stat, SYS_stat, 16, (long)&st, 0) != -EFAULT)
+			wrong++;
 	ret = call4(a_clock_nanosleep, 0, CLOCK_MONOTONIC, 0, (long)&no_time, 0);
 	if (ret != 0 && ret != -EINTR)
 		wrong++;

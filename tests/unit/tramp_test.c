@@ -194,6 +194,34 @@ START_TEST(call_on_its_way_is_before_the_call_with_its_flags)
 }
 END_TEST
 
+START_TEST(copy_that_faults_makes_the_call)
+{
+	static const struct {
+		uaddr_t ret, behind;
+	} c[] = {{SITE_A + 2, SITE_A + 2}, {AREA + TRAMP_SIZE + 10, SITE_B + 2}};
+	struct pt_regs r;
+
+	setup();
+	for (size_t i = 0; i < 2; i++) {
+		set32(SLOT_NR, 4 << 16 | 0x4100); /* carry and zero */
+		set64(SLOT_RETURN, c[i].ret);
+		r = (struct pt_regs){.rip = STUB_ENTRY_SAVED + 0x60, .rdi = 16, .eflags = 0x10a02};
+		ck_assert_int_eq(tramp_fix(&ht, &r, true), TRAMP_CALL);
+		ck_assert_uint_eq(r.rip, c[i].behind);
+		ck_assert_uint_eq(r.rcx, c[i].behind);
+		ck_assert_uint_eq(r.rax, 4);
+		ck_assert_uint_eq(r.rdi, 16);
+		ck_assert_uint_eq(r.eflags, 0x243);
+		ck_assert_uint_eq(r.r11, 0x243);
+	}
+	/* A fault behind the call is its result's, one elsewhere the guest's. */
+	r = (struct pt_regs){.rip = STUB_ANSWERED};
+	ck_assert_int_eq(tramp_fix(&ht, &r, true), TRAMP_DONE);
+	r = (struct pt_regs){.rip = SITE_A};
+	ck_assert_int_eq(tramp_fix(&ht, &r, true), TRAMP_NONE);
+}
+END_TEST
+
 START_TEST(call_made_waits_or_has_its_result)
 {
 	static const u32 waiting[] = {CALL_MADE, CALL_SLEEP}, answered[] = {CALL_READY, CALL_OFF};
@@ -282,5 +310,6 @@ START_TEST(hostile_registers_are_survived)
 END_TEST
 
 UNIT_MAIN("trampolines", trampolines_are_before_the_call, padding_counts_while_the_jump_is_there,
-	  call_on_its_way_is_before_the_call_with_its_flags, call_made_waits_or_has_its_result,
-	  form_b_returns_to_the_site, hostile_registers_are_survived)
+	  call_on_its_way_is_before_the_call_with_its_flags, copy_that_faults_makes_the_call,
+	  call_made_waits_or_has_its_result, form_b_returns_to_the_site,
+	  hostile_registers_are_survived)
