@@ -19,10 +19,10 @@ extern bool
 /* The current task made a call from there: counts, and patches the site when it has become worth it. May sleep. */
 void patch_count(uaddr_t ip, u64 nr);
 /*
- * [start, end) of mm is about to change: what is patched there, or depends on it, is as it was before. mm->lock is held for writing, or mm is
- * not in use.
+ * [start, end) of mm is about to change: what is patched there, or depends on it, is as it was before. -ENOMEM: not all of it, so that may not
+ * change. mm->lock is held for writing, or mm is not in use.
  */
-void patch_restore(struct mm *mm, uaddr_t start, uaddr_t end);
+must_check int patch_restore(struct mm *mm, uaddr_t start, uaddr_t end);
 /* Would that do anything? The areas of trampolines don't count. mm->lock is held. */
 must_check bool patch_touches(const struct mm *mm, uaddr_t start, uaddr_t end);
 /* The current task single-steps over the jump at `site`: from now on over the call that was there. */

@@ -193,8 +193,9 @@ static long advise_drop(struct mm *mm, uaddr_t addr, size_t len, int advice)
 	}
 	up_read(&mm->lock);
 	down_write(&mm->lock);
-	patch_restore(mm, addr, addr + len);
-	ret = range_call_locked(mm, __NR_madvise, addr, len, advice);
+	ret = patch_restore(mm, addr, addr + len);
+	if (!ret)
+		ret = range_call_locked(mm, __NR_madvise, addr, len, advice);
 	up_write(&mm->lock);
 	return ret;
 }
@@ -205,11 +206,10 @@ static long advise_flags(struct mm *mm, uaddr_t addr, size_t len, int advice, u3
 
 	down_write(&mm->lock);
 	ret = vma_reserve(mm, 2);
-	if (!ret) {
-		if (set & VM_DONTFORK) /* a child lacks what is patched there */
-			patch_restore(mm, addr, addr + len);
+	if (!ret && set & VM_DONTFORK) /* a child lacks what is patched there */
+		ret = patch_restore(mm, addr, addr + len);
+	if (!ret)
 		ret = range_call_locked(mm, __NR_madvise, addr, len, advice);
-	}
 	if (!ret)
 		vma_change(mm, addr, addr + len, set, clear);
 	up_write(&mm->lock);

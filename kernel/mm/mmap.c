@@ -169,9 +169,11 @@ static long mmap_locked(struct mm *mm, uaddr_t addr, size_t len, int prot, int f
 	}
 	if (err)
 		return err;
+	err = patch_restore(mm, at, at + len);
+	if (err)
+		return err;
 	vm = (struct vma){.start = at, .end = at + len, .flags = vmflags, .pgoff = off};
 	vm.file = file ? file_get(file) : NULL;
-	patch_restore(mm, vm.start, vm.end);
 	err = host_map(mm, &vm, prot, flags);
 	if (err) {
 		if (vm.file)
@@ -230,8 +232,9 @@ int mm_munmap(struct mm *mm, uaddr_t addr, size_t len)
 	down_write(&mm->lock);
 	err = vma_reserve_cut(mm, addr, addr + len);
 	if (!err && !vma_range_free(mm, addr, addr + len)) {
-		patch_restore(mm, addr, addr + len);
-		err = one_call(mm, __NR_munmap, addr, len, 0, 0, 0, 0, -1);
+		err = patch_restore(mm, addr, addr + len);
+		if (!err)
+			err = one_call(mm, __NR_munmap, addr, len, 0, 0, 0, 0, -1);
 		if (!err)
 			vma_cut(mm, addr, addr + len);
 		mm_settle(mm);
@@ -275,7 +278,7 @@ int mm_mprotect(struct mm *mm, uaddr_t addr, size_t len, int prot)
 	if (!err && prot & PROT_WRITE)
 		err = mm_charge(mm, vma_unaccounted(mm, addr, end));
 	if (!err)
-		patch_restore(mm, addr, end);
+		err = patch_restore(mm, addr, end);
 	if (!err)
 		err = one_call(mm, __NR_mprotect, addr, end - addr, prot, 0, 0, 0, -1);
 	if (!err) {

@@ -158,12 +158,12 @@ long sys_mremap(unsigned long addr, size_t old_len, size_t new_len, unsigned lon
 	}
 	down_write(&r.mm->lock);
 	ret = vma_reserve(r.mm, 4);
-	if (!ret) {
-		patch_restore(r.mm, r.old, r.old + max(r.old_len, PAGE_SIZE));
-		if (flags & MREMAP_FIXED)
-			patch_restore(r.mm, r.new, r.new + r.new_len);
+	if (!ret)
+		ret = patch_restore(r.mm, r.old, r.old + max(r.old_len, PAGE_SIZE));
+	if (!ret && flags & MREMAP_FIXED)
+		ret = patch_restore(r.mm, r.new, r.new + r.new_len);
+	if (!ret)
 		ret = remap_locked(&r);
-	}
 	mm_settle(r.mm);
 	up_write(&r.mm->lock);
 	return ret;

@@ -13,7 +13,7 @@ struct site {
 	uaddr_t at;   /* where it was patched; 0: it isn't */
 	uaddr_t pad;  /* form B */
 	u8 len;	      /* bytes patched there: 5 or 2 */
-	u8 old[5];
+	u8 old[5], now[5];
 };
 
 struct patches {
@@ -66,6 +66,15 @@ must_check bool code_ends(const u8 *code, size_t size);
  */
 must_check long code_inner_padding(const u8 *code, size_t size, size_t low, size_t high,
 				   size_t *room);
+
+/*
+ * An instruction of n (at most 8) bytes at addr, where others may run; -EBUSY: they could see half of it, which is so if !text_writable().
+ * After any other error all is as it was, or the host is broken. mm->stub_lock is held, as for the next.
+ */
+must_check int text_write(struct mm *mm, uaddr_t addr, const u8 *bytes, size_t n);
+must_check bool text_writable(uaddr_t addr);
+/* A jump and NOPs behind it, where nobody sees half of it: in dead bytes. */
+must_check int dead_write(struct mm *mm, uaddr_t addr, const u8 jump[PAD_SIZE], size_t room);
 
 /* Patches the site if it can, and notes what became of it. */
 void site_patch(struct mm *mm, uaddr_t addr, u32 nr);

@@ -29,59 +29,6 @@ void patch_get_stats(struct patch_stats *s)
 		((u64 *)s)[i] = __atomic_load_n(from + i, __ATOMIC_RELAXED);
 }
 
-/* ---- writing text ---- */
-
-/* n bytes at addr, all in [w, w + 8). */
-static int word_write(struct mm *mm, uaddr_t w, uaddr_t addr, const u8 *bytes, size_t n)
-{
-	u8 word[8];
-	u64 old, val;
-
-	if (host_mm_read(mm->host, word, w, 8) != 8)
-		return -EFAULT;
-	memcpy(&old, word, 8);
-	memcpy(word + (addr - w), bytes, n);
-	memcpy(&val, word, 8);
-	return val == old ? 0 : host_mm_text_write(mm->host, w, old, val);
-}
-
-/*
- * An instruction of n (at most 8) bytes at addr. Others may run there: what lies in 8 aligned bytes is written at once. Else the first two
- * bytes become a jump to themselves until the last ones are right; so they have to be in one word (-EBUSY). The host interrupts all who run
- * in this memory after each write, since that changes permissions: nobody goes on with bytes he fetched before.
- */
-static int text_write(struct mm *mm, uaddr_t addr, const u8 *bytes, size_t n)
-{
-	uaddr_t first = addr & ~7UL, second = first + 8;
-	size_t head = min(n, second - addr);
-	int err = 0;
-
-	if (head < n) {
-		err = head < 2 ? -EBUSY : word_write(mm, first, addr, (const u8[]){0xeb, 0xfe}, 2);
-		if (!err)
-			err = word_write(mm, second, second, bytes + head, n - head);
-	}
-	return err ? err : word_write(mm, first, addr, bytes, head);
-}
-
-/* A jump and NOPs behind it, where nobody sees half of it: in dead bytes. */
-static int dead_write(struct mm *mm, uaddr_t addr, const u8 jump[PAD_SIZE], size_t room)
-{
-	u8 bytes[PAD_ROOM_MAX];
-	int err = 0;
-
-	ASSERT(room >= PAD_SIZE && room <= sizeof(bytes));
-	memset(bytes, 0x90, sizeof(bytes));
-	memcpy(bytes, jump, PAD_SIZE);
-	for (size_t done = 0, n; done < room && !err; done += n) {
-		uaddr_t at = addr + done;
-
-		n = min(room - done, 8 - at % 8);
-		err = word_write(mm, at & ~7UL, at, bytes + done, n);
-	}
-	return err;
-}
-
 /* ---- the record ---- */
 
 static struct site *site_find(const struct patches *p, uaddr_t addr)
@@ -211,30 +158,28 @@ static int apply(struct mm *mm, struct site *s, const struct plan *p)
 	int area = area_near(mm, p->at), err;
 	uaddr_t jump = p->pad ? p->pad : p->at;
 	u8 code[PAD_SIZE], short_jump[2] = {0xeb, p->pad - (p->at + 2)};
+	const u8 *now = p->pad ? short_jump : code;
 	long tramp;
 
 	if (area < 0)
 		return area == -ENOSPC ? -PATCH_REACH : -PATCH_HOST;
-	if (p->at % 8 == 7) /* see text_write() */
+	if (!text_writable(p->at))
 		return -PATCH_STRADDLE;
 	tramp = host_mm_tramp_add(
 		mm->host, area, &(struct tramp_site){.site = s->addr, .pad = p->pad, .nr = p->nr});
 	if (tramp < 0)
 		return -PATCH_REACH;
 	jump32(code, jump, tramp);
-	if (p->pad) {
-		err = dead_write(mm, jump, code, p->room);
-		if (!err)
-			err = text_write(mm, p->at, short_jump, sizeof(short_jump));
-	} else {
-		err = text_write(mm, jump, code, sizeof(code));
-	}
+	err = p->pad ? dead_write(mm, jump, code, p->room) : 0;
+	if (!err)
+		err = text_write(mm, p->at, now, p->len);
 	if (err)
 		return -PATCH_HOST;
 	s->at = p->at;
 	s->pad = p->pad;
 	s->len = p->len;
-	memcpy(s->old, p->old, sizeof(s->old));
+	memcpy(s->old, p->old, p->len);
+	memcpy(s->now, now, p->len);
 	if (p->pad)
 		COUNT(form_b);
 	else
@@ -301,12 +246,21 @@ static bool overlaps(uaddr_t a, size_t n, uaddr_t start, uaddr_t end)
 	return a && a < end && a + n > start;
 }
 
-static void site_restore(struct mm *mm, struct site *s)
+/* What isn't as it was patched any more was dropped by other means, such as a file that became shorter. */
+static int site_restore(struct mm *mm, struct site *s)
 {
+	u8 now[sizeof(s->now)];
+	int err = 0;
+
 	/* A thread that is in the middle of it finds its trampoline as long as the mm lives, and the jump in dead code stays. */
-	if (text_write(mm, s->at, s->old, s->len) == 0)
-		COUNT(restored);
-	s->at = s->pad = 0;
+	if (host_mm_read(mm->host, now, s->at, s->len) == s->len && !memcmp(now, s->now, s->len)) {
+		err = text_write(mm, s->at, s->old, s->len);
+		if (!err)
+			COUNT(restored);
+	}
+	if (!err)
+		s->at = s->pad = 0;
+	return err;
 }
 
 static bool affected(const struct site *s, uaddr_t start, uaddr_t end)
@@ -315,24 +269,27 @@ static bool affected(const struct site *s, uaddr_t start, uaddr_t end)
 	       (overlaps(s->at, s->len, start, end) || overlaps(s->pad, PAD_SIZE, start, end));
 }
 
-void patch_restore(struct mm *mm, uaddr_t start, uaddr_t end)
+int patch_restore(struct mm *mm, uaddr_t start, uaddr_t end)
 {
 	struct patches *p = mm->patches;
 	bool all = false;
+	int err = 0;
 
 	if (!p)
-		return;
+		return 0;
 	mutex_lock(&mm->stub_lock);
-	for (int i = 0; i < p->nr_areas && mm->host; i++)
+	for (int i = 0; i < p->nr_areas; i++)
+		all |= overlaps(p->area[i], TRAMP_AREA_SIZE, start, end);
+	for (int i = 0; p->sites && i < p->n && mm->host && !err; i++)
+		if (p->sites[i].at && (all || affected(&p->sites[i], start, end)))
+			err = site_restore(mm, &p->sites[i]);
+	for (int i = 0; i < p->nr_areas && mm->host && !err; i++)
 		if (overlaps(p->area[i], TRAMP_AREA_SIZE, start, end)) {
-			all = true;
 			p->area[i] = 0;
 			host_mm_tramp_drop(mm->host, i);
 		}
-	for (int i = 0; p->sites && i < p->n && mm->host; i++)
-		if (p->sites[i].at && (all || affected(&p->sites[i], start, end)))
-			site_restore(mm, &p->sites[i]);
 	mutex_unlock(&mm->stub_lock);
+	return err ? -ENOMEM : 0;
 }
 
 bool patch_touches(const struct mm *mm, uaddr_t start, uaddr_t end)
@@ -350,6 +307,6 @@ void patch_step(uaddr_t site)
 	struct mm *mm = current->mm;
 
 	down_write(&mm->lock);
-	patch_restore(mm, site, site + 2);
+	(void)!patch_restore(mm, site, site + 2); /* then it steps there again */
 	up_write(&mm->lock);
 }

@@ -451,6 +451,25 @@ TEST(file_that_is_written_while_its_text_is_hot_keeps_its_contents)
 	MUST(munmap(image, image_size()));
 }
 
+TEST(text_of_a_file_that_was_cut_and_grew_again_is_zero)
+{
+	static const char zeros[FUNCTION_SIZE];
+	char *path = copy_self(), *image;
+	size_t size = image_size();
+	int fd = MUST(open(path, O_RDWR | O_CLOEXEC));
+
+	image = map_image(NULL, MAP_PRIVATE, fd);
+	heat_all(image);
+	MUST(ftruncate(fd, 0));
+	MUST(ftruncate(fd, (off_t)size));
+	CHECK(!memcmp(IN(image, a_getpid), zeros, sizeof(zeros)));
+	/* What was there isn't put back. */
+	MUST(mprotect(image, size, PROT_READ | PROT_WRITE));
+	CHECK(!memcmp(IN(image, a_getpid), zeros, sizeof(zeros)));
+	CHECK(!memcmp(IN(image, b_call), zeros, sizeof(zeros)));
+	MUST(munmap(image, size));
+}
+
 /* ---- headers that lie ---- */
 
 /* Whatever the table of functions says: the calls are made. A static program may have none. */
