@@ -3,21 +3,18 @@
  * site isn't spun on. Prints nanoseconds with both processes on one core (with an argument: left where the host puts them).
  */
 #define _GNU_SOURCE
+#include "floor.h"
 #include <linux/filter.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
-#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -25,23 +22,6 @@
 #endif
 #define SYNC_WAKE_UP 1UL
 #define KILLABLE (1UL << 5) /* SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV */
-
-#define ROUNDS 20000
-#define RUNS 7
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static double now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e9 + t.tv_nsec;
-}
 
 /* Shares its descriptors with the parent; notifies of getppid, for ever. */
 static void caller(volatile int *listener)
@@ -79,33 +59,19 @@ static void round_trip(int fd)
 		die("send");
 }
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 int main(int argc, char **argv)
 {
 	volatile int *listener = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct clone_args args = {.flags = CLONE_FILES, .exit_signal = SIGCHLD};
-	double runs[RUNS];
-	cpu_set_t set;
 	pid_t pid;
 
 	(void)argv;
 	if (listener == MAP_FAILED)
 		die("mmap");
 	*listener = -1;
-	if (argc < 2 && sched_getaffinity(0, sizeof(set), &set) == 0) {
-		int core = sched_getcpu();
-
-		CPU_ZERO(&set);
-		CPU_SET(core, &set);
-		sched_setaffinity(0, sizeof(set), &set);
-	}
+	if (argc == 1)
+		stay_on_core();
 	pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (pid < 0)
 		die("clone");
@@ -116,15 +82,7 @@ int main(int argc, char **argv)
 	while (*listener < 0)
 		sched_yield();
 	ioctl(*listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP); /* older hosts lack it */
-	for (int i = 0; i < RUNS; i++) {
-		double start = now_ns();
-
-		for (int k = 0; k < ROUNDS; k++)
-			round_trip(*listener);
-		runs[i] = (now_ns() - start) / ROUNDS;
-	}
-	qsort(runs, RUNS, sizeof(*runs), compare);
-	printf("%.0f\n", runs[RUNS / 2]);
+	print_median(round_trip, *listener);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	return 0;

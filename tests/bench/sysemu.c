@@ -4,33 +4,13 @@
  * where the host puts them).
  */
 #define _GNU_SOURCE
-#include <sched.h>
+#include "floor.h"
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-
-#define ROUNDS 20000
-#define RUNS 7
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static double now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e9 + t.tv_nsec;
-}
 
 static void round_trip(pid_t pid)
 {
@@ -46,24 +26,13 @@ static void round_trip(pid_t pid)
 		die("PTRACE_SETREGS");
 }
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 int main(int argc, char **argv)
 {
-	double result[RUNS];
-	cpu_set_t one;
 	pid_t pid;
 
 	(void)argv;
-	CPU_ZERO(&one);
-	CPU_SET(sched_getcpu(), &one);
-	if (argc == 1 && sched_setaffinity(0, sizeof(one), &one))
-		die("sched_setaffinity");
+	if (argc == 1)
+		stay_on_core();
 	pid = fork();
 	if (pid < 0)
 		die("fork");
@@ -77,15 +46,7 @@ int main(int argc, char **argv)
 	if (waitpid(pid, NULL, __WALL) != pid ||
 	    ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_EXITKILL))
 		die("PTRACE_SETOPTIONS");
-	for (int run = 0; run < RUNS; run++) {
-		double start = now_ns();
-
-		for (int i = 0; i < ROUNDS; i++)
-			round_trip(pid);
-		result[run] = (now_ns() - start) / ROUNDS;
-	}
+	print_median(round_trip, pid);
 	kill(pid, SIGKILL);
-	qsort(result, RUNS, sizeof(result[0]), compare);
-	printf("%.0f\n", result[RUNS / 2]);
 	return 0;
 }
