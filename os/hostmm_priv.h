@@ -84,6 +84,11 @@ bool process_is_dead(pid_t pid);
 void host_task_info(struct host_mm *hm, int slot, const struct stub_info *info);
 
 void *slot_alias(u32 global_slot);
+/* A field of the task's slot (SLOT_*). */
+static inline void *slot_field(const struct host_task *ht, int offset)
+{
+	return (u8 *)slot_alias(ht->global_slot) + offset;
+}
 /* As host_futex_wait(), for words that other processes share. deadline is finite. */
 int shared_futex_wait(u32 *word, u32 val, ktime_t deadline);
 static inline uaddr_t slot_addr(int slot)

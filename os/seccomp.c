@@ -23,6 +23,7 @@
 #include "ktime.h"
 #include "log.h"
 #include "os/context.h"
+#include "os/slotcall.h"
 #include "os/tramp.h"
 #include "sched.h"
 #include "stub/layout.h"
@@ -92,11 +93,6 @@ static void *slot_ptr(const struct host_task *ht, uaddr_t addr)
 	return (u8 *)slot_alias(ht->global_slot) + (addr - slot_addr(ht->slot));
 }
 
-static void *slot_field(const struct host_task *ht, int offset)
-{
-	return (u8 *)slot_alias(ht->global_slot) + offset;
-}
-
 /* ---- notifications ---- */
 
 static ktime_t process_cputime(pid_t pid)
@@ -162,78 +158,7 @@ static void answer(struct context *c, u64 val)
 		context_died(c);
 }
 
-/* ---- calls by the slot ---- */
-
 static bool trampolines; /* constant after boot */
-
-static u32 *state_word(const struct host_task *ht)
-{
-	return slot_field(ht, SLOT_STATE);
-}
-
-static void set_state(const struct host_task *ht, u32 state)
-{
-	__atomic_store_n(state_word(ht), state, __ATOMIC_RELEASE);
-}
-
-static bool change_state(const struct host_task *ht, u32 from, u32 to)
-{
-	return __atomic_compare_exchange_n(state_word(ht), &from, to, false, __ATOMIC_SEQ_CST,
-					   __ATOMIC_SEQ_CST);
-}
-
-/* Looks for a call until it comes, the time is up, or this CPU is wanted. Then no call can be made that way any more. True: there is one. */
-static bool look_for_call(struct host_task *ht, struct cpu *cpu)
-{
-	const u32 *state = state_word(ht);
-	u64 end = __rdtsc() + spin_cycles(&ht->spin);
-
-	do {
-		for (int i = 0; i < 32; i++) {
-			if (__atomic_load_n(state, __ATOMIC_ACQUIRE) == CALL_MADE)
-				return true;
-			cpu_relax();
-		}
-	} while (__rdtsc() < end && !__atomic_load_n(&cpu->kick_pending, __ATOMIC_RELAXED));
-	return !change_state(ht, CALL_READY, CALL_OFF);
-}
-
-/* The call came with copies of what it reads, and takes one back. */
-static void copies_begin(struct host_task *ht)
-{
-	memcpy(&ht->in_addr, slot_field(ht, SLOT_IN_ADDR), sizeof(ht->in_addr));
-	memcpy(&ht->in_len, slot_field(ht, SLOT_IN_LEN), sizeof(ht->in_len));
-	ht->in_len = min(ht->in_len, (u32)SLOT_COPY_MAX);
-	ht->copies = true;
-}
-
-/* What goes back with the answer. */
-static void copies_end(struct host_task *ht)
-{
-	memcpy(slot_field(ht, SLOT_OUT_ADDR), &ht->out_addr, sizeof(ht->out_addr));
-	memcpy(slot_field(ht, SLOT_OUT_LEN), &ht->out_len, sizeof(ht->out_len));
-	ht->copies = false;
-	ht->out_len = 0;
-}
-
-static void slot_event(struct context *c, struct event *ev)
-{
-	struct host_task *ht = c->ht;
-	uaddr_t ret;
-	u32 nr;
-
-	memcpy(&nr, slot_field(ht, SLOT_NR), sizeof(nr));
-	memcpy(&ret, slot_field(ht, SLOT_RETURN), sizeof(ret));
-	memcpy(ev->sys.args, slot_field(ht, SLOT_ARGS), sizeof(ev->sys.args));
-	ev->kind = EVENT_SYSCALL;
-	ev->sys.nr = nr >> 16;
-	ev->sys.ip = tramp_call_ip(ht->hm, ret);
-	ev->sys.sp = 0;
-	c->regs.orig_rax = ev->sys.nr;
-	ht->stopped = false;
-	ht->spun = true;
-	copies_begin(ht);
-}
 
 /* ---- stops ---- */
 
@@ -266,7 +191,7 @@ static bool read_stop(struct context *c, const struct seccomp_notif *n, struct s
 	if (s->where != TRAMP_NONE)
 		c->regs_dirty = true;
 	c->ht->spun = false;
-	set_state(c->ht, CALL_OFF);
+	slotcall_set_state(c->ht, CALL_OFF);
 	return true;
 }
 
@@ -487,9 +412,8 @@ static int seccomp_adopt(struct host_task *ht)
 /* It was made from the trampolines' code: the original's address is in the slot. */
 static void ask_event(struct context *c, struct event *ev)
 {
-	memcpy(&ev->sys.ip, slot_field(c->ht, SLOT_RETURN), sizeof(ev->sys.ip));
-	ev->sys.ip = tramp_call_ip(c->hm, ev->sys.ip);
-	copies_begin(c->ht);
+	ev->sys.ip = slotcall_ip(c->ht);
+	slotcall_copies_begin(c->ht);
 }
 
 static void call_event(struct context *c, struct event *ev, const struct seccomp_notif *n)
@@ -578,16 +502,30 @@ static bool reply(struct context *c, bool spin)
 	u32 state = spin ? CALL_READY : CALL_OFF;
 
 	if (ht->copies)
-		copies_end(ht);
+		slotcall_copies_end(ht);
 	if (ht->spun) {
 		memcpy(slot_field(ht, SLOT_RESULT), &c->regs.rax, sizeof(c->regs.rax));
 		ht->spun = false;
-		return change_state(ht, CALL_MADE, state);
+		return slotcall_change_state(ht, CALL_MADE, state);
 	}
 	if (trampolines)
-		set_state(ht, state);
+		slotcall_set_state(ht, state);
 	answer(c, ht->stopped ? ht->uc : c->regs.rax);
 	return true;
+}
+
+/* It made a call by the slot. */
+static void slot_event(struct context *c, struct cpu *cpu, struct event *ev)
+{
+	struct host_task *ht = c->ht;
+
+	slotcall_event(ht, ev);
+	slotcall_copies_begin(ht);
+	c->regs.orig_rax = ev->sys.nr;
+	ht->stopped = false;
+	ht->spun = true;
+	ht->spin.served++;
+	cpu->stat.spun++;
 }
 
 /* Waits for what the task does next. False: the process died. */
@@ -595,15 +533,15 @@ static bool next_event(struct context *c, struct cpu *cpu, struct event *ev, boo
 		       bool replied)
 {
 	struct host_task *ht = c->ht;
+	enum slotcall look = spin && replied ? slotcall_look(ht, cpu) : SLOTCALL_NONE;
 	struct seccomp_notif n;
 
-	if (spin && replied && look_for_call(ht, cpu)) {
-		slot_event(c, ev);
-		ht->spin.served++;
-		cpu->stat.spun++;
+	if (look == SLOTCALL_MADE) {
+		slot_event(c, cpu, ev);
 		return true;
 	}
-	if (spin) {
+	/* Who was kicked says nothing about whether it pays. */
+	if (spin && look == SLOTCALL_NONE) {
 		cpu->stat.slept++;
 		spin_end(&ht->spin, cpu);
 	}
@@ -612,7 +550,7 @@ static bool next_event(struct context *c, struct cpu *cpu, struct event *ev, boo
 		if (n.data.instruction_pointer == STUB_WAIT_IP && !replied) {
 			replied = true;
 			host_task_pin(ht->pid, &ht->core, cpu->host_core);
-			set_state(ht, CALL_OFF);
+			slotcall_set_state(ht, CALL_OFF);
 			answer(c, c->regs.rax);
 			continue;
 		}
