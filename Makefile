@@ -62,7 +62,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 endif
 
-.PHONY: all lib objs deps demo check check-quick unit guest-tests app-tests bench bench-peers stress lint layering format \
+.PHONY: all lib objs deps demo check check-quick unit guest-tests app-tests fuzz bench bench-peers stress lint layering format \
 	install debug asan tsan clean help
 .DELETE_ON_ERROR:
 
@@ -189,6 +189,10 @@ T = 600
 stress: all
 	@stress/run -b $(BUILD) -t $(T)
 
+# Parsers of what anybody may have written, with T seconds for each.
+fuzz:
+	@tests/fuzz/run -b $(BUILD) -t $(T)
+
 bench: all
 	@tests/bench/run -b $(BUILD)
 
@@ -223,6 +227,7 @@ help:
 	@echo 'make bench         native, heddle by each engine, and their ratios'
 	@echo 'make bench-peers   the same with user-mode-linux and runsc, where they are installed'
 	@echo 'make stress        T=$(T) seconds of load on each engine: what leaks or hangs?'
+	@echo 'make fuzz          T=$(T) seconds of libFuzzer on each parser of foreign files'
 	@echo 'make lint          format, static analysis, layering, headers, generated documents'
 	@echo 'make format        apply clang-format'
 	@echo 'make debug asan tsan  build/debug/heddle, build/asan/heddle, build/tsan/heddle'
