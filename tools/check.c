@@ -104,9 +104,9 @@ static const struct entry *table_first(struct table *t, ino_t key, ino_t value, 
 
 static struct humfs_meta default_meta(const struct stat *data)
 {
-	struct humfs_meta m = {.mode = S_ISLNK(data->st_mode) ? 0777 : data->st_mode & 0777};
+	u32 mode = S_ISLNK(data->st_mode) ? S_IFLNK | 0777 : data->st_mode & (S_IFMT | 0777);
 
-	return m;
+	return humfs_meta_of(mode, 0, 0, data->st_rdev);
 }
 
 /* Metadata for itself alone, not shared any more. */
@@ -161,10 +161,6 @@ static void check_file(struct check *c, int fmeta, const char *name, const char 
 	int err = meta_read(fmeta, name, &m);
 	u32 mode;
 
-	if (!S_ISREG(data->st_mode) && !S_ISLNK(data->st_mode)) {
-		damage(c, path, "a device, fifo or socket of the host among the data", -EUCLEAN);
-		return;
-	}
 	if (!err)
 		err = humfs_meta_mode(&m, data->st_mode, &mode);
 	if (err) {

@@ -239,7 +239,7 @@ int humfs_export(int argc, char **argv)
 	ex.links = archive_entry_linkresolver_new();
 	if (!ex.a || !ex.links)
 		die("out of memory");
-	archive_write_set_format_pax_restricted(ex.a);
+	archive_write_set_format_pax(ex.a); /* times to the nanosecond */
 	archive_write_add_filter_none(ex.a);
 	archive_entry_linkresolver_set_strategy(ex.links, archive_format(ex.a));
 	if (archive_write_open_fd(ex.a, 1) != ARCHIVE_OK)

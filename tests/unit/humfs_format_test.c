@@ -94,11 +94,16 @@ START_TEST(bad_metadata_is_refused)
 	memcpy(text, "420 0 0", 7);
 	text[sizeof(text) - 1] = '\n';
 	ck_assert_int_eq(humfs_meta_parse(text, sizeof(text), &m), -EUCLEAN);
-	/* Metadata of a device on a directory; a real device among the data. */
+	/* Metadata of a device on a directory; a real device whose metadata says nothing of it, or something else. */
 	ck_assert_int_eq(parse("420 0 0 c 1 1\n", &m), 0);
 	ck_assert_int_eq(humfs_meta_mode(&m, S_IFDIR, &mode), -EUCLEAN);
+	ck_assert_int_eq(humfs_meta_mode(&m, S_IFBLK, &mode), -EUCLEAN);
+	ck_assert_int_eq(humfs_meta_mode(&m, S_IFCHR, &mode), 0);
 	ck_assert_int_eq(parse("420 0 0\n", &m), 0);
 	ck_assert_int_eq(humfs_meta_mode(&m, S_IFBLK, &mode), -EUCLEAN);
+	/* What old tools leave among the data. */
+	ck_assert_int_eq(humfs_meta_mode(&m, S_IFIFO | 0755, &mode), 0);
+	ck_assert_uint_eq(mode, S_IFIFO | 0644);
 }
 END_TEST
 

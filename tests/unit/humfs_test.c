@@ -94,7 +94,7 @@ static void damage(void)
 	must_eq(sys_lstat(U("/bad"), U(&st)), -EUCLEAN);
 	must_eq(sys_lstat(U("/cut"), U(&st)), -EUCLEAN);
 	must_eq(sys_lstat(U("/dir"), U(&st)), -EUCLEAN);
-	must_eq(sys_lstat(U("/fifo"), U(&st)), -EUCLEAN);
+	must_eq(sys_lstat(U("/fifo"), U(&st)), -EUCLEAN); /* no metadata */
 	must_eq(sys_lstat(U("/nothing"), U(&st)), -ENOENT);
 	must(!sys_lstat(U("/good"), U(&st)));
 	must(st.st_uid == 1 && st.st_gid == 2 && st.st_mode == (S_IFREG | 0644));

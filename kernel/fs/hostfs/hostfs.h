@@ -132,6 +132,8 @@ void hostfs_handles_free(struct inode *inode);
 void hostfs_orphans_free(struct hostfs_sb *hs);
 
 /* attr.c */
+/* What the host says about the inode now. */
+must_check int hostfs_host_attributes(struct inode *inode, struct kstat *st);
 int hostfs_refresh(
 	struct inode *inode); /* attributes from the host, unless what is known is right */
 void hostfs_changed(struct inode *inode); /* we have changed something: what is known is old */

@@ -1,12 +1,29 @@
 /* humfs attributes: mode and owner in the metadata, times and sizes at the data. */
 #include "kernel/fs/humfs/humfs.h"
 
+void humfs_refresh(struct inode *inode)
+{
+	struct kstat st;
+
+	if (!hostfs_host_attributes(inode, &st))
+		hostfs_update(inode, &st);
+}
+
+static bool earlier(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
 /* The tree is ours, so what we know holds, but for files that were written: guests write them through mappings too. */
 int humfs_getattr(struct inode *inode, struct kstat *st)
 {
 	int err = S_ISREG(inode->mode) ? hostfs_refresh(inode) : 0;
 
 	generic_getattr(inode, st);
+	spin_lock(&inode->spin);
+	if (earlier(&st->ctime, &humfs_i(inode)->meta_ctime))
+		st->ctime = humfs_i(inode)->meta_ctime;
+	spin_unlock(&inode->spin);
 	return err == -ESTALE ? 0 : err;
 }
 
@@ -26,7 +43,6 @@ static int set_meta(struct inode *inode, const struct iattr *a)
 	__atomic_store_n(&inode->mode, mode, __ATOMIC_RELAXED);
 	__atomic_store_n(&inode->uid, uid, __ATOMIC_RELAXED);
 	__atomic_store_n(&inode->gid, gid, __ATOMIC_RELAXED);
-	inode_touch(inode, ATTR_CTIME);
 	return 0;
 }
 

@@ -111,9 +111,7 @@ static int make_locked(struct new_file *n, struct dentry *d, struct fh *h)
 		unmake_meta(n);
 		return PTR_ERR(inode);
 	}
-	if (S_ISDIR(n->mode))
-		inode_inc_nlink(n->dir);
-	inode_touch(n->dir, ATTR_MTIME | ATTR_CTIME);
+	humfs_refresh(n->dir);
 	d_instantiate(d, inode);
 	return 0;
 }
@@ -253,8 +251,8 @@ static int link_locked(struct inode *dir, struct dentry *d, struct inode *target
 	/* The newest name is likely to stay: others link a temporary name to the final one, then remove it. */
 	(void)humfs_set_place(target, dir, d->name);
 	inode_inc_nlink(target);
-	inode_touch(target, ATTR_CTIME);
-	inode_touch(dir, ATTR_MTIME | ATTR_CTIME);
+	humfs_refresh(target);
+	humfs_refresh(dir);
 	d_instantiate(d, inode_get(target));
 	return 0;
 }
@@ -290,13 +288,12 @@ static int remove_locked(struct inode *dir, struct dentry *d, struct fh *h, bool
 		fh_unlink_at(humfs_i(d->inode)->dmeta, HUMFS_DIR_FILE, 0);
 		humfs_meta_rmdir(dir, d->name);
 		inode_set_nlink(d->inode, 0);
-		inode_dec_nlink(dir);
 	} else {
 		fh_unlink_at(humfs_i(dir)->fmeta, d->name, 0);
 		inode_dec_nlink(d->inode);
 	}
 	inode_touch(d->inode, ATTR_CTIME);
-	inode_touch(dir, ATTR_MTIME | ATTR_CTIME);
+	humfs_refresh(dir);
 	return 0;
 }
 

@@ -130,27 +130,43 @@ struct humfs_meta humfs_meta_of(u32 mode, u32 uid, u32 gid, dev_t dev)
 	return m;
 }
 
+static u32 type_of(char c)
+{
+	switch (c) {
+	case 'c':
+		return S_IFCHR;
+	case 'b':
+		return S_IFBLK;
+	case 'p':
+		return S_IFIFO;
+	case 's':
+		return S_IFSOCK;
+	}
+	return 0;
+}
+
 int humfs_meta_mode(const struct humfs_meta *m, u32 data_mode, u32 *mode)
 {
-	u32 type = data_mode & S_IFMT;
+	u32 data = data_mode & S_IFMT, type = type_of(m->type);
 
-	if (type != S_IFREG && (m->type || (type != S_IFDIR && type != S_IFLNK)))
-		return -EUCLEAN;
-	switch (m->type) {
-	case 'c':
-		type = S_IFCHR;
+	switch (data) {
+	case S_IFREG:
 		break;
-	case 'b':
-		type = S_IFBLK;
+	case S_IFDIR:
+	case S_IFLNK:
+		if (type)
+			return -EUCLEAN;
 		break;
-	case 'p':
-		type = S_IFIFO;
+	case S_IFIFO:
+	case S_IFSOCK:
+		if (type && type != data)
+			return -EUCLEAN;
 		break;
-	case 's':
-		type = S_IFSOCK;
-		break;
+	default:
+		if (type != data)
+			return -EUCLEAN;
 	}
-	*mode = type | m->mode;
+	*mode = (type ? type : data) | m->mode;
 	return 0;
 }
 

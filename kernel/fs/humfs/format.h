@@ -38,7 +38,10 @@ void humfs_meta_format(const struct humfs_meta *m, char out[HUMFS_META_SIZE]);
 must_check int humfs_meta_parse(const char *text, size_t len, struct humfs_meta *m);
 /* The metadata of a file with this mode (type bits and all), owner and device. */
 struct humfs_meta humfs_meta_of(u32 mode, u32 uid, u32 gid, dev_t dev);
-/* The mode with type bits, given the type of what lies in data/. -EUCLEAN: they don't agree. */
+/*
+ * The mode with type bits, given the type of what lies in data/: for devices, fifos and sockets an empty regular file, or, where an old tool has
+ * made a humfs of a plain tree, the thing itself. -EUCLEAN: they don't agree.
+ */
 must_check int humfs_meta_mode(const struct humfs_meta *m, u32 data_mode, u32 *mode);
 
 /* Bytes; of regular files' sizes. */

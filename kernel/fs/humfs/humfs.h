@@ -36,6 +36,7 @@ struct humfs_inode {
 		*meta;	    /* s, +1: of others: a name in file_metadata/; NULL: none (any more) */
 	struct fh *meta_fh; /* s: open, when the name that we knew is gone and others may be left */
 	bool meta_dirty;    /* a: metadata was written since the last fsync */
+	struct timespec meta_ctime; /* s: when the host changed it last */
 };
 
 static inline struct humfs_sb *humfs_sb(const struct super_block *sb)
@@ -69,7 +70,9 @@ void humfs_set_meta_place(struct inode *inode, struct fh_place *p);
 must_check int humfs_name_goes(struct inode *inode, struct inode *dir, const char *name);
 
 /* meta.c */
-must_check int humfs_meta_read(struct fh *dir, const char *name, struct humfs_meta *m);
+/* ctime: when it was changed. */
+must_check int humfs_meta_read(struct fh *dir, const char *name, struct humfs_meta *m,
+			       struct timespec *ctime);
 /* A new file of metadata; what an interrupted operation has left there goes. */
 must_check int humfs_meta_create(struct fh *dir, const char *name, const struct humfs_meta *m);
 /* The inode's metadata as the file says, with changes. */
@@ -107,6 +110,8 @@ static inline void humfs_end(struct super_block *sb)
 }
 
 /* attr.c */
+/* Sizes, links and times as the host has them after a change. */
+void humfs_refresh(struct inode *inode);
 int humfs_getattr(struct inode *inode, struct kstat *st);
 int humfs_setattr(struct inode *inode, struct iattr *a);
 

@@ -171,23 +171,23 @@ static struct inode *add_inode(struct inode *inode, struct inode *dir, const cha
 }
 
 static int load_meta(struct super_block *sb, struct inode *dir, const char *name, bool is_dir,
-		     struct humfs_meta *m)
+		     struct humfs_meta *m, struct timespec *ctime)
 {
 	struct fh *h;
 	int err;
 	char dname[NAME_MAX + 1];
 
 	if (!dir)
-		return humfs_meta_read(humfs_sb(sb)->dmeta, HUMFS_DIR_FILE, m);
+		return humfs_meta_read(humfs_sb(sb)->dmeta, HUMFS_DIR_FILE, m, ctime);
 	if (!is_dir)
-		return humfs_meta_read(humfs_i(dir)->fmeta, name, m);
+		return humfs_meta_read(humfs_i(dir)->fmeta, name, m, ctime);
 	err = humfs_dir_name(name, dname);
 	if (err)
 		return err;
 	h = fh_open_at(humfs_i(dir)->dmeta, dname, O_PATH | O_DIRECTORY, 0);
 	if (IS_ERR(h))
 		return PTR_ERR(h);
-	err = humfs_meta_read(h, HUMFS_DIR_FILE, m);
+	err = humfs_meta_read(h, HUMFS_DIR_FILE, m, ctime);
 	fh_put(h);
 	return err;
 }
@@ -209,16 +209,19 @@ struct inode *humfs_load(struct super_block *sb, struct inode *dir, const char *
 	struct fh *h = dir ? hostfs_dir(dir) : NULL;
 	struct kstat st = *data;
 	struct humfs_meta m;
+	struct timespec ctime;
 	struct inode *inode;
 	int err;
 
 	if (IS_ERR(h))
 		return ERR_PTR(PTR_ERR(h));
-	err = load_meta(sb, dir, name, S_ISDIR(st.mode), &m);
+	err = load_meta(sb, dir, name, S_ISDIR(st.mode), &m, &ctime);
 	if (!err)
 		err = apply_meta(&m, &st);
 	if (!err) {
 		inode = hostfs_new_inode(sb, &st, h, name);
+		if (inode)
+			humfs_i(inode)->meta_ctime = ctime;
 		inode = inode ? add_inode(inode, dir, name) : ERR_PTR(-ENOMEM);
 		if (!IS_ERR(inode))
 			return inode;

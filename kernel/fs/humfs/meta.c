@@ -57,16 +57,20 @@ static int tree_error(int err)
 	return err;
 }
 
-int humfs_meta_read(struct fh *dir, const char *name, struct humfs_meta *m)
+int humfs_meta_read(struct fh *dir, const char *name, struct humfs_meta *m, struct timespec *ctime)
 {
 	char text[HUMFS_META_MAX + 1];
 	struct fh *h = fh_open_at(dir, name, O_RDONLY, 0);
+	struct kstat st;
 	ssize_t n;
 
 	if (IS_ERR(h))
 		return tree_error(PTR_ERR(h));
-	n = fh_pread(h, text, sizeof(text), 0);
+	n = fh_stat(h, &st);
+	if (!n)
+		n = fh_pread(h, text, sizeof(text), 0);
 	fh_put(h);
+	*ctime = st.ctime;
 	return n < 0 ? tree_error(n) : humfs_meta_parse(text, n, m);
 }
 
@@ -123,16 +127,24 @@ static struct fh *open_meta(struct inode *inode)
 
 int humfs_meta_update(struct inode *inode, const struct humfs_meta *m)
 {
+	struct humfs_inode *hi = humfs_i(inode);
 	struct fh *h = open_meta(inode);
+	struct kstat st = {.ctime = inode_now()};
 	int err;
 
-	if (IS_ERR_OR_NULL(h))
+	if (IS_ERR(h))
 		return PTR_ERR(h);
-	err = write_line(h, m);
+	err = h ? write_line(h, m) : 0;
+	if (!err && h)
+		err = fh_stat(h, &st);
 	fh_put(h);
-	if (!err)
-		__atomic_store_n(&humfs_i(inode)->meta_dirty, true, __ATOMIC_RELAXED);
-	return err;
+	if (err)
+		return err;
+	__atomic_store_n(&hi->meta_dirty, true, __ATOMIC_RELAXED);
+	spin_lock(&inode->spin);
+	hi->meta_ctime = st.ctime;
+	spin_unlock(&inode->spin);
+	return 0;
 }
 
 int humfs_meta_sync(struct inode *inode)

@@ -254,31 +254,23 @@ static void inode_moved(struct inode *inode, struct inode *dir, const char *name
 			 strerrordesc_np(-err));
 }
 
-static void refresh_dir(struct inode *dir)
-{
-	struct kstat st;
-
-	if (!fh_stat(hostfs_dir(dir), &st))
-		hostfs_update(dir, &st);
-}
-
 static void renamed(const struct rename_ctx *rc)
 {
 	struct inode *inode = rc->old->inode, *victim = rc->new->inode;
 
 	inode_moved(inode, rc->new_dir, rc->new->name);
-	inode_touch(inode, ATTR_CTIME);
+	humfs_refresh(inode);
 	if (rc->flags & RENAME_EXCHANGE) {
 		inode_moved(victim, rc->old_dir, rc->old->name);
-		inode_touch(victim, ATTR_CTIME);
+		humfs_refresh(victim);
 	} else if (victim && S_ISDIR(victim->mode)) {
 		inode_set_nlink(victim, 0);
 	} else if (victim) {
 		inode_dec_nlink(victim);
 		inode_touch(victim, ATTR_CTIME);
 	}
-	refresh_dir(rc->old_dir);
-	refresh_dir(rc->new_dir);
+	humfs_refresh(rc->old_dir);
+	humfs_refresh(rc->new_dir);
 }
 
 /* A directory's name in dir_metadata may be longer than its own. */
