@@ -1,5 +1,5 @@
 /*
- * test: limit=120
+ * test: limit=120 cpus=2,4
  * Text that is dropped, so that the file's shows again, while calls in it become hot. See patch.h.
  */
 #include "patch.h"
@@ -15,7 +15,8 @@ __asm__(".text\n.p2align 12\n.skip 4093, 0xcc\n"
 	".p2align 12\n");
 
 #define CHILDREN 2
-#define ROUNDS 150
+#define ROUNDS 120
+#define ROUND_CALLS 150
 
 static char *page; /* with the padding; NULL: none now; MAP_FAILED: no more */
 static long drops;
@@ -52,7 +53,7 @@ static void race(void)
 		__atomic_store_n(&page, image + offset_of(edge_call) + 3, __ATOMIC_SEQ_CST);
 		while (!__atomic_load_n(&drops, __ATOMIC_RELAXED)) /* it has begun */
 			sched_yield();
-		for (int k = 0; k < HOT; k++) {
+		for (int k = 0; k < ROUND_CALLS; k++) {
 			CHECK_EQ(call0(call, SYS_getppid), parent);
 			CHECK_EQ(call0(call, SYS_getpid), pid);
 		}
