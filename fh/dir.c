@@ -93,6 +93,23 @@ int fh_setattr_at(struct fh *dir, const char *name, u32 valid, u32 mode, u32 uid
 	return WITH_DIR(dir, setattr_name(fd, name, valid, mode, uid, gid, times));
 }
 
+ssize_t fh_getxattr(struct fh *h, const char *name, const char *xattr, void *value, size_t size)
+{
+	return WITH_DIR(h, host_getxattr(fd, name, xattr, value, size));
+}
+
+ssize_t fh_listxattr(struct fh *h, const char *name, char *names, size_t size)
+{
+	return WITH_DIR(h, host_listxattr(fd, name, names, size));
+}
+
+int fh_setxattr(struct fh *h, const char *name, const char *xattr, const void *value, size_t size,
+		int flags)
+{
+	return WITH_DIR(h, value ? host_setxattr(fd, name, xattr, value, size, flags)
+				 : host_removexattr(fd, name, xattr));
+}
+
 ssize_t fh_getdents(struct fh *h, void *buf, size_t size, u64 *pos)
 {
 	ssize_t n;

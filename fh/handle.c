@@ -724,8 +724,8 @@ void fh_check_reopen(struct fh *h)
 	if (fd >= 0) {
 		close_raw(NULL, fd);
 		no_longer_keep(h, FH_DENIED);
-	} else if (fd == -EACCES || fd == -EPERM || fd == -EROFS) {
-		keep(h, FH_DENIED);
+	} else if (fd != -ENOENT && fd != -ESTALE) {
+		keep(h, FH_DENIED); /* or there is no descriptor to find out */
 	}
 	fh_place_put(p);
 }

@@ -182,6 +182,39 @@ ssize_t fh_write_iter(struct fh *h, struct iov_iter *from, u64 off)
 	return done ? (ssize_t)done : ret;
 }
 
+struct copy_job {
+	int in, out;
+	u64 pos_in, pos_out;
+	size_t n;
+	bool share;
+};
+
+static long copy_on_worker(void *arg)
+{
+	const struct copy_job *j = arg;
+
+	return j->share ? host_clone_range(j->in, j->pos_in, j->out, j->pos_out, j->n)
+			: host_copy_range(j->in, j->pos_in, j->out, j->pos_out, j->n);
+}
+
+ssize_t fh_copy_range(struct fh *in, u64 pos_in, struct fh *out, u64 pos_out, size_t n, bool share)
+{
+	struct copy_job job = {.pos_in = pos_in, .pos_out = pos_out, .n = n, .share = share};
+	ssize_t ret;
+
+	job.in = get_fh(in);
+	if (job.in < 0)
+		return job.in;
+	job.out = get_fh(out);
+	ret = job.out;
+	if (job.out >= 0) {
+		ret = io_worker_call(copy_on_worker, &job);
+		put_fh(out);
+	}
+	put_fh(in);
+	return ret;
+}
+
 /* ---- the rest ---- */
 
 struct sync_job {

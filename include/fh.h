@@ -104,6 +104,8 @@ ssize_t fh_pwrite(struct fh *h, const void *buf, size_t n, u64 off);
 ssize_t fh_read_iter(struct fh *h, struct iov_iter *to, u64 off, u64 eof);
 #define FH_APPEND UINT64_MAX /* as off: at the end, wherever that is by then */
 ssize_t fh_write_iter(struct fh *h, struct iov_iter *from, u64 off);
+/* Within the host, which may share the storage; share: only if it can, then all of it. Bytes copied. May take long. */
+ssize_t fh_copy_range(struct fh *in, u64 pos_in, struct fh *out, u64 pos_out, size_t n, bool share);
 /* Both also give the error that the host had when it closed the descriptor meanwhile, once. */
 int fh_fsync(struct fh *h, bool datasync);
 int fh_flush(
@@ -140,6 +142,11 @@ int fh_link_into(struct fh *h, struct fh *dir, const char *name);
 int fh_setattr_at(struct fh *dir, const char *name, u32 valid, u32 mode, u32 uid, u32 gid,
 		  const struct timespec times[2]);
 int fh_setattr(struct fh *h, u32 valid, u32 mode, u32 uid, u32 gid, const struct timespec times[2]);
+/* Extended attributes of name in dir (never followed), or of h itself if name is NULL. As xattr operations in fs.h. */
+ssize_t fh_getxattr(struct fh *h, const char *name, const char *xattr, void *value, size_t size);
+ssize_t fh_listxattr(struct fh *h, const char *name, char *names, size_t size);
+int fh_setxattr(struct fh *h, const char *name, const char *xattr, const void *value, size_t size,
+		int flags);
 int fh_add_seals(struct fh *h, unsigned seals); /* of a memfd */
 int fh_get_seals(struct fh *h);
 /*

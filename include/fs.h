@@ -133,7 +133,7 @@ struct rename_ctx {
  * a directory, hold the locks of those directories as well; the locks of other victims and of link's target are not held: nlink
  * changes under inode->spin (inode_inc_nlink ...). mode of create, mkdir, mknod, tmpfile: umask is applied, type bits are in it (S_IFREG ...).
  * An operation that is NULL: -EPERM (create, mknod, mkdir, symlink, link, unlink, rmdir, rename), -EOPNOTSUPP (tmpfile).
- * All others (getattr, readlink, follow, permission, revalidate) are called without locks.
+ * All others (getattr, readlink, follow, permission, getxattr, listxattr, revalidate) are called without locks.
  */
 struct inode_operations {
 	/* Finds `d` (negative so far) in dir: d_instantiate(d, inode) if there; leaves it negative if not (return 0). */
@@ -160,6 +160,15 @@ struct inode_operations {
 		struct inode *inode, int mask,
 		const struct cred
 			*cred); /* NULL: generic_permission (mode, owner, groups, capabilities) */
+	/*
+	 * Extended attributes, by their whole names ("user.x", "trusted.x", "security.x"). The value's length, or that of all names with their
+	 * NULs: copied if size is not 0 (-ERANGE: too small). setxattr with inode->lock held for writing; value NULL removes it; flags:
+	 * XATTR_CREATE, XATTR_REPLACE. -ENODATA, -EEXIST, -ENOSPC. NULL: -EOPNOTSUPP, and no names.
+	 */
+	ssize_t (*getxattr)(struct inode *inode, const char *name, void *value, size_t size);
+	ssize_t (*listxattr)(struct inode *inode, char *names, size_t size);
+	int (*setxattr)(struct inode *inode, const char *name, const void *value, size_t size,
+			int flags);
 	/*
 	 * Is a cached dentry still right? false: the VFS drops it and looks up anew. NULL: always. May sleep. For a positive d it is the
 	 * operation of d's own inode; for a negative one (d->inode == NULL) that of the directory.
@@ -412,6 +421,12 @@ struct file_operations {
 	void (*release)(struct file *f);	     /* last reference is gone; may sleep */
 	int (*fsync)(struct file *f, bool datasync); /* NULL: -EINVAL */
 	int (*fallocate)(struct file *f, int mode, u64 off, u64 len); /* NULL: -EOPNOTSUPP */
+	/*
+	 * From in to out, two regular files of one super block with this operation, up to n bytes, which in has. share: only by sharing the
+	 * storage, all or nothing. Bytes; -EOPNOTSUPP: reads and writes have to do.
+	 */
+	ssize_t (*copy_range)(struct file *in, u64 pos_in, struct file *out, u64 pos_out, size_t n,
+			      bool share);
 	long (*fcntl)(
 		struct file *f, unsigned cmd,
 		u64 arg); /* F_SETPIPE_SZ, F_ADD_SEALS and the like; NULL: -EINVAL (F_*PIPE_SZ: -EBADF) */

@@ -2,10 +2,12 @@
 #include "os/hostfile.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/statfs.h>
@@ -13,6 +15,7 @@
 #include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #ifndef __NR_fchmodat2
@@ -104,6 +107,26 @@ ssize_t host_append(int fd, const void *buf, size_t n)
 	struct iovec iov = {(void *)buf, n};
 
 	return RETRY(pwritev2(fd, &iov, 1, 0, RWF_APPEND));
+}
+
+ssize_t host_copy_range(int in, u64 pos_in, int out, u64 pos_out, size_t n)
+{
+	off64_t from = pos_in, to = pos_out;
+
+	return RETRY(copy_file_range(in, &from, out, &to, n, 0));
+}
+
+ssize_t host_clone_range(int in, u64 pos_in, int out, u64 pos_out, size_t n)
+{
+	struct file_clone_range range = {
+		.src_fd = in,
+		.src_offset = pos_in,
+		.src_length = n,
+		.dest_offset = pos_out,
+	};
+	int err = RETRY(ioctl(out, FICLONERANGE, &range));
+
+	return err ? err : (ssize_t)n;
 }
 
 int host_fsync(int fd, bool datasync)
@@ -322,6 +345,50 @@ int host_futimens(int fd, const struct timespec times[2])
 	return err == -EBADF
 		       ? RETRY(utimensat(AT_FDCWD, proc_fd_path(path, sizeof(path), fd), times, 0))
 		       : err;
+}
+
+/* Paths by way of /proc, which leads to the descriptor's file: there are no calls for names in a directory before Linux 6.13. */
+static const char *proc_fd_name(char *buf, size_t size, int fd, const char *name)
+{
+	snprintf(buf, size, "/proc/self/fd/%d%s%s", fd, name ? "/" : "", name ? name : "");
+	return buf;
+}
+
+#define PROC_NAME_MAX (40 + NAME_MAX)
+
+ssize_t host_getxattr(int fd, const char *name, const char *xattr, void *value, size_t size)
+{
+	char path[PROC_NAME_MAX];
+
+	proc_fd_name(path, sizeof(path), fd, name);
+	return name ? RETRY(lgetxattr(path, xattr, value, size))
+		    : RETRY(getxattr(path, xattr, value, size));
+}
+
+ssize_t host_listxattr(int fd, const char *name, char *names, size_t size)
+{
+	char path[PROC_NAME_MAX];
+
+	proc_fd_name(path, sizeof(path), fd, name);
+	return name ? RETRY(llistxattr(path, names, size)) : RETRY(listxattr(path, names, size));
+}
+
+int host_setxattr(int fd, const char *name, const char *xattr, const void *value, size_t size,
+		  int flags)
+{
+	char path[PROC_NAME_MAX];
+
+	proc_fd_name(path, sizeof(path), fd, name);
+	return name ? RETRY(lsetxattr(path, xattr, value, size, flags))
+		    : RETRY(setxattr(path, xattr, value, size, flags));
+}
+
+int host_removexattr(int fd, const char *name, const char *xattr)
+{
+	char path[PROC_NAME_MAX];
+
+	proc_fd_name(path, sizeof(path), fd, name);
+	return name ? RETRY(lremovexattr(path, xattr)) : RETRY(removexattr(path, xattr));
 }
 
 u64 host_raise_nofile(void)

@@ -24,6 +24,9 @@ int host_memfd(const char *name);
 ssize_t host_pread(int fd, void *buf, size_t n, u64 off, unsigned how);
 ssize_t host_pwrite(int fd, const void *buf, size_t n, u64 off);
 ssize_t host_append(int fd, const void *buf, size_t n);
+ssize_t host_copy_range(int in, u64 pos_in, int out, u64 pos_out, size_t n);
+/* All n bytes share their storage with the file that they come from, or none: -EOPNOTSUPP, -EINVAL (not whole blocks). n. */
+ssize_t host_clone_range(int in, u64 pos_in, int out, u64 pos_out, size_t n);
 int host_fsync(int fd, bool datasync);
 int host_syncfs(int fd);
 int host_ftruncate(int fd, u64 size);
@@ -53,6 +56,13 @@ int host_fchown(int fd, u32 uid, u32 gid);
 int host_utimensat(int dirfd, const char *name,
 		   const struct timespec times[2]); /* tv_nsec UTIME_OMIT: leave */
 int host_futimens(int fd, const struct timespec times[2]);
+
+/* Of name in the directory fd, or of fd itself, which may be an O_PATH descriptor, if name is NULL. */
+ssize_t host_getxattr(int fd, const char *name, const char *xattr, void *value, size_t size);
+ssize_t host_listxattr(int fd, const char *name, char *names, size_t size);
+int host_setxattr(int fd, const char *name, const char *xattr, const void *value, size_t size,
+		  int flags);
+int host_removexattr(int fd, const char *name, const char *xattr);
 
 /* Raises the soft limit of descriptors to the hard one, and returns it. */
 u64 host_raise_nofile(void);

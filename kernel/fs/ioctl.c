@@ -16,21 +16,51 @@ static long set_flag(struct file *f, uaddr_t arg, u32 flag)
 	return 0;
 }
 
-/* No file system shares data between files. */
-static long clone_file(struct file *to, u64 fd)
+/* len 0: to the end. */
+static long do_clone(struct file *from, u64 pos_in, struct file *to, u64 pos_out, u64 len)
 {
-	struct file *from = fd_get((int)fd);
+	u64 size = inode_size(from->inode);
+	ssize_t n;
+
+	if (from->path.dentry->sb != to->path.dentry->sb)
+		return -EXDEV;
+	if (S_ISDIR(from->inode->mode))
+		return -EISDIR;
+	if (!S_ISREG(from->inode->mode))
+		return -EINVAL;
+	if (!(from->mode & FMODE_READ) || !(to->mode & FMODE_WRITE) || file_flags(to) & O_APPEND)
+		return -EBADF;
+	if (!from->ops->copy_range)
+		return -EOPNOTSUPP;
+	if (!len)
+		len = pos_in < size ? size - pos_in : 0;
+	if (pos_in > size || len > size - pos_in)
+		return -EINVAL;
+	if (pos_out > FILE_POS_MAX - len)
+		return -EINVAL;
+	if (!len)
+		return 0;
+	if (!can_copy_range(from, to, pos_out + len))
+		return -EOPNOTSUPP;
+	n = from->ops->copy_range(from, pos_in, to, pos_out, len, true);
+	return n < 0 ? n : 0;
+}
+
+static long clone_file(struct file *to, s64 fd, u64 pos_in, u64 pos_out, u64 len)
+{
+	struct file *from = fd == (int)fd ? fd_get((int)fd) : NULL;
 	long ret;
 
 	if (!from)
 		return -EBADF;
-	ret = from->path.dentry->sb == to->path.dentry->sb ? -EOPNOTSUPP : -EXDEV;
+	ret = do_clone(from, pos_in, to, pos_out, len);
 	file_put(from);
 	return ret;
 }
 
 static long regular(struct file *f, unsigned cmd, u64 arg)
 {
+	struct file_clone_range range;
 	s64 left;
 
 	switch (cmd) {
@@ -38,8 +68,12 @@ static long regular(struct file *f, unsigned cmd, u64 arg)
 		left = inode_size(f->inode) - __atomic_load_n(&f->pos, __ATOMIC_RELAXED);
 		return put_user((int)left, arg);
 	case FICLONE:
-		return clone_file(f, arg);
+		return clone_file(f, (int)arg, 0, 0, 0);
 	case FICLONERANGE:
+		if (get_user(range, arg))
+			return -EFAULT;
+		return clone_file(f, range.src_fd, range.src_offset, range.dest_offset,
+				  range.src_length);
 	case FIDEDUPERANGE:
 		return -EOPNOTSUPP;
 	default:

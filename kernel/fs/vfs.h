@@ -175,6 +175,8 @@ must_check int file_do_open(struct file *f, const struct path *p, bool check_wri
 must_check ssize_t file_read_iter(struct file *f, struct iov_iter *to, u64 *pos);
 must_check ssize_t file_write_iter(struct file *f, struct iov_iter *from, u64 *pos);
 void raise_sigpipe(void);
+/* Has a file system operation for copies from in to out, and may it be used? */
+bool can_copy_range(const struct file *in, const struct file *out, u64 end);
 /* RLIMIT_FSIZE for a file that is to be `size` long: -EFBIG and SIGXFSZ. */
 must_check int check_fsize(u64 size);
 

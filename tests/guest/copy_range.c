@@ -62,3 +62,79 @@ TEST(copy_errors)
 	CHECK_ERR(copy_file_range(a, NULL, b, NULL, 1, 1), EINVAL);
 	CHECK_ERR(copy_file_range(-1, NULL, b, NULL, 1, 0), EBADF);
 }
+
+/* Large enough for whatever does it in one go. */
+#define LARGE (3 << 20)
+
+static void fill_large(const char *path, unsigned char *buf)
+{
+	int fd = MUST(open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644));
+
+	for (int i = 0; i < LARGE; i++)
+		buf[i] = i * 7 + (i >> 12);
+	CHECK_EQ(write(fd, buf, LARGE), LARGE);
+	MUST(close(fd));
+}
+
+TEST(large_copies_are_complete)
+{
+	static unsigned char want[LARGE], got[LARGE];
+	off_t from = 5, to = 100;
+	struct stat st;
+	int in, out;
+
+	t_cd_tmpdir();
+	fill_large("in", want);
+	in = MUST(open("in", O_RDONLY));
+	out = MUST(open("out", O_RDWR | O_CREAT, 0644));
+	while (from < LARGE)
+		CHECK(copy_file_range(in, &from, out, &to, LARGE, 0) > 0);
+	CHECK_EQ(from, LARGE);
+	CHECK_EQ(to, LARGE + 95);
+	MUST(fstat(out, &st));
+	CHECK_EQ(st.st_size, LARGE + 95);
+	CHECK_EQ(pread(out, got, LARGE, 100), LARGE - 5);
+	CHECK(!memcmp(got, want + 5, LARGE - 5));
+	CHECK_EQ(pread(out, got, 100, 0), 100);
+	CHECK_EQ(got[0], 0);
+	CHECK_EQ(copy_file_range(in, &from, out, &to, LARGE, 0), 0);
+}
+
+TEST(large_copies_take_set_id_bits_away)
+{
+	static unsigned char buf[LARGE];
+	struct stat st;
+	int in, out;
+
+	t_cd_tmpdir();
+	if (getuid())
+		SKIP("not root");
+	fill_large("in", buf);
+	MUST(chmod(".", 0755));
+	in = MUST(open("in", O_RDONLY));
+	out = MUST(open("out", O_RDWR | O_CREAT, 0644));
+	MUST(fchown(out, 65534, 65534));
+	MUST(fchmod(out, 06755));
+	CHECK_EXITED(IN_CHILD({
+			     MUST(setresuid(65534, 65534, 65534));
+			     CHECK(copy_file_range(in, NULL, out, NULL, LARGE, 0) > 0);
+		     }),
+		     0);
+	MUST(fstat(out, &st));
+	CHECK_EQ(st.st_mode & 07777, 0755);
+}
+
+TEST(large_copies_end_at_the_size_limit)
+{
+	static unsigned char buf[LARGE];
+	int in, out;
+
+	t_cd_tmpdir();
+	fill_large("in", buf);
+	in = MUST(open("in", O_RDONLY));
+	out = MUST(open("out", O_RDWR | O_CREAT, 0644));
+	signal(SIGXFSZ, SIG_IGN);
+	MUST(setrlimit(RLIMIT_FSIZE, &(struct rlimit){1 << 20, 1 << 20}));
+	CHECK_EQ(copy_file_range(in, NULL, out, NULL, LARGE, 0), 1 << 20);
+	CHECK_ERR(copy_file_range(in, NULL, out, NULL, LARGE, 0), EFBIG);
+}

@@ -230,6 +230,9 @@ bool hostfs_revalidate(struct dentry *d)
 
 const struct inode_operations hostfs_file_ops = {
 	.readlink = hostfs_readlink,
+	.getxattr = hostfs_getxattr,
+	.listxattr = hostfs_listxattr,
+	.setxattr = hostfs_setxattr,
 	.getattr = hostfs_getattr,
 	.setattr = hostfs_setattr,
 	.revalidate = hostfs_revalidate,
@@ -237,6 +240,9 @@ const struct inode_operations hostfs_file_ops = {
 
 const struct inode_operations hostfs_file_ops_exclusive = {
 	.readlink = hostfs_readlink,
+	.getxattr = hostfs_getxattr,
+	.listxattr = hostfs_listxattr,
+	.setxattr = hostfs_setxattr,
 	.getattr = hostfs_getattr,
 	.setattr = hostfs_setattr,
 };

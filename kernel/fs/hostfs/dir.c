@@ -333,7 +333,8 @@ static int hostfs_tmpfile(struct inode *dir, struct inode **out, u32 mode)
 	.mkdir = hostfs_mkdir, .mknod = hostfs_mknod, .symlink = hostfs_symlink,                   \
 	.link = hostfs_link, .unlink = hostfs_unlink, .rmdir = hostfs_rmdir,                       \
 	.rename = hostfs_rename, .tmpfile = hostfs_tmpfile, .getattr = hostfs_getattr,             \
-	.setattr = hostfs_setattr
+	.setattr = hostfs_setattr, .getxattr = hostfs_getxattr, .listxattr = hostfs_listxattr,     \
+	.setxattr = hostfs_setxattr
 
 const struct inode_operations hostfs_dir_ops = {DIR_OPS, .revalidate = hostfs_revalidate};
 const struct inode_operations hostfs_dir_ops_exclusive = {DIR_OPS};

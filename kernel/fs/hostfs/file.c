@@ -139,6 +139,26 @@ static int hostfs_fallocate(struct file *f, int mode, u64 off, u64 len)
 	return err;
 }
 
+/* What is small moves through a buffer, which is sooner done than a worker has been asked. */
+#define COPY_MIN (256 << 10)
+
+ssize_t hostfs_copy_range(struct file *in, u64 pos_in, struct file *out, u64 pos_out, size_t n,
+			  bool share)
+{
+	struct inode *inode = out->inode;
+	ssize_t ret;
+
+	if (!share && n < COPY_MIN)
+		return -EOPNOTSUPP;
+	down_write(&inode->lock);
+	ret = fh_copy_range(file_fh(in), pos_in, file_fh(out), pos_out, n, share);
+	hostfs_changed(inode);
+	if (ret > 0)
+		(void)!hostfs_refresh(inode);
+	up_write(&inode->lock);
+	return ret == -EXDEV || ret == -ENOSYS ? -EOPNOTSUPP : ret;
+}
+
 const struct file_operations hostfs_file_fops = {
 	.open = hostfs_open,
 	.flush = hostfs_flush,
@@ -149,4 +169,5 @@ const struct file_operations hostfs_file_fops = {
 	.mmap = hostfs_mmap,
 	.fsync = hostfs_fsync,
 	.fallocate = hostfs_fallocate,
+	.copy_range = hostfs_copy_range,
 };

@@ -158,6 +158,8 @@ ssize_t hostfs_write_locked(struct file *f, struct iov_iter *from, u64 *pos); /*
 s64 hostfs_llseek(struct file *f, s64 off, int whence);
 int hostfs_mmap(struct file *f, int prot, int flags, u64 off, size_t len, struct mmap_target *t);
 int hostfs_fsync(struct file *f, bool datasync);
+ssize_t hostfs_copy_range(struct file *in, u64 pos_in, struct file *out, u64 pos_out, size_t n,
+			  bool share);
 int hostfs_fallocate_locked(struct file *f, int mode, u64 off, u64 len); /* inode->lock */
 
 /* readdir.c */
@@ -165,6 +167,12 @@ int hostfs_dir_open(struct inode *inode, struct file *f);
 int hostfs_iterate(struct file *f, struct dir_context *dc);
 void hostfs_dir_release(struct file *f);
 int hostfs_dir_fsync(struct file *f, bool datasync);
+
+/* xattr.c */
+ssize_t hostfs_getxattr(struct inode *inode, const char *name, void *value, size_t size);
+ssize_t hostfs_listxattr(struct inode *inode, char *names, size_t size);
+int hostfs_setxattr(struct inode *inode, const char *name, const void *value, size_t size,
+		    int flags);
 
 /* The tables of operations */
 extern const struct inode_operations hostfs_dir_ops, hostfs_dir_ops_exclusive;	 /* dir.c */

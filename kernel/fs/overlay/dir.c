@@ -283,4 +283,7 @@ const struct inode_operations ovl_dir_ops = {
 	.rename = ovl_rename,
 	.tmpfile = ovl_tmpfile,
 	.setattr = ovl_dir_setattr,
+	.getxattr = ovl_getxattr,
+	.listxattr = ovl_listxattr,
+	.setxattr = ovl_setxattr,
 };

@@ -181,6 +181,7 @@ void ovl_evict(struct inode *inode)
 	} else if (S_ISLNK(inode->mode)) {
 		kfree(oi->target);
 	}
+	memxattr_free(&oi->xattrs, ovl_limit(inode));
 	inode_put(oi->lower);
 	kfree(oi);
 }
@@ -234,4 +235,7 @@ const struct inode_operations ovl_file_ops = {
 	.getattr = ovl_getattr,
 	.setattr = ovl_setattr,
 	.readlink = ovl_readlink,
+	.getxattr = ovl_getxattr,
+	.listxattr = ovl_listxattr,
+	.setxattr = ovl_setxattr,
 };

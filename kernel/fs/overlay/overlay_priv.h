@@ -7,6 +7,7 @@
 #include "kernel/fs/tmpfs/memdata.h"
 #include "kernel/fs/tmpfs/memdir.h"
 #include "kernel/fs/tmpfs/memlimit.h"
+#include "kernel/fs/tmpfs/memxattr.h"
 
 struct ovl_sb {
 	struct super_block *lower;   /* c, +1 */
@@ -28,6 +29,8 @@ struct ovl_inode {
 	struct cds_list_head pin_link; /* p */
 	bool pinned;		       /* p: +1 on inode, since it differs from the lower one */
 	struct inode *next_dying;      /* put_super only */
+	bool own_xattrs;	       /* l: the lower one's don't count any more */
+	struct memxattr *xattrs;       /* l */
 	union {
 		struct memdir
 			names; /* l: a directory's entries that differ from the lower layer's */
@@ -71,6 +74,11 @@ void ovl_pin(struct inode *inode);
 /* It has lost its last name: what was kept for it goes with its last user. */
 void ovl_unpin(struct inode *inode);
 void ovl_evict(struct inode *inode);
+
+/* xattr.c */
+ssize_t ovl_getxattr(struct inode *inode, const char *name, void *value, size_t size);
+ssize_t ovl_listxattr(struct inode *inode, char *names, size_t size);
+int ovl_setxattr(struct inode *inode, const char *name, const void *value, size_t size, int flags);
 
 /* copyup.c: inode->lock held for writing. Makes contents in memory of (at least) the first `upto` bytes of the lower file. */
 must_check int ovl_copy_up(struct inode *inode, u64 upto);

@@ -211,6 +211,9 @@ const struct inode_operations tmpfs_dir_ops = {
 	.rmdir = tmpfs_rmdir,
 	.rename = tmpfs_rename,
 	.tmpfile = tmpfs_tmpfile,
+	.getxattr = tmpfs_getxattr,
+	.listxattr = tmpfs_listxattr,
+	.setxattr = tmpfs_setxattr,
 };
 
 static int tmpfs_iterate(struct file *f, struct dir_context *dc)

@@ -73,8 +73,41 @@ static char *tmpfs_readlink(struct inode *inode)
 	return target ? target : ERR_PTR(-ENOMEM);
 }
 
+ssize_t tmpfs_getxattr(struct inode *inode, const char *name, void *value, size_t size)
+{
+	ssize_t n;
+
+	down_read(&inode->lock);
+	n = memxattr_get(tmpfs_i(inode)->xattrs, name, value, size);
+	up_read(&inode->lock);
+	return n;
+}
+
+ssize_t tmpfs_listxattr(struct inode *inode, char *names, size_t size)
+{
+	ssize_t n;
+
+	down_read(&inode->lock);
+	n = memxattr_list(tmpfs_i(inode)->xattrs, names, size);
+	up_read(&inode->lock);
+	return n;
+}
+
+int tmpfs_setxattr(struct inode *inode, const char *name, const void *value, size_t size, int flags)
+{
+	int err = memxattr_set(&tmpfs_i(inode)->xattrs, tmpfs_limit(inode), name, value, size,
+			       flags);
+
+	if (!err)
+		inode_touch(inode, ATTR_CTIME);
+	return err;
+}
+
 const struct inode_operations tmpfs_file_ops = {
 	.getattr = tmpfs_getattr,
 	.setattr = tmpfs_setattr,
 	.readlink = tmpfs_readlink,
+	.getxattr = tmpfs_getxattr,
+	.listxattr = tmpfs_listxattr,
+	.setxattr = tmpfs_setxattr,
 };

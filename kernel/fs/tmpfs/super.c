@@ -196,6 +196,7 @@ static void tmpfs_evict(struct inode *inode)
 		memdir_free(&ti->dir);
 	else if (S_ISLNK(inode->mode))
 		kfree(ti->target);
+	memxattr_free(&ti->xattrs, tmpfs_limit(inode));
 	kfree(ti);
 	limit_give(&tmpfs_limit(inode)->inodes, 1);
 }

@@ -6,6 +6,7 @@
 #include "kernel/fs/tmpfs/memdata.h"
 #include "kernel/fs/tmpfs/memdir.h"
 #include "kernel/fs/tmpfs/memlimit.h"
+#include "kernel/fs/tmpfs/memxattr.h"
 
 struct tmpfs_sb {
 	struct mem_limit limit;
@@ -19,6 +20,7 @@ struct tmpfs_inode {
 		struct memdir dir;
 		char *target;
 	};
+	struct memxattr *xattrs;
 	bool sealable;		  /* constant: made by memfd_create() */
 	struct inode *next_dying; /* a directory's, in put_super */
 };
@@ -43,6 +45,11 @@ must_check struct inode *tmpfs_new_inode(struct super_block *sb, const struct in
 					 dev_t dev);
 /* A super block without a root. ERR_PTR. */
 must_check struct super_block *tmpfs_new_sb(const char *source, const struct mem_limit *limit);
+
+ssize_t tmpfs_getxattr(struct inode *inode, const char *name, void *value, size_t size);
+ssize_t tmpfs_listxattr(struct inode *inode, char *names, size_t size);
+int tmpfs_setxattr(struct inode *inode, const char *name, const void *value, size_t size,
+		   int flags);
 
 extern const struct inode_operations tmpfs_dir_ops, tmpfs_file_ops;  /* dir.c, inode.c */
 extern const struct file_operations tmpfs_dir_fops, tmpfs_file_fops; /* dir.c, file.c */

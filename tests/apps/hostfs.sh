@@ -1,0 +1,154 @@
+#!/bin/bash
+# test: cpus=2 limit=280 quick=no
+# Host directories that are written through: what programs see there is what they see on the host; options of mounts.
+set -u
+tests=$APPS/../guest
+guest_tests="names open truncate xattr copy_range"
+
+# heddle OPTION...: the guest has $WORK/dir as /mnt
+on_dir()
+{
+	local options=$1
+	shift
+	"$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" -v "hostfs:$WORK/dir:/mnt$options" "$@"
+}
+
+say()
+{
+	if [ "$2" = "$3" ]; then
+		echo "ok $1"
+	else
+		echo "FAIL $1: $2, not $3"
+	fi
+}
+
+fresh()
+{
+	rm -rf "$WORK/dir"
+	mkdir -m 1777 "$WORK/dir"
+}
+
+for name in $guest_tests; do
+	gcc -O1 -w -pthread -o "$WORK/$name" "$tests/$name.c" || exit 1
+done
+
+# ---- the same as on the host ----
+
+if [ -z "$HEDDLE_BIN" ]; then
+	for cache in strict exclusive; do
+		for name in $guest_tests; do
+			"$WORK/$name" | sed "s/^\([a-zA-Z]* \)/\1$cache.$name./"
+		done
+		for what in tree direct readonly-files; do
+			fresh
+			python3 "$APPS/hostfs/seen.py" "$WORK/dir" $what | sed "s/^\([a-zA-Z]* \)/\1$cache./"
+		done
+	done
+	for name in mapped_owners the_hosts_owner_is_the_hosts options_show strict_mounts_see_them exclusive_ones_remember \
+		cached_names_ask_the_host_nothing unprivileged.files_made_without_permission_to_write \
+		unprivileged.chmod_leaves_open_files_alone unprivileged.permissions_hold_for_new_opens; do
+		echo "skip $name: no kernel of ours"
+	done
+	exit 0
+fi
+
+for cache in strict exclusive; do
+	for name in $guest_tests; do
+		fresh
+		"$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" -v "hostfs:$WORK/dir:/tmp:cache=$cache" -v "hostfs:$WORK:$WORK:ro" -- \
+			"$WORK/$name" | sed "s/^\([a-zA-Z]* \)/\1$cache.$name./"
+	done
+	for what in tree direct readonly-files; do
+		fresh
+		(
+			[ $what != readonly-files ] || ulimit -n 200
+			on_dir ":cache=$cache" -- python3 "$APPS/hostfs/seen.py" /mnt $what
+		) | sed "s/^\([a-zA-Z]* \)/\1$cache./"
+	done
+done
+
+# ---- as a user who may do less ----
+
+if [ "$(id -u)" = 0 ] && setpriv --reuid=65534 --regid=65534 --clear-groups test -x "$HEDDLE_BIN" -a -r "$APPS/hostfs/seen.py"; then
+	fresh
+	chmod 711 "$WORK"
+	(
+		ulimit -n 200
+		setpriv --reuid=65534 --regid=65534 --clear-groups "$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" \
+			-v "hostfs:$WORK/dir:/mnt" -u 65534 -w / -- python3 "$APPS/hostfs/seen.py" /mnt readonly-files
+	) | sed "s/^\([a-zA-Z]* \)/\1unprivileged./"
+fi
+
+# ---- owners ----
+
+fresh
+echo host >"$WORK/dir/theirs"
+out=$(on_dir :uid=1234,gid=4321 -u 1234:4321 -- sh -c '
+	cd /mnt
+	echo mine >mine
+	chmod 600 mine
+	mkdir d
+	stat -c "%n %u:%g %a" theirs mine d
+	chown 0 mine 2>/dev/null || echo not given away
+	chown 1234:4321 mine && cat mine')
+say mapped_owners "$(echo "$out" | tr '\n' ';')" 'theirs 1234:4321 644;mine 1234:4321 600;d 1234:4321 755;not given away;mine;'
+say the_hosts_owner_is_the_hosts "$(stat -c %u "$WORK/dir/mine")" "$(id -u)"
+say options_show "$(on_dir :cache=exclusive,uid=7 -- grep /mnt /proc/mounts | cut -d' ' -f3,4)" 'hostfs rw,relatime,cache=exclusive,uid=7'
+
+# ---- the host's changes ----
+
+changes='
+	cd /mnt; cat f; stat -c %s f; test -e new && echo new;
+	echo ready; read line
+	cat f; stat -c %s f; test -e new && echo new; true'
+
+# see CACHE: what the guest sees before and after the host has changed f and made new
+see()
+{
+	fresh
+	rm -f "$WORK/to" "$WORK/from"
+	mkfifo "$WORK/to" "$WORK/from"
+	echo one >"$WORK/dir/f"
+	on_dir ":cache=$1" -- sh -c "$changes" <"$WORK/to" >"$WORK/from" &
+	exec 3>"$WORK/to" 4<"$WORK/from"
+	while read -r line <&4 && [ "$line" != ready ]; do
+		echo "$line"
+	done
+	echo three >"$WORK/dir/new"
+	mv "$WORK/dir/new" "$WORK/dir/f"
+	echo three >"$WORK/dir/new"
+	echo >&3
+	exec 3>&-
+	cat <&4
+	exec 4<&-
+	wait
+}
+say strict_mounts_see_them "$(see strict | tr '\n' ' ')" 'one 4 three 6 new '
+# Whoever says exclusive means it: attributes and names that were not there are remembered.
+say exclusive_ones_remember "$(see exclusive | tr '\n' ' ')" 'one 4 one 4 '
+
+# ---- what is cached asks the host nothing ----
+
+fresh
+touch "$WORK/dir/there"
+stats='
+import os
+for i in range(3000):
+    os.stat("/mnt/there")
+    assert not os.path.exists("/mnt/nowhere")
+'
+# calls CACHE: how many statx calls the kernel makes
+calls()
+{
+	strace -f -qq -e trace=statx -o "$WORK/trace" "$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" \
+		-v "hostfs:$WORK/dir:/mnt:cache=$1" -- python3 -c "$stats"
+	grep -cE '"(there|nowhere)"' "$WORK/trace"
+}
+if [ "$ENGINE" = ptrace ] || ! strace -o /dev/null true 2>/dev/null; then
+	echo "skip cached_names_ask_the_host_nothing: a kernel that traces can't be traced, or there is no strace"
+else
+	many=$(calls strict) few=$(calls exclusive)
+	[ "$many" -lt 6000 ] || many=many
+	[ "$few" -gt 4 ] || few=few
+	say cached_names_ask_the_host_nothing "$many, $few" "many, few"
+fi
