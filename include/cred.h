@@ -48,6 +48,8 @@ struct cred *task_cred_get(struct task *t);
 void cred_put(struct cred *c);
 must_check struct cred *cred_dup(
 	const struct cred *c); /* a private copy to change; NULL: no memory */
+/* What `from` says, for a look at it with changes: to is no credential of its own, and groups are shared. */
+void cred_copy_values(struct cred *to, const struct cred *from);
 /* Makes c the current task's (takes the reference). Other tasks may be reading the old one: RCU. */
 void cred_commit(struct cred *c);
 bool in_group(const struct cred *c, u32 gid); /* fsgid or a supplementary group */

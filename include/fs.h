@@ -194,7 +194,7 @@ struct inode {
 		*fops; /* c: default for files opened on it; devices, fifos get theirs at open */
 	racy_u32 uid, gid;			    /* l to write; racy reads */
 	u32 nlink;				    /* s to write */
-	u32 state;				    /* l: INODE_* */
+	racy_u32 state;				    /* l to write: INODE_*; racy reads */
 	dev_t rdev;				    /* c */
 	u64 size;				    /* l to write; atomic reads */
 	u64 blocks;				    /* l to write, of 512 bytes */

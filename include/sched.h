@@ -117,6 +117,11 @@ static inline bool wake_up_kthread(struct kthread *kt)
 	return wake_up_state(kt,
 			     1u << KT_INTERRUPTIBLE | 1u << KT_UNINTERRUPTIBLE | 1u << KT_KILLABLE);
 }
+/*
+ * If kt sleeps and stands on no CPU, calls fn(arg) while it can't go on, and returns true: what it alone writes can be read then. fn runs
+ * under kt's run-queue lock, so it only copies.
+ */
+bool kthread_while_asleep(struct kthread *kt, void (*fn)(void *arg), void *arg);
 /* Makes kt enter the kernel soon, if it is in the guest: new signals, changed affinity. */
 void kick_kthread(struct kthread *kt);
 void sched_yield_cpu(void);

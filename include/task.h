@@ -139,7 +139,7 @@ struct task {
 	uaddr_t writable_start, writable_end;
 	u64 sys_args[6];
 	long sys_ret; /* raw result of the handler, maybe -ERESTART* */
-	bool in_call; /* o; others may look: sys_nr, sys_args and event.sys are those of the call that it is in */
+	bool in_call; /* o: sys_nr, sys_args and event.sys are those of the call that it is in */
 	pid_t host_pid;	 /* o; others may look, and find an old one */
 	bool in_syscall; /* results of it may be restarted by signal delivery */
 	bool regs_set; /* the call set all registers itself (sigreturn, exec): don't store a result */

@@ -11,6 +11,7 @@
 #include "host.h"
 #include "ktime.h"
 #include "log.h"
+#include "os/atonce.h"
 #include "os/context.h"
 #include "sched.h"
 #include "stub/layout.h"
@@ -381,12 +382,12 @@ static int ptrace_adopt(struct host_task *ht)
 	return 0;
 }
 
-static void ptrace_kick_self(struct cpu *cpu)
+AT_ONCE static void ptrace_kick_self(struct cpu *cpu)
 {
 	pid_t pid = userspace_pid[cpu->id];
 
 	if (pid)
-		kill(pid, SIG_KICK);
+		at_once_kill(pid, SIG_KICK);
 }
 
 static int ptrace_probe(char *why, size_t size)

@@ -22,6 +22,7 @@
 #include "host.h"
 #include "ktime.h"
 #include "log.h"
+#include "os/atonce.h"
 #include "os/context.h"
 #include "os/slotcall.h"
 #include "os/tramp.h"
@@ -698,15 +699,15 @@ static bool seccomp_use_trampolines(ktime_t spin)
 	return trampolines;
 }
 
-static void seccomp_kick_self(struct cpu *cpu)
+AT_ONCE static void seccomp_kick_self(struct cpu *cpu)
 {
 	pid_t pid = userspace_pid[cpu->id];
 
 	if (!pid)
 		return;
-	kill(pid, SIG_KICK);
+	at_once_kill(pid, SIG_KICK);
 	/* If this came between the answer and the wait, nothing was interrupted: come again, in case that the guest blocks kicks. */
-	host_cpu_timer(cpu, ktime_mono() + KICK_CHECK);
+	host_cpu_timer(cpu, at_once_clock() + KICK_CHECK);
 }
 
 static int seccomp_probe(char *why, size_t size)

@@ -8,6 +8,7 @@
 #include "engine.h"
 #include "host.h"
 #include "ktime.h"
+#include "os/atonce.h"
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -111,7 +112,7 @@ void host_pin_self(int core)
 }
 
 /* Async-signal-safe. Other threads of the process have no CPU. */
-static void ipi_handler(int sig, siginfo_t *info, void *uc)
+AT_ONCE static void ipi_handler(int sig, siginfo_t *info, void *uc)
 {
 	struct cpu *c = this_cpu();
 	int saved = errno;
@@ -135,7 +136,7 @@ static int install_handler(void)
 	struct sigaction sa = {.sa_sigaction = ipi_handler, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 
 	sigemptyset(&sa.sa_mask);
-	return sigaction(HOST_IPI_SIGNAL, &sa, NULL) ? -errno : 0;
+	return at_once_sigaction(HOST_IPI_SIGNAL, &sa, NULL) ? -errno : 0;
 }
 
 static int make_sigstack(void **mem)
@@ -229,7 +230,7 @@ void host_cpu_interrupt(struct cpu *c)
 	syscall(SYS_tgkill, getpid(), c->host_tid, HOST_IPI_SIGNAL);
 }
 
-void host_cpu_timer(struct cpu *c, ktime_t deadline)
+AT_ONCE void host_cpu_timer(struct cpu *c, ktime_t deadline)
 {
 	struct itimerspec its = {0};
 	ktime_t armed = __atomic_load_n(&c->host_timer, __ATOMIC_RELAXED);

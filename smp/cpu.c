@@ -155,7 +155,7 @@ static void cpu_main(struct cpu *c)
 {
 	rcu_cpu_start();
 	fiber_create(c->idle);
-	c->last_switch = ktime_mono();
+	store_relaxed(&c->last_switch, ktime_mono());
 	idle_loop(c);
 	rcu_cpu_stop();
 }

@@ -93,6 +93,18 @@ void sched_set_affinity(struct kthread *kt, u64 allowed)
 		balance_notify(rq->cpu, true);
 }
 
+bool kthread_while_asleep(struct kthread *kt, void (*fn)(void *arg), void *arg)
+{
+	struct run_queue *rq = rq_lock_of(kt);
+	bool asleep = !load_acquire(&kt->on_cpu) && load_relaxed(&kt->on_rq) == OFF_RQ &&
+		      load_relaxed(&kt->state) != KT_RUNNING;
+
+	if (asleep)
+		fn(arg);
+	spin_unlock(&rq->lock);
+	return asleep;
+}
+
 void sched_set_policy(struct kthread *kt, int policy, int rt_priority, int nice)
 {
 	struct run_queue *rq = rq_lock_of(kt);

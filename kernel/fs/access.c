@@ -6,8 +6,9 @@
 /* Credentials by which the real ids act as the file system ones. Shares the groups with `from`. */
 static struct cred real_cred(const struct cred *from)
 {
-	struct cred c = *from;
+	struct cred c;
 
+	cred_copy_values(&c, from);
 	c.fsuid = c.uid;
 	c.fsgid = c.gid;
 	if (!(c.securebits & (1u << SECURE_NO_SETUID_FIXUP)))

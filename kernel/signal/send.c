@@ -328,7 +328,7 @@ void signals_exit(struct task *t)
 	bool notify = false;
 
 	spin_lock(&tg->siglock);
-	t->exiting = true;
+	__atomic_store_n(&t->exiting, true, __ATOMIC_RELAXED); /* /proc looks */
 	if (t->stop_counted) {
 		t->stop_counted = false;
 		if (--tg->stop_pending == 0 && others_live_locked(t)) {

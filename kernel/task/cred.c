@@ -129,15 +129,21 @@ struct cred *task_cred_get(struct task *t)
 	return c;
 }
 
+/* Not what changes in the source: its count and its place on the way out. */
+void cred_copy_values(struct cred *to, const struct cred *from)
+{
+	memset(to, 0, CRED_CONSTANT);
+	memcpy((char *)to + CRED_CONSTANT, (const char *)from + CRED_CONSTANT,
+	       sizeof(*to) - CRED_CONSTANT);
+}
+
 struct cred *cred_dup(const struct cred *c)
 {
 	struct cred *n = kzalloc(sizeof(*c));
 
 	if (!n)
 		return NULL;
-	/* Not what changes in the source: its count and its place on the way out. */
-	memcpy((char *)n + CRED_CONSTANT, (const char *)c + CRED_CONSTANT,
-	       sizeof(*c) - CRED_CONSTANT);
+	cred_copy_values(n, c);
 	n->refs = 1;
 	n->user = c->user;
 	if (c->ngroups) {

@@ -212,27 +212,40 @@ static int show_setgroups(struct seq *s, const struct proc_ctx *c)
 	return 0;
 }
 
+struct call_seen {
+	struct task *t;
+	bool in_call;
+	unsigned long long nr;
+	u64 args[6], sp, ip;
+};
+
+static void see_call(void *arg)
+{
+	struct call_seen *x = arg;
+	const struct task *t = x->t;
+
+	x->in_call = t->in_call;
+	x->nr = t->sys_nr;
+	memcpy(x->args, t->sys_args, sizeof(x->args));
+	x->sp = t->event.sys.sp;
+	x->ip = t->event.sys.ip;
+}
+
 /* The call that a sleeping task is in; who runs has none that could be told. */
 static int show_syscall(struct seq *s, const struct proc_ctx *c)
 {
-	struct task *t = c->task;
-	u64 sp = RACY(t->event.sys.sp);
+	struct call_seen x = {.t = c->task};
 
-	if (__atomic_load_n(&t->kt.state, __ATOMIC_RELAXED) == KT_RUNNING || !RACY(t->in_call)) {
+	if (!kthread_while_asleep(&c->task->kt, see_call, &x) || !x.in_call) {
 		seq_puts(s, "running\n");
-	} else {
-		if (!sp)
-			sp = host_process_sp(RACY(t->host_pid), t->sys_args);
-		seq_printf(s, "%llu 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx\n",
-			   (unsigned long long)RACY(t->sys_nr),
-			   (unsigned long long)RACY(t->sys_args[0]),
-			   (unsigned long long)RACY(t->sys_args[1]),
-			   (unsigned long long)RACY(t->sys_args[2]),
-			   (unsigned long long)RACY(t->sys_args[3]),
-			   (unsigned long long)RACY(t->sys_args[4]),
-			   (unsigned long long)RACY(t->sys_args[5]), (unsigned long long)sp,
-			   (unsigned long long)RACY(t->event.sys.ip));
+		return 0;
 	}
+	if (!x.sp)
+		x.sp = host_process_sp(RACY(c->task->host_pid), x.args);
+	seq_printf(s, "%llu", x.nr);
+	for (int i = 0; i < 6; i++)
+		seq_printf(s, " 0x%llx", (unsigned long long)x.args[i]);
+	seq_printf(s, " 0x%llx 0x%llx\n", (unsigned long long)x.sp, (unsigned long long)x.ip);
 	return 0;
 }
 
