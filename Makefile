@@ -62,7 +62,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 endif
 
-.PHONY: all lib objs deps demo check check-quick unit guest-tests app-tests fuzz bench bench-peers stress lint layering format \
+.PHONY: all lib objs deps demo check check-quick check-debug check-asan check-tsan check-mutants unit guest-tests app-tests fuzz bench bench-peers stress lint layering format \
 	install debug asan tsan clean help
 .DELETE_ON_ERROR:
 
@@ -175,6 +175,18 @@ check-quick:
 	+@$(MAKE) --no-print-directory all lib
 	@QUICK=1 tests/run-all -b $(BUILD)
 
+# All tests and a minute of load with a kernel that checks itself. It is slower, so everything gets more time.
+check-debug check-asan check-tsan: check-%: deps
+	+@$(MAKE) --no-print-directory MODE=$* BUILD=$(BUILD)/$* all lib
+	@SLOW=4 T_TIME_LIMIT=80 UNIT_CFLAGS='$(filter -DHEDDLE_DEBUG -fsanitize=% --param tsan-%,$(OPT_$*))' \
+		tests/run-all -b $(BUILD)/$* -c 4
+	@stress/run -b $(BUILD)/$* -t 60
+
+# Do the checkers see what they are there for?
+check-mutants: deps
+	+@$(MAKE) --no-print-directory MODE=tsan BUILD=$(BUILD)/tsan all
+	@tests/run-mutants -b $(BUILD)
+
 unit: lib
 	@tests/run-unit -b $(BUILD)
 
@@ -223,6 +235,8 @@ help:
 	@echo 'make deps          install what is missing from Debian 12'
 	@echo 'make demo          compile a program with make -j4 inside a guest and run it'
 	@echo 'make check         unit, guest, application and hostile tests (check-quick: under two minutes)'
+	@echo 'make check-debug check-asan check-tsan    the same on 4 CPUs, in builds that check locks, memory, races'
+	@echo 'make check-mutants kernels with one protection less: are they caught?'
 	@echo 'make unit guest-tests app-tests    one kind of tests'
 	@echo 'make bench         native, heddle by each engine, and their ratios'
 	@echo 'make bench-peers   the same with user-mode-linux and runsc, where they are installed'

@@ -67,8 +67,8 @@ void kthread_start(struct kthread *kt)
 	u64 v;
 
 	ASSERT(kt->on_rq == OFF_RQ && !kt->on_cpu);
-	kt->cpu = me ? me->id : 0;
-	v = load_relaxed(&cpus[kt->cpu].rq->min_vruntime);
+	store_relaxed(&kt->cpu, me ? me->id : 0); /* who kicks it looks */
+	v = load_relaxed(&cpus[me ? me->id : 0].rq->min_vruntime);
 	/* Not before its creator. */
 	if (here && (s64)(me->current->vruntime - v) > 0)
 		v = me->current->vruntime;
