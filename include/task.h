@@ -138,8 +138,8 @@ struct task {
 	u32 writable_seq;
 	uaddr_t writable_start, writable_end;
 	u64 sys_args[6];
-	long sys_ret; /* raw result of the handler, maybe -ERESTART* */
-	bool in_call; /* o: sys_nr, sys_args and event.sys are those of the call that it is in */
+	long sys_ret;	 /* raw result of the handler, maybe -ERESTART* */
+	bool in_call;	 /* o: sys_nr, sys_args and event.sys are those of the call that it is in */
 	pid_t host_pid;	 /* o; others may look, and find an old one */
 	bool in_syscall; /* results of it may be restarted by signal delivery */
 	bool regs_set; /* the call set all registers itself (sigreturn, exec): don't store a result */
@@ -163,7 +163,7 @@ struct task {
 		u64 trapno, error_code, cr2;
 	} last_fault;			   /* o: what signal frames show */
 	struct sigaltstack_state altstack; /* o */
-	racy_int exit_code;			   /* wait status of this thread */
+	racy_int exit_code;		   /* wait status of this thread */
 	bool exiting;			   /* s */
 	bool times_folded;		   /* s: its CPU times are among the sums of its group */
 	bool killed;	/* a: SIGKILL pending or group exit; ends killable sleeps */
