@@ -1,6 +1,7 @@
 /* Kernel memory: the host libc's allocator, counted. */
 #include "alloc.h"
 #include "cpu.h"
+#include "os/fault.h"
 #include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,12 +37,12 @@ static void *counted(void *p)
 
 void *kmalloc(size_t size)
 {
-	return counted(malloc(size));
+	return fault_inject(FAULT_kmalloc) ? NULL : counted(malloc(size));
 }
 
 void *kzalloc(size_t size)
 {
-	return counted(calloc(1, size));
+	return fault_inject(FAULT_kmalloc) ? NULL : counted(calloc(1, size));
 }
 
 void *kcalloc(size_t n, size_t size)
@@ -54,7 +55,7 @@ void *kcalloc(size_t n, size_t size)
 void *krealloc(void *p, size_t size)
 {
 	s64 old = p ? malloc_usable_size(p) : 0;
-	void *q = realloc(p, size ? size : 1);
+	void *q = fault_inject(FAULT_kmalloc) ? NULL : realloc(p, size ? size : 1);
 
 	if (q)
 		count((s64)malloc_usable_size(q) - old);
@@ -98,6 +99,8 @@ char *kasprintf(const char *fmt, ...)
 	char *p = NULL;
 	int n;
 
+	if (fault_inject(FAULT_kmalloc))
+		return NULL;
 	va_start(ap, fmt);
 	n = vasprintf(&p, fmt, ap);
 	va_end(ap);
@@ -108,7 +111,7 @@ void *pages_alloc(size_t npages)
 {
 	void *p;
 
-	if (!npages || npages > SIZE_MAX / PAGE_SIZE)
+	if (!npages || npages > SIZE_MAX / PAGE_SIZE || fault_inject(FAULT_mmap))
 		return NULL;
 	p = mmap(NULL, npages * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		 0);

@@ -11,6 +11,7 @@
 #include "host.h"
 #include "lock.h"
 #include "log.h"
+#include "os/fault.h"
 #include "os/helper.h"
 
 #include <signal.h>
@@ -116,7 +117,7 @@ static int epoll_add(int fd, u32 events, u64 cookie)
 {
 	struct epoll_event ev = {.events = events, .data.u64 = cookie};
 
-	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+	return HOST_CALL(epoll, epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev));
 }
 
 /* It takes no host signal itself: they come by the signalfd. */
@@ -213,7 +214,7 @@ int event_watch_arm(struct event_watch *w, u32 events)
 		.data.u64 = (u64)w->gen << 32 | w->slot,
 	};
 
-	return epoll_ctl(epoll_fd, EPOLL_CTL_MOD, w->fd, &ev) < 0 ? -errno : 0;
+	return HOST_CALL(epoll, epoll_ctl(epoll_fd, EPOLL_CTL_MOD, w->fd, &ev));
 }
 
 void event_watch_del(struct event_watch *w)

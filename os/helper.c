@@ -1,5 +1,6 @@
 /* Host threads that are no CPUs: the event thread, I/O workers, the reaper. */
 #include "os/helper.h"
+#include "os/fault.h"
 #include <signal.h>
 #include <sys/prctl.h>
 
@@ -28,8 +29,10 @@ int helper_thread_start(const struct helper_thread *h, pthread_t *thread)
 	pthread_attr_t attr;
 	pthread_t unused;
 	sigset_t old;
-	int err;
+	int err = fault_inject(FAULT_thread);
 
+	if (err)
+		return err;
 	pthread_attr_init(&attr);
 	if (!thread)
 		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);

@@ -1,5 +1,6 @@
 /* Host calls on files. See hostfile.h. */
 #include "os/hostfile.h"
+#include "os/fault.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -25,37 +26,39 @@
 #define MFD_EXEC 0x10U
 #endif
 
-/* The result of a host call as a value or -errno; repeated while a signal (a kick meant for somebody else) interrupts it. */
-#define RETRY(call)                                                                                \
+/* As HOST_CALL(); repeated while a signal (a kick meant for somebody else) interrupts it. */
+#define RETRY(id, call)                                                                            \
 	({                                                                                         \
 		long rt_ret;                                                                       \
 		do                                                                                 \
-			rt_ret = (call);                                                           \
-		while (rt_ret < 0 && errno == EINTR);                                              \
-		rt_ret < 0 ? -(long)errno : rt_ret;                                                \
+			rt_ret = HOST_CALL(id, call);                                              \
+		while (rt_ret == -EINTR);                                                          \
+		rt_ret;                                                                            \
 	})
 
 #define OPEN_ALWAYS (O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
 
 int host_openat(int dirfd, const char *name, int flags, u32 mode)
 {
-	return RETRY(openat(dirfd, name, flags | O_NOFOLLOW | OPEN_ALWAYS, mode));
+	return RETRY(open, openat(dirfd, name, flags | O_NOFOLLOW | OPEN_ALWAYS, mode));
 }
 
 int host_open_path(const char *path, int flags)
 {
-	return RETRY(open(path, flags | OPEN_ALWAYS));
+	return RETRY(open, open(path, flags | OPEN_ALWAYS));
 }
 
 int host_close(int fd)
 {
 	/* EINTR: Linux has closed it all the same. */
-	return close(fd) < 0 && errno != EINTR ? -errno : 0;
+	int err = close(fd) < 0 && errno != EINTR ? -errno : 0;
+
+	return err ? err : fault_inject(FAULT_close);
 }
 
 int host_flush(int fd)
 {
-	int copy = RETRY(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+	int copy = RETRY(dup, fcntl(fd, F_DUPFD_CLOEXEC, 3));
 
 	return copy < 0 ? copy : host_close(copy);
 }
@@ -64,7 +67,7 @@ bool host_flushes(int fd)
 {
 	struct statfs s;
 
-	if (fstatfs(fd, &s) < 0)
+	if (RETRY(statfs, fstatfs(fd, &s)))
 		return true;
 	switch ((u32)s.f_type) {
 	case BTRFS_SUPER_MAGIC:
@@ -81,10 +84,10 @@ bool host_flushes(int fd)
 
 int host_memfd(const char *name)
 {
-	int fd = RETRY(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC));
+	int fd = RETRY(memfd, memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC));
 
 	if (fd == -EINVAL) /* a host before 6.3 */
-		fd = RETRY(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+		fd = RETRY(memfd, memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
 	return fd;
 }
 
@@ -93,27 +96,27 @@ ssize_t host_pread(int fd, void *buf, size_t n, u64 off, unsigned how)
 	struct iovec iov = {buf, n};
 
 	if (how & HOST_NOWAIT)
-		return RETRY(preadv2(fd, &iov, 1, off, RWF_NOWAIT));
-	return RETRY(pread(fd, buf, n, off));
+		return RETRY(pread, preadv2(fd, &iov, 1, off, RWF_NOWAIT));
+	return RETRY(pread, pread(fd, buf, n, off));
 }
 
 ssize_t host_pwrite(int fd, const void *buf, size_t n, u64 off)
 {
-	return RETRY(pwrite(fd, buf, n, off));
+	return RETRY(pwrite, pwrite(fd, buf, n, off));
 }
 
 ssize_t host_append(int fd, const void *buf, size_t n)
 {
 	struct iovec iov = {(void *)buf, n};
 
-	return RETRY(pwritev2(fd, &iov, 1, 0, RWF_APPEND));
+	return RETRY(pwrite, pwritev2(fd, &iov, 1, 0, RWF_APPEND));
 }
 
 ssize_t host_copy_range(int in, u64 pos_in, int out, u64 pos_out, size_t n)
 {
 	off64_t from = pos_in, to = pos_out;
 
-	return RETRY(copy_file_range(in, &from, out, &to, n, 0));
+	return RETRY(copy_range, copy_file_range(in, &from, out, &to, n, 0));
 }
 
 ssize_t host_clone_range(int in, u64 pos_in, int out, u64 pos_out, size_t n)
@@ -124,49 +127,49 @@ ssize_t host_clone_range(int in, u64 pos_in, int out, u64 pos_out, size_t n)
 		.src_length = n,
 		.dest_offset = pos_out,
 	};
-	int err = RETRY(ioctl(out, FICLONERANGE, &range));
+	int err = RETRY(copy_range, ioctl(out, FICLONERANGE, &range));
 
 	return err ? err : (ssize_t)n;
 }
 
 int host_fsync(int fd, bool datasync)
 {
-	return datasync ? RETRY(fdatasync(fd)) : RETRY(fsync(fd));
+	return datasync ? RETRY(fsync, fdatasync(fd)) : RETRY(fsync, fsync(fd));
 }
 
 int host_syncfs(int fd)
 {
-	return RETRY(syncfs(fd));
+	return RETRY(fsync, syncfs(fd));
 }
 
 int host_ftruncate(int fd, u64 size)
 {
-	return RETRY(ftruncate(fd, size));
+	return RETRY(truncate, ftruncate(fd, size));
 }
 
 int host_fallocate(int fd, int mode, u64 off, u64 len)
 {
-	return RETRY(fallocate(fd, mode, off, len));
+	return RETRY(truncate, fallocate(fd, mode, off, len));
 }
 
 s64 host_lseek(int fd, u64 off, int whence)
 {
-	return RETRY(lseek(fd, off, whence));
+	return RETRY(lseek, lseek(fd, off, whence));
 }
 
 int host_flock(int fd, bool exclusive)
 {
-	return RETRY(flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB));
+	return RETRY(flock, flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB));
 }
 
 int host_add_seals(int fd, unsigned seals)
 {
-	return RETRY(fcntl(fd, F_ADD_SEALS, seals));
+	return RETRY(seals, fcntl(fd, F_ADD_SEALS, seals));
 }
 
 int host_get_seals(int fd)
 {
-	return RETRY(fcntl(fd, F_GET_SEALS));
+	return RETRY(seals, fcntl(fd, F_GET_SEALS));
 }
 
 static struct timespec stx_time(const struct statx_timestamp *t)
@@ -177,8 +180,8 @@ static struct timespec stx_time(const struct statx_timestamp *t)
 static int stat_call(int dirfd, const char *name, int flags, struct kstat *st)
 {
 	struct statx sx;
-	long err = RETRY(statx(dirfd, name, flags | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
-			       STATX_BASIC_STATS | STATX_BTIME, &sx));
+	long err = RETRY(stat, statx(dirfd, name, flags | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
+				     STATX_BASIC_STATS | STATX_BTIME, &sx));
 
 	if (err)
 		return err;
@@ -216,7 +219,7 @@ int host_statat(int dirfd, const char *name, struct kstat *st)
 int host_fstatfs(int fd, struct kstatfs *st)
 {
 	struct statfs s;
-	long err = RETRY(fstatfs(fd, &s));
+	long err = RETRY(statfs, fstatfs(fd, &s));
 
 	if (err)
 		return err;
@@ -236,32 +239,32 @@ int host_fstatfs(int fd, struct kstatfs *st)
 
 ssize_t host_readlinkat(int dirfd, const char *name, char *buf, size_t size)
 {
-	return RETRY(readlinkat(dirfd, name, buf, size));
+	return RETRY(readlink, readlinkat(dirfd, name, buf, size));
 }
 
 ssize_t host_getdents(int fd, void *buf, size_t size)
 {
-	return RETRY(syscall(SYS_getdents64, fd, buf, size));
+	return RETRY(getdents, syscall(SYS_getdents64, fd, buf, size));
 }
 
 int host_mkdirat(int dirfd, const char *name, u32 mode)
 {
-	return RETRY(mkdirat(dirfd, name, mode));
+	return RETRY(mkdir, mkdirat(dirfd, name, mode));
 }
 
 int host_mknodat(int dirfd, const char *name, u32 mode, dev_t dev)
 {
-	return RETRY(mknodat(dirfd, name, mode, dev));
+	return RETRY(mknod, mknodat(dirfd, name, mode, dev));
 }
 
 int host_symlinkat(const char *target, int dirfd, const char *name)
 {
-	return RETRY(symlinkat(target, dirfd, name));
+	return RETRY(symlink, symlinkat(target, dirfd, name));
 }
 
 int host_linkat(int olddirfd, const char *oldname, int dirfd, const char *name)
 {
-	return RETRY(linkat(olddirfd, oldname, dirfd, name, 0));
+	return RETRY(link, linkat(olddirfd, oldname, dirfd, name, 0));
 }
 
 /* AT_EMPTY_PATH would want CAP_DAC_READ_SEARCH; the proc link works for everybody. */
@@ -275,31 +278,31 @@ int host_reopen(int fd, int flags)
 {
 	char path[40];
 
-	return RETRY(open(proc_fd_path(path, sizeof(path), fd), flags | OPEN_ALWAYS));
+	return RETRY(open, open(proc_fd_path(path, sizeof(path), fd), flags | OPEN_ALWAYS));
 }
 
 int host_link_fd(int fd, int dirfd, const char *name)
 {
 	char path[40];
 
-	return RETRY(linkat(AT_FDCWD, proc_fd_path(path, sizeof(path), fd), dirfd, name,
-			    AT_SYMLINK_FOLLOW));
+	return RETRY(link, linkat(AT_FDCWD, proc_fd_path(path, sizeof(path), fd), dirfd, name,
+				  AT_SYMLINK_FOLLOW));
 }
 
 int host_unlinkat(int dirfd, const char *name, int flags)
 {
-	return RETRY(unlinkat(dirfd, name, flags));
+	return RETRY(unlink, unlinkat(dirfd, name, flags));
 }
 
 int host_renameat(int odfd, const char *on, int ndfd, const char *nn, unsigned flags)
 {
-	return RETRY(renameat2(odfd, on, ndfd, nn, flags));
+	return RETRY(rename, renameat2(odfd, on, ndfd, nn, flags));
 }
 
 /* Plain fchmodat() follows symlinks. Where the host has no fchmodat2 (before 6.6), go through a descriptor of the file itself. */
 int host_chmodat(int dirfd, const char *name, u32 mode)
 {
-	int err = RETRY(syscall(__NR_fchmodat2, dirfd, name, mode, AT_SYMLINK_NOFOLLOW));
+	int err = RETRY(chmod, syscall(__NR_fchmodat2, dirfd, name, mode, AT_SYMLINK_NOFOLLOW));
 	int fd;
 	char path[40];
 
@@ -308,7 +311,7 @@ int host_chmodat(int dirfd, const char *name, u32 mode)
 	fd = host_openat(dirfd, name, O_PATH, 0);
 	if (fd < 0)
 		return fd;
-	err = RETRY(chmod(proc_fd_path(path, sizeof(path), fd), mode));
+	err = RETRY(chmod, chmod(proc_fd_path(path, sizeof(path), fd), mode));
 	host_close(fd);
 	return err;
 }
@@ -317,33 +320,35 @@ int host_chmodat(int dirfd, const char *name, u32 mode)
 int host_fchmod(int fd, u32 mode)
 {
 	char path[40];
-	int err = RETRY(fchmod(fd, mode));
+	int err = RETRY(chmod, fchmod(fd, mode));
 
-	return err == -EBADF ? RETRY(chmod(proc_fd_path(path, sizeof(path), fd), mode)) : err;
+	return err == -EBADF ? RETRY(chmod, chmod(proc_fd_path(path, sizeof(path), fd), mode))
+			     : err;
 }
 
 int host_chownat(int dirfd, const char *name, u32 uid, u32 gid)
 {
-	return RETRY(fchownat(dirfd, name, uid, gid, AT_SYMLINK_NOFOLLOW));
+	return RETRY(chown, fchownat(dirfd, name, uid, gid, AT_SYMLINK_NOFOLLOW));
 }
 
 int host_fchown(int fd, u32 uid, u32 gid)
 {
-	return RETRY(fchownat(fd, "", uid, gid, AT_EMPTY_PATH));
+	return RETRY(chown, fchownat(fd, "", uid, gid, AT_EMPTY_PATH));
 }
 
 int host_utimensat(int dirfd, const char *name, const struct timespec times[2])
 {
-	return RETRY(utimensat(dirfd, name, times, AT_SYMLINK_NOFOLLOW));
+	return RETRY(utimens, utimensat(dirfd, name, times, AT_SYMLINK_NOFOLLOW));
 }
 
 int host_futimens(int fd, const struct timespec times[2])
 {
 	char path[40];
-	int err = RETRY(futimens(fd, times));
+	int err = RETRY(utimens, futimens(fd, times));
 
 	return err == -EBADF
-		       ? RETRY(utimensat(AT_FDCWD, proc_fd_path(path, sizeof(path), fd), times, 0))
+		       ? RETRY(utimens,
+			       utimensat(AT_FDCWD, proc_fd_path(path, sizeof(path), fd), times, 0))
 		       : err;
 }
 
@@ -361,8 +366,8 @@ ssize_t host_getxattr(int fd, const char *name, const char *xattr, void *value, 
 	char path[PROC_NAME_MAX];
 
 	proc_fd_name(path, sizeof(path), fd, name);
-	return name ? RETRY(lgetxattr(path, xattr, value, size))
-		    : RETRY(getxattr(path, xattr, value, size));
+	return name ? RETRY(xattr, lgetxattr(path, xattr, value, size))
+		    : RETRY(xattr, getxattr(path, xattr, value, size));
 }
 
 ssize_t host_listxattr(int fd, const char *name, char *names, size_t size)
@@ -370,7 +375,8 @@ ssize_t host_listxattr(int fd, const char *name, char *names, size_t size)
 	char path[PROC_NAME_MAX];
 
 	proc_fd_name(path, sizeof(path), fd, name);
-	return name ? RETRY(llistxattr(path, names, size)) : RETRY(listxattr(path, names, size));
+	return name ? RETRY(xattr, llistxattr(path, names, size))
+		    : RETRY(xattr, listxattr(path, names, size));
 }
 
 int host_setxattr(int fd, const char *name, const char *xattr, const void *value, size_t size,
@@ -379,8 +385,8 @@ int host_setxattr(int fd, const char *name, const char *xattr, const void *value
 	char path[PROC_NAME_MAX];
 
 	proc_fd_name(path, sizeof(path), fd, name);
-	return name ? RETRY(lsetxattr(path, xattr, value, size, flags))
-		    : RETRY(setxattr(path, xattr, value, size, flags));
+	return name ? RETRY(xattr, lsetxattr(path, xattr, value, size, flags))
+		    : RETRY(xattr, setxattr(path, xattr, value, size, flags));
 }
 
 int host_removexattr(int fd, const char *name, const char *xattr)
@@ -388,7 +394,8 @@ int host_removexattr(int fd, const char *name, const char *xattr)
 	char path[PROC_NAME_MAX];
 
 	proc_fd_name(path, sizeof(path), fd, name);
-	return name ? RETRY(lremovexattr(path, xattr)) : RETRY(removexattr(path, xattr));
+	return name ? RETRY(xattr, lremovexattr(path, xattr))
+		    : RETRY(xattr, removexattr(path, xattr));
 }
 
 u64 host_raise_nofile(void)

@@ -11,6 +11,7 @@
 #include "ktime.h"
 #include "log.h"
 #include "os/context.h"
+#include "os/fault.h"
 #include "os/tramp.h"
 #include "os/vdso.h"
 #include "os/zygote.h"
@@ -110,10 +111,8 @@ int shared_futex_wait(u32 *word, u32 val, ktime_t deadline)
 {
 	struct timespec ts = ns_to_timespec(deadline);
 
-	return syscall(SYS_futex, word, FUTEX_WAIT_BITSET, val, &ts, NULL, FUTEX_BITSET_MATCH_ANY) <
-			       0
-		       ? -errno
-		       : 0;
+	return HOST_CALL(futex, syscall(SYS_futex, word, FUTEX_WAIT_BITSET, val, &ts, NULL,
+					FUTEX_BITSET_MATCH_ANY));
 }
 
 void host_task_info(struct host_mm *hm, int slot, const struct stub_info *info)
@@ -244,10 +243,16 @@ static int keeper_finish(struct host_mm *hm, int *done, u32 *last)
 
 static int keeper_run(struct host_mm *hm, int *done, u32 *last)
 {
+	struct fault_batch fault;
+	int err;
+
 	if (__atomic_load_n(&hm->dead, __ATOMIC_RELAXED))
 		return -ESRCH;
+	fault = fault_batch_cut(hm->ctl);
 	keeper_start(hm);
-	return keeper_finish(hm, done, last);
+	err = keeper_finish(hm, done, last);
+	fault_batch_result(hm->ctl, fault, *done, last);
+	return err;
 }
 
 /* Runs what is in the control page: 0 if all of it succeeded, else the error of the call that didn't. */
@@ -454,17 +459,21 @@ static void fork_prepare(struct host_mm *parent, struct host_mm *hm, int report)
 static int fork_run(struct host_mm *parent, struct host_mm *hm, pid_t *task)
 {
 	int report = report_index() + 1, done = 0, err;
+	struct fault_batch fault;
 	u32 last = 0;
 
 	err = tramps_copy(hm, parent);
 	if (err)
 		return err;
 	fork_prepare(parent, hm, report);
+	fault = fault_batch_cut(hm->ctl);
 	parent->ctl->nops = 0;
 	parent->ctl->fork_off = (u64)hm->id * sizeof(struct stub_ctl);
 	op_add(parent->ctl, OPF_FORK, SYS_clone, CLONE_PARENT, 0, 0, 0, 0, 0);
-	if (__atomic_load_n(&parent->dead, __ATOMIC_RELAXED))
-		return -ESRCH;
+	err = __atomic_load_n(&parent->dead, __ATOMIC_RELAXED) ? -ESRCH
+							       : fault_inject(FAULT_batch_clone);
+	if (err)
+		return err;
 	keeper_start(parent);
 	/* The child's keeper answers last, so this CPU sleeps once, not twice; and little, should there be no child. */
 	shared_futex_wait(slot_alias(2 * hm->id), 0, ktime_mono() + 2 * NSEC_PER_MSEC);
@@ -477,6 +486,7 @@ static int fork_run(struct host_mm *parent, struct host_mm *hm, pid_t *task)
 	hm->keeper_core = parent->keeper_core;
 	hm->fds_closed = parent->fds_closed;
 	err = keeper_wait(hm, hm->keeper, os.fds.report[report], &done, &last);
+	fault_batch_result(hm->ctl, fault, done, &last);
 	if (!err)
 		err = batch_result(hm->ctl->nops, done, last);
 	*task = last;

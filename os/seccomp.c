@@ -24,6 +24,7 @@
 #include "log.h"
 #include "os/atonce.h"
 #include "os/context.h"
+#include "os/fault.h"
 #include "os/slotcall.h"
 #include "os/tramp.h"
 #include "sched.h"
@@ -348,15 +349,10 @@ static void first_frame(struct host_task *ht)
 	ht->stopped = true;
 }
 
-/* fd is the result of a call that makes one, and errno its error: is it worth making again? */
+/* fd is a new descriptor or an error: is it worth trying again? */
 static bool freed_descriptors(int fd)
 {
-	if (fd >= 0 || errno != EMFILE || !host_free_descriptors)
-		return false;
-	if (host_free_descriptors())
-		return true;
-	errno = EMFILE;
-	return false;
+	return fd == -EMFILE && host_free_descriptors && host_free_descriptors();
 }
 
 static int fetch_listener(struct host_task *ht)
@@ -364,15 +360,15 @@ static int fetch_listener(struct host_task *ht)
 	int pidfd, fd, err = 0;
 
 	do
-		pidfd = syscall(SYS_pidfd_open, ht->pid, 0);
+		pidfd = HOST_CALL(pidfd, syscall(SYS_pidfd_open, ht->pid, 0));
 	while (freed_descriptors(pidfd));
 	if (pidfd < 0)
-		return errno == ESRCH ? -ESRCH : -EAGAIN;
+		return pidfd == -ESRCH ? -ESRCH : -EAGAIN;
 	do
-		fd = syscall(SYS_pidfd_getfd, pidfd, 0, 0);
+		fd = HOST_CALL(pidfd, syscall(SYS_pidfd_getfd, pidfd, 0, 0));
 	while (freed_descriptors(fd));
 	if (fd < 0)
-		err = errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -EAGAIN : -ESRCH;
+		err = fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM ? -EAGAIN : -ESRCH;
 	close(pidfd);
 	if (err)
 		return err;

@@ -4,6 +4,7 @@
  */
 #include "host.h"
 #include "lock.h"
+#include "os/fault.h"
 #include <sys/mman.h>
 
 #ifdef __SANITIZE_ADDRESS__
@@ -46,9 +47,12 @@ static void *cache_take(size_t size)
 
 static void *stack_map(size_t size)
 {
-	char *p = mmap(NULL, PAGE_SIZE + size, PROT_NONE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *p;
 
+	if (fault_inject(FAULT_mmap))
+		return NULL;
+	p = mmap(NULL, PAGE_SIZE + size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		 0);
 	if (p == MAP_FAILED)
 		return NULL;
 	if (mprotect(p + PAGE_SIZE, size, PROT_READ | PROT_WRITE)) {

@@ -9,6 +9,7 @@
 #include "host.h"
 #include "ktime.h"
 #include "os/atonce.h"
+#include "os/fault.h"
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -47,10 +48,8 @@ int host_futex_wait(u32 *word, u32 val, ktime_t deadline)
 		tsp = &ts;
 	}
 	/* WAIT_BITSET takes an absolute time. */
-	if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, val, tsp, NULL,
-		    FUTEX_BITSET_MATCH_ANY))
-		return -errno;
-	return 0;
+	return HOST_CALL(futex, syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG,
+					val, tsp, NULL, FUTEX_BITSET_MATCH_ANY));
 }
 
 void host_futex_wake(u32 *word, int n)

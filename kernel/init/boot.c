@@ -8,6 +8,7 @@
 #include "cred.h"
 #include "engine.h"
 #include "fs.h"
+#include "hostfault.h"
 #include "kernel/task/task_priv.h"
 #include "layerfs.h"
 #include "log.h"
@@ -282,6 +283,7 @@ static void init_start(struct task *t)
 {
 	static char *shell[] = {"/bin/bash", NULL};
 	char **argv = opt->argv ? opt->argv : shell, **env;
+	u64 seed;
 	int err;
 
 	mount_all();
@@ -297,6 +299,8 @@ static void init_start(struct task *t)
 		boot_fail(127, "%s: not found in the guest", argv[0]);
 	if (err)
 		boot_fail(126, "%s: %s", argv[0], strerrordesc_np(-err));
+	if (fault_start(&seed))
+		log_warn("faults of the host are chosen by --fault seed=%lu\n", seed);
 }
 
 static void init_limits(struct thread_group *tg)

@@ -2,6 +2,7 @@
 #include "kernel/init/options.h"
 #include "alloc.h"
 #include "cpu.h"
+#include "hostfault.h"
 #include "hosttool.h"
 #include <argp.h>
 #include <stdarg.h>
@@ -20,7 +21,8 @@ enum {
 	OPT_DEBUG,
 	OPT_NO_SANDBOX,
 	OPT_PATCH,
-	OPT_SPIN
+	OPT_SPIN,
+	OPT_FAULT
 };
 
 static const struct argp_option table[] = {
@@ -58,6 +60,9 @@ static const struct argp_option table[] = {
 	 "Show the guest's system calls (default: on stderr)", 4},
 	{"stats", OPT_STATS, NULL, 0, "Print the kernel's counters at the end", 4},
 	{"verbose", OPT_VERBOSE, NULL, 0, "Say what is chosen and why", 4},
+	{"fault", OPT_FAULT, "CALL:ERROR:WHEN", 0,
+	 "Have the host's Nth call (N), all from there (N+) or a share of them (P%) fail, or be late: delay=TIME for ERROR. seed=N: which share. See the manual",
+	 4},
 	{"debug", OPT_DEBUG, "WHAT", 0,
 	 "migrate: move a task to another CPU whenever it is scheduled", 4},
 	{0},
@@ -216,6 +221,14 @@ static u32 spin(const char *arg)
 	return strcmp(arg, "off") ? number(arg, 0, 10000, "number of microseconds") : 0;
 }
 
+static void fault(const char *spec)
+{
+	const char *why = fault_add(spec);
+
+	if (why)
+		usage_error("--fault %s: %s", spec, why);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -275,6 +288,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_NO_SANDBOX:
 		o->no_sandbox = true;
+		break;
+	case OPT_FAULT:
+		fault(arg);
 		break;
 	case OPT_DEBUG:
 		if (strcmp(arg, "migrate"))

@@ -4,6 +4,7 @@
 #include "cpu.h"
 #include "engine.h"
 #include "fh.h"
+#include "hostfault.h"
 #include "ktime.h"
 #include "log.h"
 #include "patch.h"
@@ -77,6 +78,15 @@ static void print_patches(void)
 				 p.refused[i]);
 }
 
+static void print_faults(void)
+{
+	const char *spec;
+	u64 calls, hits;
+
+	for (int i = 0; fault_stats(i, &spec, &calls, &hits); i++)
+		log_warn("fault %s: %lu of %lu calls\n", spec, hits, calls);
+}
+
 void stats_print(void)
 {
 	struct fh_stats fh;
@@ -92,5 +102,6 @@ void stats_print(void)
 		"file handles: %lu, open %lu of %lu, reclaimed %lu, reopened %lu, stale %lu, waits %lu\n",
 		fh.handles, fh.open, fh.budget, fh.reclaimed, fh.reopened, fh.stale, fh.waits);
 	print_patches();
+	print_faults();
 	print_unknown();
 }

@@ -1,5 +1,5 @@
 /* The ring of a pipe: against a model that keeps what Linux keeps, page by page; packets, faults, resizing.
- * objects: kernel/ipc/pipe_ring.o os/alloc.o
+ * objects: kernel/ipc/pipe_ring.o os/alloc.o os/fault.o
  */
 #include "kernel/ipc/pipe_ring.h"
 #include "alloc.h"
