@@ -12,5 +12,7 @@ int host_exec_tool(char **argv);
 /* Runs it: its exit status, 127 if there is none, 128 + signal; -errno. */
 must_check int host_run_tool(char **argv);
 bool host_file_exists(const char *path);
+bool host_is_root(void);
+must_check int host_make_dir(const char *path); /* 0 too if it is there */
 
 #endif

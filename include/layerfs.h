@@ -28,5 +28,8 @@ must_check int hostfs_mount_dir(const char *host_dir, const struct hostfs_option
 must_check int humfs_mount_dir(const char *host_dir, bool rw, struct super_block **sb);
 /* A writable file system which holds changes of `lower` in memory. Takes the reference on lower, also on failure. ERR_PTR. */
 must_check struct super_block *overlay_create(struct super_block *lower);
+/* The same with the changes in upper/ and work/ of the file system `layer`. Takes both references, also on failure. ERR_PTR. */
+must_check struct super_block *overlay_create_dir(struct super_block *lower,
+						  struct super_block *layer);
 
 #endif

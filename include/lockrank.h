@@ -19,6 +19,7 @@ enum lock_rank {
 	RANK_INODE_DIR,	  /* directory inode (parents before children; two by address) */
 	RANK_INODE_COPY,  /* overlay copy-up */
 	RANK_INODE,	  /* inode of a file: writes, truncate, size */
+	RANK_COPY_UP,	  /* an overlay's copying into a directory: one at a time */
 	RANK_INODE_LOWER, /* inodes of the layers below an overlay (dirs by address, then files) */
 	RANK_JOURNAL,	  /* of a humfs: one rename at a time */
 	RANK_TTY,	  /* a tty and its line discipline */

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,4 +55,14 @@ int host_run_tool(char **argv)
 bool host_file_exists(const char *path)
 {
 	return access(path, F_OK) == 0;
+}
+
+bool host_is_root(void)
+{
+	return geteuid() == 0;
+}
+
+int host_make_dir(const char *path)
+{
+	return mkdir(path, 0777) && errno != EEXIST ? -errno : 0;
 }

@@ -85,15 +85,15 @@ char *join(const char *a, const char *b)
 
 u64 parse_size(const char *s)
 {
-	static const char units[] = "KMGT";
+	static const char units[] = "KMGTP";
 	char *end, *u;
 	u64 n = strtoull(s, &end, 10);
 
 	if (end == s || *s == '-')
-		die("%s: not a size; use bytes, or a number with K, M, G or T", s);
+		die("%s: not a size; use bytes, or a number with K, M, G, T or P", s);
 	u = *end ? strchr(units, *end & ~0x20) : NULL;
 	if (*end && (!u || end[1]))
-		die("%s: not a size; use bytes, or a number with K, M, G or T", s);
+		die("%s: not a size; use bytes, or a number with K, M, G, T or P", s);
 	for (int i = 0; u && i <= u - units && n <= INT64_MAX; i++)
 		n = n > (u64)INT64_MAX >> 10 ? UINT64_MAX : n << 10;
 	if (n > INT64_MAX)

@@ -68,6 +68,20 @@ static int mount_hostfs(const char *dir, bool rw, const struct hostfs_options *o
 	return hostfs_mount_dir(dir, &o, sb);
 }
 
+/* What --overlay names. Nobody else is expected to use it. */
+static struct super_block *overlay_layer(void)
+{
+	const struct hostfs_options ours = {.exclusive = true};
+	struct super_block *sb;
+	int err = opt->overlay_humfs ? humfs_mount_dir(opt->overlay, true, &sb)
+				     : mount_hostfs(opt->overlay, true, &ours, &sb);
+
+	if (err)
+		boot_fail(EXIT_SETUP, "--overlay %s: %s", opt->overlay,
+			  mount_error(opt->overlay_humfs, err));
+	return sb;
+}
+
 static void mount_root_fs(void)
 {
 	struct super_block *sb;
@@ -78,7 +92,7 @@ static void mount_root_fs(void)
 		boot_fail(EXIT_SETUP, "--root %s%s: %s", opt->root_humfs ? "humfs:" : "", opt->root,
 			  mount_error(opt->root_humfs, err));
 	if (!opt->rw) {
-		sb = overlay_create(sb);
+		sb = opt->overlay ? overlay_create_dir(sb, overlay_layer()) : overlay_create(sb);
 		if (IS_ERR(sb))
 			boot_fail(EXIT_SETUP, "no overlay over %s: %s", opt->root,
 				  strerrordesc_np(-PTR_ERR(sb)));

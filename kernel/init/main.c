@@ -73,10 +73,12 @@ static void set_up_strace(const struct options *o)
 /* Guests see the root and what --mount adds. */
 static void confine_to_roots(const struct options *o)
 {
-	struct confine_dir dirs[MAX_MOUNTS + 1];
+	struct confine_dir dirs[MAX_MOUNTS + 2];
 	int n = 0, err;
 
 	dirs[n++] = (struct confine_dir){o->root, o->rw};
+	if (o->overlay)
+		dirs[n++] = (struct confine_dir){o->overlay, true};
 	for (int i = 0; i < o->nmounts; i++)
 		if (strcmp(o->mounts[i].type, "tmpfs"))
 			dirs[n++] = (struct confine_dir){o->mounts[i].source,
@@ -105,8 +107,36 @@ static void clean_humfs(const char *dir)
 	kfree(journal);
 }
 
+/*
+ * The directory of --overlay, made if it isn't there: in the format of Linux's overlayfs where we may give files away, else as a humfs, which
+ * may grow as the host lets it.
+ */
+static void prepare_overlay(struct options *o)
+{
+	char *superblock = kasprintf("%s/superblock", o->overlay);
+	char *upper = kasprintf("%s/upper", o->overlay);
+	char *argv[] = {"heddle", "humfs", "create", (char *)o->overlay, "--size", "8191P", NULL};
+	int err = 0;
+
+	if (!superblock || !upper)
+		usage_error("out of memory");
+	o->overlay_humfs = host_file_exists(superblock);
+	if (!o->overlay_humfs && !host_file_exists(upper)) {
+		o->overlay_humfs = !host_is_root();
+		err = o->overlay_humfs ? host_run_tool(argv) : host_make_dir(o->overlay);
+		if (err < 0)
+			usage_error("--overlay %s: %s", o->overlay, strerrordesc_np(-err));
+		if (err)
+			usage_error("--overlay %s: it can't be made", o->overlay);
+	}
+	kfree(superblock);
+	kfree(upper);
+}
+
 static void clean_all_humfs(const struct options *o)
 {
+	if (o->overlay_humfs)
+		clean_humfs(o->overlay);
 	if (o->root_humfs)
 		clean_humfs(o->root);
 	for (int i = 0; i < o->nmounts; i++)
@@ -132,6 +162,8 @@ int main(int argc, char **argv)
 	host_stdio_reserve();
 	options_parse(&o, argc, argv);
 	log_verbose = o.verbose;
+	if (o.overlay)
+		prepare_overlay(&o);
 	clean_all_humfs(&o);
 	panic_on_crash();
 	choose_engine(o.engine);

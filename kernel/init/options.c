@@ -12,6 +12,7 @@
 
 enum {
 	OPT_RW = 256,
+	OPT_OVERLAY,
 	OPT_ROOT_OPTIONS,
 	OPT_CLEAN_ENV,
 	OPT_HOSTNAME,
@@ -47,6 +48,8 @@ static const struct argp_option table[] = {
 	 "Write through to the root (default: changes stay in memory and are lost)", 2},
 	{"root-options", OPT_ROOT_OPTIONS, "OPTION,...", 0,
 	 "Of the root: cache=exclusive|strict (default: exclusive), uid=N, gid=N", 2},
+	{"overlay", OPT_OVERLAY, "DIR", 0,
+	 "Keep changes of the root in DIR, and find those made before", 2},
 	{"mount", 'v', "TYPE:SOURCE:TARGET[:OPTION,...]", 0,
 	 "Mount a hostfs, humfs or tmpfs. Options: ro; of a hostfs also cache=strict|exclusive (default: strict), uid=N, gid=N",
 	 2},
@@ -270,6 +273,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_ROOT_OPTIONS:
 		set_root_options(o, arg);
 		break;
+	case OPT_OVERLAY:
+		o->overlay = arg;
+		break;
 	case OPT_RW:
 		o->rw = true;
 		break;
@@ -345,4 +351,7 @@ void options_parse(struct options *o, int argc, char **argv)
 			    argv[1]);
 	argv[1] = name;
 	argp_parse(&argp, argc - 1, argv + 1, ARGP_IN_ORDER, NULL, o);
+	if (o->rw && o->overlay)
+		usage_error(
+			"--rw writes to the root, --overlay keeps it as it is: use one of them");
 }

@@ -144,6 +144,7 @@ void iov_iter_revert(struct iov_iter *it, size_t n)
 /* ---- both worlds ---- */
 
 static char base[64];
+static bool exdev_allowed; /* a rename of a directory may be refused, and is then skipped */
 static unsigned seed;
 
 static unsigned rnd(unsigned n)
@@ -255,6 +256,8 @@ static void one_step(int n)
 	case 8:
 		i = rnd(ARRAY_SIZE(rename_flags));
 		g = sys_renameat2(AT_FDCWD, U(p), AT_FDCWD, U(q), rename_flags[i]);
+		if (g == -EXDEV && exdev_allowed)
+			return;
 		h = host_result(renameat2(AT_FDCWD, model(p), AT_FDCWD, model(q), rename_flags[i]));
 		break;
 	case 9:
@@ -366,9 +369,10 @@ static void compare_tree(const char *path, int *nodes)
 		if (g.st_mode != h.st_mode || (!S_ISDIR(g.st_mode) && g.st_size != h.st_size))
 			panic("%s: mode %o, size %lu; the host has %o, %lu", sub, g.st_mode,
 			      g.st_size, h.st_mode, h.st_size);
-		if (g.st_nlink != h.st_nlink)
+		if (g.st_nlink != h.st_nlink && !(S_ISDIR(g.st_mode) && g.st_nlink == 1))
 			panic("%s: %lu links, the host has %lu", sub, g.st_nlink, h.st_nlink);
-		must_eq(g.st_ino, l->e[i].ino);
+		if (g.st_ino != l->e[i].ino)
+			panic("%s: number %lx, %lx in the directory", sub, g.st_ino, l->e[i].ino);
 		must(l->e[i].type == IFTODT(g.st_mode) ||
 		     (l->e[i].type == DT_UNKNOWN && !S_ISDIR(g.st_mode)));
 		(*nodes)++;

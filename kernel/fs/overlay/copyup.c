@@ -2,23 +2,13 @@
 #include "kernel/fs/overlay/overlay_priv.h"
 
 #include "alloc.h"
-
-#include <linux/fs.h>
+#include "kernel/fs/layer.h"
 
 #define COPY_CHUNK (128 * 1024UL)
 
 struct file *ovl_open_lower(struct inode *inode, int flags)
 {
-	struct inode *lower = ovl_i(inode)->lower;
-	struct path path = {};
-	struct file *f;
-
-	path.dentry = d_alloc_anon(lower->sb, inode_get(lower), "lower");
-	if (!path.dentry)
-		return ERR_PTR(-ENOMEM);
-	f = file_open_path(&path, flags);
-	d_put(path.dentry);
-	return f;
+	return layer_open(ovl_i(inode)->lower, flags);
 }
 
 struct file *ovl_lower_file(struct inode *inode)
@@ -44,16 +34,6 @@ struct file *ovl_lower_file(struct inode *inode)
 	return f;
 }
 
-/* Where data goes on at or behind off; what lies between is a hole, and stays one. */
-static u64 skip_hole(struct file *lower, u64 off)
-{
-	s64 data = lower->ops->llseek ? lower->ops->llseek(lower, off, SEEK_DATA) : (s64)off;
-
-	if (data == -ENXIO)
-		return UINT64_MAX;
-	return data < 0 ? off : (u64)data;
-}
-
 static int copy_contents(struct inode *inode, struct memdata *data, u64 upto)
 {
 	struct file *lower = ovl_lower_file(inode);
@@ -72,7 +52,7 @@ static int copy_contents(struct inode *inode, struct memdata *data, u64 upto)
 	if (!buf)
 		err = -ENOMEM;
 	while (!err && off < upto) {
-		off = skip_hole(lower, off);
+		off = layer_next_data(lower, off); /* holes stay */
 		if (off >= upto)
 			break;
 		n = kernel_read(lower, buf, min(COPY_CHUNK, upto - off), off);
