@@ -20,6 +20,8 @@ struct hostfs_kind {
 	const struct inode_operations *dir_ops, *file_ops;
 	const struct file_operations *dir_fops, *file_fops;
 	bool own_attrs; /* type, mode, owner and device are not the host's */
+	/* DT_*: what an entry is that the host takes for a regular file; NULL: that. */
+	unsigned (*entry_type)(struct inode *dir, const char *name);
 };
 
 struct hostfs_sb {

@@ -27,9 +27,10 @@ static bool emit_one(struct file *f, struct dir_context *dc, const struct dirent
 	u64 ino = hostfs_ino(dir->sb, hostfs_i(dir)->node.a, e->d_ino);
 	size_t len = strlen(e->d_name);
 	unsigned type = e->d_type;
+	const struct hostfs_kind *kind = hostfs_sb(dir->sb)->kind;
 
-	if (type == DT_REG && hostfs_sb(dir->sb)->kind->own_attrs)
-		type = DT_UNKNOWN; /* a device, fifo or socket perhaps */
+	if (type == DT_REG && kind->entry_type)
+		type = kind->entry_type(dir, e->d_name);
 	if (dir == dir->sb->root->inode && !strcmp(e->d_name, ".."))
 		ino = dir->ino; /* what is above the root is not the guest's business */
 	return dc->emit(dc, e->d_name, len, ino, type, e->d_off);

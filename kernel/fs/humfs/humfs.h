@@ -115,6 +115,9 @@ void humfs_refresh(struct inode *inode);
 int humfs_getattr(struct inode *inode, struct kstat *st);
 int humfs_setattr(struct inode *inode, struct iattr *a);
 
+/* dir.c */
+unsigned humfs_entry_type(struct inode *dir, const char *name);
+
 extern const struct inode_operations humfs_dir_ops, humfs_file_ops;  /* dir.c, attr.c */
 extern const struct file_operations humfs_dir_fops, humfs_file_fops; /* dir.c, file.c */
 

@@ -82,6 +82,7 @@ static const struct hostfs_kind humfs_kind = {
 	.dir_fops = &humfs_dir_fops,
 	.file_fops = &humfs_file_fops,
 	.own_attrs = true,
+	.entry_type = humfs_entry_type,
 };
 
 static int open_into(struct fh **out, struct fh *dir, const char *name, int flags)
