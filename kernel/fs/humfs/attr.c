@@ -1,6 +1,9 @@
 /* humfs attributes: mode and owner in the metadata, times and sizes at the data. */
 #include "kernel/fs/humfs/humfs.h"
 
+#include <linux/xattr.h>
+#include <string.h>
+
 void humfs_refresh(struct inode *inode)
 {
 	struct kstat st;
@@ -85,8 +88,49 @@ int humfs_setattr(struct inode *inode, struct iattr *a)
 	return err;
 }
 
+/* Those that an ordinary user of the host may give a file are the data's. */
+static bool kept(const char *name)
+{
+	return !strncmp(name, XATTR_USER_PREFIX, XATTR_USER_PREFIX_LEN);
+}
+
+ssize_t humfs_getxattr(struct inode *inode, const char *name, void *value, size_t size)
+{
+	return kept(name) ? hostfs_getxattr(inode, name, value, size) : -ENODATA;
+}
+
+int humfs_setxattr(struct inode *inode, const char *name, const void *value, size_t size, int flags)
+{
+	int err;
+
+	if (!kept(name))
+		return -EOPNOTSUPP;
+	humfs_begin(inode->sb);
+	err = hostfs_setxattr(inode, name, value, size, flags);
+	humfs_end(inode->sb);
+	return err;
+}
+
+ssize_t humfs_listxattr(struct inode *inode, char *names, size_t size)
+{
+	ssize_t n = hostfs_listxattr(inode, names, size), used = 0;
+	size_t len;
+
+	for (ssize_t at = 0; size && at < n; at += len) {
+		len = strlen(names + at) + 1;
+		if (!kept(names + at))
+			continue;
+		memmove(names + used, names + at, len);
+		used += len;
+	}
+	return size && n > 0 ? used : n;
+}
+
 const struct inode_operations humfs_file_ops = {
 	.readlink = hostfs_readlink,
 	.getattr = humfs_getattr,
 	.setattr = humfs_setattr,
+	.getxattr = humfs_getxattr,
+	.listxattr = humfs_listxattr,
+	.setxattr = humfs_setxattr,
 };

@@ -335,6 +335,9 @@ const struct inode_operations humfs_dir_ops = {
 	.tmpfile = humfs_tmpfile,
 	.getattr = humfs_getattr,
 	.setattr = humfs_setattr,
+	.getxattr = humfs_getxattr,
+	.listxattr = humfs_listxattr,
+	.setxattr = humfs_setxattr,
 };
 
 /* ---- open directories ---- */

@@ -114,6 +114,10 @@ static inline void humfs_end(struct super_block *sb)
 void humfs_refresh(struct inode *inode);
 int humfs_getattr(struct inode *inode, struct kstat *st);
 int humfs_setattr(struct inode *inode, struct iattr *a);
+ssize_t humfs_getxattr(struct inode *inode, const char *name, void *value, size_t size);
+ssize_t humfs_listxattr(struct inode *inode, char *names, size_t size);
+int humfs_setxattr(struct inode *inode, const char *name, const void *value, size_t size,
+		   int flags);
 
 /* dir.c */
 unsigned humfs_entry_type(struct inode *dir, const char *name);

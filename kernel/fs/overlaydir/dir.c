@@ -33,7 +33,7 @@ static int odir_lookup(struct inode *dir, struct dentry *d)
 	}
 	if (!upper || S_ISDIR(upper->mode))
 		lower = layer_lookup(odir_lower(dir), d->name);
-	if (upper && !IS_ERR_OR_NULL(lower) && !S_ISDIR(lower->mode)) {
+	if (upper && !IS_ERR_OR_NULL(lower) && (!S_ISDIR(lower->mode) || odir_opaque(upper))) {
 		inode_put(lower);
 		lower = NULL;
 	}
@@ -497,4 +497,7 @@ const struct inode_operations odir_dir_ops = {
 	.tmpfile = odir_tmpfile,
 	.getattr = odir_getattr,
 	.setattr = odir_setattr,
+	.getxattr = odir_getxattr,
+	.listxattr = odir_listxattr,
+	.setxattr = odir_setxattr,
 };

@@ -90,6 +90,9 @@ const struct inode_operations odir_file_ops = {
 	.readlink = odir_readlink,
 	.getattr = odir_getattr,
 	.setattr = odir_setattr,
+	.getxattr = odir_getxattr,
+	.listxattr = odir_listxattr,
+	.setxattr = odir_setxattr,
 };
 
 static struct inode *new_inode(struct super_block *sb, struct odir_place *place)

@@ -107,6 +107,14 @@ void odir_evict(struct inode *inode);
 int odir_getattr(struct inode *inode, struct kstat *st);
 int odir_setattr(struct inode *inode, struct iattr *a);
 
+/* xattr.c */
+ssize_t odir_getxattr(struct inode *inode, const char *name, void *value, size_t size);
+ssize_t odir_listxattr(struct inode *inode, char *names, size_t size);
+int odir_setxattr(struct inode *inode, const char *name, const void *value, size_t size, int flags);
+must_check int odir_copy_xattrs(struct inode *from, struct inode *to);
+/* Linux has marked it so: nothing below it shows. */
+bool odir_opaque(struct inode *upper);
+
 /* readdir.c */
 struct odir_list {
 	struct odir_entry {

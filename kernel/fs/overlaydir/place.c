@@ -127,6 +127,8 @@ static int fill(const struct odir_place *p, struct inode *made, u64 upto)
 
 	if (!err && S_ISREG(st.mode))
 		err = copy_contents(p->lower, made, min(upto, st.size));
+	if (!err)
+		err = odir_copy_xattrs(p->lower, made);
 	return err ? err : odir_copy_attrs(made, &st);
 }
 

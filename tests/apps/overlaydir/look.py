@@ -1,0 +1,119 @@
+# --overlay DIR in both forms: what is changed is there again in the next run, the lower root stays, heddle diff tells.
+import os, stat, subprocess, sys
+
+TESTS = []
+heddle, engine, cpus = (os.environ[v] for v in ("HEDDLE_BIN", "ENGINE", "CPUS"))
+
+
+def both(f):
+    TESTS.append((f.__name__ + "_as_linux_has_it", lambda: f("plain")))
+    TESTS.append((f.__name__ + "_in_a_humfs", lambda: f("humfs")))
+    return f
+
+
+class Skip(Exception):
+    pass
+
+
+def run(*argv, status=0):
+    p = subprocess.run(argv, capture_output=True, text=True)
+    if status is not None and p.returncode != status:
+        raise AssertionError("%s: status %d: %s%s" % (" ".join(argv), p.returncode, p.stdout, p.stderr))
+    return p
+
+
+# The lower root is the host's, seen through a directory of our own.
+def guest(script, status=0, *options):
+    return run(heddle, "run", "-c", cpus, "-e", engine, "--overlay", "layer", *options, "--", "sh", "-c",
+               "cd %s/low && %s" % (os.getcwd(), script), status=status)
+
+
+def set_up(form):
+    if form == "plain" and os.geteuid():
+        raise Skip("needs root")
+    if form == "humfs":
+        run(heddle, "humfs", "create", "layer")
+    run("sh", "-c", "mkdir -p low/d/e low/gone low/mode; echo 1 >low/f; echo 2 >low/d/g; echo 3 >low/gone/h; echo 4 >low/x; echo 5 >low/d/e/k")
+
+
+CHANGE = """
+echo new >new; echo more >>f; rm x; rm -r gone; mkdir gone; echo 6 >gone/other; mv d/g d/moved; chmod 700 mode
+chown 5:6 d/e/k; ln new new2; mkdir -p a/b; mknod a/null c 1 3; ln -s there a/l; mv a/b a/c
+"""
+SHOW = "find . -printf '%P %y %m %U %G %l\\n' | LC_ALL=C sort; cat f new new2 d/moved d/e/k gone/*; test ! -e x"
+
+
+@both
+def changes_are_there_again(form):
+    set_up(form)
+    before = run("sh", "-c", "cd low; find . -printf '%P %y %m %T@ %s\\n' | sort").stdout
+    first = guest(CHANGE + SHOW).stdout
+    assert "new\n" in first and "1\nmore\n" in first and "gone/other f" in first and "gone/h" not in first, first
+    assert guest(SHOW).stdout == first
+    guest("echo again >>f; rm new; rm -r a; echo 7 >x")
+    p = guest("cat f x; ls; cat new2")
+    assert p.stdout == "1\nmore\nagain\n7\nd\nf\ngone\nmode\nnew2\nx\nnew\n", p.stdout
+    assert run("sh", "-c", "cd low; find . -printf '%P %y %m %T@ %s\\n' | sort").stdout == before
+    if form == "humfs":
+        assert "damaged: 0, left over: 0" in run(heddle, "humfs", "check", "layer").stdout
+    else:
+        where = "layer/upper" + os.getcwd() + "/low"
+        st = os.lstat(where + "/gone/h")
+        assert stat.S_ISCHR(st.st_mode) and st.st_rdev == 0
+        assert os.lstat(where + "/d/e/k").st_uid == 5
+
+
+@both
+def diff_tells(form):
+    set_up(form)
+    guest(CHANGE)
+    here = os.getcwd() + "/low/"
+    lines = [l.replace(" " + here, " ") for l in run(heddle, "diff", "layer").stdout.splitlines() if " " + here in l]
+    want = ["A a/", "A a/c/", "A a/l", "A a/null", "M d/e/k", "D d/g", "A d/moved", "M f", "D gone/h", "A gone/other", "M mode/",
+            "A new", "A new2", "D x"]
+    assert lines == want, lines
+
+
+@both
+def what_was_cut_off_is_swept(form):
+    set_up(form)
+    guest("echo x >f")
+    work = "layer/data/work" if form == "humfs" else "layer/work"
+    open(work + "/#9", "w").write("half")
+    if form == "humfs":
+        open("layer/file_metadata/work/#9", "w").write("420 0 0\n")
+    assert guest("cat f").stdout == "x\n"
+    assert os.listdir(work) == []
+
+
+def linux_reads_what_we_write():
+    set_up("plain")
+    guest(CHANGE)
+    os.mkdir("mnt")
+    p = run("mount", "-t", "overlay", "overlay", "-o", "lowerdir=/,upperdir=layer/upper,workdir=layer/work", "mnt", status=None)
+    if p.returncode:
+        raise Skip("the host doesn't let us mount an overlay here")
+    try:
+        theirs = run("sh", "-c", "cd mnt%s/low && %s" % (os.getcwd(), SHOW)).stdout
+    finally:
+        run("umount", "mnt")
+    assert theirs == guest(SHOW).stdout, theirs
+
+
+TESTS.append(("linux_reads_what_we_write", linux_reads_what_we_write))
+
+if not heddle:
+    for name, t in TESTS:
+        print("ok", name)
+    sys.exit(0)
+for name, t in TESTS:
+    os.mkdir(name)
+    os.chdir(name)
+    try:
+        t()
+        print("ok", name, flush=True)
+    except Skip as why:
+        print("skip %s: %s" % (name, why), flush=True)
+    except Exception as why:
+        print("FAIL %s: %s" % (name, str(why).replace("\n", " | ")[:1500] or repr(why)), flush=True)
+    os.chdir("..")
