@@ -119,6 +119,18 @@ static void print_ring(int i)
 	}
 }
 
+#ifdef __SANITIZE_THREAD__
+void AnnotateIgnoreReadsBegin(const char *file, int line); /* libtsan has no header for it */
+#endif
+
+/* Others may be changing what a panic shows, and that is no race of theirs. */
+static void look_as_it_is(void)
+{
+#ifdef __SANITIZE_THREAD__
+	AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+#endif
+}
+
 static noreturn_ void die(const void *fp, const void *ip, const char *fmt, va_list ap)
 {
 	static u32 panicking;
@@ -134,6 +146,7 @@ static noreturn_ void die(const void *fp, const void *ip, const char *fmt, va_li
 		goto end;
 	}
 	here = true;
+	look_as_it_is();
 	if (panic_prepare)
 		panic_prepare();
 	vsnprintf(msg, sizeof(msg), fmt, ap);

@@ -69,7 +69,7 @@ struct fs_context *fs_context_new(const struct fs_context *from)
 		spin_lock(&src->lock);
 		fs->root = src->root;
 		fs->pwd = src->pwd;
-		fs->umask = src->umask;
+		fs->umask = __atomic_load_n(&src->umask, __ATOMIC_RELAXED);
 		path_get(&fs->root);
 		path_get(&fs->pwd);
 		spin_unlock(&src->lock);

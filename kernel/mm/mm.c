@@ -127,7 +127,7 @@ static void copy_layout(struct mm *to, const struct mm *from)
 	to->env_end = from->env_end;
 	memcpy(to->auxv, from->auxv, sizeof(to->auxv));
 	to->auxv_len = from->auxv_len;
-	to->dumpable = from->dumpable;
+	to->dumpable = __atomic_load_n(&from->dumpable, __ATOMIC_RELAXED);
 	to->vdso_gone = from->vdso_gone;
 }
 
