@@ -236,7 +236,7 @@ static void exit_process_parts(struct task *t)
 /* init has ended: so has the machine. Whoever is left goes with the kernel. */
 static noreturn_ void exit_init(struct task *t)
 {
-	init_exit_status = t->tg->group_exit ? t->tg->group_exit_code : t->exit_code;
+	init_exit_status = t->tg->exit_status;
 	smp_stop();
 	kthread_exit();
 }
@@ -254,8 +254,7 @@ void task_exit(int status)
 	if (last)
 		exit_process_parts(t);
 	__atomic_sub_fetch(&t->cred->user->processes, 1, __ATOMIC_RELAXED);
-	if (t->tg == init_task->tg &&
-	    t->tg->nr_threads == 1) /* nobody can add a thread to it now */
+	if (last && t->tg == init_task->tg)
 		exit_init(t);
 	exit_notify(t);
 	kthread_exit();
