@@ -486,6 +486,7 @@ must_check struct file *file_open_anon_inode(const char *prefix, u32 mode,
 /* One more open file on the inode of f, which is such a file: the other end of a pipe. */
 must_check struct file *file_open_anon_again(struct file *f, const struct file_operations *ops,
 					     void *priv, int flags);
+u64 file_max(void); /* how many files can be open */
 struct file *file_get(struct file *f);
 /* In a task, where sleeping is allowed: the last one releases the file. */
 void file_put(struct file *f);

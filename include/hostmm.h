@@ -50,6 +50,13 @@ must_check int host_mm_run(struct host_mm *hm, const struct batch *b, int *done,
 /* Copies between the kernel and a guest's memory; bytes copied before the first bad address (never past TASK_SIZE). */
 size_t host_mm_read(struct host_mm *hm, void *to, uaddr_t from, size_t n);
 size_t host_mm_write(struct host_mm *hm, uaddr_t to, const void *from, size_t n);
+/*
+ * Between a host file and a guest's memory, without a copy in between; serialised like batches. n is at most HOST_MM_IO_MAX. Bytes, as the host's
+ * pread and pwrite; a read that would wait for a disk: -EAGAIN, or -EOPNOTSUPP if the file can't tell.
+ */
+#define HOST_MM_IO_MAX (1UL << 20)
+must_check ssize_t host_mm_file_io(struct host_mm *hm, int hostfd, uaddr_t addr, size_t n, u64 off,
+				   bool write);
 struct iovec;
 /* Vectored: many guest ranges, one kernel buffer. */
 size_t host_mm_readv(struct host_mm *hm, void *to, const struct iovec *from, int cnt);

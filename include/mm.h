@@ -115,4 +115,12 @@ struct mmap_target {
 	void *cookie;
 };
 
+/*
+ * Moves data between a host file and current's memory, as far as that can be done in large pieces and at once: bytes, by which the iterator
+ * advances. Whatever is left, errors included, is for fh_read_iter() and fh_write_iter().
+ */
+struct fh;
+struct iov_iter;
+size_t mm_file_io(struct fh *h, struct iov_iter *it, u64 off, bool write);
+
 #endif

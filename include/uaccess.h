@@ -59,6 +59,8 @@ static inline size_t iov_iter_count(const struct iov_iter *it)
 {
 	return it->count;
 }
+/* The guest's memory that comes next in one piece: its length; 0: it isn't the guest's. */
+size_t iov_iter_user_piece(const struct iov_iter *it, uaddr_t *addr);
 /* Bytes copied; fewer than n only at a bad address or the end of the iterator. */
 must_check size_t copy_to_iter(const void *from, size_t n, struct iov_iter *it);
 must_check size_t copy_from_iter(void *to, size_t n, struct iov_iter *it);

@@ -296,6 +296,16 @@ void iov_iter_advance(struct iov_iter *it, size_t n)
 	it->off = n;
 }
 
+size_t iov_iter_user_piece(const struct iov_iter *it, uaddr_t *addr)
+{
+	const struct iovec *v = it->iov ? it->iov : &it->single;
+
+	if (it->kernel || !it->count)
+		return 0;
+	*addr = (uaddr_t)v->iov_base + it->off;
+	return min(v->iov_len - it->off, it->count);
+}
+
 void iov_iter_revert(struct iov_iter *it, size_t n)
 {
 	it->count += n;

@@ -39,7 +39,7 @@ static inline int fault_inject(enum fault_call call)
 	})
 
 /*
- * Batches of orders to keepers (os/hostmm.c): where one of them is to fail, the keeper gets those before it, and the result is as if it had
+ * Batches of orders to keepers (os/batch.c): where one of them is to fail, the keeper gets those before it, and the result is as if it had
  * failed there. Calls that belong to each other, around the batch.
  */
 struct stub_ctl;

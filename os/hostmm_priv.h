@@ -79,6 +79,26 @@ struct host_task {
 /* Is it a host call that os/keepercalls.def lists? Keepers get no orders for others. */
 bool keeper_may_call(u64 nr);
 
+/* batch.c: the caller serialises what is done to one hm. */
+extern struct zygote_fds keeper_fds; /* constant after boot */
+/* One operation more in the control page; flags: OPF_*. */
+struct stub_op *op_add(struct stub_ctl *ctl, u64 flags, u64 nr, u64 a0, u64 a1, u64 a2, u64 a3,
+		       u64 a4, u64 a5);
+u32 next_seq(void); /* a number for a batch */
+/* This CPU's report descriptors: the index of the first of two; the boot thread uses CPU 0's. */
+int report_index(void);
+/* Gives the keeper the operations that are in the control page. */
+void keeper_start(struct host_mm *hm);
+/* How many of them succeeded, and the last result. -ESRCH: the keeper died. */
+must_check int keeper_finish(struct host_mm *hm, int *done, u32 *last);
+/* The same of a keeper that was started otherwise and answers to that report descriptor. */
+must_check int keeper_wait(struct host_mm *hm, pid_t keeper, int report, int *done, u32 *last);
+/* Of n operations: 0 if all succeeded, else the error of the one that didn't. */
+must_check int batch_result(int n, int done, u32 last);
+must_check int keeper_run(struct host_mm *hm, int *done, u32 *last); /* both */
+/* All of it: that result, and the last call's. */
+must_check int keeper_run_all(struct host_mm *hm, u32 *last);
+
 bool process_is_dead(pid_t pid);
 /* What the task in that slot may know of itself; NULL: nothing. */
 void host_task_info(struct host_mm *hm, int slot, const struct stub_info *info);

@@ -125,6 +125,7 @@
 #define OPF_CMPXCHG                                                                                \
 	16 /* no call: atomic compare and exchange of *(u32 *)args[0]: args[1] -> args[2]; ends the batch */
 #define OPF_CMPXCHG64 32 /* the same of 64 bits */
+#define OPF_QUIET 64	 /* with OPF_IGNORE: nor does its result replace that of the one before */
 
 /* A slot: hand-off words, then the signal stack. Guest-writable: nothing here is trusted. */
 #define SLOT_READY                                                                                 \

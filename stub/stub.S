@@ -76,6 +76,8 @@ next_op:
 	mov	OP_ARGS + 32(%rbx), %r8
 	mov	OP_ARGS + 40(%rbx), %r9
 	syscall
+	test	$OPF_QUIET, %r13d
+	jnz	5f
 	mov	%rax, %r15
 	test	%rax, %rax
 	jnz	3f

@@ -3,13 +3,12 @@
  *
  * The memory is type-stable (see struct file): each CPU keeps some free ones, which it hands out again at once.
  */
+#include "commit.h"
 #include "epoll.h"
 #include "pipe.h"
 #include "vfs.h"
 
 #define POOL_MAX 32
-#define FILES_MAX                                                                                  \
-	(1u << 19) /* -ENFILE; what a guest can make the kernel hold has to end somewhere */
 
 /* Owned by its CPU; kernel code isn't preempted. */
 static struct file_pool {
@@ -17,7 +16,9 @@ static struct file_pool {
 	int nr;
 } __attribute__((aligned(64))) pools[MAX_CPUS];
 
-static u64 nr_files;	       /* atomic */
+static u64 nr_files; /* atomic */
+static u64
+	max_files; /* constant after boot: -ENFILE; what a guest can make the kernel hold has to end somewhere */
 static struct inode *anon_ino; /* constant after boot: the one inode of eventfds, epolls ... */
 
 u64 file_count(void)
@@ -25,8 +26,15 @@ u64 file_count(void)
 	return __atomic_load_n(&nr_files, __ATOMIC_RELAXED);
 }
 
+u64 file_max(void)
+{
+	return max_files;
+}
+
+/* As Linux has it: an open file and what belongs to it take 1 KiB, and a tenth of memory may be used for that. */
 int file_cache_init(void)
 {
+	max_files = max(memory_size() / 10 / 1024, (u64)8192);
 	anon_ino = inode_alloc(anon_sb, sb_next_ino(anon_sb), 0600);
 	if (!anon_ino)
 		return -ENOMEM;
@@ -71,7 +79,7 @@ struct file *file_alloc(int flags)
 {
 	struct file *f;
 
-	if (file_count() >= FILES_MAX)
+	if (file_count() >= max_files)
 		return ERR_PTR(-ENFILE);
 	f = pool_get();
 	if (!f)

@@ -3,7 +3,7 @@
 # Host directories that are written through: what programs see there is what they see on the host; options of mounts.
 set -u
 tests=$APPS/../guest
-guest_tests="names open truncate xattr copy_range"
+guest_tests="names open readwrite truncate xattr copy_range"
 
 # heddle OPTION...: the guest has $WORK/dir as /mnt
 on_dir()

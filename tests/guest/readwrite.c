@@ -265,3 +265,53 @@ TEST(advice_and_sync_calls_are_taken)
 	CHECK_EQ(fdatasync(fd), 0);
 	CHECK_EQ(readahead(fd, 0, 4096), 0);
 }
+
+/* Enough for whatever moves large pieces in another way. */
+#define LARGE (3 << 20)
+
+TEST(large_pieces_are_complete)
+{
+	static unsigned char out[LARGE], in[LARGE];
+	struct iovec v[3] = {
+		{in, 5}, {in + 5, 1 << 20}, {in + 5 + (1 << 20), LARGE - 5 - (1 << 20)}};
+	int fd;
+
+	t_cd_tmpdir();
+	fd = MUST(open("f", O_RDWR | O_CREAT, 0644));
+	for (int i = 0; i < LARGE; i++)
+		out[i] = i * 5 + (i >> 12);
+	CHECK_EQ(pwrite(fd, out, LARGE, 77), LARGE);
+	CHECK_EQ(lseek(fd, 0, SEEK_END), LARGE + 77);
+	CHECK_EQ(pread(fd, in, LARGE, 77), LARGE);
+	CHECK(!memcmp(in, out, LARGE));
+	memset(in, 0, LARGE);
+	MUST(lseek(fd, 77, SEEK_SET));
+	CHECK_EQ(readv(fd, v, 3), LARGE);
+	CHECK(!memcmp(in, out, LARGE));
+	CHECK_EQ(lseek(fd, 0, SEEK_CUR), LARGE + 77);
+	CHECK_EQ(pread(fd, in, LARGE, LARGE), 77);
+	CHECK_EQ(pread(fd, in, LARGE, LARGE + 77), 0);
+	/* Over a part of it, and beyond the end. */
+	memset(out, 'x', 1 << 20);
+	CHECK_EQ(pwrite(fd, out, 1 << 20, LARGE), 1 << 20);
+	CHECK_EQ(pread(fd, in, LARGE, LARGE), 1 << 20);
+	CHECK(!memcmp(in, out, 1 << 20));
+}
+
+TEST(large_pieces_end_at_a_bad_address)
+{
+	char *at = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd;
+
+	CHECK(at != MAP_FAILED);
+	t_cd_tmpdir();
+	fd = MUST(open("f", O_RDWR | O_CREAT, 0644));
+	memset(at, 'a', 2 << 20);
+	CHECK_EQ(pwrite(fd, at, 2 << 20, 0), 2 << 20);
+	MUST(munmap(at + (1 << 20), 4096));
+	CHECK_EQ(pread(fd, at, 2 << 20, 0), 1 << 20);
+	CHECK_EQ(pwrite(fd, at, 2 << 20, 0), 1 << 20);
+	MUST(mprotect(at, 4096, PROT_READ));
+	CHECK_ERR(pread(fd, at, 1 << 20, 0), EFAULT);
+	CHECK_EQ(pwrite(fd, at, 1 << 20, 0), 1 << 20);
+}

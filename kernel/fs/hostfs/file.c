@@ -35,11 +35,17 @@ void hostfs_release(struct file *f)
 
 ssize_t hostfs_read(struct file *f, struct iov_iter *to, u64 *pos)
 {
-	ssize_t n = fh_read_iter(file_fh(f), to, *pos, inode_size(f->inode));
+	size_t done = mm_file_io(file_fh(f), to, *pos, false);
+	u64 size = inode_size(f->inode);
+	ssize_t n = 0;
 
+	*pos += done;
+	/* At the end, as far as we know, nobody is asked again. */
+	if (!done || (iov_iter_count(to) && *pos != size))
+		n = fh_read_iter(file_fh(f), to, *pos, size);
 	if (n > 0)
 		*pos += n;
-	return n;
+	return done ? (ssize_t)done + max(n, (ssize_t)0) : n;
 }
 
 /* Only the size is kept up to date: it is asked for often. */
@@ -47,9 +53,14 @@ ssize_t hostfs_write_locked(struct file *f, struct iov_iter *from, u64 *pos)
 {
 	struct inode *inode = f->inode;
 	bool append = __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_APPEND;
-	ssize_t n = fh_write_iter(file_fh(f), from, append ? FH_APPEND : *pos);
+	size_t done = append ? 0 : mm_file_io(file_fh(f), from, *pos, true);
+	ssize_t n = 0;
 	int err;
 
+	if (!done || iov_iter_count(from))
+		n = fh_write_iter(file_fh(f), from, append ? FH_APPEND : *pos + done);
+	if (done)
+		n = max(n, (ssize_t)0) + done;
 	if (n <= 0)
 		return n;
 	hostfs_changed(inode);

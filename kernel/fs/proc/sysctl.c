@@ -189,7 +189,12 @@ static const struct proc_entry vm_table[] = {
 
 /* ---- fs/ ---- */
 
-CONSTANT(show_file_max, "9223372036854775807")
+static int show_file_max(struct seq *s, const struct proc_ctx *c)
+{
+	seq_printf(s, "%llu\n", (unsigned long long)file_max());
+	return 0;
+}
+
 CONSTANT(show_nr_open, "1048576")
 
 static int show_file_nr(struct seq *s, const struct proc_ctx *c)
