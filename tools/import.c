@@ -335,7 +335,7 @@ static int put_dir(struct import *im, const struct where *w, const char *name, c
 		   struct archive_entry *e)
 {
 	struct humfs_meta m = meta_of(e);
-	struct where in;
+	struct where in = {-1, -1, -1};
 	int err = where_enter(w, name, &in);
 
 	if (err == -ENOTDIR || err == -ELOOP) {
@@ -435,20 +435,20 @@ static void import_entry(struct import *im, struct archive_entry *e)
 static void set_dir_times(struct import *im)
 {
 	for (size_t i = im->ntimes; i--;) {
-		struct timespec t[2] = {im->times[i].mtime, im->times[i].mtime};
+		const struct dir_time *d = &im->times[i];
+		struct timespec t[2] = {d->mtime, d->mtime};
 		const char *name;
 		int err = 0;
 
-		if (!*im->times[i].path) {
-			name = ".";
+		if (!*d->path) {
 			utimensat(im->h.base, HUMFS_DATA, t, AT_SYMLINK_NOFOLLOW);
 		} else {
-			name = go_to_parent(im, im->times[i].path, &err);
+			name = go_to_parent(im, d->path, &err);
 			/* A directory that the archive replaced later has no such time. */
 			if (name)
 				utimensat(im->at.data, name, t, AT_SYMLINK_NOFOLLOW);
 		}
-		free(im->times[i].path);
+		free(d->path);
 	}
 	free(im->times);
 }

@@ -208,8 +208,8 @@ struct inode *humfs_load(struct super_block *sb, struct inode *dir, const char *
 {
 	struct fh *h = dir ? hostfs_dir(dir) : NULL;
 	struct kstat st = *data;
-	struct humfs_meta m;
-	struct timespec ctime;
+	struct humfs_meta m = {0};
+	struct timespec ctime = {0};
 	struct inode *inode;
 	int err;
 

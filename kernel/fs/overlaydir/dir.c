@@ -8,7 +8,6 @@
 
 #include "alloc.h"
 #include "cred.h"
-#include "log.h"
 
 #include <linux/fs.h>
 #include <string.h>

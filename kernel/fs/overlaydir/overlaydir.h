@@ -4,6 +4,7 @@
 
 #include "fs.h"
 #include "ihash.h"
+#include "log.h"
 
 struct odir_sb {
 	struct super_block *lower, *layer; /* c, +1: the layer holds upper/ and work/ */
@@ -130,6 +131,7 @@ struct odir_list {
 must_check int odir_list_layer(struct inode *dir, struct odir_list *l);
 static inline const char *odir_list_name(const struct odir_list *l, u32 i)
 {
+	ASSERT(i < l->nr && l->entries);
 	return l->names + l->entries[i].name;
 }
 void odir_list_free(struct odir_list *l);

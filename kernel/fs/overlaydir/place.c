@@ -8,7 +8,6 @@
 
 #include "alloc.h"
 #include "kernel/fs/layer.h"
-#include "log.h"
 
 #include <string.h>
 
