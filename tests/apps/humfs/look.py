@@ -162,6 +162,66 @@ def damaged_file_is_named_once():
     assert guest("h", "cat d/bad; stat -c '%a %u' d/bad").stdout == "1\n644 0\n"
 
 
+# A record as the kernel writes it; kernel/fs/humfs/format.c has the layout.
+def journal(src, dst, ino, exchange=0, numbers=(0, 0, 0)):
+    paths = src.encode() + b"\0" + dst.encode() + b"\0"
+    body = b" %08x %016x %x %016x %016x %016x\n" % ((len(paths), ino, exchange) + numbers) + paths
+    h = 0xcbf29ce484222325
+    for c in body:
+        h = (h ^ c) * 0x100000001b3 & 2**64 - 1
+    return b"rename %016x" % h + body
+
+
+def put_journal(record):
+    with open("h/journal", "wb") as f:
+        f.write(record)
+
+
+def ino(path):
+    return os.lstat("h/" + path).st_ino
+
+
+@test
+def rename_that_was_cut_off_is_completed():
+    show = "stat -c '%n %F %u %a' *; cat f* 2>/dev/null"
+    humfs("create", "h", "--size", "1M")
+    guest("h", "echo 1 >f1; echo 2 >f2; chown 11 f1; chown 22 f2; mkdir d1 d2; touch d1/x; chown 33 d1; chown 44 d2; chmod 700 f1 d1")
+    before = guest("h", show).stdout
+    # Announced, not begun; and a record that was cut off itself.
+    put_journal(journal("f1", "f2", ino("data/f1")))
+    assert guest("h", show).stdout == before
+    put_journal(journal("f1", "f2", ino("data/f1"))[:-3])
+    assert guest("h", show).stdout == before
+    # The data has gone over another file's, its metadata has not.
+    record = journal("f1", "f2", ino("data/f1"))
+    os.rename("h/data/f1", "h/data/f2")
+    put_journal(record)
+    assert "its rename was cut off" in humfs("check", "h", status=4).stdout
+    same(guest("h", show).stdout, "d1 directory 33 700\nd2 directory 44 755\nf2 regular file 11 700\n1\n")
+    # A directory, which lies in three trees: the second of them has followed.
+    record = journal("d1", "d2", ino("data/d1"))
+    os.rename("h/data/d1", "h/data/d2")
+    run("rm", "-r", "h/file_metadata/d2")
+    os.rename("h/file_metadata/d1", "h/file_metadata/d2")
+    put_journal(record)
+    same(guest("h", show).stdout, "d2 directory 33 700\nf2 regular file 11 700\n1\n")
+    # A file and a directory were exchanged: before their metadata was, and in between.
+    swap = lambda a, b: (os.rename("h/" + a, "h/t"), os.rename("h/" + b, "h/" + a), os.rename("h/t", "h/" + b))
+    for steps in range(3):
+        numbers = ino("file_metadata/f2"), 0, ino("dir_metadata/d2")
+        record = journal("f2", "d2", ino("data/f2"), 1, numbers)
+        swap("data/f2", "data/d2")
+        if steps > 0:
+            swap("file_metadata/f2", "file_metadata/d2")
+        if steps > 1:
+            os.rename("h/dir_metadata/d2", "h/dir_metadata/f2")
+        put_journal(record)
+        same(guest("h", "stat -c '%n %F %u %a' *; ls f2; cat d2").stdout,
+             "d2 regular file 11 700\nf2 directory 33 700\nx\n1\n")
+        guest("h", "mv f2 t && mv d2 f2 && mv t d2")
+    assert "damaged: 0, left over: 0" in humfs("check", "h").stdout
+
+
 @test
 def one_writer_or_many_readers():
     humfs("create", "h", "--size", "1M")
