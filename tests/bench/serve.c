@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -160,7 +161,8 @@ static void clients(int *sock, int n)
 	pthread_t *id = calloc(n, sizeof(*id));
 
 	for (long i = 0; i < n; i++)
-		pthread_create(&id[i], NULL, ask, (void *)(long)sock[i]);
+		if (pthread_create(&id[i], NULL, ask, (void *)(long)sock[i]))
+			die("a client's thread");
 	for (int i = 0; i < n; i++)
 		pthread_join(id[i], NULL);
 	exit(0);
@@ -211,7 +213,10 @@ static void run(int seconds, int n)
 		pthread_t id;
 
 		close(theirs[i]);
-		pthread_create(&id, NULL, serve, (void *)(long)ours[i]);
+		if (pthread_create(&id, NULL, serve, (void *)(long)ours[i])) {
+			kill(pid, SIGKILL);
+			die("a thread of the server");
+		}
 		pthread_detach(id);
 	}
 	sleep(1);
