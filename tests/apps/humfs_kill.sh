@@ -1,5 +1,5 @@
 #!/bin/sh
-# test: cpus=2 limit=3600
+# test: cpus=2 limit=3600 quick=no
 # The kernel is killed at random moments ($HUMFS_KILLS times, 20) while its guest changes a humfs: data and metadata agree afterwards.
 set -u
 if [ -z "$HEDDLE_BIN" ]; then
