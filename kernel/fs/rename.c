@@ -21,7 +21,7 @@ static struct dentry *below(struct dentry *d, const struct dentry *top)
 	struct dentry *parent;
 
 	/* A renaming within one directory needs no rename_mutex: it stores the same parent again. */
-	for (; (parent = rcu_dereference(d->parent)) != d; d = parent) {
+	for (; d && (parent = rcu_dereference(d->parent)) != d; d = parent) {
 		if (parent == top)
 			return d;
 	}

@@ -292,16 +292,19 @@ void hostfs_handles_free(struct inode *inode)
 	struct hostfs_inode *hi = hostfs_i(inode);
 	struct fh_id id = hostfs_id(inode);
 
-	for (int k = 0; k < HANDLES; k++) {
-		struct fh **slot = hostfs_slot(hi, k);
+	for (int k = 0; k < H_COMMON; k++) {
+		struct fh *h = hi->handle[k];
 
-		if (k == H_PATH && S_ISDIR(inode->mode) && *slot && fh_shared(*slot) && hi->place)
-			orphan_add(hostfs_sb(inode->sb), &id, *slot);
-		else if (slot)
-			fh_put(*slot);
+		if (k == H_PATH && S_ISDIR(inode->mode) && h && fh_shared(h) && hi->place)
+			orphan_add(hostfs_sb(inode->sb), &id, h);
+		else
+			fh_put(h);
 	}
-	if (S_ISREG(inode->mode))
+	if (S_ISREG(inode->mode) && hi->more) {
+		for (int k = 0; k < HANDLES - H_COMMON; k++)
+			fh_put(hi->more[k]);
 		kfree(hi->more);
+	}
 }
 
 /* ---- files ---- */
