@@ -16,15 +16,20 @@ void pipe_ring_destroy(struct pipe_ring *r)
 	r->data = NULL;
 }
 
+/* Changes nothing if it fails. */
 static int ring_alloc(u32 nslots, struct pipe_slot **slots, u8 **data)
 {
-	*slots = kcalloc(nslots, sizeof(**slots));
-	*data = kmalloc((size_t)nslots * PIPE_SLOT_SIZE);
-	if (*slots && *data)
-		return 0;
-	kfree(*slots);
-	kfree(*data);
-	return -ENOMEM;
+	struct pipe_slot *s = kcalloc(nslots, sizeof(*s));
+	u8 *d = kmalloc((size_t)nslots * PIPE_SLOT_SIZE);
+
+	if (!s || !d) {
+		kfree(s);
+		kfree(d);
+		return -ENOMEM;
+	}
+	*slots = s;
+	*data = d;
+	return 0;
 }
 
 static void set_used(struct pipe_ring *r, u32 used)

@@ -4,6 +4,7 @@
 #include "kernel/ipc/pipe_ring.h"
 #include "alloc.h"
 #include "cpu.h"
+#include "hostfault.h"
 #include "unit.h"
 #include <string.h>
 
@@ -205,6 +206,25 @@ START_TEST(random_sizes_keep_the_order)
 }
 END_TEST
 
+START_TEST(a_write_without_memory_leaves_an_empty_ring)
+{
+	static const char *const nth[] = {"kmalloc:ENOMEM:1", "kmalloc:ENOMEM:2"};
+	u64 seed;
+
+	for (size_t i = 0; i < ARRAY_SIZE(nth); i++) {
+		start(16);
+		ck_assert_ptr_null(fault_add(nth[i]));
+		(void)fault_start(&seed);
+		ck_assert_int_eq(put(100, false), -ENOMEM);
+		ck_assert_int_eq(get(100), 0);
+		ck_assert_int_eq(put(100, false), 100);
+		ck_assert_int_eq(get(200), 100);
+		ck_assert_mem_eq(in, out, 100);
+		pipe_ring_destroy(&r);
+	}
+}
+END_TEST
+
 UNIT_MAIN("pipe ring", capacity_is_counted_in_slots, small_writes_share_a_slot_only_if_they_fit,
 	  a_packet_is_read_alone_and_whole, faults_keep_whole_slots, resizing_keeps_the_data,
-	  random_sizes_keep_the_order)
+	  random_sizes_keep_the_order, a_write_without_memory_leaves_an_empty_ring)
