@@ -144,20 +144,38 @@ static int check_owner(const struct hostfs_options *o, struct iattr *a)
 	return 0;
 }
 
+static int set_on_host(struct inode *inode, const struct iattr *a)
+{
+	struct iattr rights = *a, times = *a;
+	int err = 0;
+
+	rights.valid &= ATTR_MODE | ATTR_UID | ATTR_GID;
+	times.valid &= ATTR_ATIME | ATTR_MTIME;
+	if (!(a->valid & ATTR_SIZE))
+		return rights.valid | times.valid ? set_others(inode, a) : 0;
+	/* First the rights, without which nothing is lost yet. The times of a new size are set by the host, too, if not to the nanosecond. */
+	if (rights.valid)
+		err = set_others(inode, &rights);
+	if (!err)
+		err = set_size(inode, a->size);
+	if (!err && times.valid)
+		(void)!set_others(inode, &times);
+	return err;
+}
+
 int hostfs_setattr(struct inode *inode, struct iattr *attr)
 {
 	struct hostfs_sb *hs = hostfs_sb(inode->sb);
 	struct iattr a = *attr;
 	int err = hs->opt.rw ? check_owner(&hs->opt, &a) : -EROFS;
 
-	if (err)
-		return err;
-	if (a.valid & ATTR_SIZE)
-		err = set_size(inode, a.size);
-	if (!err && a.valid & (ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_ATIME | ATTR_MTIME))
-		err = set_others(inode, &a);
+	if (!err)
+		err = set_on_host(inode, &a);
 	hostfs_changed(inode);
-	return err ? err : hostfs_refresh(inode);
+	/* What is done isn't undone by a host that won't tell: until it does, we know what we asked for. */
+	if (!err && hostfs_refresh(inode))
+		err = generic_setattr(inode, &a);
+	return err;
 }
 
 char *hostfs_readlink(struct inode *inode)

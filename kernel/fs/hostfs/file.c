@@ -65,8 +65,11 @@ ssize_t hostfs_write_locked(struct file *f, struct iov_iter *from, u64 *pos)
 		return n;
 	hostfs_changed(inode);
 	if (append) {
+		/* A host that won't tell where it went: as far as we know there is no other writer. */
 		err = hostfs_refresh(inode);
-		*pos = err ? *pos + n : inode->size;
+		*pos = err ? inode->size + n : inode->size;
+		if (err)
+			__atomic_store_n(&inode->size, *pos, __ATOMIC_RELAXED);
 	} else {
 		*pos += n;
 		if (*pos > inode->size)
@@ -134,10 +137,14 @@ int hostfs_flush(struct file *f)
 
 int hostfs_fallocate_locked(struct file *f, int mode, u64 off, u64 len)
 {
+	struct inode *inode = f->inode;
 	int err = fh_fallocate(file_fh(f), mode, off, len);
 
-	hostfs_changed(f->inode);
-	return err ? err : hostfs_refresh(f->inode);
+	hostfs_changed(inode);
+	/* It is done, even if the host won't tell. The modes that move data are for the next refresh. */
+	if (!err && hostfs_refresh(inode) && !mode && off + len > inode->size)
+		__atomic_store_n(&inode->size, off + len, __ATOMIC_RELAXED);
+	return err;
 }
 
 static int hostfs_fallocate(struct file *f, int mode, u64 off, u64 len)

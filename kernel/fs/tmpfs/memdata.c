@@ -142,9 +142,9 @@ static void count_memfd(struct memdata *d, struct mem_limit *lim)
 	struct kstat st;
 	u64 bytes;
 
-	d->uncounted = 0;
 	if (fh_stat(d->memfd, &st))
-		return;
+		return; /* next time, then */
+	d->uncounted = 0;
 	bytes = st.blocks * 512;
 	__atomic_add_fetch(&lim->bytes, bytes - d->charged, __ATOMIC_RELAXED);
 	set_charged(d, bytes);
