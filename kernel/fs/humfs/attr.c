@@ -81,9 +81,10 @@ int humfs_setattr(struct inode *inode, struct iattr *a)
 	if (!hostfs_sb(inode->sb)->opt.rw)
 		return -EROFS;
 	humfs_begin(inode->sb);
-	err = set_data(inode, a);
+	/* A truncation takes set-id bits away: first, so that nothing is lost yet if that fails. */
+	err = set_meta(inode, a);
 	if (!err)
-		err = set_meta(inode, a);
+		err = set_data(inode, a);
 	humfs_end(inode->sb);
 	return err;
 }

@@ -12,12 +12,18 @@ void humfs_set_meta_place(struct inode *inode, struct fh_place *p)
 {
 	struct humfs_inode *hi = humfs_i(inode);
 	struct fh_place *old;
+	struct fh *open = NULL;
 
 	spin_lock(&inode->spin);
 	old = hi->meta;
 	hi->meta = p;
+	if (p) { /* it has a name again */
+		open = hi->meta_fh;
+		hi->meta_fh = NULL;
+	}
 	spin_unlock(&inode->spin);
 	fh_place_put(old);
+	fh_put(open);
 }
 
 int humfs_set_place(struct inode *inode, struct inode *dir, const char *name)

@@ -133,10 +133,11 @@ int humfs_meta_update(struct inode *inode, const struct humfs_meta *m)
 	int err;
 
 	if (IS_ERR(h))
-		return PTR_ERR(h);
+		return tree_error(PTR_ERR(h));
 	err = h ? write_line(h, m) : 0;
-	if (!err && h)
-		err = fh_stat(h, &st);
+	/* It is written, even if the host won't tell when. */
+	if (!err && h && fh_stat(h, &st))
+		st.ctime = inode_now();
 	fh_put(h);
 	if (err)
 		return err;
