@@ -1,0 +1,152 @@
+#!/bin/bash
+# test: cpus=4 limit=900 quick=no
+# Work goes on while calls of the kernel to its host fail (--fault): guests see the errors that the host gave, or none; what succeeded holds, also
+# for the kernel that comes after; nothing hangs or panics. $FAULT_SEED chooses other calls (1).
+set -u
+seed=${FAULT_SEED:-1}
+
+# WORKLOAD PLACE SPEC[,SPEC...] ERRORS: of a random share at least one call has to be hit.
+rows='
+files hostfs open:ENFILE:5% ENFILE
+files hostfs open:EMFILE:5% ENFILE
+files hostfs open:EIO:5% EIO
+files hostfs open:EIO:100+ EIO
+files hostfs pread:EIO:5% EIO
+files hostfs pwrite:EIO:10% EIO
+files hostfs pwrite:ENOSPC:50+ ENOSPC
+files hostfs stat:EIO:3% EIO
+files hostfs stat:delay=1ms:3%,pread:delay=5ms:5%,pwrite:delay=20ms:10% -
+files hostfs statfs:EIO:20% -
+files hostfs unlink:EIO:20%,rename:EIO:20%,link:EIO:40%,symlink:EIO:20%,mkdir:EIO:20% EIO
+files hostfs close:EIO:10%,fsync:EIO:20%,truncate:EIO:40% EIO
+files hostfs getdents:EIO:10%,readlink:EIO:20%,xattr:EIO:20% EIO
+files hostfs chmod:EPERM:20%,utimens:EPERM:20% EPERM
+files hostfs kmalloc:ENOMEM:0.5% ENOMEM,ENFILE
+files hostfs batch:ENOMEM:5% ENOMEM
+files humfs open:EIO:5% EIO
+files humfs pread:EIO:5% EIO
+files humfs pwrite:EIO:5% EIO
+files humfs stat:EIO:3% EIO
+files humfs rename:EIO:10% EIO
+files humfs rename:EIO:10+ EIO
+files humfs unlink:EIO:5%,link:EIO:20%,mkdir:EIO:20%,utimens:EPERM:20% EIO,EPERM
+files humfs kmalloc:ENOMEM:0.5% ENOMEM,ENFILE
+files kept open:EIO:5% EIO
+files kept pread:EIO:5%,pwrite:EIO:5% EIO
+files kept rename:EIO:10% EIO
+files memory open:EIO:20%,pread:EIO:5%,stat:EIO:3% EIO
+files memory memfd:ENFILE:20%,pwrite:ENOSPC:20% ENFILE,ENOSPC
+files memory kmalloc:ENOMEM:0.5% ENOMEM,ENFILE,ENOSPC
+processes - batch:ENOMEM:5% ENOMEM,EAGAIN
+processes - batch.clone:EAGAIN:10% EAGAIN
+processes - batch.munmap:ENOMEM:5%,batch.mprotect:ENOMEM:10% ENOMEM,EAGAIN
+processes - batch.mmap:ENOMEM:20+ ENOMEM,EAGAIN
+processes - batch:delay=2ms:5%,futex:delay=2ms:5% -
+processes - futex:EINTR:20%,futex:EAGAIN:20% -
+processes - kmalloc:ENOMEM:1% ENOMEM,ENFILE,EAGAIN
+processes - pidfd:EMFILE:10% EAGAIN,ENOMEM
+processes - pidfd:ENFILE:10% EAGAIN,ENOMEM
+memory memory batch:ENOMEM:10% ENOMEM,EAGAIN
+memory memory batch.getfd:EMFILE:10%,memfd:ENFILE:10% EMFILE,ENFILE,ENOMEM
+memory memory batch.madvise:ENOMEM:20%,batch.mremap:ENOMEM:20% ENOMEM
+memory memory kmalloc:ENOMEM:2% ENOMEM,ENFILE,EAGAIN,ENOSPC
+memory hostfs batch:ENOMEM:5%,truncate:EIO:10%,open:EIO:10% ENOMEM,EAGAIN,EIO
+'
+
+load=$WORK/load
+gcc -std=gnu11 -D_GNU_SOURCE -O1 -Wall -Wextra -static -Wl,-z,norelro -pthread -o "$load" "$APPS"/fault/*.c || exit 1
+
+# work WORKLOAD ERRORS DIR: its words
+work()
+{
+	case $1 in
+	files) echo "files $2 $3 200" ;;
+	processes) echo "processes $2 20" ;;
+	memory) echo "memory $2 $3 300" ;;
+	esac
+}
+
+# Nobody else's failures: the work itself is right.
+on_host()
+{
+	mkdir "$WORK/dir"
+	"$load" files-make - "$WORK/dir" >/dev/null &&
+		"$load" files - "$WORK/dir" 200 >"$WORK/list" && "$load" files-check - "$WORK/dir" <"$WORK/list" >/dev/null &&
+		"$load" processes - 20 >/dev/null && "$load" memory - "$WORK/dir" 300 >/dev/null
+}
+
+# place PLACE: sets mount, options that give the guest a directory, and dir, its name
+place()
+{
+	rm -rf "$WORK/place"
+	mkdir -p "$WORK/place/dir"
+	"$load" files-make - "$WORK/place/dir" >/dev/null
+	mount=() dir=$WORK/place/dir
+	case $1 in
+	hostfs) mount=(-v "hostfs:$dir:/mnt") dir=/mnt ;;
+	humfs)
+		"$HEDDLE_BIN" humfs create "$WORK/place/humfs" >/dev/null
+		tar -C "$dir" -c . | "$HEDDLE_BIN" humfs import "$WORK/place/humfs" >/dev/null
+		mount=(-v "humfs:$WORK/place/humfs:/mnt") dir=/mnt
+		;;
+	kept) mount=(--overlay "$WORK/place/kept") ;;
+	esac
+}
+
+# in_guest OPTION... -- PROGRAM...
+in_guest()
+{
+	timeout -s KILL 60 "$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" "${mount[@]}" "$@"
+}
+
+# Those faults that have hit no call.
+missed()
+{
+	sed -n 's/^heddle: fault \(.*\): 0 of .*/\1/p' "$WORK/err" | grep . | tr '\n' ' '
+}
+
+# run WORKLOAD PLACE SPECS ERRORS: nothing, or what is wrong
+run()
+{
+	local options=() status words spec
+	place "$2"
+	for spec in ${3//,/ }; do
+		options+=(--fault "$spec")
+	done
+	read -ra words <<<"$(work "$1" "$4" "$dir")"
+	in_guest --stats --fault "seed=$seed" "${options[@]}" -- "$load" "${words[@]}" </dev/null >"$WORK/out" 2>"$WORK/err"
+	status=$?
+	if [ $status != 0 ]; then
+		echo "status $status: $(grep -h -E 'WRONG|panic' "$WORK/out" "$WORK/err" | head -n 2 | tr '\n' ' ')"
+	elif missed | grep .; then
+		echo "not hit"
+	elif [ "$1.$2" = files.memory ]; then
+		# The host's files are as they were.
+		mkdir "$WORK/place/again"
+		"$load" files-make - "$WORK/place/again" >/dev/null
+		diff -r "$WORK/place/again" "$WORK/place/dir" | head -n 1
+	elif [ "$1" = files ]; then
+		in_guest -- "$load" files-check - "$dir" <"$WORK/out" 2>&1 | grep -v '^done:'
+	fi
+}
+
+if [ -z "$HEDDLE_BIN" ]; then
+	on_host && result=ok || result="FAIL"
+fi
+while read -r workload where specs errors; do
+	[ -n "$workload" ] || continue
+	name=$workload.$where.$specs
+	if [[ $specs == pidfd:* && $ENGINE != seccomp ]]; then
+		echo "skip $name: only the seccomp engine makes this call"
+		continue
+	elif [ -z "$HEDDLE_BIN" ]; then
+		echo "$result $name"
+		continue
+	fi
+	why=$(run "$workload" "$where" "$specs" "$errors")
+	if [ -n "$why" ]; then
+		echo "FAIL $name: $why"
+	else
+		echo "ok $name"
+	fi
+done <<<"$rows"

@@ -1,0 +1,205 @@
+/* Mappings: those that are there keep what is in them, whatever fails beside them. */
+#include "load.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define AREAS 24
+#define PAGE 4096UL
+
+static struct area {
+	unsigned char *p; /* NULL: none */
+	size_t pages;
+	unsigned seed;
+	bool shared, writable;
+} areas[AREAS];
+
+static void check(const struct area *a, const char *when)
+{
+	unsigned char want[PAGE];
+
+	for (size_t i = 0; i < a->pages; i++) {
+		pattern(want, PAGE, a->seed, i * PAGE);
+		if (memcmp(a->p + i * PAGE, want, PAGE))
+			wrong("%s: page %zu of %zu of area %d", when, i, a->pages,
+			      (int)(a - areas));
+	}
+}
+
+static void fill(struct area *a)
+{
+	a->seed = next_random();
+	pattern(a->p, a->pages * PAGE, a->seed, 0);
+}
+
+static void map(struct area *a, const char *dir)
+{
+	bool file = next_random() % 3 == 0;
+	char name[4096];
+	int fd = -1;
+
+	a->pages = 1 + next_random() % 40;
+	a->shared = file || next_random() % 2;
+	a->writable = true;
+	if (file) {
+		snprintf(name, sizeof(name), "%s/m%d", dir, (int)(a - areas));
+		fd = open(name, O_RDWR | O_CREAT | O_TRUNC, 0644);
+		if (!ok(fd >= 0, "open"))
+			return;
+		if (!ok(ftruncate(fd, a->pages * PAGE) == 0, "ftruncate")) {
+			ok(close(fd) == 0, "close");
+			return;
+		}
+	}
+	a->p = mmap(NULL, a->pages * PAGE, PROT_READ | PROT_WRITE,
+		    (a->shared ? MAP_SHARED : MAP_PRIVATE) | (file ? 0 : MAP_ANONYMOUS), fd, 0);
+	if (ok(a->p != MAP_FAILED, "mmap"))
+		fill(a);
+	else
+		a->p = NULL;
+	if (fd >= 0)
+		ok(close(fd) == 0, "close");
+}
+
+static void unmap(struct area *a)
+{
+	if (ok(munmap(a->p, a->pages * PAGE) == 0, "munmap"))
+		a->p = NULL;
+	else
+		check(a, "munmap that failed");
+}
+
+static void protect(struct area *a)
+{
+	if (ok(mprotect(a->p, a->pages * PAGE, a->writable ? PROT_READ : PROT_READ | PROT_WRITE) ==
+		       0,
+	       "mprotect"))
+		a->writable = !a->writable;
+	check(a, "mprotect");
+	if (a->writable)
+		fill(a);
+}
+
+/* Shorter; longer, too, where there is something behind it then. */
+static void move(struct area *a)
+{
+	size_t pages = 1 + next_random() % (a->shared ? a->pages : 2 * a->pages), old = a->pages;
+	unsigned char *p = mremap(a->p, a->pages * PAGE, pages * PAGE, MREMAP_MAYMOVE);
+
+	if (ok(p != MAP_FAILED, "mremap")) {
+		a->p = p;
+		a->pages = pages < old ? pages : old;
+		check(a, "mremap");
+		a->pages = pages;
+		for (size_t i = old * PAGE; i < pages * PAGE; i++)
+			if (p[i])
+				wrong("mremap: new byte %zu is not 0", i);
+		if (pages > old && a->writable)
+			fill(a);
+		else if (pages > old)
+			PERSIST(munmap(p + old * PAGE, (pages - old) * PAGE) == 0 &&
+					(a->pages = old),
+				"munmap");
+	} else {
+		check(a, "mremap that failed");
+	}
+}
+
+static void drop(struct area *a)
+{
+	if (a->shared || !a->writable)
+		return;
+	if (ok(madvise(a->p, a->pages * PAGE, MADV_DONTNEED) == 0, "madvise")) {
+		for (size_t i = 0; i < a->pages * PAGE; i++)
+			if (a->p[i])
+				wrong("madvise: byte %zu is not 0", i);
+		fill(a);
+	} else {
+		check(a, "madvise that failed");
+	}
+}
+
+/* The child sees all areas, and what it writes is seen in the shared ones only. */
+static void fork_it(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		for (struct area *a = areas; a < areas + AREAS; a++) {
+			if (!a->p)
+				continue;
+			check(a, "in a child");
+			if (a->writable && !a->shared)
+				memset(a->p, 0xee, a->pages * PAGE);
+		}
+		_exit(0);
+	}
+	if (!ok(pid > 0, "fork"))
+		return;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			wrong("waitpid: errno %d", errno);
+	if (status)
+		wrong("the child's status: %#x", status);
+}
+
+static void heap(void)
+{
+	size_t n = 1 + next_random() % 400000;
+	unsigned char *p = malloc(n), *q;
+
+	if (!ok(p != NULL, "malloc"))
+		return;
+	pattern(p, n, 5, 0);
+	q = realloc(p, 2 * n);
+	if (ok(q != NULL, "realloc"))
+		p = q;
+	for (size_t i = 0; i < n; i++) {
+		unsigned char want;
+
+		pattern(&want, 1, 5, i);
+		if (p[i] != want)
+			wrong("heap: byte %zu of %zu", i, n);
+	}
+	free(p);
+}
+
+void memory(const char *dir, int rounds)
+{
+	for (int i = 0; i < rounds; i++) {
+		struct area *a = &areas[next_random() % AREAS];
+
+		if (!a->p)
+			map(a, dir);
+		else
+			switch (next_random() % 5) {
+			case 0:
+				unmap(a);
+				break;
+			case 1:
+				protect(a);
+				break;
+			case 2:
+				move(a);
+				break;
+			case 3:
+				drop(a);
+				break;
+			case 4:
+				check(a, "later");
+				break;
+			}
+		if (i % 10 == 0)
+			fork_it();
+		if (i % 4 == 0)
+			heap();
+	}
+	for (struct area *a = areas; a < areas + AREAS; a++)
+		if (a->p)
+			check(a, "at the end");
+}
