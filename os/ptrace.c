@@ -245,6 +245,9 @@ static void fault_event(struct context *c, struct event *ev, int sig, const sigi
 	struct pt_regs r;
 	mcontext_t mc;
 
+	/* No memory: it runs on into the same fault. Not from a trap, behind which it stands. */
+	if (!xs && sig != SIGTRAP)
+		return;
 	/* The host gives its handler fresh FP state, so the guest's is saved here and put back. */
 	if (!xs || engine->get_xstate(c, xs, size) || !deliver_to_stub(c, sig, &mc, &r)) {
 		kfree(xs);

@@ -1,6 +1,7 @@
 /* Mappings: those that are there keep what is in them, whatever fails beside them. */
 #include "load.h"
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +124,15 @@ static void drop(struct area *a)
 	}
 }
 
+/* The stack grows, fault by fault. */
+static unsigned deep(unsigned n)
+{
+	volatile unsigned char frame[50000];
+
+	frame[0] = n;
+	return n ? deep(n - 1) + frame[0] : 0;
+}
+
 /* The child sees all areas, and what it writes is seen in the shared ones only. */
 static void fork_it(void)
 {
@@ -137,15 +147,19 @@ static void fork_it(void)
 			if (a->writable && !a->shared)
 				memset(a->p, 0xee, a->pages * PAGE);
 		}
-		_exit(0);
+		_exit(deep(20) != 210);
 	}
 	if (!ok(pid > 0, "fork"))
 		return;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			wrong("waitpid: errno %d", errno);
-	if (status)
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV) {
+		errno = ENOMEM;
+		ok(false, "a stack that grows");
+	} else if (status) {
 		wrong("the child's status: %#x", status);
+	}
 }
 
 static void heap(void)
