@@ -181,6 +181,65 @@ START_TEST(orphans_are_in_nobodys_way)
 }
 END_TEST
 
+#define HELD 40
+
+static const char *numbered(const char *prefix, int i)
+{
+	static char buf[40];
+
+	snprintf(buf, sizeof(buf), "/%s%d", prefix, i);
+	return buf;
+}
+
+/*
+ * Symlinks that have no name any more, but are open: the host has forgotten them, and gives their numbers to what is made next. (Hosts that use no
+ * number again make this an easy test.)
+ */
+static void numbers_again(void)
+{
+	struct stat st;
+	char target[20], moved[40];
+	struct file *held[HELD];
+
+	mount_humfs();
+	for (int i = 0; i < HELD; i++) {
+		must(!sys_symlink(U("old target"), U(numbered("l", i))));
+		held[i] = file_open(AT_FDCWD, numbered("l", i), O_PATH | O_NOFOLLOW, 0);
+		must(!IS_ERR(held[i]));
+	}
+	for (int i = 0; i < HELD; i++)
+		must(!sys_unlink(U(numbered("l", i))));
+	for (int i = 0; i < HELD; i += 4) {
+		must(!sys_mkdir(U(numbered("d", i)), 0700));
+		must(!guest_write(numbered("f", i), O_WRONLY | O_CREAT, "x", 0));
+		must(!sys_symlink(U("new"), U(numbered("s", i))));
+		must(!sys_mknod(U(numbered("p", i)), S_IFIFO | 0600, 0));
+	}
+	for (int i = 0; i < HELD; i += 4) {
+		must(!sys_lstat(U(numbered("d", i)), U(&st)));
+		must(st.st_mode == (S_IFDIR | 0700));
+		must(!sys_lstat(U(numbered("f", i)), U(&st)));
+		must(S_ISREG(st.st_mode) && st.st_size == 1 && st.st_nlink == 1);
+		must_eq(sys_readlink(U(numbered("s", i)), U(target), sizeof(target)), 3);
+		must(!sys_lstat(U(numbered("p", i)), U(&st)));
+		must(st.st_mode == (S_IFIFO | 0600));
+		snprintf(moved, sizeof(moved), "%s", numbered("moved", i));
+		must(!sys_rename(U(numbered("d", i)), U(moved)));
+		must(exists(numbered("dir_metadata/moved", i)));
+	}
+	for (int i = 0; i < HELD; i++)
+		file_put(held[i]);
+}
+
+START_TEST(a_new_file_is_none_that_had_its_number)
+{
+	build_humfs();
+	ck_assert_int_eq(fh_init(), 0);
+	with_cpus(1, numbers_again);
+	run("rm -rf %s");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("humfs");
@@ -189,5 +248,6 @@ int main(void)
 	tcase_add_test(tc, a_damaged_file_is_that_file_only);
 	tcase_add_test(tc, mounting_is_refused);
 	tcase_add_test(tc, orphans_are_in_nobodys_way);
+	tcase_add_test(tc, a_new_file_is_none_that_had_its_number);
 	return run_forked(tc, "humfs");
 }

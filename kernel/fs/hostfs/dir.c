@@ -83,7 +83,7 @@ static int finish_new(struct inode *dir, struct dentry *d, struct fh *h, u32 mod
 	if (!err)
 		err = fix_attributes(dir, h, d->name, mode, &st);
 	if (!err) {
-		inode = hostfs_iget(dir->sb, &st, h, d->name);
+		inode = hostfs_made(dir->sb, &st, h, d->name);
 		err = IS_ERR(inode) ? (int)PTR_ERR(inode) : 0;
 	}
 	if (err) {
@@ -314,7 +314,7 @@ static int hostfs_tmpfile(struct inode *dir, struct inode **out, u32 mode)
 		return PTR_ERR(file);
 	err = fh_stat(file, &st);
 	if (!err) {
-		inode = hostfs_iget(dir->sb, &st, NULL, NULL);
+		inode = hostfs_made(dir->sb, &st, NULL, NULL);
 		err = IS_ERR(inode) ? (int)PTR_ERR(inode) : 0;
 	}
 	if (err) {

@@ -93,9 +93,17 @@ void hostfs_sb_destroy(struct hostfs_sb *hs);
 /* The inode of a host file that was found under (dir, name) with these attributes. +1; ERR_PTR. dir NULL: the root. */
 must_check struct inode *hostfs_iget(struct super_block *sb, const struct kstat *st, struct fh *dir,
 				     const char *name);
+/* The same of one that was just made there. name NULL: it has none. */
+must_check struct inode *hostfs_made(struct super_block *sb, const struct kstat *st, struct fh *dir,
+				     const char *name);
 /* One that isn't in the table yet. NULL: no memory. */
 must_check struct inode *hostfs_new_inode(struct super_block *sb, const struct kstat *st,
 					  struct fh *dir, const char *name);
+/*
+ * Puts it there. If the file's inode is there already, returns that one instead (+1) and drops ours. made: the file was just made, so what is there
+ * under its numbers is another's, which has gone and left them to it: the time of birth is too coarse to tell.
+ */
+must_check struct inode *hostfs_hash(struct inode *inode, bool made);
 void hostfs_evict(struct inode *inode);
 u64 hostfs_ino(struct super_block *sb, dev_t dev, u64 ino);
 bool hostfs_same(const struct inode *inode, const struct kstat *st);

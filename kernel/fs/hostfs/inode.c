@@ -173,6 +173,31 @@ int hostfs_found(struct inode *inode, const struct kstat *st, struct fh *dir, co
 	return 0;
 }
 
+static bool same_file(const struct inode *a, const struct inode *b)
+{
+	return hostfs_i(a)->btime_ns == hostfs_i(b)->btime_ns &&
+	       !((__atomic_load_n(&a->mode, __ATOMIC_RELAXED) ^
+		  __atomic_load_n(&b->mode, __ATOMIC_RELAXED)) &
+		 S_IFMT);
+}
+
+struct inode *hostfs_hash(struct inode *inode, bool made)
+{
+	struct ihash *t = &hostfs_sb(inode->sb)->inodes;
+	struct inode *other;
+
+	while ((other = ihash_add(t, &hostfs_i(inode)->node))) {
+		if (!made && same_file(other, inode)) {
+			inode_put(inode);
+			return other;
+		}
+		/* It has gone from the host, but not from us: somebody still uses it. */
+		ihash_remove(t, &hostfs_i(other)->node);
+		inode_put(other);
+	}
+	return inode;
+}
+
 /* The live inode under st's numbers, brought up to date; NULL if there is none, or if the host has used the numbers again. */
 static struct inode *hostfs_cached(struct super_block *sb, const struct kstat *st, struct fh *dir,
 				   const char *name)
@@ -199,19 +224,20 @@ static struct inode *hostfs_cached(struct super_block *sb, const struct kstat *s
 struct inode *hostfs_iget(struct super_block *sb, const struct kstat *st, struct fh *dir,
 			  const char *name)
 {
-	struct inode *inode = hostfs_cached(sb, st, dir, name), *other;
+	struct inode *inode = hostfs_cached(sb, st, dir, name);
 
 	if (inode)
 		return inode;
 	inode = hostfs_new_inode(sb, st, dir, name);
-	if (!inode)
-		return ERR_PTR(-ENOMEM);
-	other = ihash_add(&hostfs_sb(sb)->inodes, &hostfs_i(inode)->node);
-	if (other) {
-		inode_put(inode);
-		inode = other;
-	}
-	return inode;
+	return inode ? hostfs_hash(inode, false) : ERR_PTR(-ENOMEM);
+}
+
+struct inode *hostfs_made(struct super_block *sb, const struct kstat *st, struct fh *dir,
+			  const char *name)
+{
+	struct inode *inode = hostfs_new_inode(sb, st, dir, name);
+
+	return inode ? hostfs_hash(inode, true) : ERR_PTR(-ENOMEM);
 }
 
 void hostfs_evict(struct inode *inode)

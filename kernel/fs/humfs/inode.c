@@ -143,11 +143,10 @@ static int open_meta_dirs(struct inode *dir, const char *name, struct fh **fmeta
 	return PTR_ERR(*fmeta);
 }
 
-/* Fills in a new inode and makes it known; or gives the one that is there, and drops ours. ERR_PTR. */
-static struct inode *add_inode(struct inode *inode, struct inode *dir, const char *name)
+/* Fills in a new inode and makes it known, see hostfs_hash(). ERR_PTR. */
+static struct inode *add_inode(struct inode *inode, struct inode *dir, const char *name, bool made)
 {
 	struct humfs_inode *hi = humfs_i(inode);
-	struct inode *other;
 	int err = 0;
 
 	if (!dir) {
@@ -168,12 +167,7 @@ static struct inode *add_inode(struct inode *inode, struct inode *dir, const cha
 		inode_put(inode);
 		return ERR_PTR(err);
 	}
-	other = ihash_add(&humfs_sb(inode->sb)->host.inodes, &hi->host.node);
-	if (other) {
-		inode_put(inode);
-		inode = other;
-	}
-	return inode;
+	return hostfs_hash(inode, made);
 }
 
 static int load_meta(struct super_block *sb, struct inode *dir, const char *name, bool is_dir,
@@ -228,7 +222,7 @@ struct inode *humfs_load(struct super_block *sb, struct inode *dir, const char *
 		inode = hostfs_new_inode(sb, &st, h, name);
 		if (inode)
 			humfs_i(inode)->meta_ctime = ctime;
-		inode = inode ? add_inode(inode, dir, name) : ERR_PTR(-ENOMEM);
+		inode = inode ? add_inode(inode, dir, name, false) : ERR_PTR(-ENOMEM);
 		if (!IS_ERR(inode))
 			return inode;
 		err = PTR_ERR(inode);
@@ -288,5 +282,5 @@ struct inode *humfs_new_inode(struct inode *dir, const char *name, struct kstat 
 	if (file)
 		hostfs_adopt(inode, file);
 	humfs_i(inode)->meta_dirty = true;
-	return add_inode(inode, dir, name);
+	return add_inode(inode, dir, name, true);
 }
