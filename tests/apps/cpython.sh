@@ -1,5 +1,5 @@
 #!/bin/sh
-# test: cpus=2,4 limit=600 quick=no
+# test: cpus=4 limit=600 quick=no
 # Tests of CPython itself (Debian's libpython3.11-testsuite): what passes on the host passes in the guest, except for
 # what cpython/exceptions lists with the reason.
 set -u

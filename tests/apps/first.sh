@@ -1,5 +1,5 @@
 #!/bin/sh
-# test: cpus=2,4 limit=240 quick=no
+# test: cpus=4 limit=240 quick=no
 # The first process of a guest, whose end is the end of everything.
 set -eu
 # shellcheck source=tests/apps/say.sh
@@ -7,7 +7,7 @@ set -eu
 
 gcc -O1 -pthread -o end "$APPS/first/end.c"
 ended=all
-for round in $(seq 400); do
+for round in $(seq 200); do
 	status=0
 	# shellcheck disable=SC2086  # HEDDLE is a list of words
 	timeout -s KILL 20 $HEDDLE ./end || status=$?
