@@ -10,81 +10,19 @@
 #include "kernel/fs/overlay/overlay_priv.h"
 
 #include "alloc.h"
+#include "kernel/fs/dirlist.h"
 
 #include <dirent.h>
 #include <string.h>
-
-struct ovl_list {
-	struct ovl_list_entry {
-		u64 ino;
-		u32 name; /* offset in names */
-		u8 len, type;
-	} * entries;
-	u32 nr, cap;
-	char *names;
-	u32 names_len, names_cap;
-};
 
 /* f->priv; under the file's position lock. */
 struct ovl_reader {
 	enum { READ_UNDECIDED, READ_OWN, READ_LOWER, READ_LIST } way;
 	struct file *lower;   /* +1, or NULL */
-	struct ovl_list list; /* READ_LIST */
+	struct dir_list list; /* READ_LIST */
 };
 
-/* ---- lists ---- */
-
-static void list_free(struct ovl_list *l)
-{
-	kfree(l->entries);
-	kfree(l->names);
-	*l = (struct ovl_list){};
-}
-
-static int list_reserve(struct ovl_list *l, size_t len)
-{
-	void *more;
-
-	if (l->nr == l->cap) {
-		more = krealloc(l->entries, (l->cap * 2 + 32) * sizeof(*l->entries));
-		if (!more)
-			return -ENOMEM;
-		l->entries = more;
-		l->cap = l->cap * 2 + 32;
-	}
-	if (!l->names || l->names_len + len > l->names_cap) {
-		more = krealloc(l->names, l->names_cap * 2 + 1024 + len);
-		if (!more)
-			return -ENOMEM;
-		l->names = more;
-		l->names_cap = l->names_cap * 2 + 1024 + len;
-	}
-	return 0;
-}
-
-static int list_add(struct ovl_list *l, const char *name, size_t len, u64 ino, unsigned type)
-{
-	int err = list_reserve(l, len);
-
-	if (err)
-		return err;
-	memcpy(l->names + l->names_len, name, len);
-	l->entries[l->nr++] = (struct ovl_list_entry){
-		.ino = ino,
-		.name = l->names_len,
-		.len = len,
-		.type = type,
-	};
-	l->names_len += len;
-	return 0;
-}
-
 /* ---- the lower directory ---- */
-
-static bool is_dots(const char *name, size_t len)
-{
-	return name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.'));
-}
 
 static int iterate_lower(struct file *lower, struct dir_context *dc)
 {
@@ -94,7 +32,7 @@ static int iterate_lower(struct file *lower, struct dir_context *dc)
 struct merge_ctx {
 	struct dir_context dc;
 	const struct memdir *names;
-	struct ovl_list *list; /* NULL: only find out whether there is anything */
+	struct dir_list *list; /* NULL: only find out whether there is anything */
 	bool any;
 	int err;
 };
@@ -110,7 +48,7 @@ static bool merge_one(struct dir_context *dc, const char *name, size_t len, u64 
 	m->any = true;
 	if (!m->list)
 		return false;
-	m->err = list_add(m->list, name, len, ino, type);
+	m->err = dir_list_add(m->list, name, len, ino, type);
 	return !m->err;
 }
 
@@ -142,8 +80,8 @@ static int build_list(struct inode *dir, struct ovl_reader *r)
 
 	while (!err && (e = memdir_next(names, pos))) {
 		if (e->inode)
-			err = list_add(&r->list, e->name, e->len, e->inode->ino,
-				       IFTODT(e->inode->mode));
+			err = dir_list_add(&r->list, e->name, e->len, e->inode->ino,
+					   IFTODT(e->inode->mode));
 		pos = e->cookie + 1;
 	}
 	if (!err)
@@ -179,7 +117,7 @@ static void ovl_dir_release(struct file *f)
 
 	if (r->lower)
 		file_put(r->lower);
-	list_free(&r->list);
+	dir_list_free(&r->list);
 	kfree(r);
 }
 
@@ -188,7 +126,7 @@ static int reader_start(struct inode *dir, struct ovl_reader *r)
 {
 	int err = 0;
 
-	list_free(&r->list);
+	dir_list_free(&r->list);
 	down_read(&dir->lock);
 	r->way = !r->lower ? READ_OWN : ovl_i(dir)->names.live ? READ_LIST : READ_LOWER;
 	if (r->way == READ_LIST)
@@ -247,14 +185,14 @@ static void read_own(struct inode *dir, struct dir_context *dc, u64 pos)
 	up_read(&dir->lock);
 }
 
-static void read_list(const struct ovl_list *l, struct dir_context *dc, u64 pos)
+static void read_list(const struct dir_list *l, struct dir_context *dc, u64 pos)
 {
 	bool more = true;
 
 	for (u64 i = pos - MEMDIR_FIRST_COOKIE; more && i < l->nr; i++) {
-		const struct ovl_list_entry *e = &l->entries[i];
+		const struct dir_list_entry *e = &l->entries[i];
 
-		more = dc->emit(dc, l->names + e->name, e->len, e->ino, e->type,
+		more = dc->emit(dc, dir_list_name(l, i), e->len, e->ino, e->type,
 				i + MEMDIR_FIRST_COOKIE + 1);
 	}
 }

@@ -341,12 +341,12 @@ static int remove_name(struct inode *dir, struct dentry *d)
 
 static int dir_empty(struct inode *dir)
 {
-	struct odir_list l = {};
+	struct dir_list l = {};
 	int err = odir_list_merged(dir, &l);
 
 	if (!err && l.nr)
 		err = -ENOTEMPTY;
-	odir_list_free(&l);
+	dir_list_free(&l);
 	return err;
 }
 

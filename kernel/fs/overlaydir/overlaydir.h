@@ -4,6 +4,7 @@
 
 #include "fs.h"
 #include "ihash.h"
+#include "kernel/fs/dirlist.h"
 #include "log.h"
 
 struct odir_sb {
@@ -117,26 +118,10 @@ must_check int odir_copy_xattrs(struct inode *from, struct inode *to);
 bool odir_opaque(struct inode *upper);
 
 /* readdir.c */
-struct odir_list {
-	struct odir_entry {
-		u64 ino;
-		u32 name; /* offset in names */
-		u8 len, type;
-	} * entries;
-	u32 nr, cap;
-	char *names;
-	u32 names_len, names_cap;
-};
 /* What a directory of a layer holds but . and .. */
-must_check int odir_list_layer(struct inode *dir, struct odir_list *l);
-static inline const char *odir_list_name(const struct odir_list *l, u32 i)
-{
-	ASSERT(i < l->nr && l->entries);
-	return l->names + l->entries[i].name;
-}
-void odir_list_free(struct odir_list *l);
+must_check int odir_list_layer(struct inode *dir, struct dir_list *l);
 /* What the guest finds in it. */
-must_check int odir_list_merged(struct inode *dir, struct odir_list *l);
+must_check int odir_list_merged(struct inode *dir, struct dir_list *l);
 
 /* Inode numbers of the upper layer, apart from the lower one's. */
 static inline u64 upper_ino(u64 ino)

@@ -13,41 +13,9 @@
 
 #define FIRST_COOKIE 2
 
-void odir_list_free(struct odir_list *l)
-{
-	kfree(l->entries);
-	kfree(l->names);
-	*l = (struct odir_list){};
-}
-
-static int list_add(struct odir_list *l, const char *name, size_t len, u64 ino, unsigned type)
-{
-	void *more;
-
-	if (l->nr == l->cap) {
-		more = krealloc(l->entries, (l->cap * 2 + 32) * sizeof(*l->entries));
-		if (!more)
-			return -ENOMEM;
-		l->entries = more;
-		l->cap = l->cap * 2 + 32;
-	}
-	if (l->names_len + len + 1 > l->names_cap) {
-		more = krealloc(l->names, l->names_cap * 2 + 1024);
-		if (!more)
-			return -ENOMEM;
-		l->names = more;
-		l->names_cap = l->names_cap * 2 + 1024;
-	}
-	l->entries[l->nr++] = (struct odir_entry){ino, l->names_len, len, type};
-	memcpy(l->names + l->names_len, name, len);
-	l->names[l->names_len + len] = '\0';
-	l->names_len += len + 1;
-	return 0;
-}
-
 struct collect_ctx {
 	struct dir_context dc;
-	struct odir_list *list;
+	struct dir_list *list;
 	int err;
 };
 
@@ -56,13 +24,13 @@ static bool collect(struct dir_context *dc, const char *name, size_t len, u64 in
 {
 	struct collect_ctx *c = caa_container_of(dc, struct collect_ctx, dc);
 
-	if (name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')))
+	if (is_dots(name, len))
 		return true;
-	c->err = list_add(c->list, name, len, ino, type);
+	c->err = dir_list_add(c->list, name, len, ino, type);
 	return !c->err;
 }
 
-int odir_list_layer(struct inode *dir, struct odir_list *l)
+int odir_list_layer(struct inode *dir, struct dir_list *l)
 {
 	struct collect_ctx c = {.dc.emit = collect, .list = l};
 	struct file *f = layer_open(dir, O_RDONLY | O_DIRECTORY);
@@ -79,7 +47,7 @@ int odir_list_layer(struct inode *dir, struct odir_list *l)
 
 /* A hash of names: indices in a list, plus one. */
 struct name_set {
-	const struct odir_list *list;
+	const struct dir_list *list;
 	u32 *slots, mask;
 };
 
@@ -92,7 +60,7 @@ static u32 name_hash(const char *name)
 	return h;
 }
 
-static int set_build(struct name_set *s, const struct odir_list *l)
+static int set_build(struct name_set *s, const struct dir_list *l)
 {
 	u32 n = 16;
 
@@ -102,7 +70,7 @@ static int set_build(struct name_set *s, const struct odir_list *l)
 	if (!s->slots)
 		return -ENOMEM;
 	for (u32 i = 0; i < l->nr; i++) {
-		u32 at = name_hash(odir_list_name(l, i)) & s->mask;
+		u32 at = name_hash(dir_list_name(l, i)) & s->mask;
 
 		while (s->slots[at])
 			at = (at + 1) & s->mask;
@@ -116,7 +84,7 @@ static bool set_has(const struct name_set *s, const char *name)
 	u32 at = name_hash(name) & s->mask;
 
 	for (; s->slots[at]; at = (at + 1) & s->mask)
-		if (!strcmp(odir_list_name(s->list, s->slots[at] - 1), name))
+		if (!strcmp(dir_list_name(s->list, s->slots[at] - 1), name))
 			return true;
 	return false;
 }
@@ -125,11 +93,11 @@ static bool set_has(const struct name_set *s, const char *name)
  * An entry of the upper layer, unless it is a whiteout; its type is learnt on the way, and in a directory that has something below its
  * number: it may have been copied up a while ago. (So may those elsewhere, once one was renamed.)
  */
-static int add_upper(struct inode *dir, const struct odir_list *from, u32 i, struct odir_list *l)
+static int add_upper(struct inode *dir, const struct dir_list *from, u32 i, struct dir_list *l)
 {
 	struct inode *upper = odir_upper(dir), *inode;
-	const struct odir_entry *e = &from->entries[i];
-	const char *name = odir_list_name(from, i);
+	const struct dir_list_entry *e = &from->entries[i];
+	const char *name = dir_list_name(from, i);
 	unsigned type = e->type;
 	u64 ino = upper_ino(e->ino);
 
@@ -148,13 +116,13 @@ static int add_upper(struct inode *dir, const struct odir_list *from, u32 i, str
 			inode_put(inode);
 		}
 	}
-	return type == DT_WHT ? 0 : list_add(l, name, e->len, ino, type);
+	return type == DT_WHT ? 0 : dir_list_add(l, name, e->len, ino, type);
 }
 
-int odir_list_merged(struct inode *dir, struct odir_list *l)
+int odir_list_merged(struct inode *dir, struct dir_list *l)
 {
 	struct inode *upper = odir_upper(dir), *lower = odir_lower(dir);
-	struct odir_list up = {}, low = {};
+	struct dir_list up = {}, low = {};
 	struct name_set set = {};
 	int err = 0;
 
@@ -167,14 +135,14 @@ int odir_list_merged(struct inode *dir, struct odir_list *l)
 	if (!err && lower)
 		err = set_build(&set, &up);
 	for (u32 i = 0; i < low.nr && !err; i++) {
-		const struct odir_entry *e = &low.entries[i];
+		const struct dir_list_entry *e = &low.entries[i];
 
-		if (!set_has(&set, odir_list_name(&low, i)))
-			err = list_add(l, odir_list_name(&low, i), e->len, e->ino, e->type);
+		if (!set_has(&set, dir_list_name(&low, i)))
+			err = dir_list_add(l, dir_list_name(&low, i), e->len, e->ino, e->type);
 	}
 	kfree(set.slots);
-	odir_list_free(&up);
-	odir_list_free(&low);
+	dir_list_free(&up);
+	dir_list_free(&low);
 	return err;
 }
 
@@ -182,26 +150,26 @@ int odir_list_merged(struct inode *dir, struct odir_list *l)
 
 static int odir_dir_open(struct inode *dir, struct file *f)
 {
-	f->priv = kzalloc(sizeof(struct odir_list));
+	f->priv = kzalloc(sizeof(struct dir_list));
 	return f->priv ? 0 : -ENOMEM;
 }
 
 static void odir_dir_release(struct file *f)
 {
-	odir_list_free(f->priv);
+	dir_list_free(f->priv);
 	kfree(f->priv);
 }
 
 static int odir_iterate(struct file *f, struct dir_context *dc)
 {
-	struct odir_list *l = f->priv;
+	struct dir_list *l = f->priv;
 	struct inode *dir = f->inode;
 	u64 pos = dc->pos;
 	bool more = true;
 	int err;
 
 	if (!pos || !l->entries) {
-		odir_list_free(l);
+		dir_list_free(l);
 		down_read(&dir->lock);
 		err = odir_list_merged(dir, l);
 		up_read(&dir->lock);
@@ -217,9 +185,9 @@ static int odir_iterate(struct file *f, struct dir_context *dc)
 		pos = FIRST_COOKIE;
 	}
 	for (u64 i = pos - FIRST_COOKIE; more && i < l->nr; i++) {
-		const struct odir_entry *e = &l->entries[i];
+		const struct dir_list_entry *e = &l->entries[i];
 
-		more = dc->emit(dc, odir_list_name(l, i), e->len, e->ino, e->type,
+		more = dc->emit(dc, dir_list_name(l, i), e->len, e->ino, e->type,
 				i + FIRST_COOKIE + 1);
 	}
 	return 0;

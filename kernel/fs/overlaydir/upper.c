@@ -146,53 +146,53 @@ void odir_tmp_name(struct odir_sb *os, char name[TMP_NAME_MAX])
 
 int odir_hide(struct inode *upper, struct inode *lower)
 {
-	struct odir_list l = {};
+	struct dir_list l = {};
 	struct inode *there;
 	int err = odir_list_layer(lower, &l);
 
 	for (u32 i = 0; i < l.nr && !err; i++) {
-		there = layer_lookup(upper, odir_list_name(&l, i));
+		there = layer_lookup(upper, dir_list_name(&l, i));
 		if (IS_ERR(there)) {
 			err = PTR_ERR(there);
 			break;
 		}
 		if (!there)
-			err = upper_make(upper, odir_list_name(&l, i), S_IFCHR, 0, NULL, &there);
+			err = upper_make(upper, dir_list_name(&l, i), S_IFCHR, 0, NULL, &there);
 		if (!err)
 			inode_put(there);
 	}
-	odir_list_free(&l);
+	dir_list_free(&l);
 	return err;
 }
 
 int odir_remove_whiteouts(struct inode *dir)
 {
-	struct odir_list l = {};
+	struct dir_list l = {};
 	struct inode *w;
 	int err = odir_list_layer(dir, &l);
 
 	for (u32 i = 0; i < l.nr && !err; i++) {
-		w = layer_lookup(dir, odir_list_name(&l, i));
+		w = layer_lookup(dir, dir_list_name(&l, i));
 		if (IS_ERR_OR_NULL(w)) {
 			err = PTR_ERR(w);
 			continue;
 		}
-		err = is_whiteout(w) ? upper_remove(dir, odir_list_name(&l, i), w) : -ENOTEMPTY;
+		err = is_whiteout(w) ? upper_remove(dir, dir_list_name(&l, i), w) : -ENOTEMPTY;
 		inode_put(w);
 	}
-	odir_list_free(&l);
+	dir_list_free(&l);
 	return err;
 }
 
 /* What an operation that was cut off has left: files, and directories with nothing but whiteouts. */
 int odir_clear_work(struct odir_sb *os)
 {
-	struct odir_list l = {};
+	struct dir_list l = {};
 	struct inode *i;
 	int err = odir_list_layer(os->work, &l);
 
 	for (u32 n = 0; n < l.nr && !err; n++) {
-		i = layer_lookup(os->work, odir_list_name(&l, n));
+		i = layer_lookup(os->work, dir_list_name(&l, n));
 		if (IS_ERR_OR_NULL(i)) {
 			err = PTR_ERR(i);
 			continue;
@@ -200,9 +200,9 @@ int odir_clear_work(struct odir_sb *os)
 		if (S_ISDIR(i->mode))
 			err = odir_remove_whiteouts(i);
 		if (!err)
-			err = upper_remove(os->work, odir_list_name(&l, n), i);
+			err = upper_remove(os->work, dir_list_name(&l, n), i);
 		inode_put(i);
 	}
-	odir_list_free(&l);
+	dir_list_free(&l);
 	return err;
 }
