@@ -64,11 +64,12 @@ void kthread_start(struct kthread *kt)
 {
 	struct cpu *me = this_cpu();
 	bool here = me && me->current != me->idle && kthread_allowed(kt, me);
+	int cpu = me ? me->id : 0;
 	u64 v;
 
 	ASSERT(kt->on_rq == OFF_RQ && !kt->on_cpu);
-	store_relaxed(&kt->cpu, me ? me->id : 0); /* who kicks it looks */
-	v = load_relaxed(&cpus[me ? me->id : 0].rq->min_vruntime);
+	store_relaxed(&kt->cpu, cpu); /* who kicks it looks */
+	v = load_relaxed(&cpus[cpu].rq->min_vruntime);
 	/* Not before its creator. */
 	if (here && (s64)(me->current->vruntime - v) > 0)
 		v = me->current->vruntime;
