@@ -154,11 +154,12 @@ static bool check_links(struct check *c, int fmeta, const char *name, const char
 	return false;
 }
 
-static void check_file(struct check *c, int fmeta, const char *name, const char *path,
+static void check_file(void *arg, const struct humfs_level *l, const char *name, const char *path,
 		       const struct stat *data)
 {
+	struct check *c = arg;
 	struct humfs_meta m;
-	int err = meta_read(fmeta, name, &m);
+	int fmeta = l->fmeta, err = meta_read(fmeta, name, &m);
 	u32 mode;
 
 	if (!err)
@@ -174,14 +175,6 @@ static void check_file(struct check *c, int fmeta, const char *name, const char 
 }
 
 /* ---- directories ---- */
-
-struct level {
-	struct level *up;
-	int data, fmeta, dmeta;
-	char *path;
-	struct names names; /* in data */
-	size_t next;
-};
 
 /* A directory that has to be there. The descriptor, or -errno. */
 static int need_dir(struct check *c, int dirfd, const char *name, const char *path)
@@ -221,7 +214,7 @@ static void check_own_meta(struct check *c, int dmeta, const char *path, const s
 }
 
 /* What no data belongs to. */
-static void check_orphans(struct check *c, struct level *l)
+static void check_orphans(struct check *c, struct humfs_level *l)
 {
 	struct names n = names_of(l->fmeta, l->path);
 	struct stat st;
@@ -256,13 +249,12 @@ static void check_orphans(struct check *c, struct level *l)
 }
 
 /* Takes the descriptors and the path. */
-static struct level *enter(struct check *c, struct level *up, int data, int fmeta, int dmeta,
-			   char *path)
+static struct humfs_level *enter(struct check *c, struct humfs_level *up, int data, int fmeta,
+				 int dmeta, char *path)
 {
-	struct level *l = xmalloc(sizeof(*l));
+	struct humfs_level *l = level_new(up, data, fmeta, dmeta, path);
 	struct stat st;
 
-	*l = (struct level){up, data, fmeta, dmeta, path, {NULL, 0}, 0};
 	if (fstat(data, &st) < 0)
 		die("%s: %m", path);
 	check_own_meta(c, dmeta, path, &st);
@@ -271,22 +263,10 @@ static struct level *enter(struct check *c, struct level *up, int data, int fmet
 	return l;
 }
 
-static struct level *leave(struct level *l)
-{
-	struct level *up = l->up;
-
-	close(l->data);
-	close(l->fmeta);
-	close(l->dmeta);
-	names_free(&l->names);
-	free(l->path);
-	free(l);
-	return up;
-}
-
 /* Into a subdirectory; l again, if its metadata can't be walked. */
-static struct level *enter_sub(struct check *c, struct level *l, const char *name, char *path)
+static struct humfs_level *enter_sub(void *arg, struct humfs_level *l, const char *name, char *path)
 {
+	struct check *c = arg;
 	char dname[NAME_MAX + 1];
 	int data = open_dir(l->data, name), fmeta = -1, dmeta = -1;
 
@@ -312,29 +292,10 @@ static struct level *enter_sub(struct check *c, struct level *l, const char *nam
 
 static void check_tree(struct check *c)
 {
-	struct level *l = enter(c, NULL, dup(c->h.data), dup(c->h.fmeta), dup(c->h.dmeta),
-				xstrdup(""));
+	static const struct walker walker = {enter_sub, check_file};
 
-	while (l) {
-		const char *name;
-		struct stat st;
-		char *path;
-
-		if (l->next == l->names.n) {
-			l = leave(l);
-			continue;
-		}
-		name = l->names.name[l->next++];
-		path = join(l->path, name);
-		if (fstatat(l->data, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			die("%s: %m", path);
-		if (S_ISDIR(st.st_mode)) {
-			l = enter_sub(c, l, name, path);
-			continue;
-		}
-		check_file(c, l->fmeta, name, path, &st);
-		free(path);
-	}
+	walk_tree(enter(c, NULL, dup(c->h.data), dup(c->h.fmeta), dup(c->h.dmeta), xstrdup("")),
+		  &walker, c);
 }
 
 /* ---- the journal ---- */

@@ -22,15 +22,6 @@ struct export
 	u64 bytes, skipped;
 };
 
-/* An open directory on the way down; the tree's depth isn't ours to choose. */
-struct level {
-	struct level *up;
-	int data, fmeta, dmeta;
-	char *path;
-	struct names names;
-	size_t next;
-};
-
 static void skip(struct export *ex, const char *path, const char *why)
 {
 	ex->skipped++;
@@ -105,9 +96,10 @@ static void put(struct export *ex, struct archive_entry *e, int fd, const char *
 	ex->bar.files++;
 }
 
-static void export_file(struct export *ex, const struct level *l, const char *name,
-			const char *path, const struct stat *st)
+static void export_file(void *arg, const struct humfs_level *l, const char *name, const char *path,
+			const struct stat *st)
 {
+	struct export *ex = arg;
 	struct humfs_meta m;
 	struct archive_entry *e;
 	char target[PATH_MAX], *link;
@@ -149,10 +141,10 @@ static void export_file(struct export *ex, const struct level *l, const char *na
 }
 
 /* Takes the descriptors and the path. NULL: its metadata is damaged, and all below it is skipped. */
-static struct level *enter(struct export *ex, struct level *up, int data, int fmeta, int dmeta,
-			   char *path)
+static struct humfs_level *enter(struct export *ex, struct humfs_level *up, int data, int fmeta,
+				 int dmeta, char *path)
 {
-	struct level *l;
+	struct humfs_level *l;
 	struct humfs_meta m;
 	struct archive_entry *e;
 	struct stat st;
@@ -172,26 +164,14 @@ static struct level *enter(struct export *ex, struct level *up, int data, int fm
 	add_xattrs(e, link);
 	free(link);
 	put(ex, e, -1, path);
-	l = xmalloc(sizeof(*l));
-	*l = (struct level){up, data, fmeta, dmeta, path, names_of(data, path), 0};
+	l = level_new(up, data, fmeta, dmeta, path);
+	l->names = names_of(data, path);
 	return l;
 }
 
-static struct level *leave(struct level *l)
+static struct humfs_level *enter_sub(void *arg, struct humfs_level *l, const char *name, char *path)
 {
-	struct level *up = l->up;
-
-	close(l->data);
-	close(l->fmeta);
-	close(l->dmeta);
-	names_free(&l->names);
-	free(l->path);
-	free(l);
-	return up;
-}
-
-static struct level *enter_sub(struct export *ex, struct level *l, const char *name, char *path)
-{
+	struct export *ex = arg;
 	char dname[NAME_MAX + 1];
 	int dmeta = humfs_dir_name(name, dname) ? -1 : open_dir(l->dmeta, dname);
 
@@ -200,29 +180,10 @@ static struct level *enter_sub(struct export *ex, struct level *l, const char *n
 
 static void export_tree(struct export *ex)
 {
-	struct level *l = enter(ex, NULL, dup(ex->h.data), dup(ex->h.fmeta), dup(ex->h.dmeta),
-				xstrdup(""));
+	static const struct walker walker = {enter_sub, export_file};
 
-	while (l) {
-		const char *name;
-		struct stat st;
-		char *path;
-
-		if (l->next == l->names.n) {
-			l = leave(l);
-			continue;
-		}
-		name = l->names.name[l->next++];
-		path = join(l->path, name);
-		if (fstatat(l->data, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			die("%s: %m", path);
-		if (S_ISDIR(st.st_mode)) {
-			l = enter_sub(ex, l, name, path);
-			continue;
-		}
-		export_file(ex, l, name, path, &st);
-		free(path);
-	}
+	walk_tree(enter(ex, NULL, dup(ex->h.data), dup(ex->h.fmeta), dup(ex->h.dmeta), xstrdup("")),
+		  &walker, ex);
 }
 
 int humfs_export(int argc, char **argv)

@@ -5,6 +5,8 @@
 #include "kernel/fs/humfs/format.h"
 #include "tools/tools.h"
 
+#include <sys/stat.h>
+
 struct humfs {
 	const char *dir;
 	int base;		/* locked */
@@ -29,6 +31,24 @@ int meta_read(int dirfd, const char *name, struct humfs_meta *m);
 int meta_write(int dirfd, const char *name, const struct humfs_meta *m);
 /* Removes a name and all below it. -errno. */
 int remove_tree(int dirfd, const char *name);
+/* An open directory on the way down a humfs; the tree's depth isn't ours to choose. */
+struct humfs_level {
+	struct humfs_level *up;
+	int data, fmeta, dmeta;
+	char *path;
+	struct names names; /* in data */
+	size_t next;
+};
+/* Takes the descriptors and the path. The caller fills in the names. */
+struct humfs_level *level_new(struct humfs_level *up, int data, int fmeta, int dmeta, char *path);
+struct walker {
+	/* Takes the path. The new level, or l again: nothing below it is visited. */
+	struct humfs_level *(*dir)(void *arg, struct humfs_level *l, const char *name, char *path);
+	void (*file)(void *arg, const struct humfs_level *l, const char *name, const char *path,
+		     const struct stat *st);
+};
+/* Visits what is below l, which may be NULL, and ends its levels. Dies of the host's errors. */
+void walk_tree(struct humfs_level *l, const struct walker *w, void *arg);
 /* Descriptors for deep trees. */
 void raise_descriptors(void);
 
