@@ -62,6 +62,11 @@ bool host_is_root(void)
 	return geteuid() == 0;
 }
 
+const char *host_workdir(void)
+{
+	return get_current_dir_name();
+}
+
 int host_make_dir(const char *path)
 {
 	return mkdir(path, 0777) && errno != EEXIST ? -errno : 0;

@@ -198,12 +198,10 @@ static void open_std_files(void)
 
 static void enter_workdir(void)
 {
-	const char *dir = opt->workdir;
+	const char *dir = opt->workdir ? opt->workdir : opt->host_workdir;
 	struct path p, old;
 	int err;
 
-	if (!dir)
-		dir = getenv("PWD");
 	err = path_lookup(AT_FDCWD, dir ? dir : "/", LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &p);
 	if (err && opt->workdir)
 		boot_fail(EXIT_SETUP, "--workdir %s: %s", dir, strerrordesc_np(-err));

@@ -161,6 +161,7 @@ int main(int argc, char **argv)
 	confine_descriptors();
 	host_stdio_reserve();
 	options_parse(&o, argc, argv);
+	o.host_workdir = host_workdir();
 	log_verbose = o.verbose;
 	if (o.overlay)
 		prepare_overlay(&o);

@@ -17,9 +17,10 @@ struct mount_option {
 struct options {
 	int cpus; /* 0: as many as the host has */
 	const char *engine, *root, *workdir, *hostname;
-	bool root_humfs;     /* root is the directory of a humfs */
-	const char *overlay; /* where changes of the root are kept; NULL: in memory */
-	bool overlay_humfs;  /* in the form of a humfs */
+	const char *host_workdir; /* the current directory; NULL: it can't be told */
+	bool root_humfs;	  /* root is the directory of a humfs */
+	const char *overlay;	  /* where changes of the root are kept; NULL: in memory */
+	bool overlay_humfs;	  /* in the form of a humfs */
 	struct hostfs_options root_options; /* of a hostfs, but for rw */
 	bool rw, clean_env, strace, stats, verbose, debug_migrate, no_sandbox;
 	const char *strace_file; /* NULL: stderr */

@@ -1,6 +1,6 @@
 #!/bin/sh
 # test: cpus=4 limit=240 quick=no
-# The first process of a guest, whose end is the end of everything.
+# The first process of a guest: where it starts, and that its end is the end of everything.
 set -eu
 # shellcheck source=tests/apps/say.sh
 . "$APPS/say.sh"
@@ -17,3 +17,13 @@ for round in $(seq 200); do
 	}
 done
 is threads_that_leave_at_once_end_the_guest "$ended" all
+
+# $PWD tells the name of the working directory, but only if that is true.
+mkdir dir
+ln -s dir link
+# shellcheck disable=SC2086,SC2016  # words; for the guest's shell
+{
+	is starts_where_we_are "$(env -C dir $HEDDLE /bin/pwd)" "$PWD/dir"
+	is starts_by_the_name_of_a_link "$(cd link && $HEDDLE sh -c 'echo "$PWD $(pwd -P)"')" "$PWD/link $PWD/dir"
+	is false_pwd_is_ignored "$(PWD=/etc $HEDDLE /bin/pwd)" "$PWD"
+}
