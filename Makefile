@@ -62,7 +62,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 endif
 
-.PHONY: all lib objs deps demo check check-quick check-debug check-asan check-tsan check-mutants unit guest-tests app-tests fuzz bench bench-peers stress lint layering format \
+.PHONY: all lib objs deps demo check check-quick check-debug check-asan check-tsan check-mutants unit guest-tests app-tests fuzz bench bench-peers stress soak stress-ng lint layering format \
 	install debug asan tsan clean help
 .DELETE_ON_ERROR:
 
@@ -201,6 +201,16 @@ T = 600
 stress: all
 	@stress/run -b $(BUILD) -t $(T)
 
+# All of stress/ with fixed seeds, T seconds on each engine: an hour, if nothing else is said.
+soak: T = 1800
+soak: all
+	@stress/soak -b $(BUILD) -t $(T)
+
+# Debian's stress-ng on the host and in guests.
+stress-ng: deps
+	+@$(MAKE) --no-print-directory all
+	@stress/stress-ng -b $(BUILD)
+
 # Parsers of what anybody may have written, with T seconds for each.
 fuzz:
 	@tests/fuzz/run -b $(BUILD) -t $(T)
@@ -241,6 +251,8 @@ help:
 	@echo 'make bench         native, heddle by each engine, and their ratios'
 	@echo 'make bench-peers   the same with user-mode-linux and runsc, where they are installed'
 	@echo 'make stress        T=$(T) seconds of load on each engine: what leaks or hangs?'
+	@echo 'make soak          an hour of everything in stress/, with fixed seeds (T= seconds on each engine)'
+	@echo 'make stress-ng     its stressors on the host and in guests: where do they end differently?'
 	@echo 'make fuzz          T=$(T) seconds of libFuzzer on each parser of foreign files'
 	@echo 'make lint          format, static analysis, layering, headers, generated documents'
 	@echo 'make format        apply clang-format'

@@ -1,7 +1,7 @@
 /*
  * Very many open files: threads read, write, rename and unlink them at random, and every byte is compared with a model in memory.
  *
- *	files DIR FILES SECONDS THREADS alone|replaced
+ *	files DIR FILES SECONDS THREADS SEED alone|replaced
  *
  * All FILES are open at all times, but for those a thread has in hand. A record's contents tell whose it is and which
  * version, so data of another file, or old data, is noticed. When somebody else replaces files meanwhile ("replaced"), a call may fail with
@@ -445,12 +445,12 @@ int main(int argc, char **argv)
 	struct thread *t = calloc(threads, sizeof(*t));
 	double start;
 
-	if (argc < 6 || chdir(argv[1]) < 0) {
-		fprintf(stderr, "usage: files DIR FILES SECONDS THREADS alone|replaced\n");
+	if (argc < 7 || chdir(argv[1]) < 0) {
+		fprintf(stderr, "usage: files DIR FILES SECONDS THREADS SEED alone|replaced\n");
 		return 2;
 	}
 	nslots = atoi(argv[2]);
-	replaced = !strcmp(argv[5], "replaced");
+	replaced = !strcmp(argv[6], "replaced");
 	setrlimit(RLIMIT_NOFILE, &(struct rlimit){nslots + 200, nslots + 200});
 	slots = calloc(nslots, sizeof(*slots));
 	for (int d = 0; d < DIRS; d++) {
@@ -471,7 +471,7 @@ int main(int argc, char **argv)
 	show("open", "/proc/heddle/memory");
 	show("open", "/proc/heddle/fh");
 	for (int i = 0; i < threads; i++) {
-		t[i].random = time(NULL) * 1000003ULL + i;
+		t[i].random = strtoull(argv[5], NULL, 10) * 1000003ULL + i;
 		pthread_create(&t[i].id, NULL, work, &t[i]);
 	}
 	sleep(seconds);

@@ -1,7 +1,7 @@
 /*
  * The load: WORKERS threads in PROCESSES processes, each doing one job of jobs.c after the other.
  *
- *	load HANG-SECONDS SECONDS... [JOB...]
+ *	load SEED HANG-SECONDS SECONDS... [JOB...]
  *
  * It works for SECONDS, as often as there is such an argument, at all jobs or only at those named. Before, between and after, only its first thread is there: it says what the kernel
  * counts (a line "settled NAME=VALUE...") and waits for a line, so that others can measure as well. While it works it says how far it
@@ -28,7 +28,7 @@
 struct shared *shared;
 const char *self_path;
 static char self_buf[PATH_MAX];
-static uint64_t hang_ns;
+static uint64_t hang_ns, seed;
 static pid_t process[PROCESSES]; /* 0: none */
 static const struct job *chosen[MAX_JOBS];
 static int nr_chosen;
@@ -95,7 +95,7 @@ static void worker_process(int index)
 		struct worker *w = &shared->worker[index * THREADS_EACH + i];
 
 		w->id = index * THREADS_EACH + i;
-		w->random = 0x9e3779b97f4a7c15ull * (uint64_t)(w->id + 1);
+		w->random = 0x9e3779b97f4a7c15ull * (seed * WORKERS + (uint64_t)w->id + 1);
 		errno = pthread_create(&thread[i], NULL, work, w);
 		if (!CHECK(errno == 0))
 			_exit(1);
@@ -329,10 +329,10 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && !strcmp(argv[1], "--child"))
 		return child_main(argc - 1, argv + 1);
-	while (argc > 2 + phases && atoi(argv[2 + phases]) > 0)
+	while (argc > 3 + phases && atoi(argv[3 + phases]) > 0)
 		phases++;
-	if (!phases || !choose_jobs(argv + 2 + phases)) {
-		fprintf(stderr, "usage: load HANG-SECONDS SECONDS... [JOB...]\n");
+	if (!phases || !choose_jobs(argv + 3 + phases)) {
+		fprintf(stderr, "usage: load SEED HANG-SECONDS SECONDS... [JOB...]\n");
 		return 2;
 	}
 	n = readlink("/proc/self/exe", self_buf, sizeof(self_buf) - 1);
@@ -343,7 +343,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	self_path = self_buf;
-	hang_ns = strtoull(argv[1], NULL, 10) * NSEC_PER_SEC;
+	seed = strtoull(argv[1], NULL, 10);
+	hang_ns = strtoull(argv[2], NULL, 10) * NSEC_PER_SEC;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
@@ -351,7 +352,7 @@ int main(int argc, char **argv)
 
 	settled();
 	for (int i = 0; i < phases; i++) {
-		run(strtoull(argv[2 + i], NULL, 10));
+		run(strtoull(argv[3 + i], NULL, 10));
 		if (shared->failed)
 			return 1;
 		settled();

@@ -1,0 +1,62 @@
+"""For who starts programs that may leave processes: those become children of this process, which finds and ends them."""
+import ctypes
+import os
+import signal
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class TimeLimit(Exception):
+    pass
+
+
+def at_time_limit(*_):
+    raise TimeLimit
+
+
+def become_reaper():
+    if ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError("prctl(PR_SET_CHILD_SUBREAPER)")
+    signal.signal(signal.SIGALRM, at_time_limit)
+
+
+def children():
+    out = []
+    for task in os.listdir("/proc/self/task"):
+        with open(f"/proc/self/task/{task}/children") as f:
+            out += [int(pid) for pid in f.read().split()]
+    return out
+
+
+def end_children():
+    """Kills and reaps what is left, and what that leaves. Returns how many there were."""
+    n = 0
+    while left := children():
+        n += len(left)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        for pid in left:
+            os.waitpid(pid, 0)
+    return n
+
+
+def run(command, out, limit):
+    """Runs a command without input, both outputs to the open file, and waits for it and all that it leaves. Returns its status as a shell
+    tells it (None: it took longer than limit seconds), and how many other processes were left then and had to be killed."""
+    status = None
+    first = os.posix_spawnp(command[0], command, os.environ, file_actions=[
+        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_DUP2, out.fileno(), 1),
+        (os.POSIX_SPAWN_DUP2, out.fileno(), 2)])
+    try:
+        signal.setitimer(signal.ITIMER_REAL, limit)
+        while True:
+            pid, wstatus = os.waitpid(-1, 0)
+            if pid == first:
+                code = os.waitstatus_to_exitcode(wstatus)
+                status = code if code >= 0 else 128 - code
+    except ChildProcessError:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        return status, 0
+    except TimeLimit:
+        return status, end_children() - (status is None)
