@@ -12,6 +12,7 @@
 #include "os/fault.h"
 #include <errno.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -60,6 +61,12 @@ void host_futex_wake(u32 *word, int n)
 void host_yield(void)
 {
 	sched_yield();
+}
+
+long host_barrier_global(void *unused)
+{
+	(void)unused;
+	return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) ? -errno : 0;
 }
 
 void host_exit(int status)

@@ -1,6 +1,7 @@
 /* About the system: uname and its names, sysinfo, getrandom, membarrier. */
 #include "alloc.h"
 #include "cred.h"
+#include "event.h"
 #include "host.h"
 #include "ktime.h"
 #include "mm.h"
@@ -141,14 +142,14 @@ long sys_getrandom(uaddr_t buf, size_t count, unsigned int flags)
 /* ---- membarrier ---- */
 
 /* Those that finish at once: a CPU waits for them. */
-#define MEMBARRIER_COMMANDS                                                                        \
+#define MEMBARRIER_EXPEDITED                                                                       \
 	(MEMBARRIER_CMD_GLOBAL_EXPEDITED | MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED |              \
 	 MEMBARRIER_CMD_PRIVATE_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED |            \
 	 MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE |                                              \
 	 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE)
 
 /*
- * The host does it, called by the keeper: to the host, guest threads of one address space are threads of one too, and
+ * The host does it. For all threads of all guests one of our own threads calls it, which may take a while; else the keeper: to the host, guest threads of one address space are threads of one too, and
  * registrations belong to address spaces.
  */
 long sys_membarrier(int cmd, unsigned int flags, int cpu)
@@ -158,8 +159,11 @@ long sys_membarrier(int cmd, unsigned int flags, int cpu)
 	u64 result = 0;
 	int err;
 
-	if (flags || (cmd && (!(cmd & MEMBARRIER_COMMANDS) || (cmd & (cmd - 1)))))
+	if (flags ||
+	    (cmd && (!(cmd & (MEMBARRIER_CMD_GLOBAL | MEMBARRIER_EXPEDITED)) || (cmd & (cmd - 1)))))
 		return -EINVAL;
+	if (cmd == MEMBARRIER_CMD_GLOBAL)
+		return io_worker_call(host_barrier_global, NULL);
 	batch_init(&b);
 	batch_add(&b, SYS_membarrier, (u64)cmd, 0, 0, 0, 0, 0);
 	mutex_lock(&mm->stub_lock);
@@ -167,5 +171,5 @@ long sys_membarrier(int cmd, unsigned int flags, int cpu)
 	mutex_unlock(&mm->stub_lock);
 	if (err)
 		return err == -ENOSYS ? -EINVAL : err;
-	return cmd ? 0 : (long)(result & MEMBARRIER_COMMANDS);
+	return cmd ? 0 : (long)(result & (MEMBARRIER_CMD_GLOBAL | MEMBARRIER_EXPEDITED));
 }
