@@ -69,8 +69,10 @@ must_check int host_tty_modes(struct host_tty_modes *m);
  * has undone it, or the flags change.
  */
 void host_tty_raw(u32 oflag);
+bool host_tty_is_raw(void);
 /* Async-signal-safe. Only in the foreground: else somebody else is using the terminal now. */
 void host_tty_restore(void);
+bool host_tty_in_foreground(void);
 /* If heddle isn't in the terminal's foreground: stops heddle with sig (SIGTTIN, SIGTTOU) until it is. */
 void host_tty_foreground(int sig);
 /* Rows, columns, x and y pixels; -errno. */

@@ -62,7 +62,7 @@ int host_tty_init(int fd, struct host_tty_modes *m)
 	return host_tty_modes(m);
 }
 
-static bool in_foreground(void)
+bool host_tty_in_foreground(void)
 {
 	pid_t pgrp;
 
@@ -99,11 +99,16 @@ void host_tty_raw(u32 oflag)
 	set_modes(&t);
 }
 
+bool host_tty_is_raw(void)
+{
+	return __atomic_load_n(&is_raw, __ATOMIC_SEQ_CST);
+}
+
 void host_tty_restore(void)
 {
 	int err = errno;
 
-	if (__atomic_exchange_n(&is_raw, 0, __ATOMIC_SEQ_CST) && in_foreground())
+	if (__atomic_exchange_n(&is_raw, 0, __ATOMIC_SEQ_CST) && host_tty_in_foreground())
 		set_modes(&saved[__atomic_load_n(&saved_now, __ATOMIC_SEQ_CST)]);
 	errno = err;
 }
@@ -124,13 +129,13 @@ void host_tty_foreground(int sig)
 	struct sigaction sa = {.sa_handler = SIG_DFL}, old;
 	sigset_t set, oldset;
 
-	if (in_foreground())
+	if (host_tty_in_foreground())
 		return;
 	sigaction(sig, &sa, &old);
 	sigemptyset(&set);
 	sigaddset(&set, sig);
 	pthread_sigmask(SIG_UNBLOCK, &set, &oldset);
-	while (!in_foreground() && stop_self(sig))
+	while (!host_tty_in_foreground() && stop_self(sig))
 		;
 	pthread_sigmask(SIG_SETMASK, &oldset, NULL);
 	sigaction(sig, &old, NULL);

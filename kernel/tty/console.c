@@ -123,12 +123,19 @@ static size_t input_room(void)
 	return room;
 }
 
+/*
+ * Nothing is read between a suspension and on_continue(), which arms this again: what the host still edits isn't ours to take,
+ * and an end of file that is typed then would come as a NUL once the terminal is raw.
+ */
 static void read_input(void)
 {
 	u8 buf[CHUNK];
-	size_t room = input_room();
+	size_t room;
 	ssize_t n;
 
+	if (!host_tty_is_raw())
+		return;
+	room = input_room();
 	if (!room)
 		return;
 	n = host_stdio_read(host, buf, min(room, sizeof(buf)));
@@ -266,11 +273,26 @@ static void on_suspend(int signo)
 	host_tty_suspend();
 }
 
-/* Back in the foreground: the terminal is as the shell left it, and the screen shows something else. */
+/* Went on in the background: the terminal is the shell's until the guest uses it again. True if nobody waits to do so. */
+static bool give_up_terminal(void)
+{
+	if (host_tty_in_foreground())
+		return false;
+	__atomic_store_n(&raw, false, __ATOMIC_SEQ_CST);
+	return !wait_queue_active(&console.read_wait) ||
+	       __atomic_exchange_n(&raw, true, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * Back in the foreground: the terminal is as the shell left it, and the screen shows something else. In the background a reader stops us
+ * all, as it would stop itself.
+ */
 static void on_continue(int signo)
 {
-	if (__atomic_load_n(&raw, __ATOMIC_ACQUIRE)) {
+	if (__atomic_load_n(&raw, __ATOMIC_ACQUIRE) && !give_up_terminal()) {
+		host_tty_foreground(SIGTTIN);
 		apply_modes();
+		host_ready_want(&ready, POLLIN);
 		tty_signal(&console, SIGWINCH);
 	}
 	read_winsize();

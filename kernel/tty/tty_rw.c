@@ -73,6 +73,16 @@ static bool readable_now(struct tty *t)
 	return r;
 }
 
+/* For one in the queue: a driver may give up its device when it finds nobody there, so it is told again. */
+static bool input_came(struct tty *t)
+{
+	if (readable_now(t))
+		return true;
+	if (t->driver->reading)
+		t->driver->reading(t);
+	return false;
+}
+
 /* Sleeps until there is input. 0; -ERESTARTSYS, -EAGAIN, -ETIMEDOUT (also when the plan leaves no time). */
 static int await_input(struct file *f, struct tty *t, const struct read_plan *p)
 {
@@ -82,7 +92,7 @@ static int await_input(struct file *f, struct tty *t, const struct read_plan *p)
 		return -ETIMEDOUT;
 	if (nonblocking(f))
 		return -EAGAIN;
-	return wait_event_expr(&t->read_wait, file_hung_up(f) || readable_now(t), &opts);
+	return wait_event_expr(&t->read_wait, file_hung_up(f) || input_came(t), &opts);
 }
 
 /* The loop of a read, by the one reader whose turn it is. Bytes or -errno. */

@@ -451,6 +451,39 @@ def a_job_that_has_taken_the_terminal_stops_too():
 
 
 @test
+def a_job_goes_on_in_the_background_until_it_reads():
+    t = host_shell()
+    job = "$|=1; print 1, scalar <>; print 2, scalar <>; sleep 1; print qq(late\\n); print 3, scalar <>"
+    t.command(in_guest(f"perl -e '{job}'"), UP)
+    t.send("one\r")
+    t.expect(r"1one\r\n")
+    t.send("\x1a")
+    t.expect(r"Stopped")
+    t.expect(PROMPT)
+    # It waits for input: that stops it.
+    t.command("bg; wait %1; jobs", r"Stopped")
+    t.expect(PROMPT)
+    t.send("fg\r")
+    t.expect(r"perl.*\r\n")
+    t.send("two\r")
+    t.expect(r"2two\r\n")
+    t.send("\x1a")
+    t.expect(r"Stopped")
+    t.expect(PROMPT)
+    # It doesn't wait: the shell's terminal stays as it is, and what the job writes is shown.
+    t.send("bg; modes=$(stty -a | grep -oE '.(icanon|echo) ')\r")
+    t.expect(r"late\r\n")
+    t.command("wait %1; echo $modes; jobs", r"\n\r* ?icanon echo\r\n.*Stopped")
+    t.expect(PROMPT)
+    t.send("fg\r")
+    t.expect(r"perl.*\r\n")
+    t.send("three\r")
+    t.expect(r"3three\r\n")
+    t.expect(PROMPT)
+    t.close()
+
+
+@test
 def a_job_in_the_background_waits_for_the_foreground():
     t = host_shell()
     t.command(in_guest("cat") + " & wait %1; jobs", r"Stopped.*cat")
