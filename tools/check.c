@@ -94,7 +94,7 @@ static const struct entry *table_first(struct table *t, ino_t key, ino_t value, 
 		table_grow(t);
 	e = slot_of(t, key);
 	if (!e->key) {
-		*e = (struct entry){key, value, path ? xstrdup(path) : NULL};
+		*e = (struct entry){key, value, xstrdup(path)};
 		t->n++;
 	}
 	return e;
@@ -136,7 +136,7 @@ static bool check_links(struct check *c, int fmeta, const char *name, const char
 	int err = fstatat(fmeta, name, &meta, AT_SYMLINK_NOFOLLOW);
 
 	if (!err && meta.st_nlink > 1) {
-		e = table_first(&c->by_meta, meta.st_ino, data->st_ino, NULL);
+		e = table_first(&c->by_meta, meta.st_ino, data->st_ino, path);
 		if (e->value != data->st_ino) {
 			err = c->repair ? copy_meta(fmeta, name) : 0;
 			damage(c, path, "its metadata is another file's too", err);
