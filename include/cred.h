@@ -19,7 +19,8 @@ struct user {
 	u32 processes;	     /* atomic: tasks, RLIMIT_NPROC; counted by clone and exit */
 	u32 pipe_slots;	     /* atomic: capacity of the pipes that he made; kernel/ipc/pipe.c */
 	u32 in_flight_files; /* files under way in messages; kernel/net/gc.c's mutex */
-	struct user *next;   /* table lock */
+	u32 inotify_instances, inotify_watches; /* atomic; kernel/fs/notify/inotify.c */
+	struct user *next;			/* table lock */
 };
 must_check struct user *user_find(u32 uid); /* +1; NULL: no memory */
 struct user *user_get(struct user *u);

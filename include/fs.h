@@ -81,8 +81,10 @@ struct super_block {
 	struct mutex rename_mutex; /* rank RENAME */
 	u32 max_links;
 	bool no_dcache; /* proc: dentries live only while they are used, negative ones not at all */
-	bool layer;	/* its inodes' locks have rank INODE_LOWER: sb_make_layer() */
-	struct cds_list_head link; /* super.c: all super blocks */
+	struct cds_list_head watches; /* kernel/fs/notify/watch.c: watches on its inodes */
+	u32 watched;		      /* a: such watches, until they have let go of their inodes */
+	bool layer;		      /* its inodes' locks have rank INODE_LOWER: sb_make_layer() */
+	struct cds_list_head link;    /* super.c: all super blocks */
 };
 /* refs 1, a fresh st_dev, bsize 4096 for all its inodes; source is copied. NULL: no memory. The caller sets root. */
 must_check struct super_block *sb_alloc(const struct fs_type *type, const struct super_ops *ops,
@@ -193,7 +195,7 @@ struct inode {
 	const struct file_operations
 		*fops; /* c: default for files opened on it; devices, fifos get theirs at open */
 	racy_u32 uid, gid;			    /* l to write; racy reads */
-	u32 nlink;				    /* s to write */
+	racy_u32 nlink;				    /* s to write; racy reads */
 	racy_u32 state;				    /* l to write: INODE_*; racy reads */
 	dev_t rdev;				    /* c */
 	u64 size;				    /* l to write; atomic reads */
@@ -204,9 +206,11 @@ struct inode {
 	struct file_lock_list *locks; /* s: POSIX and flock locks, allocated at first use */
 	struct pipe *pipe;	      /* s: an open fifo's */
 	struct unix_sock *sock;	      /* s: bound AF_UNIX socket */
-	u32 writers;		      /* a: open for writing (ETXTBSY), counted by the VFS */
-	u32 exec_denied;	      /* a: being executed: deny writers */
-	void *priv;		      /* the file system's */
+	struct watch *watches;	      /* s: inotify's */
+	u32 watch_mask;	 /* s to write, a: IN_* that any of these wants; 0: there are none */
+	u32 writers;	 /* a: open for writing (ETXTBSY), counted by the VFS */
+	u32 exec_denied; /* a: being executed: deny writers */
+	void *priv;	 /* the file system's */
 	struct rcu_head rcu;
 };
 #define INODE_DEAD 1u	  /* a removed directory: nothing is created in it */

@@ -1,5 +1,21 @@
 /* Changing attributes: mode, owner, umask. */
+#include "kernel/fs/notify/notify.h"
 #include "vfs.h"
+
+/* What inotify calls such a change. */
+static u32 setattr_event(u32 valid)
+{
+	const u32 times = ATTR_ATIME | ATTR_MTIME;
+	u32 event = 0;
+
+	if (valid & (ATTR_MODE | ATTR_UID | ATTR_GID) || (valid & times) == times)
+		event |= IN_ATTRIB;
+	if (valid & ATTR_SIZE || (valid & times) == ATTR_MTIME)
+		event |= IN_MODIFY;
+	if ((valid & times) == ATTR_ATIME)
+		event |= IN_ACCESS;
+	return event;
+}
 
 int path_setattr(const struct path *p, struct iattr *a)
 {
@@ -13,6 +29,8 @@ int path_setattr(const struct path *p, struct iattr *a)
 	down_write(&i->lock);
 	err = i->ops && i->ops->setattr ? i->ops->setattr(i, a) : generic_setattr(i, a);
 	up_write(&i->lock);
+	if (!err)
+		notify_dentry(p->dentry, setattr_event(a->valid));
 	return err;
 }
 

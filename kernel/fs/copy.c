@@ -1,4 +1,5 @@
 /* From file to file within the kernel: sendfile and copy_file_range, through a buffer. */
+#include "kernel/fs/notify/notify.h"
 #include "vfs.h"
 
 #define CHUNK (64 << 10)
@@ -124,6 +125,12 @@ static int pos_end(struct end *e, uaddr_t upos)
 	return 0;
 }
 
+static void notify_copied(struct end *in, struct end *out)
+{
+	notify_file(in->file, IN_ACCESS);
+	notify_file(out->file, IN_MODIFY);
+}
+
 /* ---- sendfile ---- */
 
 static long do_sendfile(struct end *in, struct end *out, uaddr_t uoff, size_t count)
@@ -148,8 +155,10 @@ static long do_sendfile(struct end *in, struct end *out, uaddr_t uoff, size_t co
 	ret = copy(in, out, min(count, MAX_RW_COUNT));
 	err = ret > 0 || uoff ? pos_end(in, uoff)
 			      : 0; /* a guest's variable is written in any case */
-	if (ret > 0)
+	if (ret > 0) {
 		(void)pos_end(out, 0);
+		notify_copied(in, out);
+	}
 	return err ? err : ret;
 }
 
@@ -220,6 +229,7 @@ static long copy_range(struct end *in, struct end *out, uaddr_t uin, uaddr_t uou
 		ret = copy(in, out, count);
 	if (ret <= 0)
 		return ret;
+	notify_copied(in, out);
 	err = pos_end(in, uin);
 	if (!err)
 		err = pos_end(out, uout);

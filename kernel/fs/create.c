@@ -1,4 +1,5 @@
 /* Creating names: what mkdir, mknod, symlink, link and bind(2) share. */
+#include "kernel/fs/notify/notify.h"
 #include "vfs.h"
 
 /* May current make an entry in this directory? Its lock is held. */
@@ -74,10 +75,16 @@ void path_create_done(struct path *parent, struct dentry *d)
 int vfs_mknod(const struct path *parent, struct dentry *d, u32 mode, dev_t dev)
 {
 	struct inode *dir = parent->dentry->inode;
+	int err;
 
 	if ((S_ISCHR(mode) || S_ISBLK(mode)) && !capable(CAP_MKNOD))
 		return -EPERM;
 	if (S_ISREG(mode))
-		return dir->ops->create ? dir->ops->create(dir, d, mode) : missing_op(dir, -EACCES);
-	return dir->ops->mknod ? dir->ops->mknod(dir, d, mode, dev) : missing_op(dir, -EPERM);
+		err = dir->ops->create ? dir->ops->create(dir, d, mode) : missing_op(dir, -EACCES);
+	else
+		err = dir->ops->mknod ? dir->ops->mknod(dir, d, mode, dev)
+				      : missing_op(dir, -EPERM);
+	if (!err)
+		notify_create(dir, d);
+	return err;
 }

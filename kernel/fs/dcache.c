@@ -11,6 +11,7 @@
  * Locks: the directory's inode lock orders lookups that miss, creations and removals of names. dentry->lock: its children list, its
  * own name and parent, and whether that name is hashed. lru_lock: the list. rename_lock is outermost of the three, and no two of lru_lock and a dentry's lock nest.
  */
+#include "kernel/fs/notify/notify.h"
 #include "vfs.h"
 
 #define HASH_BUCKETS 16384
@@ -309,8 +310,10 @@ static struct dentry *d_kill(struct dentry *d)
 	if (sb->ops && sb->ops->d_release)
 		sb->ops->d_release(d);
 	call_rcu(&d->rcu, dentry_free_rcu);
-	if (inode)
+	if (inode) {
+		notify_inode_unused(inode);
 		inode_put(inode);
+	}
 	__atomic_fetch_sub(&sb->dentries, 1, __ATOMIC_RELEASE);
 	return parent;
 }

@@ -5,6 +5,7 @@
  */
 #include "commit.h"
 #include "epoll.h"
+#include "kernel/fs/notify/notify.h"
 #include "pipe.h"
 #include "vfs.h"
 
@@ -125,6 +126,8 @@ static void file_release(struct file *f)
 {
 	epoll_file_released(f);
 	if (f->inode && !(f->mode & FMODE_PATH)) {
+		if (f->ops)
+			notify_file(f, f->mode & FMODE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 		file_locks_release_flock(f);
 		if (f->ops && f->ops->release)
 			f->ops->release(f);

@@ -1,4 +1,5 @@
 /* ioctl(2): what every file understands; the rest is the file's own business. */
+#include "kernel/fs/notify/notify.h"
 #include "fdtable.h"
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -43,7 +44,11 @@ static long do_clone(struct file *from, u64 pos_in, struct file *to, u64 pos_out
 	if (!can_copy_range(from, to, pos_out + len))
 		return -EOPNOTSUPP;
 	n = from->ops->copy_range(from, pos_in, to, pos_out, len, true);
-	return n < 0 ? n : 0;
+	if (n < 0)
+		return n;
+	notify_file(from, IN_ACCESS);
+	notify_file(to, IN_MODIFY);
+	return 0;
 }
 
 static long clone_file(struct file *to, s64 fd, u64 pos_in, u64 pos_out, u64 len)

@@ -1,4 +1,5 @@
 /* Making names: mkdir, mknod, symlink, link. */
+#include "kernel/fs/notify/notify.h"
 #include "vfs.h"
 
 /* path_create() of a path in guest memory: the dentry. ERR_PTR. */
@@ -28,6 +29,8 @@ long sys_mkdirat(int dfd, uaddr_t path, unsigned int mode)
 	dir = parent.dentry->inode;
 	err = dir->ops->mkdir ? dir->ops->mkdir(dir, d, S_IFDIR | (mode & 01777 & ~fs_umask()))
 			      : missing_op(dir, -EPERM);
+	if (!err)
+		notify_create(dir, d);
 	path_create_done(&parent, d);
 	return err;
 }
@@ -89,6 +92,8 @@ long sys_symlinkat(uaddr_t utarget, int dfd, uaddr_t path)
 		dir = parent.dentry->inode;
 		err = dir->ops->symlink ? dir->ops->symlink(dir, d, target)
 					: missing_op(dir, -EPERM);
+		if (!err)
+			notify_create(dir, d);
 		path_create_done(&parent, d);
 	}
 	kfree(target);
@@ -128,10 +133,12 @@ static int do_link(const struct path *old, const struct path *parent, struct den
 	if (inode->nlink >= inode->sb->max_links)
 		return -EMLINK;
 	err = dir->ops->link(dir, d, inode);
-	if (!err)
-		inode->state &=
-			~INODE_LINKABLE; /* it has a name: losing that makes it like any other */
-	return err;
+	if (err)
+		return err;
+	inode->state &= ~INODE_LINKABLE; /* it has a name: losing that makes it like any other */
+	notify_inode(inode, IN_ATTRIB);
+	notify_create(dir, d);
+	return 0;
 }
 
 /* A descriptor may be given a name by who opened it, as long as the credentials are still the same: it may have been passed on. */

@@ -4,6 +4,7 @@
  * do_open() finds or creates the file; finish() checks access and makes the struct file. The file is opened after the directory's lock is
  * given back, as nobody can tell the difference.
  */
+#include "kernel/fs/notify/notify.h"
 #include "vfs.h"
 #include <linux/openat2.h>
 
@@ -192,6 +193,7 @@ static struct file *finish(const struct path *p, struct open_op *op)
 	f = file_open_path(p, op->flags);
 	if (IS_ERR(f))
 		return f;
+	notify_file(f, IN_OPEN);
 	err = op->exec ? deny_writers(f) : 0;
 	if (!err && op->flags & O_TRUNC && !op->created)
 		err = truncate_open(p, f);
@@ -222,6 +224,7 @@ static struct dentry *look_or_make(struct walk *w, struct open_op *op)
 		d_put(d);
 		return ERR_PTR(err);
 	}
+	notify_create(dir, d);
 	op->created = true;
 	return d;
 }

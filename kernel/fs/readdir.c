@@ -1,4 +1,5 @@
 /* getdents64 and its older form: entries are gathered in a kernel buffer and copied out at once. */
+#include "kernel/fs/notify/notify.h"
 #include "vfs.h"
 #include <dirent.h>
 
@@ -73,6 +74,7 @@ static long gather(struct file *f, struct gather *g, uaddr_t ubuf)
 			__atomic_store_n(&f->pos, g->pos, __ATOMIC_RELAXED);
 	}
 	mutex_unlock(&f->pos_lock);
+	notify_file(f, IN_ACCESS);
 	if (!err && !(file_flags(f) & O_NOATIME))
 		path_accessed(&f->path);
 	return err ? err : (long)g->used;

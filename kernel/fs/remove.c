@@ -1,4 +1,5 @@
 /* Removing names: unlink and rmdir. */
+#include "kernel/fs/notify/notify.h"
 #include "dirops.h"
 
 int may_remove(const struct path *parent, const struct dentry *d, bool is_dir)
@@ -60,8 +61,10 @@ static int remove_locked(struct walk *w, bool is_dir, struct dentry **victim)
 	err = may_remove(&w->cur, d, is_dir);
 	if (!err)
 		err = is_dir ? do_rmdir(dir, d) : do_unlink(dir, d);
-	if (!err)
+	if (!err) {
 		d_make_negative(d);
+		notify_remove(dir, d);
+	}
 	return err;
 }
 

@@ -5,6 +5,7 @@
  * (an ancestor first, else by address), then the directories among the two entries (by address). Neither entry can then be an
  * ancestor of a directory, or that is refused.
  */
+#include "kernel/fs/notify/notify.h"
 #include "dirops.h"
 #include <linux/fs.h>
 
@@ -164,6 +165,20 @@ static void renamed(struct renaming *r, struct dname *dn, struct dname *dn2)
 	d_move(r->old, r->to.cur.dentry, dn);
 }
 
+/* The names are still those of the walks. */
+static void notify_renamed(const struct renaming *r)
+{
+	const struct notify_name from = {r->from.cur.dentry->inode, r->from.last, r->from.last_len};
+	const struct notify_name to = {r->to.cur.dentry->inode, r->to.last, r->to.last_len};
+
+	if (!(r->flags & RENAME_EXCHANGE)) {
+		notify_move(&from, &to, r->old->inode, r->new->inode);
+		return;
+	}
+	notify_move(&from, &to, r->old->inode, NULL);
+	notify_move(&to, &from, r->new->inode, NULL);
+}
+
 static int do_rename(struct renaming *r)
 {
 	struct inode *old_dir = r->from.cur.dentry->inode, *new_dir = r->to.cur.dentry->inode;
@@ -191,6 +206,8 @@ static int do_rename(struct renaming *r)
 		renamed(r, dn, dn2);
 	}
 	lock_entries(r, false);
+	if (!err)
+		notify_renamed(r);
 	return err;
 }
 

@@ -1,4 +1,5 @@
 /* Reading and writing: read, write, their vectored and positioned forms. */
+#include "kernel/fs/notify/notify.h"
 #include "vfs.h"
 #include <linux/fs.h>
 
@@ -105,7 +106,11 @@ ssize_t file_write_iter(struct file *f, struct iov_iter *from, u64 *pos)
 
 static ssize_t transfer(struct file *f, struct iov_iter *it, u64 *pos, bool write)
 {
-	return write ? file_write_iter(f, it, pos) : file_read_iter(f, it, pos);
+	ssize_t n = write ? file_write_iter(f, it, pos) : file_read_iter(f, it, pos);
+
+	if (n > 0)
+		notify_file(f, write ? IN_MODIFY : IN_ACCESS);
+	return n;
 }
 
 /* At the file's own position. */

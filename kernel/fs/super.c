@@ -1,4 +1,5 @@
 /* Super blocks, the table of file system types, and the internal super block of files without a name. */
+#include "kernel/fs/notify/notify.h"
 #include "layerfs.h"
 #include "proc.h"
 #include "tmpfs.h"
@@ -43,6 +44,7 @@ struct super_block *sb_alloc(const struct fs_type *type, const struct super_ops 
 	sb->dev = makedev(0, __atomic_add_fetch(&last_dev, 1, __ATOMIC_RELAXED) & 0xfffff);
 	sb->next_ino = 1;
 	sb->max_links = UINT32_MAX;
+	CDS_INIT_LIST_HEAD(&sb->watches);
 	mutex_init(&sb->rename_mutex, "rename", RANK_RENAME);
 	spin_lock(&supers_lock);
 	cds_list_add_tail(&sb->link, &supers);
@@ -70,6 +72,7 @@ void sb_put(struct super_block *sb)
 	spin_lock(&supers_lock);
 	cds_list_del(&sb->link);
 	spin_unlock(&supers_lock);
+	notify_unmount(sb);
 	dcache_forget_super(sb);
 	root = sb->root;
 	sb->root = NULL;
@@ -143,6 +146,7 @@ static const struct fs_type anon_fs_type = {.name = "anon_inodefs", .nodev = tru
 
 int super_init(void)
 {
+	notify_init();
 	anon_sb = sb_alloc(&anon_fs_type, &anon_super_ops, "none");
 	return anon_sb ? file_cache_init() : -ENOMEM;
 }

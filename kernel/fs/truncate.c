@@ -1,4 +1,5 @@
 /* Sizes: truncate, ftruncate, fallocate. */
+#include "kernel/fs/notify/notify.h"
 #include "vfs.h"
 #include <linux/falloc.h>
 
@@ -118,7 +119,10 @@ static int do_fallocate(struct file *f, int mode, u64 off, u64 len)
 		if (err)
 			return err;
 	}
-	return f->ops->fallocate(f, mode, off, len);
+	err = f->ops->fallocate(f, mode, off, len);
+	if (!err)
+		notify_file(f, IN_MODIFY);
+	return err;
 }
 
 long sys_fallocate(int fd, int mode, int64_t offset, int64_t len)

@@ -37,7 +37,8 @@ struct task *vfs_task(void);
 struct dname {
 	struct cds_lfht_node node;
 	struct dentry *dentry;
-	const struct dentry *parent; /* only compared */
+	const struct dentry
+		*parent; /* NULL: none. Of a dentry's present name: exists; else only compared */
 	u32 len;
 	unsigned long hash;
 	struct rcu_head rcu;

@@ -2,6 +2,7 @@
  * Extended attributes, xattr(7): who may, sizes, and copying; what is stored is the file systems' business. Namespaces: "user." of files and
  * directories goes by the file's permissions, "trusted." and "security." are for the privileged; there are no "system." ones (ACLs).
  */
+#include "kernel/fs/notify/notify.h"
 #include "vfs.h"
 #include <linux/xattr.h>
 #include <sys/xattr.h>
@@ -86,6 +87,8 @@ static long do_set(const struct path *p, const struct xattr_req *r)
 	down_write(&i->lock);
 	err = i->ops->setxattr(i, r->name, r->value, r->size, r->flags);
 	up_write(&i->lock);
+	if (!err)
+		notify_dentry(p->dentry, IN_ATTRIB);
 	return err;
 }
 

@@ -8,6 +8,7 @@
 #include "engine.h"
 #include "fs.h"
 #include "futex.h"
+#include "kernel/fs/notify/notify.h"
 #include "kernel/task/exec.h"
 #include "kernel/task/task_priv.h"
 #include "log.h"
@@ -63,6 +64,7 @@ static struct file *open_exec_path(const struct path *p)
 	f = file_open_path(p, O_RDONLY);
 	if (IS_ERR(f))
 		return f;
+	notify_file(f, IN_OPEN);
 	err = deny_write(f);
 	if (err) {
 		file_put(f);
@@ -166,6 +168,7 @@ static int resolve_scripts(struct exec *x)
 
 		if (err)
 			return err;
+		notify_file(x->im.file, IN_ACCESS);
 		if (x->head.len < 2 || x->head.bytes[0] != '#' || x->head.bytes[1] != '!')
 			return 0;
 		memcpy(line, x->head.bytes, min(x->head.len, SCRIPT_LINE));
@@ -208,6 +211,7 @@ static int load_headers(struct exec *x)
 		return err;
 	}
 	err = elf_read_head(x->im.interp, &head);
+	notify_file(x->im.interp, IN_ACCESS);
 	if (!err)
 		err = elf_read(x->im.interp, &head, x->interp_elf);
 	return err == -ENOEXEC ? -ELIBBAD : err;

@@ -38,6 +38,7 @@ TEST(descriptor_makers_refuse_unknown_flags)
 	EXPECT_ERR(SYS(timerfd_create, CLOCK_MONOTONIC, ODD), EINVAL);
 	EXPECT_ERR(SYS(timerfd_create, 99, 0), EINVAL);
 	EXPECT_ERR(SYS(epoll_create1, ODD), EINVAL);
+	EXPECT_ERR(SYS(inotify_init1, ODD), EINVAL);
 	EXPECT_ERR(SYS(memfd_create, "x", ODD), EINVAL);
 	EXPECT_ERR(SYS(pidfd_open, getpid(), ODD), EINVAL);
 	EXPECT_ERR(SYS(dup3, 0, 9, ODD), EINVAL);

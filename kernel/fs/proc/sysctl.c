@@ -3,6 +3,7 @@
 #include "commit.h"
 #include "cred.h"
 #include "host.h"
+#include "kernel/fs/notify/notify.h"
 #include "kernel/fs/proc/proc_priv.h"
 #include "kernel/fs/vfs.h"
 #include "pipe.h"
@@ -209,9 +210,41 @@ static int show_pipe_max(struct seq *s, const struct proc_ctx *c)
 	return 0;
 }
 
+/* ---- fs/inotify/ ---- */
+
+#define LIMIT(field)                                                                               \
+	static int show_inotify_##field(struct seq *s, const struct proc_ctx *c)                   \
+	{                                                                                          \
+		u32 v = __atomic_load_n(&inotify_limits.field, __ATOMIC_RELAXED);                  \
+                                                                                                   \
+		seq_printf(s, "%u\n", v);                                                          \
+		return 0;                                                                          \
+	}                                                                                          \
+	static int store_inotify_##field(const struct proc_ctx *c, char *text, size_t n)           \
+	{                                                                                          \
+		long v;                                                                            \
+		int err = proc_parse_long(text, 0, INT_MAX, &v);                                   \
+                                                                                                   \
+		if (!err)                                                                          \
+			__atomic_store_n(&inotify_limits.field, (u32)v, __ATOMIC_RELAXED);         \
+		return err;                                                                        \
+	}
+LIMIT(events)
+LIMIT(instances)
+LIMIT(watches)
+
+static const struct proc_entry inotify_table[] = {
+	PROC_FILE("max_queued_events", 0644, show_inotify_events, .store = store_inotify_events),
+	PROC_FILE("max_user_instances", 0644, show_inotify_instances,
+		  .store = store_inotify_instances),
+	PROC_FILE("max_user_watches", 0644, show_inotify_watches, .store = store_inotify_watches),
+	{0},
+};
+
 static const struct proc_entry fs_table[] = {
 	PROC_FILE("file-max", 0444, show_file_max),
 	PROC_FILE("file-nr", 0444, show_file_nr),
+	PROC_DIR("inotify", 0555, inotify_table),
 	PROC_FILE("nr_open", 0444, show_nr_open),
 	PROC_FILE("pipe-max-size", 0444, show_pipe_max),
 	PROC_FILE("protected_fifos", 0444, show_zero),
