@@ -256,19 +256,47 @@ static bool none_left(int err)
 	return err == -EMFILE || err == -ENFILE;
 }
 
+static int check_id(int fd, const struct fh_id *want)
+{
+	struct fh_id id;
+	int err = fd_id(fd, &id);
+
+	return err ? err : fh_same_id(&id, want) ? 0 : -ESTALE;
+}
+
+/*
+ * Opens a file by name, if it is still that one. Opening does something to a device, a fifo, a leased file: so what is there by now is looked at
+ * first, by a descriptor that opens nothing. Directories do no harm, nor do such descriptors themselves.
+ */
+static int open_same(int dirfd, const char *name, int flags, const struct fh_id *id)
+{
+	bool harmless = flags & (O_PATH | O_DIRECTORY);
+	int fd = open_raw(dirfd, name, harmless ? flags : O_PATH, 0), again = -ESTALE, err;
+
+	if (fd < 0)
+		return fd;
+	err = check_id(fd, id);
+	if (!err && harmless)
+		return fd;
+	if (!err) {
+		do
+			again = host_reopen(fd, flags);
+		while (none_left(again) && clock_reclaim(16));
+		err = again < 0 ? again : 0;
+	}
+	if (err) {
+		close_raw(NULL, fd);
+		return err;
+	}
+	(void)!host_close(fd); /* the other one is counted in its place */
+	return again;
+}
+
 /* Opens the claimed h below the pinned directory. The descriptor is h's on success. */
 static int reopen_claimed(struct fh *h, int dirfd, const char *name)
 {
-	struct fh_id id;
-	int fd = open_raw(dirfd, name, h->flags, 0);
-	int err = fd < 0 ? fd : 0;
+	int fd = open_same(dirfd, name, h->flags, &h->id), err = fd < 0 ? fd : 0;
 
-	if (fd >= 0)
-		err = fd_id(fd, &id);
-	if (!err && !fh_same_id(&id, &h->id))
-		err = -ESTALE;
-	if (err && fd >= 0)
-		close_raw(NULL, fd);
 	/* Whatever is in its place now, it is not the file that was there. */
 	if (err == -ENOENT || err == -ELOOP || err == -ENOTDIR || err == -ENXIO)
 		err = -ESTALE;
@@ -711,6 +739,7 @@ void fh_named(struct fh *h)
 void fh_check_reopen(struct fh *h)
 {
 	struct fh_place *p = place_of(h);
+	struct fh_id id;
 	int fd;
 
 	ASSERT(FH_PINS(__atomic_load_n(&h->word, __ATOMIC_RELAXED)));
@@ -718,7 +747,9 @@ void fh_check_reopen(struct fh *h)
 		return;
 	fd = get_fh(p->dir);
 	if (fd >= 0) {
-		fd = open_raw(fd, p->name, h->flags, 0);
+		int err = fd_id(h->fd, &id);
+
+		fd = err ? err : open_same(fd, p->name, h->flags, &id);
 		put_fh(p->dir);
 	}
 	if (fd >= 0) {

@@ -46,7 +46,8 @@ if [ -z "$HEDDLE_BIN" ]; then
 	done
 	for name in mapped_owners the_hosts_owner_is_the_hosts options_show strict_mounts_see_them exclusive_ones_remember \
 		cached_names_ask_the_host_nothing unprivileged.files_made_without_permission_to_write \
-		unprivileged.chmod_leaves_open_files_alone unprivileged.permissions_hold_for_new_opens; do
+		unprivileged.chmod_leaves_open_files_alone unprivileged.permissions_hold_for_new_opens hosts_proc_shows_the_machine \
+		hosts_proc_shows_no_process hosts_proc_is_not_written a_process_is_not_mounted root_shows_no_process; do
 		echo "skip $name: no kernel of ours"
 	done
 	exit 0
@@ -94,6 +95,27 @@ out=$(on_dir :uid=1234,gid=4321 -u 1234:4321 -- sh -c '
 say mapped_owners "$(echo "$out" | tr '\n' ';')" 'theirs 1234:4321 644;mine 1234:4321 600;d 1234:4321 755;not given away;mine;'
 say the_hosts_owner_is_the_hosts "$(stat -c %u "$WORK/dir/mine")" "$(id -u)"
 say options_show "$(on_dir :cache=exclusive,uid=7 -- grep /mnt /proc/mounts | cut -d' ' -f3,4)" 'hostfs rw,relatime,cache=exclusive,uid=7'
+
+# ---- the host's own proc ----
+
+# at_proc OPTION...: the guest has it as /mnt
+at_proc()
+{
+	"$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" --no-sandbox -v hostfs:/proc:/mnt "$@" 2>&1
+}
+# shellcheck disable=SC2016  # for the guest's shell
+look='
+	cd "$1"
+	ls -d [0-9]* self thread-self kcore
+	for f in self/mem self/environ self/root/etc/passwd self/cwd/ self/fd/0 thread-self/maps kcore 1/root/etc/passwd "$PPID/maps" mounts; do
+		test ! -r $f || echo $f
+	done'
+say hosts_proc_shows_the_machine "$(at_proc -- head -c 9 /mnt/cpuinfo)" processor
+say hosts_proc_shows_no_process "$(at_proc -- sh -c "$look" - /mnt | grep -v 'cannot access')" ''
+say root_shows_no_process "$(at_proc -- sh -c "umount /proc; $look" - /proc | grep -v 'cannot access')" ''
+say hosts_proc_is_not_written "$(at_proc -- sh -c '{ echo 0 >/mnt/sys/vm/drop_caches; } 2>&1 | sed "s/.*: //"')" 'Read-only file system'
+"$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" -v hostfs:/proc/self:/mnt -- true 2>"$WORK/err" && echo started >>"$WORK/err"
+say a_process_is_not_mounted "$(cat "$WORK/err")" 'heddle: --mount hostfs:/proc/self:/mnt: Permission denied'
 
 # ---- the host's changes ----
 

@@ -167,7 +167,7 @@ int hostfs_setattr(struct inode *inode, struct iattr *attr)
 {
 	struct hostfs_sb *hs = hostfs_sb(inode->sb);
 	struct iattr a = *attr;
-	int err = hs->opt.rw ? check_owner(&hs->opt, &a) : -EROFS;
+	int err = hs->opt.rw && !hostfs_procfs(inode) ? check_owner(&hs->opt, &a) : -EROFS;
 
 	if (!err)
 		err = set_on_host(inode, &a);

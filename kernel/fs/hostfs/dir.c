@@ -12,17 +12,25 @@
 static struct inode *hostfs_lookup_inode(struct inode *dir, const char *name)
 {
 	struct fh *h = hostfs_dir(dir);
+	struct inode *inode;
 	struct kstat st;
 	int err;
 
 	if (IS_ERR(h))
 		return ERR_PTR(PTR_ERR(h));
+	if (hostfs_hides(dir, name))
+		return NULL;
 	err = fh_stat_at(h, name, &st);
 	if (err == -ENOENT)
 		return NULL;
-	if (err)
+	if (!err)
+		err = hostfs_in_procfs(dir, h, name, &st);
+	if (err < 0)
 		return ERR_PTR(err);
-	return hostfs_iget(dir->sb, &st, h, name);
+	inode = hostfs_iget(dir->sb, &st, h, name);
+	if (!IS_ERR(inode) && err)
+		__atomic_store_n(&hostfs_i(inode)->procfs, true, __ATOMIC_RELAXED);
+	return inode;
 }
 
 static int hostfs_lookup(struct inode *dir, struct dentry *d)
@@ -42,12 +50,25 @@ static struct fh *writable_dir(struct inode *dir)
 	return hostfs_sb(dir->sb)->opt.rw ? hostfs_dir(dir) : ERR_PTR(-EROFS);
 }
 
+/* Of what was just made: by its handle, where it has one, since others may have renamed it by now; else by name. */
+static int stat_new(struct fh *dir, const char *name, struct fh *file, struct kstat *st)
+{
+	return file ? fh_stat(file, st) : fh_stat_at(dir, name, st);
+}
+
+static int set_new(struct fh *dir, const char *name, struct fh *file, u32 valid, u32 mode, u32 uid,
+		   u32 gid)
+{
+	return file ? fh_setattr(file, valid, mode, uid, gid, NULL)
+		    : fh_setattr_at(dir, name, valid, mode, uid, gid, NULL);
+}
+
 /*
  * A new host file belongs to the user who runs heddle, with heddle's umask applied. Makes owner and mode what the guest wants; where the host does
  * not let us give files away it stays ours.
  */
-static int fix_attributes(struct inode *dir, struct fh *h, const char *name, u32 mode,
-			  struct kstat *st)
+static int fix_attributes(struct inode *dir, struct fh *h, const char *name, struct fh *file,
+			  u32 mode, struct kstat *st)
 {
 	const struct hostfs_options *o = &hostfs_sb(dir->sb)->opt;
 	const struct cred *cred = vfs_cred();
@@ -59,29 +80,29 @@ static int fix_attributes(struct inode *dir, struct fh *h, const char *name, u32
 	if (st->gid != gid && !o->map_gid)
 		valid |= ATTR_GID;
 	if (valid) {
-		err = fh_setattr_at(h, name, valid, 0, uid, gid, NULL);
+		err = set_new(h, name, file, valid, 0, uid, gid);
 		if (err && err != -EPERM)
 			return err;
 	}
 	if (S_ISDIR(mode) && dir->mode & S_ISGID)
 		mode |= S_ISGID;
 	if (!S_ISLNK(mode) && (valid || (st->mode ^ mode) & 07777)) {
-		err = fh_setattr_at(h, name, ATTR_MODE, mode & 07777, 0, 0, NULL);
+		err = set_new(h, name, file, ATTR_MODE, mode & 07777, 0, 0);
 		if (err)
 			return err;
 	}
-	return fh_stat_at(h, name, st);
+	return stat_new(h, name, file, st);
 }
 
-/* After the host has made d's file: its inode. The file goes again if that fails. */
-static int finish_new(struct inode *dir, struct dentry *d, struct fh *h, u32 mode)
+/* After the host has made d's file: its inode. The file goes again if that fails. file: open, or NULL. */
+static int finish_new(struct inode *dir, struct dentry *d, struct fh *h, struct fh *file, u32 mode)
 {
 	struct inode *inode;
 	struct kstat st;
-	int err = fh_stat_at(h, d->name, &st);
+	int err = stat_new(h, d->name, file, &st);
 
 	if (!err)
-		err = fix_attributes(dir, h, d->name, mode, &st);
+		err = fix_attributes(dir, h, d->name, file, mode, &st);
 	if (!err) {
 		inode = hostfs_made(dir->sb, &st, h, d->name);
 		err = IS_ERR(inode) ? (int)PTR_ERR(inode) : 0;
@@ -105,7 +126,7 @@ static int hostfs_create(struct inode *dir, struct dentry *d, u32 mode)
 	file = fh_open_at(h, d->name, O_RDWR | O_CREAT | O_EXCL, mode & 07777);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	err = finish_new(dir, d, h, mode);
+	err = finish_new(dir, d, h, file, mode);
 	if (err) {
 		fh_put(file);
 		return err;
@@ -128,7 +149,7 @@ static int hostfs_mkdir(struct inode *dir, struct dentry *d, u32 mode)
 		return PTR_ERR(h);
 	err = fh_mkdir_at(h, d->name, mode & 07777);
 	if (!err)
-		err = finish_new(dir, d, h, mode);
+		err = finish_new(dir, d, h, NULL, mode);
 	return err;
 }
 
@@ -140,7 +161,7 @@ static int hostfs_mknod(struct inode *dir, struct dentry *d, u32 mode, dev_t dev
 	if (IS_ERR(h))
 		return PTR_ERR(h);
 	err = fh_mknod_at(h, d->name, mode, dev);
-	return err ? err : finish_new(dir, d, h, mode);
+	return err ? err : finish_new(dir, d, h, NULL, mode);
 }
 
 static int hostfs_symlink(struct inode *dir, struct dentry *d, const char *target)
@@ -151,7 +172,7 @@ static int hostfs_symlink(struct inode *dir, struct dentry *d, const char *targe
 	if (IS_ERR(h))
 		return PTR_ERR(h);
 	err = fh_symlink_at(h, d->name, target);
-	return err ? err : finish_new(dir, d, h, S_IFLNK | 0777);
+	return err ? err : finish_new(dir, d, h, NULL, S_IFLNK | 0777);
 }
 
 static int hostfs_link(struct inode *dir, struct dentry *d, struct inode *target)

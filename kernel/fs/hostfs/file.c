@@ -16,7 +16,7 @@ int hostfs_open(struct inode *inode, struct file *f)
 {
 	struct fh *h;
 
-	if (f->mode & FMODE_WRITE && !hostfs_sb(inode->sb)->opt.rw)
+	if (f->mode & FMODE_WRITE && (!hostfs_sb(inode->sb)->opt.rw || hostfs_procfs(inode)))
 		return -EROFS;
 	h = hostfs_open_handle(inode, f->mode & FMODE_READ, f->mode & FMODE_WRITE,
 			       f->flags & O_DIRECT);

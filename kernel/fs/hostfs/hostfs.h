@@ -71,6 +71,7 @@ struct hostfs_inode {
 	u32 known;    /* s: the attributes are those after so many changes */
 	bool unnamed; /* a: the place is not its name any more, and no other one is known; handles keep their descriptors */
 	bool mapped;  /* a: somebody may write through a mapping, which changes attributes unseen */
+	bool procfs;  /* a: in a proc file system of the host's, see procfs.c */
 };
 
 static inline struct hostfs_sb *hostfs_sb(const struct super_block *sb)
@@ -81,6 +82,11 @@ static inline struct hostfs_sb *hostfs_sb(const struct super_block *sb)
 static inline struct hostfs_inode *hostfs_i(const struct inode *inode)
 {
 	return inode->priv;
+}
+
+static inline bool hostfs_procfs(const struct inode *inode)
+{
+	return __atomic_load_n(&hostfs_i(inode)->procfs, __ATOMIC_RELAXED);
 }
 
 /* super.c */
@@ -116,6 +122,15 @@ void hostfs_update(struct inode *inode,
 void hostfs_update_locked(struct inode *inode,
 			  const struct kstat *st);	       /* the same with inode->spin held */
 must_check struct fh_place *hostfs_place(struct inode *inode); /* +1, or NULL */
+
+/* procfs.c */
+/* What was found under (h, name) in dir: is it in a proc file system of the host's? -EACCES: it is, and must not be reached. */
+must_check int hostfs_in_procfs(struct inode *dir, struct fh *h, const char *name,
+				const struct kstat *st);
+/* Does the directory hide this name? */
+bool hostfs_hides(const struct inode *dir, const char *name);
+/* The same question about a root. */
+must_check int hostfs_root_in_procfs(struct fh *root, const struct kstat *st);
 
 /* handle.c */
 struct fh **hostfs_slot(struct hostfs_inode *hi, int k); /* inode->spin; NULL: never used */

@@ -148,11 +148,34 @@ fail:
 	return NULL;
 }
 
+static bool is_place(const struct fh_place *p, const struct fh *dir, const char *name)
+{
+	return p->dir == dir && !strcmp(p->name, name);
+}
+
+/*
+ * A directory that is known under another name: others have moved it, or mounted it at a second place. It gets a second inode there, as what the VFS
+ * locks has to be one tree; the first one goes with its dentry. (Of
+ * a file system with attributes of its own nothing is moved by others.)
+ */
+static bool is_other_dir(struct inode *inode, const struct fh *dir, const char *name)
+{
+	struct fh_place *p;
+	bool other;
+
+	if (!S_ISDIR(inode->mode) || hostfs_sb(inode->sb)->kind->own_attrs)
+		return false;
+	p = hostfs_place(inode);
+	other = !p || !is_place(p, dir, name);
+	fh_place_put(p);
+	return other;
+}
+
 int hostfs_found(struct inode *inode, const struct kstat *st, struct fh *dir, const char *name)
 {
 	struct hostfs_inode *hi = hostfs_i(inode);
 	struct fh_place *p;
-	bool there;
+	bool elsewhere;
 
 	if (hostfs_sb(inode->sb)->opt.exclusive) {
 		if (!__atomic_load_n(&hi->unnamed, __ATOMIC_ACQUIRE))
@@ -161,9 +184,9 @@ int hostfs_found(struct inode *inode, const struct kstat *st, struct fh *dir, co
 		hostfs_update(inode, st);
 	}
 	p = hostfs_place(inode);
-	there = !p || (p->dir == dir && !strcmp(p->name, name));
+	elsewhere = p && !is_place(p, dir, name);
 	fh_place_put(p);
-	if (there && !hi->unnamed)
+	if (!elsewhere && !hi->unnamed)
 		return 0;
 	p = fh_place_new(dir, name);
 	if (IS_ERR(p))
@@ -184,14 +207,16 @@ static bool same_file(const struct inode *a, const struct inode *b)
 struct inode *hostfs_hash(struct inode *inode, bool made)
 {
 	struct ihash *t = &hostfs_sb(inode->sb)->inodes;
+	const struct fh_place *p = hostfs_i(inode)->place; /* nobody else has it yet */
 	struct inode *other;
 
 	while ((other = ihash_add(t, &hostfs_i(inode)->node))) {
-		if (!made && same_file(other, inode)) {
+		if (!made && same_file(other, inode) &&
+		    !(p && is_other_dir(other, p->dir, p->name))) {
 			inode_put(inode);
 			return other;
 		}
-		/* It has gone from the host, but not from us: somebody still uses it. */
+		/* It has gone from there, but not from us: somebody still uses it. */
 		ihash_remove(t, &hostfs_i(other)->node);
 		inode_put(other);
 	}
@@ -208,7 +233,7 @@ static struct inode *hostfs_cached(struct super_block *sb, const struct kstat *s
 
 	if (!inode)
 		return NULL;
-	if (!hostfs_same(inode, st)) {
+	if (!hostfs_same(inode, st) || (dir && is_other_dir(inode, dir, name))) {
 		ihash_remove(&hs->inodes, &hostfs_i(inode)->node);
 		inode_put(inode);
 		return NULL;

@@ -29,10 +29,13 @@ static bool emit_one(struct file *f, struct dir_context *dc, const struct dirent
 	unsigned type = e->d_type;
 	const struct hostfs_kind *kind = hostfs_sb(dir->sb)->kind;
 
+	if (hostfs_hides(dir, e->d_name))
+		return true;
 	if (type == DT_REG && kind->entry_type)
 		type = kind->entry_type(dir, e->d_name);
-	if (dir == dir->sb->root->inode && !strcmp(e->d_name, ".."))
-		ino = dir->ino; /* what is above the root is not the guest's business */
+	if (!strcmp(e->d_name, ".."))
+		ino = d_parent_ino(
+			f->path.dentry); /* above the root, or where it was moved to, is not the guest's business */
 	return dc->emit(dc, e->d_name, len, ino, type, e->d_off);
 }
 

@@ -131,11 +131,14 @@ static int hostfs_make_root(struct super_block *sb)
 	struct kstat st;
 	int err = fh_stat(hostfs_sb(sb)->root, &st);
 
-	if (err)
+	if (!err)
+		err = hostfs_root_in_procfs(hostfs_sb(sb)->root, &st);
+	if (err < 0)
 		return err;
 	inode = hostfs_iget(sb, &st, NULL, NULL);
 	if (IS_ERR(inode))
 		return PTR_ERR(inode);
+	hostfs_i(inode)->procfs = err;
 	sb->root = d_alloc_root(sb, inode);
 	return sb->root ? 0 : -ENOMEM;
 }
