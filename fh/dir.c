@@ -71,6 +71,22 @@ int fh_link_at(struct fh *dir, const char *name, struct fh *olddir, const char *
 	return err;
 }
 
+int fh_link_into(struct fh *h, struct fh *dir, const char *name)
+{
+	int err, dirfd, fd = get_fh(h);
+
+	if (fd < 0)
+		return fd;
+	dirfd = get_fh(dir);
+	err = dirfd;
+	if (dirfd >= 0) {
+		err = host_link_fd(fd, dirfd, name);
+		put_fh(dir);
+	}
+	put_fh(h);
+	return err;
+}
+
 static int setattr_name(int fd, const char *name, u32 valid, u32 mode, u32 uid, u32 gid,
 			const struct timespec times[2])
 {

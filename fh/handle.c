@@ -236,24 +236,28 @@ int fh_rename_at(struct fh *od, const char *on, struct fh *nd, const char *nn, u
 
 /* ---- opening ---- */
 
-/* One descriptor more. When the host has none left, idle handles give theirs up. -EMFILE, -ENFILE: none has one to give. */
-static int open_raw(int dirfd, const char *name, int flags, u32 mode)
-{
-	int fd = clock_reserve();
-
-	if (fd)
-		return fd;
-	do
-		fd = host_openat(dirfd, name, flags, mode);
-	while ((fd == -EMFILE || fd == -ENFILE) && clock_reclaim(16));
-	if (fd < 0)
-		clock_unreserve();
-	return fd;
-}
-
 static bool none_left(int err)
 {
 	return err == -EMFILE || err == -ENFILE;
+}
+
+/* One descriptor more. When the host has none left, idle handles give theirs up. -EMFILE, -ENFILE: none has one to give. */
+#define NEW_DESCRIPTOR(call)                                                                       \
+	({                                                                                         \
+		int nd_fd = clock_reserve();                                                       \
+		if (!nd_fd) {                                                                      \
+			do                                                                         \
+				nd_fd = (call);                                                    \
+			while (none_left(nd_fd) && clock_reclaim(16));                             \
+			if (nd_fd < 0)                                                             \
+				clock_unreserve();                                                 \
+		}                                                                                  \
+		nd_fd;                                                                             \
+	})
+
+static int open_raw(int dirfd, const char *name, int flags, u32 mode)
+{
+	return NEW_DESCRIPTOR(host_openat(dirfd, name, flags, mode));
 }
 
 static int check_id(int fd, const struct fh_id *want)
@@ -571,20 +575,6 @@ struct fh *fh_known(struct fh_place *p, int flags, const struct fh_id *id)
 	return h;
 }
 
-static int again_raw(int other, int flags)
-{
-	int fd = clock_reserve();
-
-	if (fd)
-		return fd;
-	do
-		fd = host_reopen(other, flags);
-	while (none_left(fd) && clock_reclaim(16));
-	if (fd < 0)
-		clock_unreserve();
-	return fd;
-}
-
 struct fh *fh_open_again(struct fh *other, int flags)
 {
 	struct starving hunger = {0};
@@ -596,7 +586,7 @@ struct fh *fh_open_again(struct fh *other, int flags)
 	from = get_fh(other);
 	fd = from;
 	while (from >= 0) {
-		fd = again_raw(from, flags);
+		fd = NEW_DESCRIPTOR(host_reopen(from, flags));
 		if (!none_left(fd))
 			break;
 		fd = clock_starve(&hunger);
@@ -614,20 +604,6 @@ struct fh *fh_open_again(struct fh *other, int flags)
 	return h;
 }
 
-static int memfd_raw(const char *name)
-{
-	int fd = clock_reserve();
-
-	if (fd)
-		return fd;
-	do
-		fd = host_memfd(name);
-	while (none_left(fd) && clock_reclaim(16));
-	if (fd < 0)
-		clock_unreserve();
-	return fd;
-}
-
 struct fh *fh_memfd(const char *name)
 {
 	struct starving hunger = {0};
@@ -637,7 +613,7 @@ struct fh *fh_memfd(const char *name)
 	if (!h)
 		return ERR_PTR(-ENOMEM);
 	do {
-		fd = memfd_raw(name);
+		fd = NEW_DESCRIPTOR(host_memfd(name));
 		if (!none_left(fd))
 			break;
 		fd = clock_starve(&hunger);
@@ -792,22 +768,6 @@ int fh_lock(struct fh *h, bool exclusive)
 	err = host_flock(fd, exclusive);
 	if (!err)
 		keep(h, FH_KEEP);
-	put_fh(h);
-	return err;
-}
-
-int fh_link_into(struct fh *h, struct fh *dir, const char *name)
-{
-	int err, dirfd, fd = get_fh(h);
-
-	if (fd < 0)
-		return fd;
-	dirfd = get_fh(dir);
-	err = dirfd;
-	if (dirfd >= 0) {
-		err = host_link_fd(fd, dirfd, name);
-		put_fh(dir);
-	}
 	put_fh(h);
 	return err;
 }

@@ -399,6 +399,8 @@ struct dir_context {
 	bool (*emit)(struct dir_context *dc, const char *name, size_t len, u64 ino, unsigned type,
 		     u64 next_pos);
 	u64 pos; /* where to start (file->pos) */
+	/* Bytes of struct dirent64 that will be taken: no more need to be read. Once there is something, this is the end of it. 0: all is wanted. */
+	size_t room;
 };
 
 struct flock64_args;

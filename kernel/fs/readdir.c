@@ -82,7 +82,10 @@ static long gather(struct file *f, struct gather *g, uaddr_t ubuf)
 
 static long getdents(int fd, uaddr_t ubuf, unsigned count, bool old)
 {
-	struct gather g = {.dc.emit = emit, .old = old, .size = min(count, BUF_MAX)};
+	struct gather g = {.dc.emit = emit,
+			   .dc.room = min(count, BUF_MAX),
+			   .old = old,
+			   .size = min(count, BUF_MAX)};
 	struct file *f = fd_get(fd);
 	long ret;
 

@@ -86,12 +86,14 @@ static int fix_attributes(struct inode *dir, struct fh *h, const char *name, str
 	}
 	if (S_ISDIR(mode) && dir->mode & S_ISGID)
 		mode |= S_ISGID;
-	if (!S_ISLNK(mode) && (valid || (st->mode ^ mode) & 07777)) {
+	if (!S_ISLNK(mode) && (valid || (st->mode ^ mode) & 07777))
+		valid |= ATTR_MODE;
+	if (valid & ATTR_MODE) {
 		err = set_new(h, name, file, ATTR_MODE, mode & 07777, 0, 0);
 		if (err)
 			return err;
 	}
-	return stat_new(h, name, file, st);
+	return valid ? stat_new(h, name, file, st) : 0;
 }
 
 /* After the host has made d's file: its inode. The file goes again if that fails. file: open, or NULL. */

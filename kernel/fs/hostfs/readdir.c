@@ -21,7 +21,15 @@ int hostfs_dir_open(struct inode *inode, struct file *f)
 	return 0;
 }
 
-static bool emit_one(struct file *f, struct dir_context *dc, const struct dirent64 *e)
+/* What one call of the host's gave is passed on. */
+struct chunk {
+	char *buf;
+	ssize_t size;
+	bool any, full; /* something was taken; or refused */
+};
+
+static void emit_one(struct file *f, struct dir_context *dc, struct chunk *c,
+		     const struct dirent64 *e)
 {
 	struct inode *dir = f->inode;
 	u64 ino = hostfs_ino(dir->sb, hostfs_i(dir)->node.a, e->d_ino);
@@ -30,39 +38,47 @@ static bool emit_one(struct file *f, struct dir_context *dc, const struct dirent
 	const struct hostfs_kind *kind = hostfs_sb(dir->sb)->kind;
 
 	if (hostfs_hides(dir, e->d_name))
-		return true;
+		return;
 	if (type == DT_REG && kind->entry_type)
 		type = kind->entry_type(dir, e->d_name);
 	if (!strcmp(e->d_name, ".."))
 		ino = d_parent_ino(
 			f->path.dentry); /* above the root, or where it was moved to, is not the guest's business */
-	return dc->emit(dc, e->d_name, len, ino, type, e->d_off);
+	if (dc->emit(dc, e->d_name, len, ino, type, e->d_off))
+		c->any = true;
+	else
+		c->full = true;
 }
 
+static void emit_chunk(struct file *f, struct dir_context *dc, struct chunk *c)
+{
+	for (ssize_t i = 0; i < c->size && !c->full;) {
+		const struct dirent64 *e = (const void *)(c->buf + i);
+
+		emit_one(f, dc, c, e);
+		i += e->d_reclen;
+	}
+}
+
+/*
+ * No more is read than the caller takes: the next call then goes on where the host's descriptor stands. Seeking back is dear in large directories, which some
+ * hosts' file systems sort anew for it.
+ */
 int hostfs_iterate(struct file *f, struct dir_context *dc)
 {
 	struct fh *h = f->priv;
-	char *buf;
-	ssize_t n;
+	size_t size = dc->room ? min(dc->room, (size_t)DENTS_SIZE) : DENTS_SIZE;
+	struct chunk c = {.buf = kmalloc(size)};
 	u64 pos = dc->pos;
-	bool more = true;
 
-	buf = kmalloc(DENTS_SIZE);
-	if (!buf)
+	if (!c.buf)
 		return -ENOMEM;
-	while (more) {
-		n = fh_getdents(h, buf, DENTS_SIZE, &pos);
-		if (n <= 0)
-			break;
-		for (ssize_t i = 0; i < n && more;) {
-			const struct dirent64 *e = (const void *)(buf + i);
-
-			more = emit_one(f, dc, e);
-			i += e->d_reclen;
-		}
-	}
-	kfree(buf);
-	return more && n < 0 ? n : 0;
+	do {
+		c.size = fh_getdents(h, c.buf, size, &pos);
+		emit_chunk(f, dc, &c);
+	} while (c.size > 0 && !c.full && !(dc->room && c.any));
+	kfree(c.buf);
+	return c.size < 0 ? (int)c.size : 0;
 }
 
 void hostfs_dir_release(struct file *f)

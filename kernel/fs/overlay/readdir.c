@@ -160,7 +160,8 @@ static bool filter_one(struct dir_context *dc, const char *name, size_t len, u64
 
 static int read_lower(struct file *f, struct ovl_reader *r, struct dir_context *dc)
 {
-	struct filter_ctx c = {.dc = {.emit = filter_one, .pos = dc->pos}, .to = dc, .f = f};
+	struct filter_ctx c = {
+		.dc = {.emit = filter_one, .pos = dc->pos, .room = dc->room}, .to = dc, .f = f};
 	int err;
 
 	down_read(&f->inode->lock);

@@ -1,6 +1,6 @@
 /*
- * Reading directories: from a list that is made when reading starts: what the upper layer has, less whiteouts, then what the lower one has and
- * the upper one hasn't. The cookie is the index.
+ * Reading directories. What is in one layer only is read from there, less whiteouts, with that layer's cookies. What is in both comes from a list that is
+ * made when reading starts: what the upper layer has, then what the lower one has and the upper one hasn't; the cookie is the index.
  */
 #include "kernel/fs/overlaydir/overlaydir.h"
 
@@ -90,33 +90,41 @@ static bool set_has(const struct name_set *s, const char *name)
 }
 
 /*
- * An entry of the upper layer, unless it is a whiteout; its type is learnt on the way, and in a directory that has something below its
+ * What the guest finds of an entry of the upper layer: its type is learnt on the way (DT_WHT: nothing), and in a directory that has something below its
  * number: it may have been copied up a while ago. (So may those elsewhere, once one was renamed.)
  */
+static int see_upper(struct inode *dir, const char *name, u64 *ino, unsigned *type)
+{
+	struct inode *inode;
+
+	*ino = upper_ino(*ino);
+	if (*type != DT_CHR && *type != DT_UNKNOWN && !odir_lower(dir) &&
+	    !__atomic_load_n(&odir_sb(dir->sb)->strayed, __ATOMIC_RELAXED))
+		return 0;
+	inode = layer_lookup(odir_upper(dir), name);
+	if (inode == ERR_PTR(-EUCLEAN))
+		return 0; /* shown, so that somebody asks for it and is told */
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
+	if (!inode) {
+		*type = DT_WHT;
+		return 0;
+	}
+	*type = is_whiteout(inode) ? DT_WHT : IFTODT(inode->mode);
+	*ino = odir_number_of(dir->sb, inode);
+	inode_put(inode);
+	return 0;
+}
+
 static int add_upper(struct inode *dir, const struct dir_list *from, u32 i, struct dir_list *l)
 {
-	struct inode *upper = odir_upper(dir), *inode;
 	const struct dir_list_entry *e = &from->entries[i];
 	const char *name = dir_list_name(from, i);
 	unsigned type = e->type;
-	u64 ino = upper_ino(e->ino);
+	u64 ino = e->ino;
+	int err = see_upper(dir, name, &ino, &type);
 
-	if (type == DT_CHR || type == DT_UNKNOWN || odir_lower(dir) ||
-	    __atomic_load_n(&odir_sb(dir->sb)->strayed, __ATOMIC_RELAXED)) {
-		inode = layer_lookup(upper, name);
-		if (inode == ERR_PTR(-EUCLEAN))
-			inode = NULL; /* shown, so that somebody asks for it and is told */
-		else if (IS_ERR(inode))
-			return PTR_ERR(inode);
-		else if (!inode)
-			return 0;
-		if (inode) {
-			type = is_whiteout(inode) ? DT_WHT : IFTODT(inode->mode);
-			ino = odir_number_of(dir->sb, inode);
-			inode_put(inode);
-		}
-	}
-	return type == DT_WHT ? 0 : dir_list_add(l, name, e->len, ino, type);
+	return err || type == DT_WHT ? err : dir_list_add(l, name, e->len, ino, type);
 }
 
 int odir_list_merged(struct inode *dir, struct dir_list *l)
@@ -146,38 +154,102 @@ int odir_list_merged(struct inode *dir, struct dir_list *l)
 	return err;
 }
 
-/* ---- open directories; f->priv: the list, under the file's position lock ---- */
+/* ---- open directories ---- */
+
+/* f->priv; under the file's position lock. */
+struct odir_reader {
+	struct file *one; /* +1: of the only layer that has it; NULL: the list */
+	bool of_upper;	  /* that is the upper one */
+	struct dir_list list;
+};
 
 static int odir_dir_open(struct inode *dir, struct file *f)
 {
-	f->priv = kzalloc(sizeof(struct dir_list));
+	f->priv = kzalloc(sizeof(struct odir_reader));
 	return f->priv ? 0 : -ENOMEM;
+}
+
+static void reader_clear(struct odir_reader *r)
+{
+	if (r->one)
+		file_put(r->one);
+	r->one = NULL;
+	dir_list_free(&r->list);
 }
 
 static void odir_dir_release(struct file *f)
 {
-	dir_list_free(f->priv);
+	reader_clear(f->priv);
 	kfree(f->priv);
 }
 
-static int odir_iterate(struct file *f, struct dir_context *dc)
+static int reader_start(struct inode *dir, struct odir_reader *r)
 {
-	struct dir_list *l = f->priv;
-	struct inode *dir = f->inode;
-	u64 pos = dc->pos;
-	bool more = true;
+	struct inode *upper, *lower = odir_lower(dir);
+	struct file *one;
+	int err = 0;
+
+	reader_clear(r);
+	down_read(&dir->lock);
+	upper = odir_upper(dir);
+	if (!upper || !lower) {
+		one = layer_open(upper ? upper : lower, O_RDONLY | O_DIRECTORY);
+		err = IS_ERR(one) ? (int)PTR_ERR(one) : 0;
+		r->one = err ? NULL : one;
+		r->of_upper = upper;
+	} else {
+		err = odir_list_merged(dir, &r->list);
+	}
+	up_read(&dir->lock);
+	return err;
+}
+
+struct pass_ctx {
+	struct dir_context dc, *to;
+	struct file *f;
+	bool of_upper;
+	int err;
+};
+
+/* An entry of the only layer. */
+static bool pass(struct dir_context *dc, const char *name, size_t len, u64 ino, unsigned type,
+		 u64 next_pos)
+{
+	struct pass_ctx *c = caa_container_of(dc, struct pass_ctx, dc);
+	struct inode *dir = c->f->inode;
+
+	if (is_dots(name, len))
+		ino = len == 1 ? dir->ino : d_parent_ino(c->f->path.dentry);
+	else if (c->of_upper)
+		c->err = see_upper(dir, name, &ino, &type);
+	if (c->err)
+		return false;
+	return type == DT_WHT || c->to->emit(c->to, name, len, ino, type, next_pos);
+}
+
+static int read_one(struct file *f, struct odir_reader *r, struct dir_context *dc)
+{
+	struct pass_ctx c = {
+		.dc = {.emit = pass, .pos = dc->pos, .room = dc->room},
+		.to = dc,
+		.f = f,
+		.of_upper = r->of_upper,
+	};
 	int err;
 
-	if (!pos || !l->entries) {
-		dir_list_free(l);
-		down_read(&dir->lock);
-		err = odir_list_merged(dir, l);
-		up_read(&dir->lock);
-		if (err)
-			return err;
-	}
+	down_read(&f->inode->lock);
+	err = r->one->ops->iterate(r->one, &c.dc);
+	up_read(&f->inode->lock);
+	return err ? err : c.err;
+}
+
+static void read_list(struct file *f, const struct dir_list *l, struct dir_context *dc)
+{
+	u64 pos = dc->pos;
+	bool more = true;
+
 	if (pos == 0) {
-		more = dc->emit(dc, ".", 1, dir->ino, DT_DIR, 1);
+		more = dc->emit(dc, ".", 1, f->inode->ino, DT_DIR, 1);
 		pos = 1;
 	}
 	if (more && pos == 1) {
@@ -190,6 +262,20 @@ static int odir_iterate(struct file *f, struct dir_context *dc)
 		more = dc->emit(dc, dir_list_name(l, i), e->len, e->ino, e->type,
 				i + FIRST_COOKIE + 1);
 	}
+}
+
+static int odir_iterate(struct file *f, struct dir_context *dc)
+{
+	struct odir_reader *r = f->priv;
+	int err = 0;
+
+	if (!dc->pos || (!r->one && !r->list.entries))
+		err = reader_start(f->inode, r);
+	if (err)
+		return err;
+	if (r->one)
+		return read_one(f, r, dc);
+	read_list(f, &r->list, dc);
 	return 0;
 }
 
