@@ -40,6 +40,14 @@ struct vma {
 	struct file *file; /* +1; NULL: private anonymous */
 };
 
+/* Of core(5)'s coredump_filter; the bits of huge pages and DAX are kept, but we have neither. */
+#define CORE_ANON_PRIVATE 1u
+#define CORE_ANON_SHARED 2u
+#define CORE_FILE_PRIVATE 4u
+#define CORE_FILE_SHARED 8u
+#define CORE_DEFAULT 0x33u
+#define CORE_FILTER_BITS 0x1ffu
+
 struct mm {
 	u32 refs;	      /* atomic: tasks and others that use it */
 	struct host_mm *host; /* constant until exec in place */
@@ -60,6 +68,7 @@ struct mm {
 	int auxv_len;	       /* bytes */
 	struct file *exe_file; /* +1; lock */
 	int dumpable;
+	u32 core_filter; /* atomic: CORE_*, what a core dump holds; kept by fork and exec */
 	u64 hiwater_rss_kb;
 	struct patches *patches; /* lock: what is patched of its text; NULL: nothing (patch.h) */
 	bool vdso_gone;		 /* the guest unmapped it: exec can't keep this host mm */

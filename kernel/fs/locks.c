@@ -341,8 +341,8 @@ long sys_flock(int fd, unsigned int op)
 	struct file *f;
 	long ret;
 
-	if (op & 32) /* LOCK_MAND */
-		return -EOPNOTSUPP;
+	if (op & 32) /* LOCK_MAND, which never did anything: Linux since 5.18 */
+		return 0;
 	if (what != LOCK_SH && what != LOCK_EX && what != LOCK_UN)
 		return -EINVAL;
 	f = fd_get(fd);

@@ -18,6 +18,7 @@ static struct mm *mm_alloc(void)
 		return NULL;
 	mm->refs = 1;
 	mm->dumpable = 1;
+	mm->core_filter = CORE_DEFAULT;
 	rwsem_init(&mm->lock, "mm", RANK_MMAP);
 	mutex_init(&mm->stub_lock, "stub", RANK_STUB);
 	return mm;
@@ -128,6 +129,7 @@ static void copy_layout(struct mm *to, const struct mm *from)
 	memcpy(to->auxv, from->auxv, sizeof(to->auxv));
 	to->auxv_len = from->auxv_len;
 	to->dumpable = __atomic_load_n(&from->dumpable, __ATOMIC_RELAXED);
+	to->core_filter = __atomic_load_n(&from->core_filter, __ATOMIC_RELAXED);
 	to->vdso_gone = from->vdso_gone;
 }
 

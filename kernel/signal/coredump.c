@@ -178,18 +178,23 @@ out:
 
 /* ---- memory ---- */
 
-/* What a file still holds is left to it, but for what the process may have changed: as core(5)'s default filter has it. */
-static bool wants_contents(const struct vma *v)
+/* As core(5) has it. A private mapping of a file counts as the process's own memory if the process can have changed it. */
+static bool wants_contents(const struct vma *v, u32 filter)
 {
-	if (v->flags & (VM_DONTDUMP | VM_VDSO | VM_TRAMP))
+	if (v->flags & (VM_DONTDUMP | VM_VDSO | VM_TRAMP) || !(v->flags & (VM_READ | VM_WRITE)))
 		return false;
-	if (!v->file)
-		return v->flags & (VM_READ | VM_WRITE);
-	return (v->flags & VM_WRITE) && !(v->flags & VM_SHARED);
+	if (v->flags &
+	    VM_SHARED) /* memory without a name: a file of ours, or one that was unlinked */
+		return filter &
+		       (v->file && v->file->inode->nlink ? CORE_FILE_SHARED : CORE_ANON_SHARED);
+	if (filter & CORE_ANON_PRIVATE && (!v->file || v->flags & VM_WRITE))
+		return true;
+	return v->file && filter & CORE_FILE_PRIVATE;
 }
 
 static int snapshot(struct dump *d, struct mm *mm)
 {
+	u32 filter = __atomic_load_n(&mm->core_filter, __ATOMIC_RELAXED);
 	int i;
 
 	down_read(&mm->lock);
@@ -202,7 +207,7 @@ static int snapshot(struct dump *d, struct mm *mm)
 		d->seg[i].end = v->end;
 		d->seg[i].prot = (v->flags & VM_READ ? PF_R : 0) |
 				 (v->flags & VM_WRITE ? PF_W : 0) | (v->flags & VM_EXEC ? PF_X : 0);
-		d->seg[i].dumped = wants_contents(v);
+		d->seg[i].dumped = wants_contents(v, filter);
 	}
 	up_read(&mm->lock);
 	return d->seg ? 0 : -ENOMEM;

@@ -319,6 +319,7 @@ static int switch_mm(struct task *t)
 
 	if (IS_ERR(mm))
 		return PTR_ERR(mm);
+	mm->core_filter = __atomic_load_n(&old->core_filter, __ATOMIC_RELAXED);
 	spin_lock(&t->lock);
 	t->mm = mm;
 	spin_unlock(&t->lock);

@@ -253,18 +253,28 @@ long sys_sched_getattr(int pid, uaddr_t uattr, unsigned int bytes, unsigned int 
 	return copy_to_user(uattr, &a, a.size);
 }
 
+/* Those that have no priorities; SCHED_DEADLINE among them, although nobody can have it. */
+static long no_priorities(int policy)
+{
+	switch (policy) {
+	case SCHED_OTHER:
+	case SCHED_BATCH:
+	case SCHED_IDLE:
+	case 6: /* SCHED_DEADLINE */
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
 long sys_sched_get_priority_max(int policy)
 {
-	if (is_rt(policy))
-		return RT_MAX;
-	return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE ? 0 : -EINVAL;
+	return is_rt(policy) ? RT_MAX : no_priorities(policy);
 }
 
 long sys_sched_get_priority_min(int policy)
 {
-	if (is_rt(policy))
-		return 1;
-	return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE ? 0 : -EINVAL;
+	return is_rt(policy) ? 1 : no_priorities(policy);
 }
 
 long sys_sched_rr_get_interval(int pid, uaddr_t interval)

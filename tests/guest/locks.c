@@ -317,3 +317,14 @@ TEST(flock_and_record_locks_ignore_each_other)
 	MUST(flock(fd, LOCK_EX));
 	CHECK_EXITED(IN_CHILD(MUST(lock(file(), F_SETLK, F_WRLCK, 0, 0))), 0);
 }
+
+TEST(flock_ignores_mandatory_locks)
+{
+	int fd;
+
+	t_cd_tmpdir();
+	fd = MUST(open("f", O_RDWR | O_CREAT, 0666));
+	CHECK_EQ(flock(fd, 32 | 64 /* LOCK_MAND | LOCK_READ */), 0);
+	CHECK_EQ(flock(fd, 32 | LOCK_EX), 0);
+	CHECK_EQ(flock(MUST(open("f", O_RDWR)), LOCK_EX | LOCK_NB), 0); /* it wasn't taken */
+}

@@ -210,6 +210,10 @@ TEST(priority_ranges)
 	CHECK_EQ(sched_get_priority_max(SCHED_FIFO), 99);
 	CHECK_EQ(sched_get_priority_min(SCHED_RR), 1);
 	CHECK_EQ(sched_get_priority_max(SCHED_OTHER), 0);
+	CHECK_EQ(sched_get_priority_min(6 /* SCHED_DEADLINE */), 0);
+	CHECK_EQ(sched_get_priority_max(6), 0);
+	CHECK_ERR(sched_get_priority_max(1000), EINVAL);
+	CHECK_ERR(sched_get_priority_min(-1), EINVAL);
 }
 
 static volatile int stop;

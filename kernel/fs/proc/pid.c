@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <linux/capability.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- links ---- */
@@ -196,7 +197,30 @@ static int show_personality(struct seq *s, const struct proc_ctx *c)
 
 static int show_coredump_filter(struct seq *s, const struct proc_ctx *c)
 {
-	seq_puts(s, "00000033\n");
+	struct mm *mm = task_mm_get(c->task);
+
+	if (!mm)
+		return 0;
+	seq_printf(s, "%08x\n", __atomic_load_n(&mm->core_filter, __ATOMIC_RELAXED));
+	mm_put(mm);
+	return 0;
+}
+
+static int store_coredump_filter(const struct proc_ctx *c, char *text, size_t n)
+{
+	char *end;
+	unsigned long v = strtoul(text, &end, 0);
+	struct mm *mm;
+
+	if (*text < '0' || *text > '9' || (*end && strcmp(end, "\n") != 0))
+		return -EINVAL;
+	if (v > UINT32_MAX)
+		return -ERANGE;
+	mm = task_mm_get(c->task);
+	if (!mm)
+		return -ESRCH;
+	__atomic_store_n(&mm->core_filter, (u32)v & CORE_FILTER_BITS, __ATOMIC_RELAXED);
+	mm_put(mm);
 	return 0;
 }
 
@@ -294,7 +318,7 @@ const struct proc_entry proc_pid_table[] = {
 	COMMON_ROWS,
 	PROC_DIR("task", 0555, NULL, .names = &proc_thread_names),
 	PROC_FILE("mountstats", 0400, proc_show_mountstats),
-	PROC_FILE("coredump_filter", 0444, show_coredump_filter),
+	PROC_FILE("coredump_filter", 0644, show_coredump_filter, .store = store_coredump_filter),
 	PROC_FILE("timerslack_ns", 0444, show_timerslack),
 	{0},
 };
