@@ -34,6 +34,8 @@ files humfs kmalloc:ENOMEM:0.5% ENOMEM,ENFILE
 files kept open:EIO:5% EIO
 files kept pread:EIO:5%,pwrite:EIO:5% EIO
 files kept rename:EIO:10% EIO
+files kept stat:EIO:3% EIO
+files kept kmalloc:ENOMEM:0.5% ENOMEM,ENFILE
 files memory open:EIO:20%,pread:EIO:5%,stat:EIO:3% EIO
 files memory memfd:ENFILE:20%,pwrite:ENOSPC:20% ENFILE,ENOSPC
 files memory kmalloc:ENOMEM:0.5% ENOMEM,ENFILE,ENOSPC

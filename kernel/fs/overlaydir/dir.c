@@ -161,25 +161,20 @@ static int make_upper(struct inode *dir, struct dentry *d, u32 mode, dev_t dev, 
 	return err;
 }
 
-/* upper's reference is taken. A directory that is new here has nothing below. */
-static int instantiate(struct inode *dir, struct dentry *d, struct inode *upper)
-{
-	struct odir_place *place = odir_place_new(dir_place(dir), d->name, NULL, upper);
-	struct inode *inode = place ? odir_iget(dir->sb, place) : ERR_PTR(-ENOMEM);
-
-	if (IS_ERR(inode))
-		return PTR_ERR(inode);
-	dir_changed(dir);
-	d_instantiate(d, inode);
-	return 0;
-}
-
 static int make(struct inode *dir, struct dentry *d, u32 mode, dev_t dev, const char *target)
 {
-	struct inode *made;
-	int err = make_upper(dir, d, mode, dev, target, &made);
+	/* A directory that is new here has nothing below. */
+	struct inode *inode = odir_inode_ahead(dir, d->name, mode), *made;
+	int err = inode ? make_upper(dir, d, mode, dev, target, &made) : -ENOMEM;
 
-	return err ? err : instantiate(dir, d, made);
+	if (err) {
+		if (inode)
+			inode_put(inode);
+		return err;
+	}
+	dir_changed(dir);
+	d_instantiate(d, odir_inode_made(inode, made));
+	return 0;
 }
 
 static int odir_create(struct inode *dir, struct dentry *d, u32 mode)
@@ -359,46 +354,56 @@ static int odir_rmdir(struct inode *dir, struct dentry *d)
 
 /* ---- renaming ---- */
 
+static int swap_spots(const struct rename_ctx *rc, struct spot *from, struct spot *to)
+{
+	return upper_rename(from->dir, rc->old->name, from->upper, to->dir, rc->new->name,
+			    to->upper, RENAME_EXCHANGE);
+}
+
+/* To where the upper layer has nothing, while the lower one has the old name: a whiteout comes there first, and the two are exchanged. */
+static int move_from_lower(const struct rename_ctx *rc, struct spot *from, struct spot *to)
+{
+	int err = upper_make(to->dir, rc->new->name, S_IFCHR, 0, NULL, &to->upper);
+
+	if (err)
+		return err;
+	err = swap_spots(rc, from, to);
+	if (err && upper_remove(to->dir, rc->new->name, to->upper))
+		trace("overlay: a whiteout has stayed", 0, 0);
+	return err;
+}
+
 /*
- * The old name needs a whiteout if the lower layer has it. Where nothing is in the new place, a whiteout is put there and the two are exchanged,
- * in one step. Over a file the whiteout comes second: if the kernel is killed in between, the lower file shows again under the old name.
+ * Where one rename won't do, the two are exchanged, and then what was in the new place goes from the old one, where a whiteout follows it if the lower
+ * layer has that name. If that fails they are exchanged once more; if the kernel is killed in between, they have each other's names.
  */
 static int move(struct super_block *sb, const struct rename_ctx *rc, struct spot *from,
 		struct spot *to)
 {
-	const char *on = rc->old->name, *nn = rc->new->name;
+	bool dir = S_ISDIR(from->upper->mode), over_dir = to->upper && S_ISDIR(to->upper->mode);
+	struct spot old = {.dir = from->dir, .lower = from->lower};
 	int err = 0;
 
-	if (S_ISDIR(from->upper->mode) && to->lower && S_ISDIR(to->lower->mode))
+	if (dir && to->lower && S_ISDIR(to->lower->mode))
 		err = odir_hide(from->upper, to->lower);
+	else if (over_dir && !from->lower && !to->lower)
+		err = odir_remove_whiteouts(to->upper); /* which mean nothing there */
 	if (err)
 		return err;
-	/* A directory goes over a whiteout, or one with whiteouts in it, only once that is out of the way. */
-	if (to->upper && S_ISDIR(from->upper->mode)) {
-		if (S_ISDIR(to->upper->mode))
-			err = odir_remove_whiteouts(to->upper);
-		else
-			err = upper_rename(from->dir, on, from->upper, to->dir, nn, to->upper,
-					   RENAME_EXCHANGE);
-		if (err || !S_ISDIR(to->upper->mode))
-			return err ? err : from->lower ? 0 : upper_remove(from->dir, on, to->upper);
-	}
-	if (from->lower && !to->upper) {
-		err = put_whiteout(sb, to, nn);
-		if (!err)
-			to->upper = layer_lookup(to->dir, nn);
-		if (!err && IS_ERR_OR_NULL(to->upper))
-			err = to->upper ? PTR_ERR(to->upper) : -ESTALE;
-		return err ? err
-			   : upper_rename(from->dir, on, from->upper, to->dir, nn, to->upper,
-					  RENAME_EXCHANGE);
-	}
-	err = upper_rename(from->dir, on, from->upper, to->dir, nn, to->upper, 0);
-	if (!err && from->lower) {
-		struct spot old = {.dir = from->dir};
-
-		err = put_whiteout(sb, &old, on);
-	}
+	if (!from->lower && (!to->upper || !dir || (over_dir && !to->lower)))
+		return upper_rename(from->dir, rc->old->name, from->upper, to->dir, rc->new->name,
+				    to->upper, 0);
+	if (!to->upper)
+		return move_from_lower(rc, from, to);
+	err = swap_spots(rc, from, to);
+	if (err || (from->lower && is_whiteout(to->upper)))
+		return err;
+	old.upper = to->upper;
+	err = from->lower ? put_whiteout(sb, &old, rc->old->name)
+			  : remove_upper(&old, rc->old->name);
+	if (err && upper_rename(from->dir, rc->old->name, to->upper, to->dir, rc->new->name,
+				from->upper, RENAME_EXCHANGE))
+		trace("overlay: a rename was cut off", 0, 0);
 	return err;
 }
 
@@ -410,9 +415,7 @@ static int exchange(const struct rename_ctx *rc, struct spot *from, struct spot 
 		err = odir_hide(from->upper, to->lower);
 	if (!err && S_ISDIR(to->upper->mode) && from->lower && S_ISDIR(from->lower->mode))
 		err = odir_hide(to->upper, from->lower);
-	return err ? err
-		   : upper_rename(from->dir, rc->old->name, from->upper, to->dir, rc->new->name,
-				  to->upper, RENAME_EXCHANGE);
+	return err ? err : swap_spots(rc, from, to);
 }
 
 /* As Linux has it: a directory that has something below is not renamed; programs copy it then. */

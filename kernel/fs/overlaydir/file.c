@@ -47,8 +47,9 @@ static int odir_open(struct inode *inode, struct file *f)
 		if (IS_ERR(upper))
 			return PTR_ERR(upper);
 	}
-	real = real_file(inode); /* now, so that its errors are open's */
-	return IS_ERR(real) ? (int)PTR_ERR(real) : 0;
+	/* Now, so that its errors are open's; but a lack of memory mustn't let an open fail that has made the file: it is tried again when it is used. */
+	real = real_file(inode);
+	return IS_ERR(real) && PTR_ERR(real) != -ENOMEM ? (int)PTR_ERR(real) : 0;
 }
 
 static ssize_t odir_read(struct file *f, struct iov_iter *to, u64 *pos)
@@ -124,7 +125,7 @@ static int odir_fallocate(struct file *f, int mode, u64 off, u64 len)
 	down_write(&inode->lock);
 	err = real->ops->fallocate(real, mode, off, len);
 	if (!err)
-		err = odir_take_attrs(inode);
+		odir_take_known_attrs(inode);
 	up_write(&inode->lock);
 	return err;
 }

@@ -10,28 +10,43 @@ static struct inode *real_inode(const struct inode *inode)
 	return upper ? upper : odir_lower(inode);
 }
 
+static void set_attrs(struct inode *inode, const struct kstat *st)
+{
+	/* Subdirectories of both layers are not counted, as on Linux. */
+	bool merged = S_ISDIR(st->mode) && odir_upper(inode) && odir_lower(inode);
+
+	spin_lock(&inode->spin);
+	__atomic_store_n(&inode->mode, st->mode, __ATOMIC_RELAXED);
+	__atomic_store_n(&inode->uid, st->uid, __ATOMIC_RELAXED);
+	__atomic_store_n(&inode->gid, st->gid, __ATOMIC_RELAXED);
+	__atomic_store_n(&inode->nlink, merged ? 1 : st->nlink, __ATOMIC_RELAXED);
+	__atomic_store_n(&inode->size, st->size, __ATOMIC_RELAXED);
+	__atomic_store_n(&inode->blocks, st->blocks, __ATOMIC_RELAXED);
+	inode->atime = st->atime;
+	inode->mtime = st->mtime;
+	inode->ctime = st->ctime;
+	inode->btime = st->has_btime ? st->btime : st->ctime;
+	spin_unlock(&inode->spin);
+}
+
 int odir_take_attrs(struct inode *inode)
 {
 	struct kstat st;
 	int err = upper_getattr(real_inode(inode), &st);
 
-	if (err)
-		return err;
-	if (S_ISDIR(st.mode) && odir_upper(inode) && odir_lower(inode))
-		st.nlink = 1; /* subdirectories of both layers are not counted, as on Linux */
-	spin_lock(&inode->spin);
-	__atomic_store_n(&inode->mode, st.mode, __ATOMIC_RELAXED);
-	__atomic_store_n(&inode->uid, st.uid, __ATOMIC_RELAXED);
-	__atomic_store_n(&inode->gid, st.gid, __ATOMIC_RELAXED);
-	__atomic_store_n(&inode->nlink, st.nlink, __ATOMIC_RELAXED);
-	__atomic_store_n(&inode->size, st.size, __ATOMIC_RELAXED);
-	__atomic_store_n(&inode->blocks, st.blocks, __ATOMIC_RELAXED);
-	inode->atime = st.atime;
-	inode->mtime = st.mtime;
-	inode->ctime = st.ctime;
-	inode->btime = st.has_btime ? st.btime : st.ctime;
-	spin_unlock(&inode->spin);
-	return 0;
+	if (!err)
+		set_attrs(inode, &st);
+	return err;
+}
+
+void odir_take_known_attrs(struct inode *inode)
+{
+	struct kstat st;
+
+	if (odir_take_attrs(inode)) {
+		generic_getattr(real_inode(inode), &st);
+		set_attrs(inode, &st);
+	}
 }
 
 int odir_getattr(struct inode *inode, struct kstat *st)
@@ -50,7 +65,9 @@ int odir_setattr(struct inode *inode, struct iattr *a)
 	if (IS_ERR(upper))
 		return PTR_ERR(upper);
 	err = upper_setattr(upper, a);
-	return err ? err : odir_take_attrs(inode);
+	if (!err)
+		odir_take_known_attrs(inode);
+	return err;
 }
 
 void odir_now_upper(struct odir_sb *os, struct odir_place *p)
@@ -95,12 +112,11 @@ const struct inode_operations odir_file_ops = {
 	.setxattr = odir_setxattr,
 };
 
-static struct inode *new_inode(struct super_block *sb, struct odir_place *place)
+/* Takes the place. */
+static struct inode *bare_inode(struct super_block *sb, struct odir_place *place, u64 ino, u32 mode)
 {
-	struct inode *real = place->upper ? place->upper : place->lower;
-	u64 ino = place->upper ? upper_ino(real->ino) : real->ino;
 	struct odir_inode *oi = kzalloc(sizeof(*oi));
-	struct inode *inode = oi ? inode_alloc(sb, ino, real->mode) : NULL;
+	struct inode *inode = oi ? inode_alloc(sb, ino, mode) : NULL;
 
 	if (!inode) {
 		kfree(oi);
@@ -109,18 +125,52 @@ static struct inode *new_inode(struct super_block *sb, struct odir_place *place)
 	}
 	oi->place = place;
 	place->inode = inode;
-	oi->node.a = (uintptr_t)place->upper;
 	oi->node.inode = inode;
 	inode->priv = oi;
-	inode->rdev = real->rdev;
-	if (S_ISDIR(inode->mode)) {
+	if (S_ISDIR(mode)) {
 		inode->ops = &odir_dir_ops;
 		inode->fops = &odir_dir_fops;
 	} else {
 		inode->ops = &odir_file_ops;
-		inode->fops = S_ISREG(inode->mode) ? &odir_file_fops : NULL;
+		inode->fops = S_ISREG(mode) ? &odir_file_fops : NULL;
 	}
 	return inode;
+}
+
+static struct inode *new_inode(struct super_block *sb, struct odir_place *place)
+{
+	struct inode *upper = place->upper, *real = upper ? upper : place->lower;
+	struct inode *inode = bare_inode(sb, place, upper ? upper_ino(real->ino) : real->ino,
+					 real->mode);
+
+	if (!inode)
+		return NULL;
+	odir_i(inode)->node.a = (uintptr_t)upper;
+	inode->rdev = real->rdev;
+	return inode;
+}
+
+struct inode *odir_inode_ahead(struct inode *dir, const char *name, u32 mode)
+{
+	struct odir_place *place = odir_place_new(odir_i(dir)->place, name, NULL, NULL);
+
+	return place ? bare_inode(dir->sb, place, 0, mode) : NULL;
+}
+
+struct inode *odir_inode_made(struct inode *inode, struct inode *upper)
+{
+	struct odir_inode *oi = odir_i(inode);
+	struct inode *other;
+
+	__atomic_store_n(&oi->place->upper, upper, __ATOMIC_RELEASE);
+	oi->node.a = (uintptr_t)upper;
+	inode->ino = upper_ino(upper->ino);
+	inode->rdev = upper->rdev;
+	odir_take_known_attrs(inode);
+	other = ihash_add(&odir_sb(inode->sb)->inodes, &oi->node);
+	if (other)
+		inode_put(inode);
+	return other ? other : inode;
 }
 
 struct inode *odir_iget(struct super_block *sb, struct odir_place *place)

@@ -101,6 +101,12 @@ must_check int odir_clear_work(struct odir_sb *os);
 /* inode.c */
 must_check struct inode *odir_iget(struct super_block *sb, struct odir_place *place); /* takes it */
 int odir_take_attrs(struct inode *inode); /* from the layer it is in */
+/* The same after a change that has been made: if the layer won't tell, what it knows. */
+void odir_take_known_attrs(struct inode *inode);
+/* Memory for what is about to be made as dir/name, so that nothing fails when it is there. NULL: there is none. */
+must_check struct inode *odir_inode_ahead(struct inode *dir, const char *name, u32 mode);
+/* It was made. Takes both references; the inode that it is, +1. */
+struct inode *odir_inode_made(struct inode *inode, struct inode *upper);
 /* The inode of a place, if there is one, is found by its upper one from now on. copy_up is held. */
 void odir_now_upper(struct odir_sb *os, struct odir_place *p);
 /* What the guest knows an upper inode by. */
