@@ -13,6 +13,7 @@
 #include "log.h"
 #include "os/atonce.h"
 #include "os/context.h"
+#include "os/fault.h"
 #include "sched.h"
 #include "stub/layout.h"
 #include <elf.h>
@@ -41,8 +42,13 @@ static const struct stub_setup ptrace_setup = {
 
 static long pt(int request, pid_t pid, u64 addr, u64 data)
 {
-	long r = syscall(SYS_ptrace, request, (long)pid, addr, data);
+	long r = fault_inject(FAULT_ptrace);
 
+	if (r) { /* as a process is that somebody has killed */
+		kill(pid, SIGKILL);
+		return r;
+	}
+	r = syscall(SYS_ptrace, request, (long)pid, addr, data);
 	return r < 0 ? -errno : r;
 }
 

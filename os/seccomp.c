@@ -134,6 +134,8 @@ static int receive(struct context *c, struct seccomp_notif *n, bool kicked)
 			return -ESRCH;
 		}
 		memset(n, 0, sizeof(*n));
+		if (fault_inject(FAULT_notif))
+			kill(ht->pid, SIGKILL);
 		if (ioctl(ht->listener, SECCOMP_IOCTL_NOTIF_RECV, n) == 0) {
 			ht->notif_id = n->id;
 			return 0;
@@ -156,6 +158,8 @@ static void answer(struct context *c, u64 val)
 		r.error = (s32)val;
 	else
 		r.val = val;
+	if (fault_inject(FAULT_notif))
+		kill(c->ht->pid, SIGKILL);
 	if (ioctl(c->ht->listener, SECCOMP_IOCTL_NOTIF_SEND, &r) && errno != EINTR)
 		context_died(c);
 }

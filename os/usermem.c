@@ -1,5 +1,6 @@
 /* Copies between the kernel and guests' memory, by the host: through the keeper, who outlives the tasks. */
 #include "os/context.h"
+#include "os/fault.h"
 #include "os/hostmm_priv.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,6 +15,8 @@ size_t host_mm_readv(struct host_mm *hm, void *to, const struct iovec *from, int
 
 	for (int i = 0; i < cnt; i++)
 		local.iov_len += from[i].iov_len;
+	if (fault_inject(FAULT_usermem))
+		return 0;
 	n = process_vm_readv(hm->keeper, &local, 1, from, cnt, 0);
 	return n < 0 ? 0 : n;
 }
@@ -25,6 +28,8 @@ size_t host_mm_writev(struct host_mm *hm, const struct iovec *to, int cnt, const
 
 	for (int i = 0; i < cnt; i++)
 		local.iov_len += to[i].iov_len;
+	if (fault_inject(FAULT_usermem))
+		return 0;
 	n = process_vm_writev(hm->keeper, &local, 1, to, cnt, 0);
 	return n < 0 ? 0 : n;
 }
