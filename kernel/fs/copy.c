@@ -1,17 +1,11 @@
 /* From file to file within the kernel: sendfile and copy_file_range, through a buffer. */
+#include "copy.h"
 #include "kernel/fs/notify/notify.h"
 #include "vfs.h"
 
 #define CHUNK (64 << 10)
 
-/* One end of a copy. */
-struct end {
-	struct file *file;
-	u64 pos;
-	bool own; /* pos is the file's own: put back afterwards */
-};
-
-static ssize_t write_all(struct end *out, char *buf, size_t n)
+static ssize_t write_all(struct copy_end *out, char *buf, size_t n)
 {
 	struct iov_iter it;
 	size_t done = 0;
@@ -29,7 +23,7 @@ static ssize_t write_all(struct end *out, char *buf, size_t n)
 }
 
 /* Copies until `count`, the end of the input, an error, or a signal. Bytes, or the error if there are none. */
-static ssize_t copy(struct end *in, struct end *out, size_t count)
+static ssize_t copy(struct copy_end *in, struct copy_end *out, size_t count)
 {
 	char *buf = kmalloc(min(count, (size_t)CHUNK));
 	ssize_t got = 0, put = 0;
@@ -75,7 +69,7 @@ bool can_copy_range(const struct file *in, const struct file *out, u64 end)
 #define RANGE_CHUNK (256UL << 20) /* then signals are looked at */
 
 /* As copy(), if the file system can; -EOPNOTSUPP. */
-static ssize_t copy_in_fs(struct end *in, struct end *out, size_t count)
+static ssize_t copy_in_fs(struct copy_end *in, struct copy_end *out, size_t count)
 {
 	size_t done = 0;
 	ssize_t n = 0;
@@ -98,7 +92,7 @@ static ssize_t copy_in_fs(struct end *in, struct end *out, size_t count)
 
 /* ---- positions: the file's own, or a guest's variable ---- */
 
-static int pos_begin(struct end *e, uaddr_t upos)
+int copy_pos_begin(struct copy_end *e, uaddr_t upos)
 {
 	s64 pos;
 
@@ -116,7 +110,7 @@ static int pos_begin(struct end *e, uaddr_t upos)
 	return 0;
 }
 
-static int pos_end(struct end *e, uaddr_t upos)
+int copy_pos_end(struct copy_end *e, uaddr_t upos)
 {
 	if (!e->own)
 		return put_user(e->pos, upos);
@@ -125,7 +119,7 @@ static int pos_end(struct end *e, uaddr_t upos)
 	return 0;
 }
 
-static void notify_copied(struct end *in, struct end *out)
+void copy_notify(struct copy_end *in, struct copy_end *out)
 {
 	notify_file(in->file, IN_ACCESS);
 	notify_file(out->file, IN_MODIFY);
@@ -133,38 +127,38 @@ static void notify_copied(struct end *in, struct end *out)
 
 /* ---- sendfile ---- */
 
-static long do_sendfile(struct end *in, struct end *out, uaddr_t uoff, size_t count)
+static long do_sendfile(struct copy_end *in, struct copy_end *out, uaddr_t uoff, size_t count)
 {
 	long ret, err;
 
 	if (!in->file || !(in->file->mode & FMODE_READ))
 		return -EBADF;
-	ret = pos_begin(in, uoff);
+	ret = copy_pos_begin(in, uoff);
 	if (ret)
 		return ret;
 	if (uoff && !(in->file->mode & FMODE_LSEEK))
 		return -ESPIPE;
 	if (!out->file || !(out->file->mode & FMODE_WRITE))
 		return -EBADF;
-	ret = pos_begin(out, 0);
+	ret = copy_pos_begin(out, 0);
 	if (ret)
 		return ret;
 	if ((s64)in->pos < 0 || !(in->file->mode & FMODE_LSEEK) || S_ISDIR(in->file->inode->mode) ||
 	    file_flags(out->file) & O_APPEND)
 		return -EINVAL;
 	ret = copy(in, out, min(count, MAX_RW_COUNT));
-	err = ret > 0 || uoff ? pos_end(in, uoff)
+	err = ret > 0 || uoff ? copy_pos_end(in, uoff)
 			      : 0; /* a guest's variable is written in any case */
 	if (ret > 0) {
-		(void)pos_end(out, 0);
-		notify_copied(in, out);
+		(void)!copy_pos_end(out, 0);
+		copy_notify(in, out);
 	}
 	return err ? err : ret;
 }
 
 long sys_sendfile(int out_fd, int in_fd, uaddr_t offset, size_t count)
 {
-	struct end in = {.file = fd_get(in_fd)}, out = {.file = fd_get(out_fd)};
+	struct copy_end in = {.file = fd_get(in_fd)}, out = {.file = fd_get(out_fd)};
 	long ret = do_sendfile(&in, &out, offset, count);
 
 	if (in.file)
@@ -176,7 +170,7 @@ long sys_sendfile(int out_fd, int in_fd, uaddr_t offset, size_t count)
 
 /* ---- copy_file_range ---- */
 
-static int may_copy(const struct end *in, const struct end *out)
+static int may_copy(const struct copy_end *in, const struct copy_end *out)
 {
 	const struct file *i = in->file, *o = out->file;
 
@@ -197,13 +191,14 @@ static int refresh_size(struct inode *inode)
 	return inode->ops && inode->ops->getattr ? inode->ops->getattr(inode, &st) : 0;
 }
 
-static long copy_range(struct end *in, struct end *out, uaddr_t uin, uaddr_t uout, size_t count)
+static long copy_range(struct copy_end *in, struct copy_end *out, uaddr_t uin, uaddr_t uout,
+		       size_t count)
 {
 	long ret, err;
 
-	ret = pos_begin(in, uin);
+	ret = copy_pos_begin(in, uin);
 	if (!ret)
-		ret = pos_begin(out, uout);
+		ret = copy_pos_begin(out, uout);
 	if (!ret)
 		ret = may_copy(in, out);
 	if (!ret)
@@ -229,17 +224,17 @@ static long copy_range(struct end *in, struct end *out, uaddr_t uin, uaddr_t uou
 		ret = copy(in, out, count);
 	if (ret <= 0)
 		return ret;
-	notify_copied(in, out);
-	err = pos_end(in, uin);
+	copy_notify(in, out);
+	err = copy_pos_end(in, uin);
 	if (!err)
-		err = pos_end(out, uout);
+		err = copy_pos_end(out, uout);
 	return err ? err : ret;
 }
 
 long sys_copy_file_range(int in_fd, uaddr_t in_off, int out_fd, uaddr_t out_off, size_t count,
 			 unsigned int flags)
 {
-	struct end in = {.file = fd_get(in_fd)}, out = {.file = fd_get(out_fd)};
+	struct copy_end in = {.file = fd_get(in_fd)}, out = {.file = fd_get(out_fd)};
 	long ret = -EBADF;
 
 	if (in.file && out.file)

@@ -51,6 +51,7 @@ struct pipe *pipe_alloc(void)
 	wait_queue_init(&p->rd_wait);
 	wait_queue_init(&p->wr_wait);
 	wait_queue_init(&p->open_wait);
+	wait_queue_init(&p->busy_wait);
 	p->files = 1;
 	return p;
 }
@@ -81,18 +82,17 @@ static bool nonblocking(const struct file *f)
 	return __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_NONBLOCK;
 }
 
-static bool pipe_readable(const struct pipe *p)
+bool pipe_readable(const struct pipe *p)
 {
 	return pipe_ring_used(&p->ring) || !__atomic_load_n(&p->writers, __ATOMIC_ACQUIRE);
 }
 
-static bool pipe_writable(const struct pipe *p)
+bool pipe_writable(const struct pipe *p)
 {
 	return !pipe_ring_full(&p->ring) || !__atomic_load_n(&p->readers, __ATOMIC_ACQUIRE);
 }
 
-/* Sleeps until there is something to read, or nothing will ever be. Called and returns without the lock. */
-static int wait_readable(struct pipe *p)
+int pipe_wait_readable(struct pipe *p)
 {
 	int err = wait_event_expr(&p->rd_wait, pipe_readable(p), &exclusive);
 
@@ -101,13 +101,34 @@ static int wait_readable(struct pipe *p)
 	return err;
 }
 
-static int wait_writable(struct pipe *p)
+int pipe_wait_writable(struct pipe *p)
 {
 	int err = wait_event_expr(&p->wr_wait, pipe_writable(p), &exclusive);
 
 	if (err && pipe_writable(p))
 		wake_up_poll(&p->wr_wait, OUT_EVENTS);
 	return err;
+}
+
+void pipe_wake_writers(struct pipe *p)
+{
+	wake_up_poll(&p->wr_wait, OUT_EVENTS);
+}
+
+int pipe_lock_end(struct pipe *p, const bool *busy)
+{
+	int err;
+
+	mutex_lock(&p->lock);
+	while (unlikely(*busy)) {
+		mutex_unlock(&p->lock);
+		err = wait_event_expr(&p->busy_wait, !__atomic_load_n(busy, __ATOMIC_ACQUIRE),
+				      NULL);
+		if (err)
+			return err;
+		mutex_lock(&p->lock);
+	}
+	return 0;
 }
 
 static ssize_t pipe_read(struct file *f, struct iov_iter *to, u64 *pos)
@@ -118,8 +139,10 @@ static ssize_t pipe_read(struct file *f, struct iov_iter *to, u64 *pos)
 
 	if (!iov_iter_count(to))
 		return 0;
-	mutex_lock(&p->lock);
 	for (;;) {
+		n = pipe_lock_end(p, &p->rd_busy);
+		if (n)
+			return n;
 		was_full = pipe_ring_full(&p->ring);
 		n = pipe_ring_read(&p->ring, to);
 		if (n || !p->writers)
@@ -129,11 +152,10 @@ static ssize_t pipe_read(struct file *f, struct iov_iter *to, u64 *pos)
 			break;
 		}
 		mutex_unlock(&p->lock);
-		n = wait_readable(p);
+		n = pipe_wait_readable(p);
 		if (n)
 			return n;
 		slept = true;
-		mutex_lock(&p->lock);
 	}
 	was_full = was_full && !pipe_ring_full(&p->ring);
 	left = pipe_ring_used(&p->ring);
@@ -166,14 +188,14 @@ static int write_some(struct pipe *p, struct iov_iter *from, bool packet, size_t
 	return pipe_ring_full(&p->ring) ? -EAGAIN : -EFAULT;
 }
 
-static void wake_readers(struct pipe *p, bool was_empty)
+void pipe_wake_readers(struct pipe *p, bool was_empty)
 {
 	if (was_empty || __atomic_load_n(&p->poll_usage, __ATOMIC_RELAXED))
 		wake_up_poll(&p->rd_wait, IN_EVENTS);
 }
 
 /* Nobody reads any more: the rest of a write that went half through. The VFS does it for -EPIPE. */
-static void raise_sigpipe(void)
+void pipe_raise_sigpipe(void)
 {
 	siginfo_t si;
 
@@ -190,15 +212,17 @@ static int write_all(struct pipe *p, struct iov_iter *from, const struct file *f
 
 	for (;;) {
 		was_empty = false;
-		mutex_lock(&p->lock);
+		err = pipe_lock_end(p, &p->wr_busy);
+		if (err)
+			return err;
 		err = write_some(p, from, packet, done, &was_empty);
 		room = !pipe_ring_full(&p->ring);
 		mutex_unlock(&p->lock);
 		if (*done)
-			wake_readers(p, was_empty);
+			pipe_wake_readers(p, was_empty);
 		if (err != -EAGAIN || nonblocking(f))
 			break;
-		err = wait_writable(p);
+		err = pipe_wait_writable(p);
 		if (err)
 			return err;
 		slept = true;
@@ -218,7 +242,7 @@ static ssize_t pipe_write(struct file *f, struct iov_iter *from, u64 *pos)
 		return 0;
 	err = write_all(p, from, f, &done);
 	if (err == -EPIPE && done)
-		raise_sigpipe();
+		pipe_raise_sigpipe();
 	if (done && p->named)
 		inode_touch(f->inode, ATTR_MTIME | ATTR_CTIME);
 	return done ? (ssize_t)done : err;
@@ -299,6 +323,11 @@ bool file_is_pipe(const struct file *f)
 	return f->ops == &fifo_ops;
 }
 
+struct pipe *file_pipe(const struct file *f)
+{
+	return file_is_pipe(f) ? f->priv : NULL;
+}
+
 long pipe_get_size(struct file *f)
 {
 	struct pipe *p = f->priv;
@@ -337,7 +366,9 @@ long pipe_set_size(struct file *f, u64 size)
 		return -EINVAL;
 	while ((u64)slots * PIPE_SLOT_SIZE < size)
 		slots *= 2;
-	mutex_lock(&p->lock);
+	err = pipe_lock_end(p, &p->wr_busy); /* who has it counts on the room */
+	if (err)
+		return err;
 	err = resize(p, slots);
 	room = !pipe_ring_full(&p->ring);
 	mutex_unlock(&p->lock);

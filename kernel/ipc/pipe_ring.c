@@ -119,14 +119,28 @@ static ssize_t ring_fill(struct pipe_ring *r, struct iov_iter *from, bool packet
 	return got < n ? -EFAULT : (ssize_t)got;
 }
 
+int pipe_ring_prepare(struct pipe_ring *r)
+{
+	return r->data ? 0 : ring_alloc(r->nslots, &r->slots, &r->data);
+}
+
+ssize_t pipe_ring_append(struct pipe_ring *r, struct iov_iter *from)
+{
+	u64 before = r->bytes;
+	ssize_t n;
+
+	do {
+		n = ring_fill(r, from, false);
+	} while (n > 0 && iov_iter_count(from));
+	return r->bytes != before ? (ssize_t)(r->bytes - before) : n;
+}
+
 ssize_t pipe_ring_write(struct pipe_ring *r, struct iov_iter *from, bool packet)
 {
 	u64 before = r->bytes;
-	ssize_t n = 0;
+	ssize_t n = pipe_ring_prepare(r);
 
-	if (!r->data && ring_alloc(r->nslots, &r->slots, &r->data))
-		return -ENOMEM;
-	if (!packet)
+	if (!n && !packet)
 		n = ring_merge(r, from);
 	if (n < 0)
 		return n;
@@ -166,8 +180,7 @@ static void ring_drop_tail(struct pipe_ring *r)
 	set_used(r, r->used - 1);
 }
 
-/* Takes n bytes off the tail; no packets. */
-static void ring_consume_bytes(struct pipe_ring *r, size_t n)
+void pipe_ring_consume(struct pipe_ring *r, size_t n)
 {
 	while (n) {
 		struct pipe_slot *s = &r->slots[r->tail];
@@ -208,17 +221,59 @@ ssize_t pipe_ring_read(struct pipe_ring *r, struct iov_iter *to)
 		got = copy_to_iter(r->data + (size_t)r->tail * PIPE_SLOT_SIZE + s->off, n, to);
 		if (got < n) {
 			n = packet ? 0 : ring_whole(r, got);
-			ring_consume_bytes(r, n);
+			pipe_ring_consume(r, n);
 			total += n;
 			return total ? (ssize_t)total : -EFAULT;
 		}
 		if (packet)
 			ring_drop_tail(r);
 		else
-			ring_consume_bytes(r, n);
+			pipe_ring_consume(r, n);
 		total += n;
 		if (packet)
 			break;
 	}
 	return (ssize_t)total;
+}
+
+size_t pipe_ring_peek(const struct pipe_ring *r, struct iov_iter *to)
+{
+	size_t done = 0;
+
+	for (u32 i = 0; i < r->used && iov_iter_count(to); i++) {
+		u32 at = (r->tail + i) & (r->nslots - 1);
+		const struct pipe_slot *s = &r->slots[at];
+		size_t n = min((size_t)s->len, iov_iter_count(to));
+		size_t got = copy_to_iter(r->data + (size_t)at * PIPE_SLOT_SIZE + s->off, n, to);
+
+		done += got;
+		if (got < n)
+			break;
+	}
+	return done;
+}
+
+size_t pipe_ring_move(struct pipe_ring *from, struct pipe_ring *to, size_t len, bool keep)
+{
+	size_t done = 0;
+	u32 kept = 0;
+
+	while (done < len && kept < from->used && to->used < to->nslots) {
+		u32 at = (from->tail + kept) & (from->nslots - 1);
+		u32 head = (to->tail + to->used) & (to->nslots - 1);
+		const struct pipe_slot *s = &from->slots[at];
+		size_t n = min((size_t)s->len, len - done);
+
+		memcpy(to->data + (size_t)head * PIPE_SLOT_SIZE,
+		       from->data + (size_t)at * PIPE_SLOT_SIZE + s->off, n);
+		to->slots[head] = (struct pipe_slot){.len = (u16)n, .packet = s->packet};
+		add_bytes(to, (s64)n);
+		set_used(to, to->used + 1);
+		if (keep)
+			kept++;
+		else
+			pipe_ring_consume(from, n);
+		done += n;
+	}
+	return done;
 }

@@ -41,6 +41,17 @@ must_check ssize_t pipe_ring_write(struct pipe_ring *r, struct iov_iter *from, b
 /* Takes what there is, at most to the end of one packet, whose unread rest is lost. Bytes; 0: empty; -EFAULT if nothing was taken. */
 must_check ssize_t pipe_ring_read(struct pipe_ring *r, struct iov_iter *to);
 
+/* For splices, which don't look at packets. The ring's memory, so that what there is room for can be stored: 0 or -ENOMEM. */
+must_check int pipe_ring_prepare(struct pipe_ring *r);
+/* As pipe_ring_write(), prepared, but in slots of its own. */
+must_check ssize_t pipe_ring_append(struct pipe_ring *r, struct iov_iter *from);
+/* Copies the oldest bytes, as many as `to` takes, and leaves them where they are. Bytes; fewer at a bad address. */
+must_check size_t pipe_ring_peek(const struct pipe_ring *r, struct iov_iter *to);
+/* Drops the n oldest bytes, which are there. */
+void pipe_ring_consume(struct pipe_ring *r, size_t n);
+/* Moves (keep: copies) at most len of the oldest bytes to another ring, prepared: as slots of their own, as far as these reach. Bytes. */
+size_t pipe_ring_move(struct pipe_ring *from, struct pipe_ring *to, size_t len, bool keep);
+
 static inline u32 pipe_ring_used(const struct pipe_ring *r)
 {
 	return __atomic_load_n(&r->used, __ATOMIC_ACQUIRE);

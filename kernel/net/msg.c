@@ -1,4 +1,5 @@
 /* Sending and receiving: read, write and the system calls, which gather a sock_msg and hand it to the socket's type. */
+#include "net.h"
 #include "alloc.h"
 #include "signals.h"
 #include "syscalls.h"
@@ -29,9 +30,9 @@ static int file_flags(const struct file *f)
 	return __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_NONBLOCK ? MSG_DONTWAIT : 0;
 }
 
-ssize_t sock_read(struct file *f, struct iov_iter *to, u64 *pos)
+ssize_t socket_read(struct file *f, struct iov_iter *to, bool nonblock)
 {
-	struct sock_msg m = {.it = to, .flags = file_flags(f)};
+	struct sock_msg m = {.it = to, .flags = file_flags(f) | (nonblock ? MSG_DONTWAIT : 0)};
 	ssize_t n;
 
 	if (!iov_iter_count(to))
@@ -39,6 +40,11 @@ ssize_t sock_read(struct file *f, struct iov_iter *to, u64 *pos)
 	n = sock_recv(f->priv, &m);
 	scm_drop(&m.scm);
 	return n;
+}
+
+ssize_t sock_read(struct file *f, struct iov_iter *to, u64 *pos)
+{
+	return socket_read(f, to, false);
 }
 
 ssize_t sock_write(struct file *f, struct iov_iter *from, u64 *pos)

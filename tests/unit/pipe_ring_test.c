@@ -225,6 +225,59 @@ START_TEST(a_write_without_memory_leaves_an_empty_ring)
 }
 END_TEST
 
+/* What splices do, at all places of a ring that wraps around. */
+START_TEST(moving_and_looking_keep_the_order)
+{
+	struct pipe_ring to;
+	struct iov_iter it;
+	size_t n;
+
+	for (u32 turn = 0; turn < 9; turn++) {
+		start(4);
+		pipe_ring_init(&to, 8);
+		ck_assert_int_eq(pipe_ring_prepare(&to), 0);
+		ck_assert_int_eq(put(4096 * 3 + 7, false), 4096 * 3 + 7);
+		ck_assert_int_eq(get(1500 * turn), 1500 * turn);
+		it = iter(in, sizeof(in));
+		n = pipe_ring_peek(&r, &it);
+		ck_assert_uint_eq(n, r.bytes);
+		ck_assert_mem_eq(in, out + 1500 * turn, n);
+		ck_assert_uint_eq(pipe_ring_move(&r, &to, 5000, true), min(n, (size_t)5000));
+		ck_assert_uint_eq(r.bytes, n);
+		ck_assert_uint_eq(pipe_ring_move(&r, &to, 100000, false), n);
+		ck_assert_uint_eq(pipe_ring_used(&r), 0);
+		ck_assert_uint_eq(to.bytes, n + min(n, (size_t)5000));
+		it = iter(in, sizeof(in));
+		ck_assert_int_eq(pipe_ring_read(&to, &it), n + min(n, (size_t)5000));
+		ck_assert_mem_eq(in, out + 1500 * turn, min(n, (size_t)5000));
+		ck_assert_mem_eq(in + min(n, (size_t)5000), out + 1500 * turn, n);
+		pipe_ring_destroy(&to);
+		pipe_ring_destroy(&r);
+	}
+}
+END_TEST
+
+START_TEST(appending_takes_slots_of_its_own)
+{
+	struct iov_iter it;
+
+	start(4);
+	ck_assert_int_eq(put(1, false), 1);
+	for (int i = 0; i < 3; i++) {
+		it = iter(out, 1);
+		ck_assert_int_eq(pipe_ring_append(&r, &it), 1);
+	}
+	it = iter(out, 1);
+	ck_assert_int_eq(pipe_ring_append(&r, &it), 0);
+	pipe_ring_consume(&r, 2);
+	it = iter(out, 100000);
+	ck_assert_int_eq(pipe_ring_append(&r, &it), 8192);
+	ck_assert_uint_eq(r.bytes, 8194);
+	pipe_ring_destroy(&r);
+}
+END_TEST
+
 UNIT_MAIN("pipe ring", capacity_is_counted_in_slots, small_writes_share_a_slot_only_if_they_fit,
 	  a_packet_is_read_alone_and_whole, faults_keep_whole_slots, resizing_keeps_the_data,
-	  random_sizes_keep_the_order, a_write_without_memory_leaves_an_empty_ring)
+	  random_sizes_keep_the_order, a_write_without_memory_leaves_an_empty_ring,
+	  moving_and_looking_keep_the_order, appending_takes_slots_of_its_own)

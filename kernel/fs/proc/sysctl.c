@@ -210,6 +210,12 @@ static int show_pipe_max(struct seq *s, const struct proc_ctx *c)
 	return 0;
 }
 
+static int show_pipe_pages(struct seq *s, const struct proc_ctx *c)
+{
+	seq_printf(s, "%d\n", PIPE_USER_PAGES_SOFT);
+	return 0;
+}
+
 /* ---- fs/inotify/ ---- */
 
 #define LIMIT(field)                                                                               \
@@ -247,6 +253,8 @@ static const struct proc_entry fs_table[] = {
 	PROC_DIR("inotify", 0555, inotify_table),
 	PROC_FILE("nr_open", 0444, show_nr_open),
 	PROC_FILE("pipe-max-size", 0444, show_pipe_max),
+	PROC_FILE("pipe-user-pages-hard", 0444, show_zero),
+	PROC_FILE("pipe-user-pages-soft", 0444, show_pipe_pages),
 	PROC_FILE("protected_fifos", 0444, show_zero),
 	PROC_FILE("protected_hardlinks", 0444, show_zero),
 	PROC_FILE("protected_regular", 0444, show_zero),
