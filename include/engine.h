@@ -49,6 +49,9 @@ struct context;
 struct cpu;
 struct stub_setup;
 
+/* Spin as long as a wake-up takes, and only while the host has a core to spare. */
+#define SPIN_AUTO UINT32_MAX
+
 struct engine_ops {
 	const char *name;
 	const struct stub_setup *setup; /* what new host processes do (os/) */
@@ -68,8 +71,11 @@ struct engine_ops {
 	/* Floating-point and vector state in XSAVE format. size in bytes; -errno. */
 	int (*get_xstate)(struct context *c, void *buf, size_t size);
 	int (*set_xstate)(struct context *c, const void *buf, size_t size);
-	/* At boot: sets up trampolines, and spinning for at most so many ns. False: the host's signal frames leave no room. NULL: of no use. */
-	bool (*use_trampolines)(ktime_t spin);
+	/*
+	 * At boot: sets up trampolines, and spinning for at most so many us, or SPIN_AUTO. False: the host's signal frames leave no room. NULL: of
+	 * no use.
+	 */
+	bool (*use_trampolines)(u32 spin);
 	/* Async-signal-safe, on the CPU's own thread: makes its running guest stop. */
 	void (*kick_self)(struct cpu *cpu);
 };

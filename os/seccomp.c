@@ -691,7 +691,7 @@ static int seccomp_set_xstate(struct context *c, const void *buf, size_t size)
 	return 0;
 }
 
-static bool seccomp_use_trampolines(ktime_t spin)
+static bool seccomp_use_trampolines(u32 spin)
 {
 	trampolines = getauxval(AT_MINSIGSTKSZ) <= SLOT_SIZE - SLOT_FRAMES;
 	if (trampolines)

@@ -1,23 +1,54 @@
 /* When to spin: see spin.h. */
 #include "os/spin.h"
 #include "cpu.h"
+#include "engine.h"
 #include "host.h"
 #include "ktime.h"
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include <x86intrin.h>
 
-#define NEED_MIN 64U
+#define NEED_MIN 8U
 #define NEED_MAX (1U << 18)
-#define WORTH 1024 /* calls in a turn that pay for moving the guest there and back */
-#define FIRST 8	   /* times as long */
+#define WORTH 16 /* calls in a turn that pay for moving the guest there and back */
+#define FIRST 8	 /* times as long */
+#define AUTO 50	 /* us: what is more than a wake-up costs pays for no one */
 #define SOON (20 * NSEC_PER_USEC)
 
-/* By CPU. `core`: where the guest is for which it spins, -1 none; atomic, others only look. `turn` is its own. */
+/* By CPU. `core`: where the guest is for which it spins, -1 none; atomic, others only look. The rest is its own. */
 static struct {
 	int core;
 	u64 turn;
+	u64 looked; /* at the host's load, TSC */
 } __attribute__((aligned(64))) cpu_spin[MAX_CPUS];
 
-static u64 longest, soon; /* cycles; constant after boot */
+static u64 longest, soon, often; /* cycles; constant after boot */
+
+/* ---- is there a core to spare? ---- */
+
+static int load_fd = -1; /* /proc/loadavg, if that is to be asked; constant after boot */
+static long online;	 /* cores of the host; constant after boot */
+
+/*
+ * Are more threads than cores runnable on the host, with `more` besides those that are now? Then who spins takes from others, and a guest that
+ * is moved to another core waits for its turn there. False where nobody asks or the host doesn't tell.
+ */
+static bool host_busy(int more)
+{
+	char text[64], *at = text; /* "0.00 0.01 0.05 RUNNABLE/ALL LAST" */
+	ssize_t n = pread(load_fd, text, sizeof(text) - 1, 0);
+
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	for (int i = 0; i < 3 && at; i++) {
+		at = strchr(at, ' ');
+		at = at ? at + 1 : NULL;
+	}
+	return at && strtol(at, NULL, 10) + more > online;
+}
 
 /* Cycles of the TSC in `ns`, measured. */
 static u64 cycles_in(ktime_t ns)
@@ -32,13 +63,20 @@ static u64 cycles_in(ktime_t ns)
 	return (u64)((double)n * ns / (to - from));
 }
 
-void spin_setup(ktime_t ns)
+void spin_setup(u32 spin)
 {
+	ktime_t ns = (spin == SPIN_AUTO ? AUTO : spin) * NSEC_PER_USEC;
+
 	for (int i = 0; i < MAX_CPUS; i++)
 		cpu_spin[i].core = -1;
 	if (ns) {
 		longest = cycles_in(ns);
 		soon = cycles_in(SOON);
+	}
+	if (spin == SPIN_AUTO) {
+		often = cycles_in(NSEC_PER_MSEC);
+		online = sysconf(_SC_NPROCESSORS_ONLN);
+		load_fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
 	}
 }
 
@@ -74,8 +112,21 @@ static bool core_free(const struct cpu *cpu, int core)
 
 bool spin_crowded(const struct cpu *cpu)
 {
-	return !core_free(cpu, cpu->host_core) ||
-	       !core_free(cpu, __atomic_load_n(&cpu_spin[cpu->id].core, __ATOMIC_RELAXED));
+	u64 now = __rdtsc(), *looked = &cpu_spin[cpu->id].looked;
+
+	if (!core_free(cpu, cpu->host_core) ||
+	    !core_free(cpu, __atomic_load_n(&cpu_spin[cpu->id].core, __ATOMIC_RELAXED)))
+		return true;
+	if (now - *looked < often)
+		return false;
+	*looked = now;
+	return host_busy(0);
+}
+
+/* It didn't pay: from now on it has to look more promising. */
+static void wait_longer(struct spin *s)
+{
+	s->need = min(max(s->need, NEED_MIN) * 2, NEED_MAX);
 }
 
 static int free_core(const struct cpu *cpu)
@@ -99,6 +150,11 @@ int spin_begin(struct spin *s, struct cpu *cpu)
 	core = free_core(cpu);
 	if (core < 0)
 		return -1;
+	cpu_spin[cpu->id].looked = __rdtsc();
+	if (host_busy(1)) {
+		wait_longer(s);
+		return -1;
+	}
 	s->turn = cpu_spin[cpu->id].turn = (cpu_spin[cpu->id].turn & ~63ULL) + 64 + cpu->id;
 	s->served = 0;
 	__atomic_store_n(&cpu_spin[cpu->id].core, core, __ATOMIC_RELAXED);
@@ -114,9 +170,9 @@ void spin_none(struct cpu *cpu)
 void spin_end(struct spin *s, struct cpu *cpu)
 {
 	if (s->served < WORTH)
-		s->need = min(max(s->need, NEED_MIN) * 2, NEED_MAX);
+		wait_longer(s);
 	else
-		s->need = NEED_MIN;
+		s->need /= 2;
 	s->turn = 0;
 	s->streak = 0;
 	spin_none(cpu);

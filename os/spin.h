@@ -17,11 +17,11 @@ struct spin {
 	u64 served; /* calls in that turn */
 };
 
-/* As --spin says: the longest time in ns; 0: never. At boot. */
-void spin_setup(ktime_t longest);
+/* As --spin says: the longest time in us, SPIN_AUTO, or 0: never. At boot. */
+void spin_setup(u32 spin);
 /* A call came `cycles` after the guest had been left to run; by a trampoline? */
 void spin_learn(struct spin *s, u64 cycles, bool by_trampoline);
-/* While it spins: has another of our CPUs work to do on one of the two cores? */
+/* While it spins: is there other work to do on one of the two cores? */
 bool spin_crowded(const struct cpu *cpu);
 /* Does this CPU spin for it? */
 bool spin_on(const struct spin *s, const struct cpu *cpu);

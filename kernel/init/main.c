@@ -171,7 +171,7 @@ int main(int argc, char **argv)
 	set_up_strace(&o);
 	ncpus = o.cpus ? o.cpus : min(host_cores(), MAX_CPUS);
 	if (!o.no_patch && engine->use_trampolines)
-		patch_enabled = engine->use_trampolines(o.spin * NSEC_PER_USEC);
+		patch_enabled = engine->use_trampolines(o.spin);
 	patch_ids = patch_enabled && !o.strace;
 	log_info("%d CPUs on %d host cores\n", ncpus, host_cores());
 	sched_debug_migrate = o.debug_migrate;

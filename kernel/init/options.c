@@ -2,6 +2,7 @@
 #include "kernel/init/options.h"
 #include "alloc.h"
 #include "cpu.h"
+#include "engine.h"
 #include "hostfault.h"
 #include "hosttool.h"
 #include <argp.h>

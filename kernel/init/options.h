@@ -6,7 +6,6 @@
 #include "types.h"
 
 #define MAX_MOUNTS 64
-#define SPIN_AUTO 50 /* us: what is more than a wake-up costs pays for no one */
 
 struct mount_option {
 	const char *type, *source, *target;
