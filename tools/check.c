@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <sys/xattr.h>
 
 /* As fsck(8) has it. */
 #define STATUS_REPAIRED 1
@@ -154,12 +155,31 @@ static bool check_links(struct check *c, int fmeta, const char *name, const char
 	return false;
 }
 
+/* What has our prefix must be something else with it. link: the file, or a link to it. */
+static void check_xattrs(struct check *c, const char *link, const char *path, bool follow)
+{
+	char names[65536];
+	ssize_t n = follow ? listxattr(link, names, sizeof(names))
+			   : llistxattr(link, names, sizeof(names));
+
+	for (char *p = names; n > 0 && p < names + n; p += strlen(p) + 1) {
+		int err = 0;
+
+		if (strncmp(p, HUMFS_XATTR, strlen(HUMFS_XATTR)) || humfs_xattr_of_host(p))
+			continue;
+		if (c->repair && (follow ? removexattr(link, p) : lremovexattr(link, p)) < 0)
+			err = -errno;
+		leftover(c, path, "it has an extended attribute that means nothing", err);
+	}
+}
+
 static void check_file(void *arg, const struct humfs_level *l, const char *name, const char *path,
 		       const struct stat *data)
 {
 	struct check *c = arg;
 	struct humfs_meta m;
 	int fmeta = l->fmeta, err = meta_read(fmeta, name, &m);
+	char *link;
 	u32 mode;
 
 	if (!err)
@@ -169,6 +189,9 @@ static void check_file(void *arg, const struct humfs_level *l, const char *name,
 		damage(c, path, "its metadata is missing or malformed",
 		       c->repair ? meta_write(fmeta, name, &m) : 0);
 	}
+	link = xasprintf("/proc/self/fd/%d/%s", l->data, name);
+	check_xattrs(c, link, path, false);
+	free(link);
 	c->files++;
 	if (check_links(c, fmeta, name, path, data) && S_ISREG(data->st_mode))
 		c->used += data->st_size;
@@ -254,10 +277,14 @@ static struct humfs_level *enter(struct check *c, struct humfs_level *up, int da
 {
 	struct humfs_level *l = level_new(up, data, fmeta, dmeta, path);
 	struct stat st;
+	char *link;
 
 	if (fstat(data, &st) < 0)
 		die("%s: %m", path);
 	check_own_meta(c, dmeta, path, &st);
+	link = xasprintf("/proc/self/fd/%d", data);
+	check_xattrs(c, link, path, true);
+	free(link);
 	check_orphans(c, l);
 	l->names = names_of(data, path);
 	return l;

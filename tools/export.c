@@ -34,11 +34,13 @@ static void add_xattrs(struct archive_entry *e, const char *link)
 	ssize_t n = listxattr(link, names, sizeof(names)), size;
 
 	for (char *p = names; n > 0 && p < names + n; p += strlen(p) + 1) {
-		if (strncmp(p, "user.", 5))
+		const char *name = humfs_xattr_of_host(p);
+
+		if (!name)
 			continue; /* the host's own, as security.selinux */
 		size = getxattr(link, p, value, sizeof(value));
 		if (size >= 0)
-			archive_entry_xattr_add_entry(e, p, value, size);
+			archive_entry_xattr_add_entry(e, name, value, size);
 	}
 }
 

@@ -221,11 +221,11 @@ static void write_contents(struct import *im, int fd, const char *path, struct a
 		die("%s: %m", path);
 }
 
-/* Only user.* can be kept as it is by an ordinary user. */
+/* Those that humfs keeps, by the names that they have at the data. */
 static void set_xattrs(struct import *im, const struct where *w, const char *name, const char *path,
 		       struct archive_entry *e)
 {
-	char *link = NULL;
+	char *link = NULL, host[HUMFS_XATTR_MAX + 1];
 	const char *attr;
 	const void *value;
 	size_t size;
@@ -239,9 +239,9 @@ static void set_xattrs(struct import *im, const struct where *w, const char *nam
 			fd = openat(w->data, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 			link = xasprintf("/proc/self/fd/%d", fd);
 		}
-		if (strncmp(attr, "user.", 5))
+		if (humfs_xattr_to_host(attr, host))
 			complain("%s: its extended attribute %s is not kept", path, attr);
-		else if (setxattr(link, attr, value, size, 0) < 0)
+		else if (setxattr(link, host, value, size, 0) < 0)
 			complain("%s: its extended attribute %s is not kept: %m", path, attr);
 	}
 	free(link);

@@ -222,6 +222,26 @@ TEST(permissions_of_the_file_count)
 	CHECK_STR(value("f", "user.a"), "1");
 }
 
+TEST(security_attributes_need_privileges)
+{
+	new_file();
+	if (getuid())
+		SKIP("not root");
+	MUST(chmod(".", 0755));
+	MUST(chmod("f", 0666));
+	MUST(setxattr("f", "security.probe", "s", 1, 0));
+	CHECK_ERR(setxattr("f", "security.probe", "s", 1, XATTR_CREATE), EEXIST);
+	CHECK_EXITED(IN_CHILD({
+			     MUST(setresuid(65534, 65534, 65534));
+			     CHECK_STR(value("f", "security.probe"), "s");
+			     CHECK_ERR(setxattr("f", "security.probe", "2", 1, 0), EPERM);
+			     CHECK_ERR(removexattr("f", "security.probe"), EPERM);
+		     }),
+		     0);
+	MUST(removexattr("f", "security.probe"));
+	CHECK_STR(value("f", "security.probe"), "ENODATA");
+}
+
 TEST(changes_show_in_the_change_time)
 {
 	struct stat before, after;

@@ -189,5 +189,31 @@ START_TEST(journal_records)
 }
 END_TEST
 
+START_TEST(extended_attributes_go_round)
+{
+	static const char *const kept[] = {"user.x",	  "security.capability",
+					   "trusted.a.b", "user.humfs.trusted.x",
+					   "user.humfs.", "user.humfsx"};
+	static const char *const others[] = {"system.posix_acl_access", "trustedx", "other.x"};
+	char host[HUMFS_XATTR_MAX + 1], longest[HUMFS_XATTR_MAX + 1] = "trusted.";
+
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+		ck_assert_int_eq(humfs_xattr_to_host(kept[i], host), 0);
+		ck_assert_int_eq(strncmp(host, "user.", 5), 0);
+		ck_assert_str_eq(humfs_xattr_of_host(host), kept[i]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		ck_assert_int_eq(humfs_xattr_to_host(others[i], host), -EOPNOTSUPP);
+	ck_assert_ptr_null(humfs_xattr_of_host("security.selinux"));
+	ck_assert_ptr_null(humfs_xattr_of_host("user.humfs.strange"));
+	ck_assert_ptr_null(humfs_xattr_of_host("user.humfs.user.x"));
+	memset(longest + 8, 'x', 244 - 8);
+	ck_assert_int_eq(humfs_xattr_to_host(longest, host), 0);
+	ck_assert_str_eq(humfs_xattr_of_host(host), longest);
+	longest[244] = 'x';
+	ck_assert_int_eq(humfs_xattr_to_host(longest, host), -ERANGE);
+}
+END_TEST
+
 UNIT_MAIN("humfs format", metadata_of_old_tools, metadata_goes_round, bad_metadata_is_refused,
-	  superblocks, a_directory_called_metadata, journal_records)
+	  superblocks, a_directory_called_metadata, journal_records, extended_attributes_go_round)

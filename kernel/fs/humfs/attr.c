@@ -1,7 +1,6 @@
 /* humfs attributes: mode and owner in the metadata, times and sizes at the data. */
 #include "kernel/fs/humfs/humfs.h"
 
-#include <linux/xattr.h>
 #include <string.h>
 
 void humfs_refresh(struct inode *inode)
@@ -89,25 +88,27 @@ int humfs_setattr(struct inode *inode, struct iattr *a)
 	return err;
 }
 
-/* Those that an ordinary user of the host may give a file are the data's. */
-static bool kept(const char *name)
-{
-	return !strncmp(name, XATTR_USER_PREFIX, XATTR_USER_PREFIX_LEN);
-}
-
+/* They are the data's: changed by one host call, shared by all names of a file, and gone with it. The host gives symlinks none. */
 ssize_t humfs_getxattr(struct inode *inode, const char *name, void *value, size_t size)
 {
-	return kept(name) ? hostfs_getxattr(inode, name, value, size) : -ENODATA;
+	char host[HUMFS_XATTR_MAX + 1];
+
+	if (S_ISLNK(inode->mode) || humfs_xattr_to_host(name, host))
+		return -ENODATA;
+	return hostfs_getxattr(inode, host, value, size);
 }
 
 int humfs_setxattr(struct inode *inode, const char *name, const void *value, size_t size, int flags)
 {
-	int err;
+	char host[HUMFS_XATTR_MAX + 1];
+	int err = humfs_xattr_to_host(name, host);
 
-	if (!kept(name))
-		return -EOPNOTSUPP;
+	if (err)
+		return err;
+	if (S_ISLNK(inode->mode))
+		return value ? -EOPNOTSUPP : -ENODATA;
 	humfs_begin(inode->sb);
-	err = hostfs_setxattr(inode, name, value, size, flags);
+	err = hostfs_setxattr(inode, host, value, size, flags);
 	humfs_end(inode->sb);
 	return err;
 }
@@ -118,11 +119,13 @@ ssize_t humfs_listxattr(struct inode *inode, char *names, size_t size)
 	size_t len;
 
 	for (ssize_t at = 0; size && at < n; at += len) {
+		const char *name = humfs_xattr_of_host(names + at);
+
 		len = strlen(names + at) + 1;
-		if (!kept(names + at))
+		if (!name)
 			continue;
-		memmove(names + used, names + at, len);
-		used += len;
+		memmove(names + used, name, strlen(name) + 1);
+		used += strlen(names + used) + 1;
 	}
 	return size && n > 0 ? used : n;
 }

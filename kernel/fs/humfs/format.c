@@ -315,3 +315,37 @@ int humfs_journal_parse(const char *text, size_t len, struct humfs_rename *r)
 	/* Both end within the record. */
 	return from < size && from + strnlen(r->to, size - from) + 1 == size;
 }
+
+/* ---- extended attributes ---- */
+
+static bool begins(const char *name, const char *prefix)
+{
+	return !strncmp(name, prefix, strlen(prefix));
+}
+
+/* Is it stored with our prefix? */
+static bool prefixed(const char *name)
+{
+	return begins(name, "security.") || begins(name, "trusted.") || begins(name, HUMFS_XATTR);
+}
+
+int humfs_xattr_to_host(const char *name, char out[HUMFS_XATTR_MAX + 1])
+{
+	size_t prefix = prefixed(name) ? strlen(HUMFS_XATTR) : 0, len = strlen(name);
+
+	if (!prefix && !begins(name, "user."))
+		return -EOPNOTSUPP;
+	if (prefix + len > HUMFS_XATTR_MAX)
+		return -ERANGE;
+	memcpy(out, HUMFS_XATTR, prefix);
+	memcpy(out + prefix, name, len + 1);
+	return 0;
+}
+
+const char *humfs_xattr_of_host(const char *host)
+{
+	if (!begins(host, HUMFS_XATTR))
+		return begins(host, "user.") ? host : NULL;
+	host += strlen(HUMFS_XATTR);
+	return prefixed(host) ? host : NULL;
+}

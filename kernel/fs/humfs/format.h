@@ -63,6 +63,17 @@ must_check int humfs_dir_name(const char *name, char out[NAME_MAX + 1]);
 void humfs_dir_name_back(char *name);
 
 /*
+ * Extended attributes by their names in the guest and at the data on the host. user.* are the same; security.* and trusted.*, which an ordinary user
+ * may not set there, are user.humfs.security.* and so on, and so are user.humfs.* themselves, that nobody can make the others of them.
+ */
+#define HUMFS_XATTR "user.humfs."
+#define HUMFS_XATTR_MAX 255 /* of both, without the NUL */
+/* -EOPNOTSUPP: no attribute of this kind is kept; -ERANGE: too long. */
+must_check int humfs_xattr_to_host(const char *name, char out[HUMFS_XATTR_MAX + 1]);
+/* The way back, a part of the argument; NULL: it isn't the guest's. */
+const char *humfs_xattr_of_host(const char *host);
+
+/*
  * The journal's record of a rename that is under way: which data file (its inode number on the host) goes from where to where. The rename of
  * the data is what decides; the metadata follows. Of an exchange the numbers of what is exchanged tell how far it came.
  */

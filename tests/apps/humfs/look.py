@@ -104,6 +104,33 @@ def extended_attributes_in_tar():
     assert os.getxattr("y/f", "user.colour") == b"red"
 
 
+@test
+def privileged_attributes():
+    os.mkdir("x")
+    try:
+        os.setxattr("x", "user.colour", b"red")
+    except OSError:
+        raise Skip("the host's /tmp has no extended attributes")
+    humfs("create", "h", "--size", "1M")
+    tar = tar_with(("f", {"pax_headers": {"SCHILY.xattr.security.capability": "c", "SCHILY.xattr.trusted.t": "t",
+                                          "SCHILY.xattr.user.humfs.trusted.u": "u"}}))
+    humfs("import", "h", input=tar, text=False)
+    host = {a: os.getxattr("h/data/f", a) for a in os.listxattr("h/data/f") if a.startswith("user.")}
+    assert host == {"user.humfs.security.capability": b"c", "user.humfs.trusted.t": b"t", "user.humfs.user.humfs.trusted.u": b"u"}, host
+    p = guest("h", "python3 -c 'import os; print(sorted((a, os.getxattr(\"f\", a)) for a in os.listxattr(\"f\"))); "
+              "os.setxattr(\"f\", \"security.x\", b\"new\"); os.removexattr(\"f\", \"trusted.t\"); os.rename(\"f\", \"g\")'")
+    assert p.stdout.strip() == "[('security.capability', b'c'), ('trusted.t', b't'), ('user.humfs.trusted.u', b'u')]", p
+    assert sorted(a for a in os.listxattr("h/data/g") if a.startswith("user.")) == [
+        "user.humfs.security.capability", "user.humfs.security.x", "user.humfs.user.humfs.trusted.u"]
+    os.setxattr("h/data/g", "user.humfs.strange", b"?")
+    out = subprocess.run([heddle, "humfs", "export", "h"], stdout=subprocess.PIPE, check=True).stdout
+    assert b"SCHILY.xattr.security.x=new" in out and b"strange" not in out
+    p = humfs("check", "h", status=4)
+    assert "g: it has an extended attribute that means nothing" in p.stdout + p.stderr, p
+    humfs("check", "--repair", "h", status=1)
+    assert "user.humfs.strange" not in os.listxattr("h/data/g")
+
+
 def tar_with(*entries):
     import io, tarfile
     out = io.BytesIO()
@@ -124,13 +151,13 @@ def hostile_tar_stays_inside():
     tar = tar_with(
         ("../outside/1", {}), ("/abs", {}), ("out", {"type": tarfile.SYMTYPE, "linkname": "../../outside"}), ("out/2", {}),
         ("l", {"type": tarfile.LNKTYPE, "linkname": "../../outside/none"}), ("good", {"size": 5}),
-        ("caps", {"pax_headers": {"SCHILY.xattr.security.capability": "x"}}))
+        ("caps", {"pax_headers": {"SCHILY.xattr.system.x": "x"}}))
     p = humfs("import", "h", input=tar, text=False, status=1)
     assert not os.listdir("outside")
     assert sorted(os.listdir("h/data")) == ["abs", "caps", "good", "out"], os.listdir("h/data")
     err = p.stderr.decode()
     assert "../outside/1: skipped" in err and "out/2: skipped" in err and "l: skipped" in err, err
-    assert "caps: its extended attribute security.capability is not kept" in err, err
+    assert "caps: its extended attribute system.x is not kept" in err, err
     assert "damaged: 0, left over: 0" in humfs("check", "h").stdout
 
 
