@@ -623,6 +623,7 @@ struct fh *fh_memfd(const char *name)
 		fh_put(h);
 		return ERR_PTR(fd);
 	}
+	h->memory = true;
 	h->no_nowait = true; /* memory never waits, and the host refuses the question */
 	fh_start(h, fd, FH_KEEP);
 	return h;

@@ -29,6 +29,9 @@ struct fh {
 	int fd;			    /* b */
 	int flags;		    /* c: open flags without those that create or truncate */
 	bool no_nowait;		    /* a: the host can't tell whether a read would wait */
+	bool memory;		    /* c: a memfd, which never waits for a disk */
+	bool no_nowait_write;	    /* a: nor whether a write would */
+	bool slow;		    /* a: the last change took long; it goes to a worker */
 	bool known;		    /* b: id is valid */
 	bool was_open;		    /* b: opening it is reopening */
 	bool on_clock;		    /* k */

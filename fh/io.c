@@ -2,7 +2,8 @@
  * Data operations of handles: each pins for its own time.
  *
  * A read asks the host not to wait for a disk (RWF_NOWAIT); what is not in the page cache is read by an I/O worker while the task
- * sleeps. Data goes through one buffer: from the page cache of the host into the buffer, from there into the guest. (Mapping the file into the kernel
+ * sleeps. So does a write, where the host's file system can tell (xfs, btrfs). Where it can't (ext4), what took long says that the next change of this
+ * file may as well: it goes to a worker, until one is quick again. Data goes through one buffer: from the page cache of the host into the buffer, from there into the guest. (Mapping the file into the kernel
  * instead, to move data once, costs five times as much for 64 KiB: page faults and unmapping outweigh the copy.)
  */
 #include "fh/handle.h"
@@ -125,7 +126,98 @@ ssize_t fh_read_iter(struct fh *h, struct iov_iter *to, u64 off, u64 eof)
 	return done ? (ssize_t)done : ret;
 }
 
+/* ---- changes that may take long ---- */
+
+#define QUICK_NS (20 * NSEC_PER_MSEC) /* more than a busy host makes a thread wait for a core */
+
+bool fh_writes_are_slow(const struct fh *h)
+{
+	return __atomic_load_n(&h->slow, __ATOMIC_RELAXED);
+}
+
+void fh_write_took(struct fh *h, u64 ns)
+{
+	bool slow = ns > QUICK_NS && !h->memory;
+
+	if (fh_writes_are_slow(h) != slow)
+		__atomic_store_n(&h->slow, slow, __ATOMIC_RELAXED);
+}
+
+struct change {
+	struct fh *h;
+	long (*fn)(void *arg);
+	void *arg;
+};
+
+static long timed_change(void *arg)
+{
+	struct change *c = arg;
+	ktime_t start = ktime_mono();
+	long ret = c->fn(c->arg);
+
+	fh_write_took(c->h, ktime_mono() - start);
+	return ret;
+}
+
+/* Of the pinned h: here, or by a worker if the last one was slow. May sleep the task. */
+static long change_pinned(struct fh *h, long (*fn)(void *arg), void *arg)
+{
+	struct change c = {h, fn, arg};
+
+	return fh_writes_are_slow(h) ? io_worker_call(timed_change, &c) : timed_change(&c);
+}
+
 /* ---- writing ---- */
+
+struct write_job {
+	int fd;
+	const char *buf;
+	size_t n;
+	u64 off; /* or FH_APPEND */
+};
+
+static long write_now(void *arg)
+{
+	const struct write_job *j = arg;
+
+	return j->off == FH_APPEND ? host_append(j->fd, j->buf, j->n)
+				   : host_pwrite(j->fd, j->buf, j->n, j->off);
+}
+
+static ssize_t write_nowait(const struct write_job *j)
+{
+	return j->off == FH_APPEND ? host_append_nowait(j->fd, j->buf, j->n)
+				   : host_pwrite_nowait(j->fd, j->buf, j->n, j->off);
+}
+
+/* To the pinned descriptor. May sleep the task. */
+static ssize_t write_pinned(struct fh *h, int fd, const void *buf, size_t n, u64 off)
+{
+	struct write_job j = {fd, buf, n, off};
+	ssize_t ret, done = 0;
+
+	if (h->memory)
+		return write_now(&j);
+	if (__atomic_load_n(&h->no_nowait_write, __ATOMIC_RELAXED))
+		return change_pinned(h, write_now, &j);
+	ret = write_nowait(&j);
+	if (ret == -EOPNOTSUPP || ret == -EINVAL) {
+		__atomic_store_n(&h->no_nowait_write, true, __ATOMIC_RELAXED);
+		return change_pinned(h, write_now, &j);
+	}
+	if (ret != -EAGAIN && (ret < 0 || (size_t)ret == n))
+		return ret;
+	/* The rest would wait. */
+	if (ret > 0) {
+		done = ret;
+		j.buf += done;
+		j.n -= done;
+		if (off != FH_APPEND)
+			j.off += done;
+	}
+	ret = io_worker_call(write_now, &j);
+	return ret < 0 ? (done ? done : ret) : done + ret;
+}
 
 ssize_t fh_pwrite(struct fh *h, const void *buf, size_t n, u64 off)
 {
@@ -136,7 +228,7 @@ ssize_t fh_pwrite(struct fh *h, const void *buf, size_t n, u64 off)
 	if (fd < 0)
 		return fd;
 	while (done < n) {
-		ret = host_pwrite(fd, (const char *)buf + done, n - done, off + done);
+		ret = write_pinned(h, fd, (const char *)buf + done, n - done, off + done);
 		if (ret <= 0)
 			break;
 		done += ret;
@@ -164,10 +256,8 @@ ssize_t fh_write_iter(struct fh *h, struct iov_iter *from, u64 off)
 		got = copy_from_iter(buf, want, from);
 		if (!got)
 			ret = -EFAULT;
-		else if (off == FH_APPEND)
-			ret = host_append(fd, buf, got);
 		else
-			ret = host_pwrite(fd, buf, got, off + done);
+			ret = write_pinned(h, fd, buf, got, off == FH_APPEND ? off : off + done);
 		if (ret < 0) {
 			iov_iter_revert(from, got);
 			break;
@@ -291,14 +381,33 @@ int fh_syncfs(struct fh *h)
 		wf_ret;                                                                            \
 	})
 
-int fh_truncate(struct fh *h, u64 size)
+struct size_job {
+	int fd, mode; /* fallocate's; -1: truncate */
+	u64 off, len;
+};
+
+static long size_now(void *arg)
 {
-	return WITH_FD(h, host_ftruncate(fd, size));
+	const struct size_job *j = arg;
+
+	return j->mode < 0 ? host_ftruncate(j->fd, j->len)
+			   : host_fallocate(j->fd, j->mode, j->off, j->len);
 }
 
+int fh_truncate(struct fh *h, u64 size)
+{
+	struct size_job j = {.mode = -1, .len = size};
+
+	return WITH_FD(h, (j.fd = fd, (int)change_pinned(h, size_now, &j)));
+}
+
+/* Seldom, and long if it is much. */
 int fh_fallocate(struct fh *h, int mode, u64 off, u64 len)
 {
-	return WITH_FD(h, host_fallocate(fd, mode, off, len));
+	struct size_job j = {0, mode, off, len};
+
+	return WITH_FD(h,
+		       (j.fd = fd, (int)(h->memory ? size_now(&j) : io_worker_call(size_now, &j))));
 }
 
 s64 fh_seek_data(struct fh *h, u64 off, int whence)

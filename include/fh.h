@@ -94,7 +94,10 @@ must_check int fh_lock(struct fh *h, bool exclusive);
 must_check int get_fh(struct fh *h);
 void put_fh(struct fh *h);
 
-/* Operations; each pins for its own time. 0 or bytes, or -errno of the host. Cold data is read by an I/O worker: these may sleep the task. */
+/*
+ * Operations; each pins for its own time. 0 or bytes, or -errno of the host. Cold data is read by an I/O worker, and what would wait for a disk is written by one:
+ * these may sleep the task.
+ */
 ssize_t fh_pread(struct fh *h, void *buf, size_t n, u64 off);
 ssize_t fh_pwrite(struct fh *h, const void *buf, size_t n, u64 off);
 /*
@@ -104,6 +107,9 @@ ssize_t fh_pwrite(struct fh *h, const void *buf, size_t n, u64 off);
 ssize_t fh_read_iter(struct fh *h, struct iov_iter *to, u64 off, u64 eof);
 #define FH_APPEND UINT64_MAX /* as off: at the end, wherever that is by then */
 ssize_t fh_write_iter(struct fh *h, struct iov_iter *from, u64 off);
+/* Writing straight from the guest's memory: does it go to a worker at the moment, so that it can't? And: it took so long. */
+bool fh_writes_are_slow(const struct fh *h);
+void fh_write_took(struct fh *h, u64 ns);
 /* Within the host, which may share the storage; share: only if it can, then all of it. Bytes copied. May take long. */
 ssize_t fh_copy_range(struct fh *in, u64 pos_in, struct fh *out, u64 pos_out, size_t n, bool share);
 /* Both also give the error that the host had when it closed the descriptor meanwhile, once. */

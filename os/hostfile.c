@@ -112,6 +112,20 @@ ssize_t host_append(int fd, const void *buf, size_t n)
 	return RETRY(pwrite, pwritev2(fd, &iov, 1, 0, RWF_APPEND));
 }
 
+ssize_t host_pwrite_nowait(int fd, const void *buf, size_t n, u64 off)
+{
+	struct iovec iov = {(void *)buf, n};
+
+	return RETRY(pwrite, pwritev2(fd, &iov, 1, off, RWF_NOWAIT));
+}
+
+ssize_t host_append_nowait(int fd, const void *buf, size_t n)
+{
+	struct iovec iov = {(void *)buf, n};
+
+	return RETRY(pwrite, pwritev2(fd, &iov, 1, 0, RWF_APPEND | RWF_NOWAIT));
+}
+
 ssize_t host_copy_range(int in, u64 pos_in, int out, u64 pos_out, size_t n)
 {
 	off64_t from = pos_in, to = pos_out;

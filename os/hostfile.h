@@ -24,6 +24,9 @@ int host_memfd(const char *name);
 ssize_t host_pread(int fd, void *buf, size_t n, u64 off, unsigned how);
 ssize_t host_pwrite(int fd, const void *buf, size_t n, u64 off);
 ssize_t host_append(int fd, const void *buf, size_t n);
+/* As these; -EAGAIN rather than waiting, or less than n; -EOPNOTSUPP or -EINVAL where the host's file system can't do that. */
+ssize_t host_pwrite_nowait(int fd, const void *buf, size_t n, u64 off);
+ssize_t host_append_nowait(int fd, const void *buf, size_t n);
 ssize_t host_copy_range(int in, u64 pos_in, int out, u64 pos_out, size_t n);
 /* All n bytes share their storage with the file that they come from, or none: -EOPNOTSUPP, -EINVAL (not whole blocks). n. */
 ssize_t host_clone_range(int in, u64 pos_in, int out, u64 pos_out, size_t n);

@@ -5,6 +5,7 @@
 #include "alloc.h"
 #include "fh.h"
 #include "hostmm.h"
+#include "ktime.h"
 #include "mm.h"
 #include "task.h"
 
@@ -25,18 +26,22 @@ size_t mm_file_io(struct fh *h, struct iov_iter *it, u64 off, bool write)
 {
 	size_t done = 0, len, n;
 	ssize_t ret = 0;
+	ktime_t start;
 	uaddr_t addr;
 	int fd;
 
 	len = iov_iter_user_piece(it, &addr);
-	if (len < WORTH_IT || !current || !current->mm)
+	if (len < WORTH_IT || !current || !current->mm || (write && fh_writes_are_slow(h)))
 		return 0;
 	fd = get_fh(h);
 	if (fd < 0)
 		return 0;
 	while (len >= WORTH_IT) {
 		n = min(len, HOST_MM_IO_MAX);
+		start = write ? ktime_mono() : 0;
 		ret = one_call(current->mm, fd, addr, n, off + done, write);
+		if (write)
+			fh_write_took(h, ktime_mono() - start);
 		if (ret <= 0)
 			break;
 		iov_iter_advance(it, ret);

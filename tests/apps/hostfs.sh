@@ -47,7 +47,8 @@ if [ -z "$HEDDLE_BIN" ]; then
 	for name in mapped_owners the_hosts_owner_is_the_hosts options_show strict_mounts_see_them exclusive_ones_remember \
 		cached_names_ask_the_host_nothing unprivileged.files_made_without_permission_to_write \
 		unprivileged.chmod_leaves_open_files_alone unprivileged.permissions_hold_for_new_opens hosts_proc_shows_the_machine \
-		hosts_proc_shows_no_process hosts_proc_is_not_written a_process_is_not_mounted root_shows_no_process; do
+		hosts_proc_shows_no_process hosts_proc_is_not_written a_process_is_not_mounted root_shows_no_process \
+		a_slow_disk_stalls_no_cpu; do
 		echo "skip $name: no kernel of ours"
 	done
 	exit 0
@@ -116,6 +117,33 @@ say root_shows_no_process "$(at_proc -- sh -c "umount /proc; $look" - /proc | gr
 say hosts_proc_is_not_written "$(at_proc -- sh -c '{ echo 0 >/mnt/sys/vm/drop_caches; } 2>&1 | sed "s/.*: //"')" 'Read-only file system'
 "$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" -v hostfs:/proc/self:/mnt -- true 2>"$WORK/err" && echo started >>"$WORK/err"
 say a_process_is_not_mounted "$(cat "$WORK/err")" 'heddle: --mount hostfs:/proc/self:/mnt: Permission denied'
+
+# ---- a disk that takes 100 ms ----
+
+# How often a CPU stood still for 80 ms, while another process wrote 20 times.
+stalls='
+import os, time
+pid = os.fork()
+if pid == 0:
+    fd = os.open("/mnt/slow", os.O_CREAT | os.O_WRONLY)
+    for i in range(20):
+        os.write(fd, b"x" * 4096)
+    os.ftruncate(fd, 1)
+    os._exit(0)
+n, last = 0, time.monotonic()
+while os.waitpid(pid, os.WNOHANG) == (0, 0):
+    now = time.monotonic()
+    n, last = n + (now - last > 0.08), now
+print(n)
+'
+fresh
+n=$("$HEDDLE_BIN" run -c 1 -e "$ENGINE" -v "hostfs:$WORK/dir:/mnt" --fault pwrite:delay=100ms:100% --fault truncate:delay=100ms:100% -- \
+	python3 -c "$stalls" 2>"$WORK/err")
+if [ "${n:-99}" -le 10 ] && [ "$(cat "$WORK/dir/slow")" = x ]; then
+	echo "ok a_slow_disk_stalls_no_cpu"
+else
+	echo "FAIL a_slow_disk_stalls_no_cpu: $n times, $(tail -n 1 "$WORK/err")"
+fi
 
 # ---- the host's changes ----
 
