@@ -457,6 +457,7 @@ struct file {
 	u64 pos;	       /* pos_lock */
 	struct cred *cred;     /* o: who opened it */
 	void *priv;	       /* the driver's */
+	u32 wb_seen;	       /* a: how many errors of writing back were told by fsync */
 	struct spinlock lock;  /* rank MISC: owner */
 	struct pid *owner;     /* lock, +1: F_SETOWN */
 	int owner_type, owner_sig;	  /* lock: F_OWNER_*, F_SETSIG */

@@ -48,7 +48,7 @@ if [ -z "$HEDDLE_BIN" ]; then
 		cached_names_ask_the_host_nothing unprivileged.files_made_without_permission_to_write \
 		unprivileged.chmod_leaves_open_files_alone unprivileged.permissions_hold_for_new_opens hosts_proc_shows_the_machine \
 		hosts_proc_shows_no_process hosts_proc_is_not_written a_process_is_not_mounted root_shows_no_process \
-		a_slow_disk_stalls_no_cpu; do
+		a_slow_disk_stalls_no_cpu fsync_error_is_told_once_for_each_open_file; do
 		echo "skip $name: no kernel of ours"
 	done
 	exit 0
@@ -144,6 +144,23 @@ if [ "${n:-99}" -le 10 ] && [ "$(cat "$WORK/dir/slow")" = x ]; then
 else
 	echo "FAIL a_slow_disk_stalls_no_cpu: $n times, $(tail -n 1 "$WORK/err")"
 fi
+
+# ---- an error of writing back ----
+
+fsyncs='
+import os
+def sync(fd):
+    try:
+        os.fsync(fd)
+        return "ok"
+    except OSError as e:
+        return os.strerror(e.errno)
+a, b = (os.open("/mnt/f", os.O_CREAT | os.O_RDWR) for i in range(2))
+print(sync(a), sync(a), sync(b), sync(b), sync(os.open("/mnt/f", os.O_RDWR)), sync(a), sep=",")
+'
+fresh
+say fsync_error_is_told_once_for_each_open_file "$("$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" -v "hostfs:$WORK/dir:/mnt" --fault fsync:EIO:1 -- \
+	python3 -c "$fsyncs" 2>/dev/null)" 'Input/output error,ok,Input/output error,ok,ok,ok'
 
 # ---- the host's changes ----
 
