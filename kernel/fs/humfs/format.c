@@ -331,14 +331,13 @@ static bool prefixed(const char *name)
 
 int humfs_xattr_to_host(const char *name, char out[HUMFS_XATTR_MAX + 1])
 {
-	size_t prefix = prefixed(name) ? strlen(HUMFS_XATTR) : 0, len = strlen(name);
+	const char *prefix = prefixed(name) ? HUMFS_XATTR : "";
 
-	if (!prefix && !begins(name, "user."))
+	if (!*prefix && !begins(name, "user."))
 		return -EOPNOTSUPP;
-	if (prefix + len > HUMFS_XATTR_MAX)
+	if (strlen(prefix) + strlen(name) > HUMFS_XATTR_MAX)
 		return -ERANGE;
-	memcpy(out, HUMFS_XATTR, prefix);
-	memcpy(out + prefix, name, len + 1);
+	strcpy(stpcpy(out, prefix), name);
 	return 0;
 }
 
