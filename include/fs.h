@@ -549,7 +549,7 @@ must_check int vfs_init(void);
 /* Shutdown, when no CPU runs any more: file systems leave their storage as whole as they can. */
 void vfs_stop(void);
 struct vfs_stats {
-	u64 dentries, unused, inodes, files;
+	u64 unused, inodes, files;
 };
 void vfs_get_stats(struct vfs_stats *st);
 /* The credentials that file access is checked with. Before the first task: all capabilities. Not a new reference. */

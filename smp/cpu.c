@@ -184,7 +184,8 @@ static void cpu_init(struct cpu *c, int id)
 	p->idle.on_cpu = 1;
 	p->idle.ops = &idle_ops;
 	p->idle.allowed = cpu_bit(c);
-	lockcheck_kthread_init(&p->idle);
+	if (lockcheck_kthread_init(&p->idle))
+		panic("out of memory for a CPU");
 	c->current = c->idle = &p->idle;
 	c->rq = &p->rq;
 	rq_init(c->rq, c);

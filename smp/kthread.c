@@ -47,7 +47,11 @@ int kthread_init(struct kthread *kt, const char *name, const struct kthread_ops 
 	CDS_INIT_LIST_HEAD(&kt->rq_link);
 	CDS_INIT_LIST_HEAD(&kt->rt_link);
 	snprintf(kt->name, sizeof(kt->name), "%s", name);
-	lockcheck_kthread_init(kt);
+	if (lockcheck_kthread_init(kt)) {
+		host_stack_free(kt->stack, kt->stack_size);
+		kt->stack = NULL;
+		return -ENOMEM;
+	}
 	fiber_create(kt);
 	return 0;
 }

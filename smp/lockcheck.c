@@ -145,11 +145,10 @@ void lockcheck_none_held(const char *what)
 		      WHERE(&t->held[0]));
 }
 
-void lockcheck_kthread_init(struct kthread *kt)
+int lockcheck_kthread_init(struct kthread *kt)
 {
 	kt->locks = kzalloc(sizeof(*kt->locks));
-	if (!kt->locks)
-		panic("out of memory for a lock trace");
+	return kt->locks ? 0 : -ENOMEM;
 }
 
 void lockcheck_kthread_destroy(struct kthread *kt)

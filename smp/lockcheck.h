@@ -18,7 +18,7 @@ void lockcheck_release(const void *lock, const char *name, u16 rank);
 void lockcheck_may_sleep(const char *what, const void *except);
 /* Panics if it holds anything. */
 void lockcheck_none_held(const char *what);
-void lockcheck_kthread_init(struct kthread *kt);
+must_check int lockcheck_kthread_init(struct kthread *kt); /* -ENOMEM */
 void lockcheck_kthread_destroy(struct kthread *kt);
 #else
 static inline void lockcheck_acquire(const void *lock, const char *name, u16 rank,
@@ -38,8 +38,9 @@ static inline void lockcheck_may_sleep(const char *what, const void *except)
 static inline void lockcheck_none_held(const char *what)
 {
 }
-static inline void lockcheck_kthread_init(struct kthread *kt)
+must_check static inline int lockcheck_kthread_init(struct kthread *kt)
 {
+	return 0;
 }
 static inline void lockcheck_kthread_destroy(struct kthread *kt)
 {

@@ -24,7 +24,7 @@
 struct table {
 	struct entry {
 		ino_t key, value;
-		char *path; /* owned; or NULL */
+		char *path; /* owned */
 	} * entries;
 	size_t n, room; /* room is a power of two */
 };
@@ -84,6 +84,13 @@ static void table_grow(struct table *t)
 		if (old.entries[i].key)
 			*slot_of(t, old.entries[i].key) = old.entries[i];
 	free(old.entries);
+}
+
+static void table_free(struct table *t)
+{
+	for (size_t i = 0; i < t->room; i++)
+		free(t->entries[i].path);
+	free(t->entries);
 }
 
 /* What was found with the key first: now, if it wasn't there. */
@@ -512,6 +519,8 @@ int humfs_check(int argc, char **argv)
 	if (c.h.unclean)
 		check_journal(&c);
 	check_tree(&c);
+	table_free(&c.by_data);
+	table_free(&c.by_meta);
 	check_used(&c);
 	if (c.repair && !c.unrepaired)
 		humfs_finish(&c.h);

@@ -142,6 +142,15 @@ static int step_down(struct where *w, const char *name)
 	return 0;
 }
 
+static void leave_parent(struct import *im)
+{
+	if (!im->parent)
+		return;
+	where_close(&im->at);
+	free(im->parent);
+	im->parent = NULL;
+}
+
 /* im->at becomes the directory of the path, whose last name is returned. NULL and -errno in *err. */
 static const char *go_to_parent(struct import *im, const char *path, int *err)
 {
@@ -153,11 +162,7 @@ static const char *go_to_parent(struct import *im, const char *path, int *err)
 		free(parent);
 		return name;
 	}
-	if (im->parent) {
-		where_close(&im->at);
-		free(im->parent);
-		im->parent = NULL;
-	}
+	leave_parent(im);
 	im->at = (struct where){dup(im->h.data), dup(im->h.fmeta), dup(im->h.dmeta)};
 	copy = rest = xstrdup(parent);
 	*err = 0;
@@ -303,14 +308,11 @@ static int put_link(struct import *im, const struct where *w, const char *name, 
 {
 	char *path = clean_path(target);
 	struct where here = {dup(w->data), dup(w->fmeta), dup(w->dmeta)};
-	char *to_parent = im->parent;
 	const char *target_name;
 	int err = -EINVAL;
 
 	/* im->at, which w is, moves to the target's directory. */
-	im->parent = NULL;
-	where_close(&im->at);
-	free(to_parent);
+	leave_parent(im);
 	target_name = path && *path ? go_to_parent(im, path, &err) : NULL;
 	if (target_name) {
 		err = linkat(im->at.fmeta, target_name, here.fmeta, name, 0) ? -errno : 0;
@@ -486,6 +488,7 @@ int humfs_import(int argc, char **argv)
 			 archive_error_string(im.a));
 	progress_end(&im.bar);
 	set_dir_times(&im);
+	leave_parent(&im);
 	humfs_finish(&im.h);
 	archive_read_free(im.a);
 	return ret == ARCHIVE_EOF && !im.refused ? 0 : 1;
