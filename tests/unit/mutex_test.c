@@ -51,16 +51,24 @@ START_TEST(mutexes_exclude)
 }
 END_TEST
 
-static u64 rounds[6];
+#define ROUNDS 3000
+
+static u64 rounds[6], all_rounds; /* m */
 
 static void greedy(long i)
 {
-	while (!__atomic_load_n(&stop, __ATOMIC_SEQ_CST)) {
+	bool more = true;
+
+	while (more) {
 		mutex_lock(&m);
 		burn_us(20);
 		if (rounds[i] % 8 == 0)
 			sched_yield_cpu();
-		rounds[i]++;
+		more = all_rounds < ROUNDS;
+		if (more) {
+			rounds[i]++;
+			all_rounds++;
+		}
 		mutex_unlock(&m);
 	}
 }
@@ -71,11 +79,9 @@ static void greedy_ones(void)
 
 	mutex_init(&m, "test", RANK_PIPE);
 	memset(rounds, 0, sizeof(rounds));
-	stop = false;
+	all_rounds = 0;
 	for (i = 0; i < 6; i++)
 		spawn(greedy, i);
-	sleep_us(200000);
-	__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
 }
 
 START_TEST(nobody_starves)
@@ -84,7 +90,7 @@ START_TEST(nobody_starves)
 
 	with_cpus(cpu_counts[_i], greedy_ones);
 	for (i = 0; i < 6; i++)
-		ck_assert_uint_gt(rounds[i], 40);
+		ck_assert_uint_gt(rounds[i], ROUNDS / 6 / 4);
 }
 END_TEST
 
