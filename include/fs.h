@@ -470,16 +470,10 @@ struct file {
 #define FMODE_PATH 8u	       /* O_PATH */
 #define FMODE_ATOMIC_POS 0x10u /* regular files and directories: take pos_lock */
 #define FMODE_WRITER 0x20u     /* counted in inode->writers */
-#define FMODE_EXEC 0x40u
-#define FMODE_NOSIGPIPE 0x80u /* -EPIPE of write raises no signal (datagram sockets) */
+#define FMODE_NOSIGPIPE 0x40u  /* -EPIPE of write raises no signal (datagram sockets) */
 
 /* Opens by kernel path. ERR_PTR. */
 must_check struct file *file_open(int dfd, const char *name, int flags, u32 mode);
-/*
- * For exec: regular, executable by the current task, not on a noexec mount (-EACCES), and denied to writers as long as the file is open
- * (-ETXTBSY if one has it). lookup_flags: LOOKUP_FOLLOW, LOOKUP_EMPTY.
- */
-must_check struct file *file_open_exec(int dfd, const char *name, unsigned lookup_flags);
 must_check struct file *file_open_path(const struct path *p,
 				       int flags); /* takes its own references */
 /* All three: FMODE_READ and FMODE_WRITE come from flags; ops->release is not called when they fail. */

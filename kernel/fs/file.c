@@ -137,8 +137,6 @@ static void file_release(struct file *f)
 		if (f->path.mnt)
 			__atomic_fetch_sub(&f->path.mnt->writers, 1, __ATOMIC_RELEASE);
 	}
-	if (f->mode & FMODE_EXEC)
-		__atomic_fetch_sub(&f->inode->exec_denied, 1, __ATOMIC_RELEASE);
 	if (f->owner)
 		pid_put(f->owner);
 	cred_put(f->cred);

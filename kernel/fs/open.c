@@ -21,7 +21,6 @@ struct open_op {
 	unsigned lookup; /* LOOKUP_* */
 	int acc;	 /* MAY_* */
 	bool created;	 /* by us: no permission needed, nothing to truncate */
-	bool exec;	 /* for exec */
 };
 
 /* ---- a struct file for a path ---- */
@@ -39,19 +38,6 @@ static int get_writer(struct file *f)
 	if (f->path.mnt)
 		__atomic_fetch_add(&f->path.mnt->writers, 1, __ATOMIC_RELAXED);
 	f->mode |= FMODE_WRITER;
-	return 0;
-}
-
-static int deny_writers(struct file *f)
-{
-	struct inode *inode = f->inode;
-
-	__atomic_fetch_add(&inode->exec_denied, 1, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&inode->writers, __ATOMIC_SEQ_CST)) {
-		__atomic_fetch_sub(&inode->exec_denied, 1, __ATOMIC_SEQ_CST);
-		return -ETXTBSY;
-	}
-	f->mode |= FMODE_EXEC;
 	return 0;
 }
 
@@ -150,10 +136,6 @@ static int may_open(const struct path *p, const struct open_op *op)
 		return -ELOOP;
 	if (type == S_IFDIR && (op->acc & MAY_WRITE || op->flags & O_CREAT))
 		return -EISDIR;
-	if (op->exec && type != S_IFREG)
-		return -EACCES;
-	if (op->exec && path_mnt_flags(p) & MS_NOEXEC)
-		return -EACCES;
 	if ((type == S_IFCHR || type == S_IFBLK) && path_mnt_flags(p) & MS_NODEV)
 		return -EACCES;
 	if (op->created)
@@ -194,9 +176,7 @@ static struct file *finish(const struct path *p, struct open_op *op)
 	if (IS_ERR(f))
 		return f;
 	notify_file(f, IN_OPEN);
-	err = op->exec ? deny_writers(f) : 0;
-	if (!err && op->flags & O_TRUNC && !op->created)
-		err = truncate_open(p, f);
+	err = op->flags & O_TRUNC && !op->created ? truncate_open(p, f) : 0;
 	if (err) {
 		file_put(f);
 		return ERR_PTR(err);
@@ -394,27 +374,6 @@ struct file *open_how(int dfd, const char *name, u64 flags, u32 mode, u64 resolv
 struct file *file_open(int dfd, const char *name, int flags, u32 mode)
 {
 	return open_how(dfd, name, (u32)flags & OPEN_FLAGS, mode, 0);
-}
-
-static struct file *open_exec_once(int dfd, const char *name, unsigned lookup_flags)
-{
-	struct open_op op = {.flags = O_RDONLY | O_LARGEFILE_, .acc = MAY_EXEC, .exec = true};
-	struct path p;
-	struct file *f;
-	int err = path_lookup(dfd, name, lookup_flags, &p);
-
-	if (err)
-		return ERR_PTR(err);
-	f = finish(&p, &op);
-	path_put(&p);
-	return f;
-}
-
-struct file *file_open_exec(int dfd, const char *name, unsigned lookup_flags)
-{
-	struct file *f = open_exec_once(dfd, name, lookup_flags);
-
-	return f == ERR_PTR(-ESTALE) ? open_exec_once(dfd, name, lookup_flags) : f;
 }
 
 /* ---- system calls ---- */
