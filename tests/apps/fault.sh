@@ -71,7 +71,7 @@ work()
 	case $1 in
 	files) echo "files $2 $3 200" ;;
 	processes) echo "processes $2 20" ;;
-	survive) echo "processes EFAULT,EAGAIN,ENOMEM 20" ;;
+	survive) echo "survive EFAULT,EAGAIN,ENOMEM 20" ;;
 	memory) echo "memory $2 $3 300" ;;
 	esac
 }
@@ -149,7 +149,7 @@ fi
 while read -r workload where specs errors; do
 	[ -n "$workload" ] || continue
 	name=$workload.$where.$specs
-	if [[ $specs == @(pidfd|notif):* && $ENGINE = ptrace || $specs == ptrace:* && $ENGINE = seccomp ]]; then
+	if [[ $specs == @(pidfd|notif):* && $ENGINE != seccomp || $specs == ptrace:* && $ENGINE != ptrace ]]; then
 		echo "skip $name: only the other engine makes this call"
 		continue
 	elif [ -z "$HEDDLE_BIN" ]; then
