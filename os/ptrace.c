@@ -44,7 +44,7 @@ static long pt(int request, pid_t pid, u64 addr, u64 data)
 {
 	long r = fault_inject(FAULT_ptrace);
 
-	if (r) { /* as a process is that somebody has killed */
+	if (r < 0) { /* as a process is that somebody has killed */
 		kill(pid, SIGKILL);
 		return r;
 	}
