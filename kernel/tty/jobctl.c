@@ -192,7 +192,6 @@ void tty_hangup(struct tty *t, bool leader_exits)
 	struct pid *session, *pgrp;
 	struct tty_fx fx = {0};
 
-	hangup_files(t, &fx);
 	spin_lock(&tasklist_lock);
 	spin_lock(&t->lock);
 	session = t->session ? pid_get(t->session) : NULL;
@@ -210,6 +209,8 @@ void tty_hangup(struct tty *t, bool leader_exits)
 		pid_put(pgrp);
 	if (session)
 		pid_put(session);
+	/* Behind the signals: who is about to read must not take the end of file for somebody's ^D. */
+	hangup_files(t, &fx);
 	tty_fx_run(t, &fx);
 }
 
