@@ -1,4 +1,4 @@
-/* test: kind=host limit=60
+/* test: quick=no kind=host limit=60
  * A directory of the host that is mounted by two guests and changed by a process of the host all at once: nothing beside it may be reached.
  *
  * What lies beside it are canaries. Directories are moved out to stand between them and back in, names change between directory, symlink, file and fifo,
