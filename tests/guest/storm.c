@@ -1,7 +1,7 @@
-/* test: quick=no
+/*
  * Many processes and threads that get in each other's way: in the end everything is accounted
  * for.
- * test: cpus=1,2,4,4m,16
+ * test: cpus=1,2,4,4m,16 quick=no
  */
 #include "t.h"
 
