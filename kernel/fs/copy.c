@@ -119,10 +119,10 @@ int copy_pos_end(struct copy_end *e, uaddr_t upos)
 	return 0;
 }
 
-void copy_notify(struct copy_end *in, struct copy_end *out)
+void copy_notify(struct file *in, struct file *out)
 {
-	notify_file(in->file, IN_ACCESS);
-	notify_file(out->file, IN_MODIFY);
+	notify_file(in, IN_ACCESS);
+	notify_file(out, IN_MODIFY);
 }
 
 /* ---- sendfile ---- */
@@ -151,7 +151,7 @@ static long do_sendfile(struct copy_end *in, struct copy_end *out, uaddr_t uoff,
 			      : 0; /* a guest's variable is written in any case */
 	if (ret > 0) {
 		(void)!copy_pos_end(out, 0);
-		copy_notify(in, out);
+		copy_notify(in->file, out->file);
 	}
 	return err ? err : ret;
 }
@@ -224,7 +224,7 @@ static long copy_range(struct copy_end *in, struct copy_end *out, uaddr_t uin, u
 		ret = copy(in, out, count);
 	if (ret <= 0)
 		return ret;
-	copy_notify(in, out);
+	copy_notify(in->file, out->file);
 	err = copy_pos_end(in, uin);
 	if (!err)
 		err = copy_pos_end(out, uout);

@@ -14,7 +14,7 @@ struct copy_end {
 /* pos: the guest's variable at upos, or the file's own if that is NULL. -EFAULT. */
 must_check int copy_pos_begin(struct copy_end *e, uaddr_t upos);
 must_check int copy_pos_end(struct copy_end *e, uaddr_t upos);
-/* Bytes were copied. */
-void copy_notify(struct copy_end *in, struct copy_end *out);
+/* For inotify: bytes were copied. */
+void copy_notify(struct file *in, struct file *out);
 
 #endif

@@ -1,5 +1,5 @@
 /* ioctl(2): what every file understands; the rest is the file's own business. */
-#include "kernel/fs/notify/notify.h"
+#include "copy.h"
 #include "fdtable.h"
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -46,8 +46,7 @@ static long do_clone(struct file *from, u64 pos_in, struct file *to, u64 pos_out
 	n = from->ops->copy_range(from, pos_in, to, pos_out, len, true);
 	if (n < 0)
 		return n;
-	notify_file(from, IN_ACCESS);
-	notify_file(to, IN_MODIFY);
+	copy_notify(from, to);
 	return 0;
 }
 

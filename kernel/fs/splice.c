@@ -171,19 +171,19 @@ static long do_splice(struct copy_end *in, struct copy_end *out, uaddr_t uin, ua
 	if (ret < 0)
 		return ret;
 	if (ret > 0)
-		copy_notify(in, out);
+		copy_notify(in->file, out->file);
 	err = copy_pos_end(out, uout);
 	if (!err)
 		err = copy_pos_end(in, uin);
 	return err ? err : ret;
 }
 
-static void put_ends(struct copy_end *in, struct copy_end *out)
+static void put_ends(struct file *in, struct file *out)
 {
-	if (in->file)
-		file_put(in->file);
-	if (out->file)
-		file_put(out->file);
+	if (in)
+		file_put(in);
+	if (out)
+		file_put(out);
 }
 
 long sys_splice(int in_fd, uaddr_t in_off, int out_fd, uaddr_t out_off, size_t len,
@@ -200,26 +200,26 @@ long sys_splice(int in_fd, uaddr_t in_off, int out_fd, uaddr_t out_off, size_t l
 	out.file = fd_get(out_fd);
 	if (in.file && out.file)
 		ret = do_splice(&in, &out, in_off, out_off, len, flags);
-	put_ends(&in, &out);
+	put_ends(in.file, out.file);
 	return ret;
 }
 
 long sys_tee(int in_fd, int out_fd, size_t len, unsigned int flags)
 {
-	struct copy_end in = {}, out = {};
+	struct file *in, *out;
 	long ret = -EBADF;
 
 	if (flags & ~SPLICE_FLAGS)
 		return -EINVAL;
 	if (!len)
 		return 0;
-	in.file = fd_get(in_fd);
-	out.file = fd_get(out_fd);
-	if (in.file && out.file && in.file->mode & FMODE_READ && out.file->mode & FMODE_WRITE)
-		ret = splice_pipes(in.file, out.file, len, flags, true);
+	in = fd_get(in_fd);
+	out = fd_get(out_fd);
+	if (in && out && in->mode & FMODE_READ && out->mode & FMODE_WRITE)
+		ret = splice_pipes(in, out, len, flags, true);
 	if (ret > 0)
-		copy_notify(&in, &out);
-	put_ends(&in, &out);
+		copy_notify(in, out);
+	put_ends(in, out);
 	return ret;
 }
 

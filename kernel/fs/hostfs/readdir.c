@@ -41,9 +41,9 @@ static void emit_one(struct file *f, struct dir_context *dc, struct chunk *c,
 		return;
 	if (type == DT_REG && kind->entry_type)
 		type = kind->entry_type(dir, e->d_name);
+	/* What is above the root, or where it was moved to, is not the guest's business. */
 	if (!strcmp(e->d_name, ".."))
-		ino = d_parent_ino(
-			f->path.dentry); /* above the root, or where it was moved to, is not the guest's business */
+		ino = d_parent_ino(f->path.dentry);
 	if (dc->emit(dc, e->d_name, len, ino, type, e->d_off))
 		c->any = true;
 	else
