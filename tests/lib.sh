@@ -10,6 +10,8 @@
 SELF=$PWD/tests/${0##*/}
 BUILD=build CPUS='' ENGINES='' JOBS=2 NAMES=''
 QUICK=${QUICK:-}
+# Where only the time counts: much of what a test does is waiting.
+[ -z "$QUICK" ] || JOBS=3
 
 usage()
 {
