@@ -11,7 +11,7 @@ SELF=$PWD/tests/${0##*/}
 BUILD=build CPUS='' ENGINES='' JOBS=2 NAMES=''
 QUICK=${QUICK:-}
 # Where only the time counts: much of what a test does is waiting.
-[ -z "$QUICK" ] || JOBS=3
+[ -z "$QUICK" ] || JOBS=4
 
 usage()
 {
