@@ -320,24 +320,22 @@ function put_call_args(    i, a)
 	}
 }
 
-# What a trampoline may copy for call i: COPY_* of stub/layout.h. Out only where that is all that the call writes.
-function copies(i,    a, k, outs, c)
+# What a trampoline may copy for call i: COPY_* of stub/layout.h.
+function copies(i,    a, k, out, c)
 {
 	if (status[i] == "none" || early[i])
 		return 0
-	c = outs = 0
+	c = out = 0
 	for (a = 0; a < nargs[i]; a++) {
 		k = arg_kind[i, a]
 		if (k == "path" && a < 2 && !c)
 			c = a + 1
 		else if (k == "in" && a == 1 && !c && arg_index(i, arg_ref[i, a]) == 2)
 			c = 3
-		else if (k == "out")
-			outs++
-		else if (k ~ /^(inout|iov|ptr|strv)$/)
-			outs = 2
+		else if (k == "out" || k == "inout")
+			out = 4
 	}
-	return c + (outs == 1 ? 4 : 0)
+	return c + out
 }
 
 function put_copies(    i)

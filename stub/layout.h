@@ -164,7 +164,7 @@
 #define COPY_PATH0 1   /* argument 0 is a path, in */
 #define COPY_PATH1 2   /* argument 1 */
 #define COPY_BUFFER1 3 /* argument 1 is a buffer whose length is argument 2, in */
-#define COPY_OUT 4     /* at most one piece, out */
+#define COPY_OUT 4     /* the first piece that it writes, out */
 #define COPY_PATH_MAX 256
 
 /* The keeper's descriptors. */

@@ -13,15 +13,17 @@
 #include "stub/layout.h"
 #include <asm/unistd_64.h>
 
-/* Where the call's one result goes. */
+/* Where the first of the call's results goes, most often the only one: a trampoline copies one piece. */
 static void expect_out(struct task *t, const struct syscall_desc *d)
 {
 	for (int i = 0; i < d->nargs; i++) {
 		const struct syscall_arg *a = &d->args[i];
-		u64 n = a->len_arg >= 0 ? t->sys_args[a->len_arg] : 1;
 
-		if (a->kind == ARG_OUT)
-			uaccess_expect_out(t->sys_args[i], n);
+		if ((a->kind == ARG_OUT || a->kind == ARG_INOUT) && t->sys_args[i]) {
+			uaccess_expect_out(t->sys_args[i],
+					   a->len_arg >= 0 ? t->sys_args[a->len_arg] : 1);
+			return;
+		}
 	}
 }
 
