@@ -187,7 +187,7 @@ static ssize_t pread_piece(struct file *f, void *buf, size_t n, u64 off)
 	return io_worker_call(do_pread, &job);
 }
 
-static ssize_t read_loop(struct file *f, struct iov_iter *to, u64 *pos, void *buf, size_t size)
+static ssize_t read_loop(struct file *f, struct iov_iter *to, u64 *pos, u8 *buf, size_t size)
 {
 	size_t total = 0;
 	ssize_t n = 0;
@@ -212,12 +212,15 @@ static ssize_t read_loop(struct file *f, struct iov_iter *to, u64 *pos, void *bu
 	return total ? (ssize_t)total : n;
 }
 
-static ssize_t std_read(struct file *f, struct iov_iter *to, u64 *pos)
+/* A loop by a buffer of one piece, which holds the host's position where that is to be used. */
+static ssize_t by_pieces(struct file *f, struct iov_iter *it, u64 *pos,
+			 ssize_t (*loop)(struct file *f, struct iov_iter *it, u64 *pos, u8 *buf,
+					 size_t size))
 {
-	size_t size = min(iov_iter_count(to), (size_t)PIECE);
+	size_t size = min(iov_iter_count(it), (size_t)PIECE);
 	bool shared = at_host_position(f, pos);
-	void *buf;
 	ssize_t n;
+	u8 *buf;
 
 	if (!size)
 		return 0;
@@ -226,11 +229,16 @@ static ssize_t std_read(struct file *f, struct iov_iter *to, u64 *pos)
 		return -ENOMEM;
 	n = shared ? host_position_begin(f) : 0;
 	if (!n)
-		n = read_loop(f, to, own_position(f, pos), buf, size);
+		n = loop(f, it, own_position(f, pos), buf, size);
 	if (shared)
 		host_position_end(f);
 	kfree(buf);
 	return n;
+}
+
+static ssize_t std_read(struct file *f, struct iov_iter *to, u64 *pos)
+{
+	return by_pieces(f, to, pos, read_loop);
 }
 
 /* ---- writing ---- */
@@ -297,23 +305,7 @@ static ssize_t write_loop(struct file *f, struct iov_iter *from, u64 *pos, u8 *b
 
 static ssize_t std_write(struct file *f, struct iov_iter *from, u64 *pos)
 {
-	size_t size = min(iov_iter_count(from), (size_t)PIECE);
-	bool shared = at_host_position(f, pos);
-	ssize_t n;
-	u8 *buf;
-
-	if (!size)
-		return 0;
-	buf = kmalloc(size);
-	if (!buf)
-		return -ENOMEM;
-	n = shared ? host_position_begin(f) : 0;
-	if (!n)
-		n = write_loop(f, from, own_position(f, pos), buf, size);
-	if (shared)
-		host_position_end(f);
-	kfree(buf);
-	return n;
+	return by_pieces(f, from, pos, write_loop);
 }
 
 /* ---- the rest ---- */

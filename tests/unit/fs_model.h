@@ -414,6 +414,35 @@ static void build_trees(void)
 	run("cd %s && cp -a lower model && cp -a lower before");
 }
 
+/* A file of that name below BASE. */
+static inline void put_text(const char *name, const char *text)
+{
+	char path[400];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", base, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	must(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+}
+
+/* BASE/name: an empty humfs of so many bytes. */
+static inline void make_humfs(const char *name, unsigned long total)
+{
+	static const char *const dirs[] = {"", "/data", "/file_metadata", "/dir_metadata"};
+	char path[400], text[100];
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		snprintf(path, sizeof(path), "%s/%s%s", base, name, dirs[i]);
+		must(!mkdir(path, 0755) || errno == EEXIST);
+	}
+	snprintf(path, sizeof(path), "%s/superblock", name);
+	snprintf(text, sizeof(text), "version 2\nmetadata shadow_fs\nused 0\ntotal %lu\n", total);
+	put_text(path, text);
+	snprintf(path, sizeof(path), "%s/dir_metadata/metadata", name);
+	put_text(path, "493 0 0\n");
+}
+
 /* `steps` operations on the mounted root; compares now and then, and forgets what is cached now and then. */
 static void random_operations(struct super_block *sb, int steps)
 {

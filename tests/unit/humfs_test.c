@@ -5,26 +5,13 @@
 
 static char humfs_path[320];
 
-static void put_text(const char *name, const char *text)
-{
-	char path[400];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", humfs_path, name);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-	must(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
-	close(fd);
-}
-
 /* An empty humfs, and an empty model. */
 static void build_humfs(void)
 {
 	build_trees();
-	run("rm -rf %s/model/*; mkdir -p %s/h/data %s/h/dir_metadata");
-	run("mkdir -p %s/h/file_metadata");
+	run("rm -rf %s/model/*");
+	make_humfs("h", 100000);
 	snprintf(humfs_path, sizeof(humfs_path), "%s/h", base);
-	put_text("superblock", "version 2\nmetadata shadow_fs\nused 0\ntotal 100000\n");
-	put_text("dir_metadata/metadata", "493 0 0\n");
 }
 
 static struct super_block *mount_humfs(void)
@@ -78,15 +65,15 @@ static void damage(void)
 {
 	struct stat st;
 
-	put_text("data/none", "x");
-	put_text("data/bad", "x");
-	put_text("file_metadata/bad", "rw-r--r-- root root\n");
-	put_text("data/good", "x");
-	put_text("file_metadata/good", "420 1 2\n");
-	put_text("data/dev", "");
-	put_text("file_metadata/dev", "432 0 6 b 8 1\n");
-	put_text("data/cut", "x");
-	put_text("file_metadata/cut", "420 1 2");
+	put_text("h/data/none", "x");
+	put_text("h/data/bad", "x");
+	put_text("h/file_metadata/bad", "rw-r--r-- root root\n");
+	put_text("h/data/good", "x");
+	put_text("h/file_metadata/good", "420 1 2\n");
+	put_text("h/data/dev", "");
+	put_text("h/file_metadata/dev", "432 0 6 b 8 1\n");
+	put_text("h/data/cut", "x");
+	put_text("h/file_metadata/cut", "420 1 2");
 	run("cd %s/h && mkdir data/dir file_metadata/dir dir_metadata/dir && mkfifo data/fifo");
 	mount_humfs();
 	must_eq(sys_lstat(U("/none"), U(&st)), -EUCLEAN);
@@ -126,16 +113,16 @@ static void refused(void)
 	must_eq(humfs_mount_dir(humfs_path, true, &other), -EBUSY);
 	sb_put(sb);
 	sb_put(other);
-	put_text("journal", "");
+	put_text("h/journal", "");
 	must_eq(humfs_mount_dir(humfs_path, true, &sb), -EUCLEAN);
 	must_eq(humfs_mount_dir(humfs_path, false, &sb), -EUCLEAN);
 	run("rm %s/h/journal");
-	put_text("superblock", "version 3\nmetadata shadow_fs\nused 0\ntotal 100000\n");
+	put_text("h/superblock", "version 3\nmetadata shadow_fs\nused 0\ntotal 100000\n");
 	must_eq(humfs_mount_dir(humfs_path, true, &sb), -EINVAL);
-	put_text("superblock", "version 2\nmetadata shadow_fs\nused 0\ntotal x\n");
+	put_text("h/superblock", "version 2\nmetadata shadow_fs\nused 0\ntotal x\n");
 	must_eq(humfs_mount_dir(humfs_path, true, &sb), -EUCLEAN);
 	run("rm -r %s/h/dir_metadata");
-	put_text("superblock", "version 2\nmetadata shadow_fs\nused 0\ntotal 100000\n");
+	put_text("h/superblock", "version 2\nmetadata shadow_fs\nused 0\ntotal 100000\n");
 	must(humfs_mount_dir(humfs_path, true, &sb) < 0);
 	must(!exists("journal"));
 }

@@ -1,89 +1,12 @@
 /* Pipes, fifos, event descriptors, epoll and poll as system calls, by tasks on 1, 2 and 4 CPUs: no wake-up is lost, nothing is left behind.
  * objects: kernel/ipc/epoll*.o kernel/ipc/pipe*.o kernel/ipc/fifo.o kernel/ipc/eventfd.o kernel/ipc/timerfd.o kernel/ipc/poll*.o kernel/ipc/select.o kernel/signal/sigqueue.o kernel/signal/sighand.o kernel/signal/send.o kernel/signal/stop.o kernel/task/cred.o smp/[a-z]*.o os/alloc.o os/fault.o os/clock.o os/log.o os/panic.o os/stack.o os/symbols.o os/thread.o
  */
-#include "cputime.h"
-#include "engine.h"
-#include "file_util.h"
-#include "ipc.h"
+#include "ipc_util.h"
 #include "pipe.h"
-#include "posix_timer.h"
-#include "syscalls.h"
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/timerfd.h>
-
-/* ---- what isn't linked ---- */
-
-void posix_timer_taken_locked(struct ktimer *kt, siginfo_t *si)
-{
-}
-void posix_timer_dropped_locked(struct ktimer *kt)
-{
-}
-void itimer_real_taken_locked(struct thread_group *tg)
-{
-}
-void group_cputime(struct thread_group *tg, u64 *ut, u64 *st)
-{
-}
-int sigmask_install(uaddr_t mask, size_t size)
-{
-	return 0;
-}
-void sigmask_restore(bool interrupted)
-{
-}
-void siginfo_user(siginfo_t *si, int sig, int code)
-{
-	memset(si, 0, sizeof(*si));
-	si->si_signo = sig;
-}
-const struct engine_ops *engine;
-
-#define U(p) ((uaddr_t)(p))
-
-static struct thread_group *group;
-static int done; /* atomic: tasks that have ended */
-
-struct job {
-	void (*fn)(long);
-	long arg;
-};
-
-static void run_job(void *arg)
-{
-	struct job j = *(struct job *)arg;
-
-	kfree(arg);
-	j.fn(j.arg);
-	__atomic_fetch_add(&done, 1, __ATOMIC_SEQ_CST);
-	kthread_exit();
-}
-
-static void go(void (*fn)(long), long arg)
-{
-	struct job *j = kmalloc(sizeof(*j));
-
-	must(j);
-	*j = (struct job){fn, arg};
-	start_task(make_task(group), run_job, j);
-}
-
-static void settle(int n)
-{
-	while (__atomic_load_n(&done, __ATOMIC_SEQ_CST) < n)
-		sleep_us(100);
-	done = 0;
-}
-
-static void nothing_left(void)
-{
-	for (int fd = 0; fd < FU_FDS; fd++)
-		must(!fu_taken[fd] && !fu_table[fd]);
-	must_eq(fu_live_files, 0);
-	must_eq(fu_live_inodes, 0);
-}
 
 /* ---- pipes ---- */
 
@@ -112,13 +35,6 @@ static void ping(long arg)
 		must_eq(fu_read(p[1][0], &c, 1), 1);
 		must_eq(c, (char)i);
 	}
-}
-
-static void close_all(void)
-{
-	for (int fd = 0; fd < FU_FDS; fd++)
-		if (fu_table[fd])
-			must(!fd_close(fd));
 }
 
 static void ping_pong(void)

@@ -5,17 +5,6 @@
 
 static bool in_humfs;
 
-static void put_text(const char *name, const char *text)
-{
-	char path[400];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", base, name);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-	must(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
-	close(fd);
-}
-
 /* The lower tree without hard links, which copying up breaks. */
 static void build(void)
 {
@@ -24,12 +13,8 @@ static void build(void)
 	run("cd %s && rm -rf lower model before && mkdir -p lower/a/b/c lower/a/c lower/b lower/d/d layer && echo one >lower/a/a && "
 	    "echo two >lower/b/a && echo three >lower/b/b && ln -s a lower/a/d && ln -s b lower/c && echo deep >lower/a/b/c/d && "
 	    "cp -a lower model && cp -a lower before");
-	if (in_humfs) {
-		run("mkdir %s/layer/data %s/layer/file_metadata %s/layer/dir_metadata");
-		put_text("layer/superblock",
-			 "version 2\nmetadata shadow_fs\nused 0\ntotal 1000000\n");
-		put_text("layer/dir_metadata/metadata", "493 0 0\n");
-	}
+	if (in_humfs)
+		make_humfs("layer", 1000000);
 }
 
 static struct super_block *mount_overlay(void)

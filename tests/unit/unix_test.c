@@ -1,43 +1,14 @@
 /* AF_UNIX sockets as system calls, by tasks on 1, 2 and 4 CPUs: streams, datagrams, connections, passed files and the collector.
  * objects: kernel/net/[a-z]*.o kernel/ipc/epoll*.o kernel/ipc/pipe*.o kernel/ipc/fifo.o kernel/ipc/eventfd.o kernel/ipc/poll*.o kernel/signal/sigqueue.o kernel/signal/sighand.o kernel/signal/send.o kernel/signal/stop.o kernel/task/cred.o smp/[a-z]*.o os/alloc.o os/fault.o os/clock.o os/log.o os/panic.o os/stack.o os/symbols.o os/thread.o
  */
-#include "cputime.h"
-#include "engine.h"
-#include "file_util.h"
-#include "ipc.h"
+#include "ipc_util.h"
 #include "net.h"
-#include "posix_timer.h"
-#include "syscalls.h"
 #include "timeout.h"
 #include <sys/socket.h>
 #include <sys/un.h>
 
 /* ---- what isn't linked ---- */
 
-void posix_timer_taken_locked(struct ktimer *kt, siginfo_t *si)
-{
-}
-void posix_timer_dropped_locked(struct ktimer *kt)
-{
-}
-void itimer_real_taken_locked(struct thread_group *tg)
-{
-}
-void group_cputime(struct thread_group *tg, u64 *ut, u64 *st)
-{
-}
-int sigmask_install(uaddr_t mask, size_t size)
-{
-	return 0;
-}
-void sigmask_restore(bool interrupted)
-{
-}
-void siginfo_user(siginfo_t *si, int sig, int code)
-{
-	memset(si, 0, sizeof(*si));
-	si->si_signo = sig;
-}
 ktime_t deadline_in(ktime_t ns)
 {
 	return ktime_mono() + ns;
@@ -74,58 +45,10 @@ void path_get(const struct path *p)
 void path_put(struct path *p)
 {
 }
-const struct engine_ops *engine;
-
-#define U(p) ((uaddr_t)(p))
-
-static struct thread_group *group;
-static int done; /* atomic: tasks that have ended */
-
-struct job {
-	void (*fn)(long);
-	long arg;
-};
-
-static void run_job(void *arg)
-{
-	struct job j = *(struct job *)arg;
-
-	kfree(arg);
-	j.fn(j.arg);
-	__atomic_fetch_add(&done, 1, __ATOMIC_SEQ_CST);
-	kthread_exit();
-}
-
-static void go(void (*fn)(long), long arg)
-{
-	struct job *j = kmalloc(sizeof(*j));
-
-	must(j);
-	*j = (struct job){fn, arg};
-	start_task(make_task(group), run_job, j);
-}
-
-static void settle(int n)
-{
-	while (__atomic_load_n(&done, __ATOMIC_SEQ_CST) < n)
-		sleep_us(100);
-	done = 0;
-}
-
-static void close_all(void)
-{
-	for (int fd = 0; fd < FU_FDS; fd++)
-		if (fu_table[fd])
-			must(!fd_close(fd));
-}
-
-static void nothing_left(void)
+static void close_all_and_check(void)
 {
 	close_all();
-	for (int fd = 0; fd < FU_FDS; fd++)
-		must(!fu_taken[fd] && !fu_table[fd]);
-	must_eq(fu_live_files, 0);
-	must_eq(fu_live_inodes, 0);
+	nothing_left();
 }
 
 static void pair(int type, int s[2])
@@ -218,7 +141,7 @@ static void streams(void)
 	must_eq(recv_(s[0], &c, 1, 0), 0);
 	must_eq(events_of(s[0]) & POLLHUP, POLLHUP);
 	must_eq(send_(s[0], &c, 1, MSG_NOSIGNAL), -EPIPE);
-	nothing_left();
+	close_all_and_check();
 }
 
 static void stream_errors(void)
@@ -252,7 +175,7 @@ static void stream_errors(void)
 		POLLIN | POLLHUP | POLLERR | POLLRDHUP);
 	must_eq(recv_(s[0], buf, 10, 0), -ECONNRESET);
 	must_eq(recv_(s[0], buf, 10, 0), 0);
-	nothing_left();
+	close_all_and_check();
 }
 
 /* ---- datagrams ---- */
@@ -341,7 +264,7 @@ static void datagrams(void)
 	must(!fd_close(s[0]));
 	must_eq(recv_(s[1], &c, 1, 0), 0);
 	must_eq(send_(s[1], "x", 1, 0), -EPIPE);
-	nothing_left();
+	close_all_and_check();
 }
 
 /* ---- connections ---- */
@@ -398,7 +321,7 @@ static void connections(void)
 	must_eq(events_of(listener), POLLIN | POLLRDNORM);
 	must(!fd_close(listener));
 	must_eq(recv_(fd, &fd, 1, 0), -ECONNRESET);
-	nothing_left();
+	close_all_and_check();
 }
 
 /* ---- passed files ---- */
@@ -465,7 +388,7 @@ static void rights(void)
 		must_eq(send_fds(s[0], p, 2), 1);
 		must_eq(recv_fds(s[1], got, 0, 0), -1);
 		must_eq(send_fds(s[0], p, 2), 1);
-		nothing_left();
+		close_all_and_check();
 	}
 }
 
@@ -485,7 +408,7 @@ static void collector(void)
 	for (int i = 0; i < 50; i++)
 		cycle();
 	pair(SOCK_DGRAM, a); /* its release is what runs the collector behind the last cycle */
-	nothing_left();
+	close_all_and_check();
 
 	/* Two pairs in each other's queues; one is also known to us, then not. */
 	pair(SOCK_STREAM, a);
@@ -496,7 +419,7 @@ static void collector(void)
 	must_eq(fu_live_files, 4);
 	must_eq(recv_fds(a[1], b, 2, 0), 2);
 	must_eq(recv_fds(b[1], a, 2, 0), 2);
-	nothing_left();
+	close_all_and_check();
 
 	/* In a connection that nobody accepts, the listener itself. */
 	l = (int)sys_socket(AF_UNIX, SOCK_STREAM, 0);
@@ -507,7 +430,7 @@ static void collector(void)
 	must_eq(send_fds(c, &l, 1), 1);
 	must(!fd_close(l));
 	must(!fd_close(c));
-	nothing_left();
+	close_all_and_check();
 }
 
 /* Each pair travels in the queue of the next: putting the last puts them all, however many. */
@@ -522,7 +445,7 @@ static void deep(void)
 		must(!fd_close(last[0]) && !fd_close(last[1]));
 		memcpy(last, next, sizeof(last));
 	}
-	nothing_left();
+	close_all_and_check();
 }
 
 static void passer(long n)
@@ -551,7 +474,7 @@ static void passing_crowd(void)
 	for (int i = 0; i < 4; i++)
 		go(passer, i);
 	settle(4);
-	nothing_left();
+	close_all_and_check();
 }
 
 static void passcred(void)
@@ -583,7 +506,7 @@ static void passcred(void)
 	cred.uid = 1000;
 	memcpy(CMSG_DATA(h), &cred, sizeof(cred));
 	must_eq(sys_sendmsg(s[0], U(&m), 0), 1);
-	nothing_left();
+	close_all_and_check();
 }
 
 /* ---- running ---- */
