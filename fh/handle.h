@@ -24,11 +24,11 @@
  * s serialised by the caller
  */
 struct fh {
-	u32 word;		    /* a, and a host futex for FH_BUSY */
-	u32 refs;		    /* a */
-	int fd;			    /* b */
-	int flags;		    /* c: open flags without those that create or truncate */
-	bool no_nowait;		    /* a: the host can't tell whether a read would wait */
+	u32 word;  /* a, and a host futex for FH_BUSY */
+	u32 refs;  /* a */
+	int fd;	   /* b */
+	int flags; /* c: open flags without those that create or truncate */
+	bool no_nowait; /* a: the host can't tell whether a read would wait; of a directory: of what is in it */
 	bool memory;		    /* c: a memfd, which never waits for a disk */
 	bool no_nowait_write;	    /* a: nor whether a write would */
 	bool slow;		    /* a: the last change took long; it goes to a worker */
@@ -76,7 +76,9 @@ must_check int clock_starve(struct starving *s);
 void clock_fed(struct starving *s); /* at the end of it, whatever came of it */
 extern u32 fh_hungry;		    /* atomic: how many starve */
 void clock_chance(void);	    /* a handle is idle now, or closed, and somebody starves */
-/* handle.c: OPEN -> BUSY if it is idle and had its second chance; then closes it. */
+/* handle.c: the host can't tell whether a read (write: a write) of h, which is pinned, would wait. Nor, then, will it of what is opened beside h from now on. */
+void handle_cant_tell(struct fh *h, bool write);
+/* OPEN -> BUSY if it is idle and had its second chance; then closes it. */
 bool handle_claim_idle(struct fh *h);
 bool handle_close_busy(struct fh *h);
 

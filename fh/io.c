@@ -2,9 +2,11 @@
  * Data operations of handles: each pins for its own time.
  *
  * A read asks the host not to wait for a disk (RWF_NOWAIT); what is not in the page cache is read by an I/O worker while the task
- * sleeps. So does a write, where the host's file system can tell (xfs, btrfs). Where it can't (ext4), what took long says that the next change of this
- * file may as well: it goes to a worker, until one is quick again. Data goes through one buffer: from the page cache of the host into the buffer, from there into the guest. (Mapping the file into the kernel
- * instead, to move data once, costs five times as much for 64 KiB: page faults and unmapping outweigh the copy.)
+ * sleeps. So does a write, where the host's file system can tell (xfs, btrfs). Where it can't (ext4; each directory is asked once), what
+ * took long says that the next change of this file may as well: it goes to a worker, until one is quick again.
+ *
+ * Data goes through one buffer: from the page cache of the host into the buffer, from there into the guest. (Mapping the file into the
+ * kernel instead, to move data once, costs five times as much for 64 KiB: page faults and unmapping outweigh the copy.)
  */
 #include "fh/handle.h"
 
@@ -68,7 +70,7 @@ static ssize_t read_pinned(struct fh *h, int fd, void *buf, size_t n, u64 off)
 		return host_pread(fd, buf, n, off, 0);
 	ret = host_pread(fd, buf, n, off, HOST_NOWAIT);
 	if (ret == -EOPNOTSUPP) {
-		__atomic_store_n(&h->no_nowait, true, __ATOMIC_RELAXED);
+		handle_cant_tell(h, false);
 		return host_pread(fd, buf, n, off, 0);
 	}
 	return ret == -EAGAIN ? io_worker_call(read_on_worker, &job) : ret;
@@ -202,7 +204,7 @@ static ssize_t write_pinned(struct fh *h, int fd, const void *buf, size_t n, u64
 		return change_pinned(h, write_now, &j);
 	ret = write_nowait(&j);
 	if (ret == -EOPNOTSUPP || ret == -EINVAL) {
-		__atomic_store_n(&h->no_nowait_write, true, __ATOMIC_RELAXED);
+		handle_cant_tell(h, true);
 		return change_pinned(h, write_now, &j);
 	}
 	if (ret != -EAGAIN && (ret < 0 || (size_t)ret == n))

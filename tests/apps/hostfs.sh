@@ -46,7 +46,7 @@ if [ -z "$HEDDLE_BIN" ]; then
 		done
 	done
 	for name in mapped_owners the_hosts_owner_is_the_hosts options_show strict_mounts_see_them exclusive_ones_remember \
-		cached_names_ask_the_host_nothing unprivileged.files_made_without_permission_to_write \
+		cached_names_ask_the_host_nothing what_the_host_refuses_is_asked_once unprivileged.files_made_without_permission_to_write \
 		unprivileged.chmod_leaves_open_files_alone unprivileged.permissions_hold_for_new_opens hosts_proc_shows_the_machine \
 		hosts_proc_shows_no_process hosts_proc_is_not_written a_process_is_not_mounted root_shows_no_process \
 		a_slow_disk_stalls_no_cpu fsync_error_is_told_once_for_each_open_file; do
@@ -195,7 +195,7 @@ say strict_mounts_see_them "$(see strict | tr '\n' ' ')" 'one 4 three 6 new '
 # Whoever says exclusive means it: attributes and names that were not there are remembered.
 say exclusive_ones_remember "$(see exclusive | tr '\n' ' ')" 'one 4 one 4 '
 
-# ---- what is cached asks the host nothing ----
+# ---- host calls ----
 
 fresh
 touch "$WORK/dir/there"
@@ -205,18 +205,30 @@ for i in range(3000):
     os.stat("/mnt/there")
     assert not os.path.exists("/mnt/nowhere")
 '
-# calls CACHE: how many statx calls the kernel makes
+small_files='
+import os
+for i in range(500):
+    with open("/mnt/small%d" % i, "wb") as f:
+        f.write(b"x")
+'
+# calls CALL PATTERN CACHE PROGRAM: how many of these the kernel makes that the pattern fits
 calls()
 {
-	strace -f -qq -e trace=statx -o "$WORK/trace" "$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" \
-		-v "hostfs:$WORK/dir:/mnt:cache=$1" -- python3 -c "$stats"
-	grep -cE '"(there|nowhere)"' "$WORK/trace"
+	strace -f -qq -e trace="$1" -o "$WORK/trace" "$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" \
+		-v "hostfs:$WORK/dir:/mnt:cache=$3" -- python3 -c "$4"
+	grep -cE "$2" "$WORK/trace"
 }
 if [ "$ENGINE" = ptrace ] || ! strace -o /dev/null true 2>/dev/null; then
-	echo "skip cached_names_ask_the_host_nothing: a kernel that traces can't be traced, or there is no strace"
+	for name in cached_names_ask_the_host_nothing what_the_host_refuses_is_asked_once; do
+		echo "skip $name: a kernel that traces can't be traced, or there is no strace"
+	done
 else
-	many=$(calls strict) few=$(calls exclusive)
+	names='"(there|nowhere)"'
+	many=$(calls statx "$names" strict "$stats") few=$(calls statx "$names" exclusive "$stats")
 	[ "$many" -lt 6000 ] || many=many
 	[ "$few" -gt 4 ] || few=few
 	say cached_names_ask_the_host_nothing "$many, $few" "many, few"
+	few=$(calls pwritev2 EOPNOTSUPP exclusive "$small_files")
+	[ "$few" -gt 4 ] || few=few
+	say what_the_host_refuses_is_asked_once "$few" few
 fi
