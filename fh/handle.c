@@ -340,7 +340,7 @@ static int find_closed(struct fh *h, struct step *s)
 	return err;
 }
 
-static struct fh_place *place_of(struct fh *h)
+struct fh_place *handle_place(struct fh *h)
 {
 	struct fh_place *p;
 
@@ -475,52 +475,6 @@ void fh_place_put(struct fh_place *p)
 	fh_put(place_drop(p));
 }
 
-/* ---- questions that the host refuses ---- */
-
-/* O_DIRECT is another question: ext4 answers that one. */
-static bool asks_as_others(const struct fh *h)
-{
-	return !(h->flags & O_DIRECT);
-}
-
-static void cant_tell(struct fh *h, bool write)
-{
-	__atomic_store_n(write ? &h->no_nowait_write : &h->no_nowait, true, __ATOMIC_RELAXED);
-}
-
-/* Not if another one is mounted on the file. */
-static bool on_same_fs(int fd, struct fh *dir)
-{
-	struct fh_id file, in;
-	int dirfd = get_fh(dir);
-	bool same;
-
-	if (dirfd < 0)
-		return false;
-	same = !fd_id(fd, &file) && !fd_id(dirfd, &in) && file.dev == in.dev;
-	put_fh(dir);
-	return same;
-}
-
-void handle_cant_tell(struct fh *h, bool write)
-{
-	struct fh_place *p = asks_as_others(h) ? place_of(h) : NULL;
-
-	cant_tell(h, write);
-	if (p && on_same_fs(h->fd, p->dir))
-		cant_tell(p->dir, write);
-	fh_place_put(p);
-}
-
-/* A new handle knows what those beside it have found. */
-static void learn_from(struct fh *h, const struct fh *dir)
-{
-	if (!asks_as_others(h))
-		return;
-	h->no_nowait = __atomic_load_n(&dir->no_nowait, __ATOMIC_RELAXED);
-	h->no_nowait_write = __atomic_load_n(&dir->no_nowait_write, __ATOMIC_RELAXED);
-}
-
 /* ---- making and ending handles ---- */
 
 static struct fh *fh_new(int flags)
@@ -605,7 +559,7 @@ struct fh *fh_open_at(struct fh *dir, const char *name, int flags, u32 mode)
 		fh_put(h);
 		return ERR_PTR(fd);
 	}
-	learn_from(h, dir);
+	handle_learn(h, dir);
 	fh_start(h, fd, nameless ? FH_KEEP : 0);
 	return h;
 }
@@ -618,7 +572,7 @@ struct fh *fh_known(struct fh_place *p, int flags, const struct fh_id *id)
 		h->place = fh_place_get(p);
 		h->id = *id;
 		h->known = true;
-		learn_from(h, p->dir);
+		handle_learn(h, p->dir);
 	}
 	return h;
 }
@@ -763,7 +717,7 @@ void fh_named(struct fh *h)
 
 void fh_check_reopen(struct fh *h)
 {
-	struct fh_place *p = place_of(h);
+	struct fh_place *p = handle_place(h);
 	struct fh_id id;
 	int fd;
 

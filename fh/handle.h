@@ -76,8 +76,12 @@ must_check int clock_starve(struct starving *s);
 void clock_fed(struct starving *s); /* at the end of it, whatever came of it */
 extern u32 fh_hungry;		    /* atomic: how many starve */
 void clock_chance(void);	    /* a handle is idle now, or closed, and somebody starves */
-/* handle.c: the host can't tell whether a read (write: a write) of h, which is pinned, would wait. Nor, then, will it of what is opened beside h from now on. */
+/* nowait.c: the host can't tell whether a read (write: a write) of h, which is pinned, would wait. */
 void handle_cant_tell(struct fh *h, bool write);
+/* A new handle in dir: what is known of others there. */
+void handle_learn(struct fh *h, const struct fh *dir);
+/* handle.c: where it is now, +1; NULL: the root, or no name */
+struct fh_place *handle_place(struct fh *h);
 /* OPEN -> BUSY if it is idle and had its second chance; then closes it. */
 bool handle_claim_idle(struct fh *h);
 bool handle_close_busy(struct fh *h);

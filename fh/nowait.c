@@ -1,0 +1,50 @@
+/*
+ * Not every host file system can tell whether an access would wait for a disk (RWF_NOWAIT). One that can't is asked once in each directory, not
+ * once for each handle. O_DIRECT is another question: ext4 answers that one about writes, too.
+ */
+#include "fh/handle.h"
+
+#include "fs.h"
+#include "os/hostfile.h"
+
+static bool asks_as_others(const struct fh *h)
+{
+	return !(h->flags & O_DIRECT);
+}
+
+static void cant_tell(struct fh *h, bool write)
+{
+	__atomic_store_n(write ? &h->no_nowait_write : &h->no_nowait, true, __ATOMIC_RELAXED);
+}
+
+/* Not if another one is mounted on the file. */
+static bool on_same_fs(int fd, struct fh *dir)
+{
+	struct kstat file, in;
+	int dirfd = get_fh(dir);
+	bool same;
+
+	if (dirfd < 0)
+		return false;
+	same = !host_fstat(fd, &file) && !host_fstat(dirfd, &in) && file.dev == in.dev;
+	put_fh(dir);
+	return same;
+}
+
+void handle_cant_tell(struct fh *h, bool write)
+{
+	struct fh_place *p = asks_as_others(h) ? handle_place(h) : NULL;
+
+	cant_tell(h, write);
+	if (p && on_same_fs(h->fd, p->dir))
+		cant_tell(p->dir, write);
+	fh_place_put(p);
+}
+
+void handle_learn(struct fh *h, const struct fh *dir)
+{
+	if (!asks_as_others(h))
+		return;
+	h->no_nowait = __atomic_load_n(&dir->no_nowait, __ATOMIC_RELAXED);
+	h->no_nowait_write = __atomic_load_n(&dir->no_nowait_write, __ATOMIC_RELAXED);
+}
