@@ -457,9 +457,9 @@ struct file {
 	u64 pos;	       /* pos_lock */
 	struct cred *cred;     /* o: who opened it */
 	void *priv;	       /* the driver's */
-	u32 wb_seen;	       /* a: how many errors of writing back were told by fsync */
-	struct spinlock lock;  /* rank MISC: owner */
-	struct pid *owner;     /* lock, +1: F_SETOWN */
+	u32 wb_seen; /* a: how many errors of writing back of the inode it knows of (kernel/fs/wb_err.h) */
+	struct spinlock lock;		  /* rank MISC: owner */
+	struct pid *owner;		  /* lock, +1: F_SETOWN */
 	int owner_type, owner_sig;	  /* lock: F_OWNER_*, F_SETSIG */
 	struct cds_list_head epoll_links; /* lock: epoll entries that watch this file */
 	struct rcu_head rcu;

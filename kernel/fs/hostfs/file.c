@@ -25,7 +25,7 @@ int hostfs_open(struct inode *inode, struct file *f)
 	if (IS_ERR(h))
 		return PTR_ERR(h);
 	f->priv = h;
-	f->wb_seen = __atomic_load_n(&hostfs_i(inode)->wb_errors, __ATOMIC_RELAXED);
+	wb_err_open(f, &hostfs_i(inode)->wb_err);
 	return 0;
 }
 
@@ -128,19 +128,7 @@ int hostfs_mmap(struct file *f, int prot, int flags, u64 off, size_t len, struct
 
 int hostfs_fsync(struct file *f, bool datasync)
 {
-	struct hostfs_inode *hi = hostfs_i(f->inode);
-	int err = fh_fsync(file_fh(f), datasync);
-
-	/* The host tells it once for the descriptor that all open files share; the guest is told once for each of them. */
-	spin_lock(&f->inode->spin);
-	if (err) {
-		hi->wb_error = err;
-		__atomic_store_n(&hi->wb_errors, hi->wb_errors + 1, __ATOMIC_RELAXED);
-	}
-	if (__atomic_exchange_n(&f->wb_seen, hi->wb_errors, __ATOMIC_RELAXED) != hi->wb_errors)
-		err = hi->wb_error;
-	spin_unlock(&f->inode->spin);
-	return err;
+	return wb_err_tell(f, &hostfs_i(f->inode)->wb_err, fh_fsync(file_fh(f), datasync));
 }
 
 int hostfs_flush(struct file *f)

@@ -5,6 +5,7 @@
 #include "fh.h"
 #include "fs.h"
 #include "ihash.h"
+#include "kernel/fs/wb_err.h"
 #include "layerfs.h"
 
 #define HOSTFS_MAX_DEVS 15
@@ -66,11 +67,11 @@ struct hostfs_inode {
 		struct fh **more; /* s to set: a regular file's handles behind H_COMMON, or NULL */
 		char *target;	  /* s to set: a symlink's, cached if exclusive */
 	};
-	u32 opens;     /* s: open files that use the handles */
-	u32 changes;   /* a: how often we have changed something that the attributes tell */
-	u32 wb_errors; /* s to set, a: how many the host has told, to one of those who have it open */
-	int wb_error; /* s: the last one */
-	u32 known;    /* s: the attributes are those after so many changes */
+	u32 opens;   /* s: open files that use the handles */
+	u32 changes; /* a: how often we have changed something that the attributes tell */
+	struct wb_err
+		wb_err; /* those that the host told for the descriptors that all open files share */
+	u32 known;	/* s: the attributes are those after so many changes */
 	bool unnamed; /* a: the place is not its name any more, and no other one is known; handles keep their descriptors */
 	bool mapped;  /* a: somebody may write through a mapping, which changes attributes unseen */
 	bool procfs;  /* a: in a proc file system of the host's, see procfs.c */

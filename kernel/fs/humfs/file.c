@@ -79,7 +79,7 @@ static int humfs_fsync(struct file *f, bool datasync)
 {
 	int err = humfs_meta_sync(f->inode);
 
-	return err ? err : hostfs_fsync(f, datasync);
+	return err ? wb_err_tell(f, &hostfs_i(f->inode)->wb_err, err) : hostfs_fsync(f, datasync);
 }
 
 const struct file_operations humfs_file_fops = {

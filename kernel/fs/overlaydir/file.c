@@ -42,6 +42,7 @@ static int odir_open(struct inode *inode, struct file *f)
 	struct inode *upper;
 	struct file *real;
 
+	wb_err_open(f, &odir_i(inode)->wb_err);
 	if (f->mode & FMODE_WRITE) {
 		upper = odir_copy_up(inode, UINT64_MAX);
 		if (IS_ERR(upper))
@@ -111,7 +112,9 @@ static int odir_fsync(struct file *f, bool datasync)
 	if (!odir_upper(f->inode))
 		return 0;
 	real = real_file(f->inode);
-	return IS_ERR(real) ? (int)PTR_ERR(real) : real->ops->fsync(real, datasync);
+	if (IS_ERR(real))
+		return PTR_ERR(real);
+	return wb_err_tell(f, &odir_i(f->inode)->wb_err, real->ops->fsync(real, datasync));
 }
 
 static int odir_fallocate(struct file *f, int mode, u64 off, u64 len)

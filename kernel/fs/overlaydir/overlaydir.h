@@ -5,6 +5,7 @@
 #include "fs.h"
 #include "ihash.h"
 #include "kernel/fs/dirlist.h"
+#include "kernel/fs/wb_err.h"
 #include "log.h"
 
 struct odir_sb {
@@ -37,6 +38,7 @@ struct odir_inode {
 	struct odir_place *place; /* c, +1 */
 	struct file *lower_file;  /* s: +1, read-only */
 	struct file *upper_file;  /* s: +1, read and write */
+	struct wb_err wb_err;	  /* those that upper_file was told, which all open files share */
 };
 
 static inline struct odir_sb *odir_sb(const struct super_block *sb)

@@ -262,6 +262,14 @@ def one_writer_or_many_readers():
     assert "state      clean" in humfs("info", "h").stdout
 
 
+# The first fsync is that of metadata.
+@test
+def fsync_error_is_told_once_for_each_open_file():
+    humfs("create", "h", "--size", "1M")
+    p = guest("h", "python3 %s/hostfs/fsyncs.py f" % os.environ["APPS"], "--fault", "fsync:EIO:1")
+    assert p.stdout == "Input/output error,ok,Input/output error,ok,ok,ok\n", p.stdout
+
+
 @test
 def a_root_of_its_own():
     humfs("create", "h", "--size", "100M")

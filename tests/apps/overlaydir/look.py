@@ -86,6 +86,13 @@ def what_was_cut_off_is_swept(form):
     assert os.listdir(work) == []
 
 
+@both
+def fsync_error_is_told_once_for_each_open_file(form):
+    set_up(form)
+    p = guest("python3 %s/hostfs/fsyncs.py f" % os.environ["APPS"], 0, "--fault", "fsync:EIO:1")
+    assert p.stdout == "Input/output error,ok,Input/output error,ok,ok,ok\n", p.stdout
+
+
 def linux_reads_what_we_write():
     set_up("plain")
     guest(CHANGE)
