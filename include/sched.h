@@ -68,6 +68,8 @@ struct kthread {
 	u8 rt_priority;		/* a: 0..99 */
 	u64 runtime_ns;		/* o: time on a CPU: the sum of the next two */
 	u64 utime_ns, stime_ns; /* o: in the guest, in the kernel */
+	u64 burst_start;	/* o: runtime_ns when it last slept */
+	u64 burst_ns;		/* r: time on a CPU from one sleep to the next, on average */
 	u64 nvcsw, nivcsw;	/* o: voluntary and other switches */
 	void *stack;		/* c: lowest usable byte; a guard page lies below */
 	size_t stack_size;	/* c */

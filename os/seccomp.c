@@ -529,30 +529,43 @@ static void slot_event(struct context *c, struct cpu *cpu, struct event *ev)
 	cpu->stat.spun++;
 }
 
-/* Waits for what the task does next. False: the process died. */
-static bool next_event(struct context *c, struct cpu *cpu, struct event *ev, bool spin,
-		       bool replied)
+/* Spins for its next call. False: none came that way. */
+static bool found_call(struct context *c, struct cpu *cpu, struct event *ev)
 {
 	struct host_task *ht = c->ht;
-	enum slotcall look = spin && replied ? slotcall_look(ht, cpu) : SLOTCALL_NONE;
-	struct seccomp_notif n;
+	enum slotcall look = slotcall_look(ht, cpu);
 
 	if (look == SLOTCALL_MADE) {
 		slot_event(c, cpu, ev);
 		return true;
 	}
 	/* Who was kicked says nothing about whether it pays. */
-	if (spin && look == SLOTCALL_NONE) {
+	if (look == SLOTCALL_NONE) {
 		cpu->stat.slept++;
 		spin_end(&ht->spin, cpu);
 	}
+	return false;
+}
+
+/* Waits for what the task does next. False: the process died. */
+static bool next_event(struct context *c, struct cpu *cpu, struct event *ev, bool spin,
+		       bool replied)
+{
+	struct host_task *ht = c->ht;
+	struct seccomp_notif n;
+
+	if (spin && replied && found_call(c, cpu, ev))
+		return true;
 	host_task_count_turn(ht, cpu);
 	while (!c->dead && !receive(c, &n, false)) {
 		if (n.data.instruction_pointer == STUB_WAIT_IP && !replied) {
 			replied = true;
-			host_task_pin(ht->pid, &ht->core, cpu->host_core);
-			slotcall_set_state(ht, CALL_OFF);
+			if (!spin)
+				host_task_pin(ht->pid, &ht->core, cpu->host_core);
+			slotcall_set_state(ht, spin ? CALL_READY : CALL_OFF);
 			answer(c, c->regs.rax);
+			if (spin && found_call(c, cpu, ev))
+				return true;
 			continue;
 		}
 		if (is_stop(&n))
@@ -601,7 +614,10 @@ static void place(struct host_task *ht, struct cpu *cpu)
 	if (spin_on(&ht->spin, cpu))
 		return;
 	spin_none(cpu);
-	if (!ht->spun) {
+	if (ht->spun) {
+		if (spin_resume(&ht->spin, cpu, ht->core))
+			core = ht->core;
+	} else {
 		int other = spin_begin(&ht->spin, cpu);
 
 		if (other >= 0)

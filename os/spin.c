@@ -13,6 +13,7 @@
 #define NEED_MIN 8U
 #define NEED_MAX (1U << 18)
 #define WORTH 16 /* calls in a turn that pay for moving the guest there and back */
+#define FEW 4	 /* ... that pay for waking it up where it is */
 #define FIRST 8	 /* times as long */
 #define AUTO 50	 /* us: what is more than a wake-up costs pays for no one */
 #define SOON (20 * NSEC_PER_USEC)
@@ -140,6 +141,14 @@ static int free_core(const struct cpu *cpu)
 	return -1;
 }
 
+static void new_turn(struct spin *s, struct cpu *cpu, int core)
+{
+	s->turn = cpu_spin[cpu->id].turn = (cpu_spin[cpu->id].turn & ~63ULL) + 64 + cpu->id;
+	s->served = 0;
+	__atomic_store_n(&cpu_spin[cpu->id].core, core, __ATOMIC_RELAXED);
+	__atomic_store_n(&cpu->spins, 1, __ATOMIC_RELAXED);
+}
+
 int spin_begin(struct spin *s, struct cpu *cpu)
 {
 	int core;
@@ -155,16 +164,38 @@ int spin_begin(struct spin *s, struct cpu *cpu)
 		wait_longer(s);
 		return -1;
 	}
-	s->turn = cpu_spin[cpu->id].turn = (cpu_spin[cpu->id].turn & ~63ULL) + 64 + cpu->id;
-	s->served = 0;
-	__atomic_store_n(&cpu_spin[cpu->id].core, core, __ATOMIC_RELAXED);
+	new_turn(s, cpu, core);
 	return core;
+}
+
+bool spin_resume(struct spin *s, struct cpu *cpu, int core)
+{
+	u64 now = __rdtsc(), *looked = &cpu_spin[cpu->id].looked;
+
+	if (!s->turn)
+		return false;
+	if (s->served < FEW)
+		wait_longer(s);
+	else if (s->served >= WORTH)
+		s->need /= 2;
+	if (s->need > NEED_MIN || core < 0 || core == cpu->host_core ||
+	    !core_free(cpu, cpu->host_core) || !core_free(cpu, core))
+		return false;
+	if (now - *looked >= often) {
+		*looked = now;
+		if (host_busy(1))
+			return false;
+	}
+	new_turn(s, cpu, core);
+	return true;
 }
 
 void spin_none(struct cpu *cpu)
 {
 	if (__atomic_load_n(&cpu_spin[cpu->id].core, __ATOMIC_RELAXED) >= 0)
 		__atomic_store_n(&cpu_spin[cpu->id].core, -1, __ATOMIC_RELAXED);
+	if (__atomic_load_n(&cpu->spins, __ATOMIC_RELAXED))
+		__atomic_store_n(&cpu->spins, 0, __ATOMIC_RELAXED);
 }
 
 void spin_end(struct spin *s, struct cpu *cpu)

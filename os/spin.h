@@ -27,6 +27,8 @@ bool spin_crowded(const struct cpu *cpu);
 bool spin_on(const struct spin *s, const struct cpu *cpu);
 /* The guest is about to be let run by `cpu` and sleeps until then: starts spinning for it, if that pays. The core to move the guest to, or -1. */
 int spin_begin(struct spin *s, struct cpu *cpu);
+/* The guest waits on `core` for the answer to a call of a turn, which ended because others ran: another turn, if such ones pay and it still may be? */
+bool spin_resume(struct spin *s, struct cpu *cpu, int core);
 /* No call came in time, or the CPU turns to another. */
 void spin_end(struct spin *s, struct cpu *cpu);
 /* The CPU runs a guest for which it doesn't spin. */

@@ -15,19 +15,32 @@
  *
  * Idle CPUs are not woken for more than that: no polling, nobody sleeping is woken for nothing.
  *
+ * A CPU that spins for its guest's calls uses two host cores: its guest makes a call in a fraction of the time as long as nobody runs
+ * elsewhere. Whom it wakes therefore waits on its own queue until it sleeps, but no longer than OFFER_AGE_SPINNING: who ran there last, and
+ * who ran elsewhere, if that takes less time than is saved between two such wake-ups (tar, and who takes its output).
+ *
  * A new kthread starts on its creator's CPU: often the creator is about to wait for it, and if it isn't, an idle CPU has it OFFER_AGE
  * later. What nobody who runs has created goes to an idle CPU at once.
  */
 #include "smp.h"
 
 #define OFFER_AGE (100 * NSEC_PER_USEC)
+#define OFFER_AGE_SPINNING (1 * NSEC_PER_MSEC)
 #define OFFER_DELAY_MAX (16 * OFFER_AGE)
+/* What a call costs less if the CPU spins for it. */
+#define SPUN_SAVES (6 * NSEC_PER_USEC)
 /* How many of those who wait are looked at, under the lock. */
 #define SCAN_MAX 16
 /* A wake-up need not interrupt a guest whose CPU will look around within this time anyway. */
 #define SOON (3 * NSEC_PER_MSEC)
 
 u64 idle_mask;
+
+/* How long somebody waits on c while another CPU idles. */
+static ktime_t offer_age(const struct cpu *c)
+{
+	return load_relaxed(&c->spins) ? OFFER_AGE_SPINNING : OFFER_AGE;
+}
 
 static bool is_bound(const struct kthread *kt)
 {
@@ -111,7 +124,8 @@ void balance_notify(struct cpu *c, bool preempt)
 	cpu_kick(c);
 }
 
-void balance_deliver(struct kthread *kt, int cpu)
+/* `waits`: without taking the CPU from who runs there. */
+static void deliver(struct kthread *kt, int cpu, bool waits)
 {
 	struct run_queue *from = cpus[kt->cpu].rq, *to;
 	bool preempt;
@@ -129,10 +143,35 @@ void balance_deliver(struct kthread *kt, int cpu)
 		sched_policy->migrate(from, to, kt);
 	store_release(&kt->cpu, cpu);
 	rq_enqueue(to, kt, RQ_WOKEN, rq_stamp());
-	preempt = to->cpu->current != to->cpu->idle &&
+	preempt = !waits && to->cpu->current != to->cpu->idle &&
 		  sched_policy->preempts(to, to->cpu->current, kt);
 	spin_unlock(&to->lock);
 	balance_notify(to->cpu, preempt);
+}
+
+void balance_deliver(struct kthread *kt, int cpu)
+{
+	deliver(kt, cpu, false);
+}
+
+bool balance_waits_here(const struct kthread *kt)
+{
+	struct cpu *me = this_cpu();
+
+	if (!me || !load_relaxed(&me->spins) || sched_debug_migrate || !kthread_allowed(kt, me) ||
+	    load_relaxed(&kt->rt_priority))
+		return false;
+	me->spun_between = (3 * me->spun_between + min(me->stat.spun - me->spun_last, 1000UL)) / 4;
+	me->spun_last = me->stat.spun;
+	return kt->cpu == me->id || (!is_bound(kt) && kt->burst_ns < me->spun_between * SPUN_SAVES);
+}
+
+void balance_pull(struct kthread *kt)
+{
+	struct cpu *me = this_cpu();
+
+	stat_add(&me->stat.migrations, 1);
+	deliver(kt, me->id, true);
 }
 
 void balance_outgoing(struct cpu *c)
@@ -162,7 +201,7 @@ void balance_offer(struct cpu *c, ktime_t now)
 		return;
 	spin_lock(&rq->lock);
 	cds_list_for_each_entry_safe(kt, tmp, &rq->waiting, rq_link) {
-		if (kt->enqueued + OFFER_AGE > now || n++ == SCAN_MAX)
+		if (kt->enqueued + offer_age(c) > now || n++ == SCAN_MAX)
 			break;
 		to = idle_claim(load_relaxed(&kt->allowed) & ~cpu_bit(c));
 		if (to < 0)
@@ -172,7 +211,7 @@ void balance_offer(struct cpu *c, ktime_t now)
 		found = true;
 	}
 	spin_unlock(&rq->lock);
-	rq->offer_delay = found ? OFFER_AGE : min(2 * rq->offer_delay, OFFER_DELAY_MAX);
+	rq->offer_delay = found ? offer_age(c) : min(2 * rq->offer_delay, OFFER_DELAY_MAX);
 	balance_outgoing(c);
 }
 
@@ -229,7 +268,7 @@ ktime_t balance_offer_time(struct cpu *c, ktime_t now)
 	if (!load_relaxed(&rq->nr_queued) || !load_relaxed(&idle_mask))
 		return KTIME_MAX;
 	if (load_relaxed(&rq->offer_at) == KTIME_MAX) {
-		rq->offer_delay = max(rq->offer_delay, OFFER_AGE);
+		rq->offer_delay = max(rq->offer_delay, offer_age(c));
 		store_relaxed(&rq->offer_at, now + rq->offer_delay);
 	}
 	return load_relaxed(&rq->offer_at);
@@ -249,8 +288,8 @@ static bool scan_victim(struct cpu *c, struct run_queue *rq, ktime_t now, struct
 			break;
 		if (!kthread_allowed(kt, c))
 			continue;
-		if (kt->enqueued + OFFER_AGE > now) {
-			*again = min(*again, kt->enqueued + OFFER_AGE);
+		if (kt->enqueued + offer_age(rq->cpu) > now) {
+			*again = min(*again, kt->enqueued + offer_age(rq->cpu));
 			break;
 		}
 		ask = true;

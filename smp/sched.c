@@ -112,6 +112,13 @@ static bool must_leave(struct cpu *c, struct kthread *kt)
 	return balance_next_cpu(kt, c) >= 0;
 }
 
+/* kt goes to sleep. rq->lock held. */
+static void end_burst(struct kthread *kt)
+{
+	kt->burst_ns = (3 * kt->burst_ns + (kt->runtime_ns - kt->burst_start)) / 4;
+	kt->burst_start = kt->runtime_ns;
+}
+
 void sched_switch(struct cpu *c, ktime_t now, enum rq_why why)
 {
 	struct run_queue *rq = c->rq;
@@ -133,6 +140,8 @@ void sched_switch(struct cpu *c, ktime_t now, enum rq_why why)
 		}
 		rq_enqueue(rq, prev, why, now);
 	}
+	if (!runs)
+		end_burst(prev);
 	next = pick_next(c);
 	if (next == prev) {
 		prev->slice_start = now;
@@ -197,23 +206,30 @@ noreturn_ void kthread_exit(void)
 	panic("a dead kthread runs");
 }
 
-/* Queues kt, which was asleep, where it ran last. */
+/* Queues kt, which was asleep, where it ran last; or here, if that is better. */
 static void activate(struct kthread *kt)
 {
 	struct run_queue *rq = rq_lock_of(kt);
 	struct cpu *c = rq->cpu;
-	bool preempt;
+	bool preempt, waits;
 
 	if (load_relaxed(&kt->on_cpu) || load_relaxed(&kt->on_rq) != OFF_RQ ||
 	    load_acquire(&kt->state) != KT_RUNNING) {
 		spin_unlock(&rq->lock);
 		return;
 	}
+	waits = balance_waits_here(kt);
+	if (waits && c != this_cpu()) {
+		rq_take_out(rq, kt, this_cpu()->id);
+		spin_unlock(&rq->lock);
+		balance_pull(kt);
+		return;
+	}
 	rq_enqueue(rq, kt, RQ_WOKEN, rq_stamp());
 	kt->move = !kthread_allowed(kt, c) || sched_debug_migrate;
 	kt->move = kt->move && balance_next_cpu(kt, c) >= 0;
 	preempt = kt->move;
-	if (c->current != c->idle && sched_policy->preempts(rq, c->current, kt))
+	if (!waits && c->current != c->idle && sched_policy->preempts(rq, c->current, kt))
 		preempt = true;
 	spin_unlock(&rq->lock);
 	balance_notify(c, preempt);

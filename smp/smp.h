@@ -96,6 +96,10 @@ int balance_place(const struct kthread *kt);
 void balance_notify(struct cpu *c, bool preempt);
 /* Puts a MOVING kthread that isn't bound on the queue of cpu; -1, or if it may not run there: of an allowed one. */
 void balance_deliver(struct kthread *kt, int cpu);
+/* Is kt, which wakes up, to wait until who runs here sleeps? Its rq->lock is held. */
+bool balance_waits_here(const struct kthread *kt);
+/* Puts such a one, MOVING, on this CPU's queue. */
+void balance_pull(struct kthread *kt);
 /* Where c->current is about to return to the guest or switches: offers those who have waited long to idle CPUs. No locks. */
 void balance_offer(struct cpu *c, ktime_t now);
 /* At the end of a slice: evens out the number of kthreads. As balance_offer(). */

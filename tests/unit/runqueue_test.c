@@ -363,6 +363,101 @@ START_TEST(ping_pong_stays_on_one_cpu)
 }
 END_TEST
 
+/* ---- a CPU that spins for its guest ---- */
+
+#define GIVEN 300
+
+static long given, taken;	    /* atomic */
+static int calls_between, burst_us; /* of the giver, of the taker */
+static int taken_on[2];		    /* by CPU */
+static bool giver_sleeps;	    /* or it computes until the other has run */
+static struct wait_queue give_queue, take_queue;
+
+static void taker(long arg)
+{
+	struct wait_opts o = {.state = KT_UNINTERRUPTIBLE};
+
+	(void)arg;
+	for (long i = 1; i <= GIVEN; i++) {
+		must(!wait_event_expr(&give_queue, __atomic_load_n(&given, __ATOMIC_SEQ_CST) >= i,
+				      &o));
+		taken_on[this_cpu()->id]++;
+		burn_us(burst_us);
+		sched_enter_kernel();
+		__atomic_store_n(&taken, i, __ATOMIC_SEQ_CST);
+		wake_up_all(&take_queue);
+	}
+}
+
+static void giver(long arg)
+{
+	struct wait_opts o = {.state = KT_UNINTERRUPTIBLE};
+
+	(void)arg;
+	for (long i = 1; i <= GIVEN; i++) {
+		__atomic_store_n(&this_cpu()->spins, 1, __ATOMIC_RELAXED);
+		this_cpu()->stat.spun += calls_between;
+		__atomic_store_n(&given, i, __ATOMIC_SEQ_CST);
+		wake_up_all(&give_queue);
+		while (!giver_sleeps && __atomic_load_n(&taken, __ATOMIC_SEQ_CST) < i) {
+			sched_return_to_guest();
+			burn_us(20);
+			sched_enter_kernel();
+		}
+		must(!wait_event_expr(&take_queue, __atomic_load_n(&taken, __ATOMIC_SEQ_CST) >= i,
+				      &o));
+	}
+	__atomic_store_n(&this_cpu()->spins, 0, __ATOMIC_RELAXED);
+}
+
+static void give_and_take(void)
+{
+	struct test_thread *to = tt_make("taker", &tt_ops, taker, 0);
+	struct test_thread *from = tt_make("giver", &tt_ops, giver, 0);
+
+	given = taken = 0;
+	memset(taken_on, 0, sizeof(taken_on));
+	wait_queue_init(&give_queue);
+	wait_queue_init(&take_queue);
+	sched_set_affinity(&to->kt, 2);
+	sched_set_affinity(&from->kt, 1);
+	kthread_start(&to->kt);
+	sleep_us(1000);
+	sched_set_affinity(&to->kt, 3);
+	kthread_start(&from->kt);
+}
+
+/* Whom a spinning CPU wakes comes to it, if that costs less than it has gained. */
+START_TEST(short_work_waits_for_a_guest_that_is_spun_for)
+{
+	giver_sleeps = true;
+	calls_between = 200;
+	burst_us = 10;
+	with_cpus(2, give_and_take);
+	ck_assert_int_gt(taken_on[0], GIVEN / 2);
+}
+END_TEST
+
+START_TEST(long_work_does_not)
+{
+	giver_sleeps = false;
+	calls_between = 2;
+	burst_us = 200;
+	with_cpus(2, give_and_take);
+	ck_assert_int_gt(taken_on[1], GIVEN / 2);
+}
+END_TEST
+
+START_TEST(it_does_not_wait_for_long)
+{
+	giver_sleeps = false;
+	calls_between = 200;
+	burst_us = 10;
+	with_cpus(2, give_and_take);
+	ck_assert_int_eq(taken, GIVEN);
+}
+END_TEST
+
 /* An idle system sleeps. */
 static void idle_a_while(void)
 {
@@ -455,6 +550,9 @@ int main(void)
 	tcase_add_loop_test(tc, bound_kthreads_spread_to_idle_cpus, 0, 3);
 	tcase_add_loop_test(tc, affinity_moves_a_running_kthread, 0, 3);
 	tcase_add_loop_test(tc, ping_pong_stays_on_one_cpu, 0, 3);
+	tcase_add_test(tc, short_work_waits_for_a_guest_that_is_spun_for);
+	tcase_add_test(tc, long_work_does_not);
+	tcase_add_test(tc, it_does_not_wait_for_long);
 	tcase_add_loop_test(tc, idle_cpus_do_not_wake_up, 0, 3);
 	tcase_add_loop_test(tc, migration_at_every_schedule_loses_nobody, 0, 3);
 	tcase_add_test(tc, guest_and_kernel_time_are_told_apart);
