@@ -5,7 +5,7 @@
 # runs one configuration of what isn't marked quick=no. A test says what it needs in one of its first lines:
 #	test: KEY=VALUE ...
 # limit=SECONDS  cpus=1,2,4  quick=no  serial=yes (nothing else runs beside it); for C programs also
-# libs=-lm,-lrt  static=no, and CPUs such as 4m: four, with `--debug migrate`
+# libs=-lm,-lrt  static=no, and CPUs such as 4m: four, with `--debug migrate`; 2s: two that spin
 
 SELF=$PWD/tests/${0##*/}
 BUILD=build CPUS='' ENGINES='' JOBS=2 NAMES=''

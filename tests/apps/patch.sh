@@ -4,6 +4,7 @@
 # the sites. Known functions are what it takes: a program without sections, or the C library's part of a stripped one of musl's, stays as it is.
 set -u
 
+pipeline='tar cf - -C /usr/include . | cat | sha256sum'
 kinds='dynamic static static-stripped static-bare static-pie static-described musl musl-stripped'
 
 build()
@@ -88,6 +89,12 @@ in_guest()
 	say patch_off.sites untouched
 	run spin_off dynamic --spin=off
 	run spin_200 dynamic --spin=200
+	# One that makes many calls, and two whom it wakes.
+	if [ "$("$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" --spin=200 -- sh -c "$pipeline")" = "$(sh -c "$pipeline")" ]; then
+		echo 'ok spin_pipeline'
+	else
+		echo 'FAIL spin_pipeline: other output than on the host'
+	fi
 }
 
 on_host()
@@ -100,7 +107,7 @@ on_host()
 		fi
 		echo "skip $k.sites: the host patches nothing"
 	done
-	for name in patch_off patch_off.sites spin_off spin_200; do
+	for name in patch_off patch_off.sites spin_off spin_200 spin_pipeline; do
 		echo "skip $name: the host has no such option"
 	done
 }

@@ -1,4 +1,7 @@
-/* epoll: level, edge and one-shot; adding, changing, removing; many descriptors. */
+/*
+ * epoll: level, edge and one-shot; adding, changing, removing; many descriptors.
+ * test: cpus=1,2,2s,4,4m
+ */
 #include "t.h"
 
 #include <pthread.h>

@@ -1,6 +1,6 @@
 /*
  * exec in a process with threads: the others end, and the caller takes the leader's identity.
- * test: cpus=1,2,4,4m,16
+ * test: cpus=1,2,2s,4,4m,16
  */
 #include "t.h"
 

@@ -1,6 +1,6 @@
 /*
  * fork: what a child shares with its parent, what it copies, and what it does not get.
- * test: cpus=1,2,4,4m,16
+ * test: cpus=1,2,2s,4,4m,16
  */
 #include "t.h"
 

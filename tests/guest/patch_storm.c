@@ -1,5 +1,5 @@
 /*
- * test: limit=240 quick=no
+ * test: limit=240 quick=no cpus=1,2,2s,4,4m
  * Hot system-call sites under signals and under threads that race through them. See patch.h.
  */
 #include "patch.h"

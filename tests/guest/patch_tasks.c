@@ -1,4 +1,7 @@
-/* Hot system-call sites and what tasks are: forks, executions, identities, segment bases, CPUs, interrupted calls. See patch.h. */
+/*
+ * Hot system-call sites and what tasks are: forks, executions, identities, segment bases, CPUs, interrupted calls. See patch.h.
+ * test: cpus=1,2,2s,4,4m
+ */
 #include "patch.h"
 #include <asm/prctl.h>
 #include <pthread.h>

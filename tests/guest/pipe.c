@@ -1,6 +1,6 @@
 /*
  * Pipes and fifos.
- * test: cpus=1,2,4,4m,16
+ * test: cpus=1,2,2s,4,4m,16
  */
 #include "t.h"
 

@@ -1,4 +1,7 @@
-/* poll, ppoll, select, pselect. */
+/*
+ * poll, ppoll, select, pselect.
+ * test: cpus=1,2,2s,4,4m
+ */
 #include "t.h"
 
 #include <poll.h>

@@ -1,7 +1,7 @@
 /*
  * Threads as programs use them: create, join, mutexes, conditions, barriers, cancellation,
  * thread-local data.
- * test: cpus=1,2,4,4m,16
+ * test: cpus=1,2,2s,4,4m,16
  */
 #include "t.h"
 

@@ -1,6 +1,7 @@
 /*
  * Calls interrupted by a handler: restarted with SA_RESTART, EINTR without, and those that never
  * restart.
+ * test: cpus=1,2,2s,4,4m
  */
 #include "t.h"
 

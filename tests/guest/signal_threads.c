@@ -1,6 +1,6 @@
 /*
  * Signals in processes with threads: directed to one, or to any that does not block them.
- * test: cpus=1,2,4,4m,16
+ * test: cpus=1,2,2s,4,4m,16
  */
 #include "t.h"
 

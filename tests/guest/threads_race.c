@@ -1,6 +1,6 @@
 /*
  * Many threads in the same calls at once: results stay consistent.
- * test: cpus=1,2,4,4m,16
+ * test: cpus=1,2,2s,4,4m,16
  */
 #include "t.h"
 

@@ -1,4 +1,7 @@
-/* AF_UNIX stream and seqpacket sockets. */
+/*
+ * AF_UNIX stream and seqpacket sockets.
+ * test: cpus=1,2,2s,4,4m
+ */
 #include "t.h"
 
 #include <poll.h>
