@@ -13,6 +13,7 @@
 #include "log.h"
 #include "os/fault.h"
 #include "os/helper.h"
+#include "rcu.h"
 
 #include <signal.h>
 #include <string.h>
@@ -93,24 +94,40 @@ static void signal_fire(int signo)
 		fn(signo);
 }
 
+/* True: the thread is to end. */
+static bool fire(const struct epoll_event *ev)
+{
+	u64 cookie = ev->data.u64;
+
+	if (cookie == COOKIE_STOP)
+		return true;
+	if (cookie >= COOKIE_SIGNAL)
+		signal_fire(cookie - COOKIE_SIGNAL);
+	else
+		watch_fire(cookie, ev->events);
+	return false;
+}
+
 static void *event_loop(void *unused)
 {
 	struct epoll_event ev[16];
 
-	for (;;) {
-		int n = epoll_wait(epoll_fd, ev, ARRAY_SIZE(ev), -1);
+	bool stop = false;
 
-		for (int i = 0; i < n; i++) {
-			if (ev[i].data.u64 == COOKIE_STOP)
-				return unused;
-			if (ev[i].data.u64 >= COOKIE_SIGNAL)
-				signal_fire(ev[i].data.u64 - COOKIE_SIGNAL);
-			else
-				watch_fire(ev[i].data.u64, ev[i].events);
-		}
+	rcu_register_thread(); /* callbacks send signals to guests */
+	while (!stop) {
+		int n;
+
+		rcu_thread_offline();
+		n = epoll_wait(epoll_fd, ev, ARRAY_SIZE(ev), -1);
 		if (n < 0 && errno != EINTR)
 			panic("event thread: epoll_wait: errno %d", errno);
+		rcu_thread_online();
+		for (int i = 0; i < n && !stop; i++)
+			stop = fire(&ev[i]);
 	}
+	rcu_unregister_thread();
+	return unused;
 }
 
 static int epoll_add(int fd, u32 events, u64 cookie)
