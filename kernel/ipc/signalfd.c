@@ -20,6 +20,12 @@ static ksigset_t mask_of(const struct sigfd *s)
 	return __atomic_load_n(&s->mask, __ATOMIC_RELAXED);
 }
 
+static void fill_poll(struct signalfd_siginfo *ss, const siginfo_t *si)
+{
+	ss->ssi_band = (u32)si->si_band;
+	ss->ssi_fd = si->si_fd;
+}
+
 /* The classes of siginfo by code and number, as the kernel fills them. */
 static void fill_kernel(struct signalfd_siginfo *ss, const siginfo_t *si)
 {
@@ -41,13 +47,13 @@ static void fill_kernel(struct signalfd_siginfo *ss, const siginfo_t *si)
 		ss->ssi_addr = (u64)si->si_addr;
 		ss->ssi_addr_lsb = (u16)si->si_addr_lsb;
 		break;
-	case SIGPOLL:
-		ss->ssi_band = (u32)si->si_band;
-		ss->ssi_fd = si->si_fd;
-		break;
-	default:
-		ss->ssi_pid = (u32)si->si_pid;
-		ss->ssi_uid = si->si_uid;
+	default: /* F_SETSIG may name any signal, which then says what SIGPOLL does */
+		if (si->si_code <= POLL_HUP) {
+			fill_poll(ss, si);
+		} else {
+			ss->ssi_pid = (u32)si->si_pid;
+			ss->ssi_uid = si->si_uid;
+		}
 		break;
 	}
 }
@@ -61,6 +67,9 @@ static void fill(struct signalfd_siginfo *ss, const siginfo_t *si)
 	if (si->si_code == SI_TIMER) {
 		ss->ssi_tid = (u32)si->si_timerid;
 		ss->ssi_overrun = (u32)si->si_overrun;
+	} else if (si->si_code == SI_SIGIO) {
+		fill_poll(ss, si);
+		return;
 	} else if (si->si_code < 0 && si->si_code != SI_TKILL) {
 		ss->ssi_pid = (u32)si->si_pid;
 		ss->ssi_uid = si->si_uid;
