@@ -65,11 +65,11 @@ bool dgram_peer_has_room(struct unix_sock *sk)
 
 /* ---- connecting ---- */
 
-/* sk was connected to old and isn't any more: messages are lost; old, if connected to us, learns it. */
+/* sk was connected to old and isn't any more. If that loses messages, old learns it if it is connected to us. */
 static void disconnected(struct unix_sock *sk, struct unix_sock *old)
 {
+	bool lost = false, mutual;
 	struct skb *skb;
-	bool mutual;
 
 	mutex_lock(&sk->read_mutex);
 	while (sock_load(&sk->queue_len)) {
@@ -80,17 +80,18 @@ static void disconnected(struct unix_sock *sk, struct unix_sock *old)
 			break;
 		skb_take(sk, skb);
 		skb_free(skb);
+		lost = true;
 	}
 	mutex_unlock(&sk->read_mutex);
 	wake_up_all(&sk->space_wait);
 	spin_lock(&old->lock);
 	mutual = !old->dead && old->peer == sk;
-	if (mutual) {
+	if (mutual && lost)
 		__atomic_store_n(&old->err, ECONNRESET, __ATOMIC_RELEASE);
-		__atomic_store_n(&old->state, US_CLOSED, __ATOMIC_RELEASE);
-	}
-	spin_unlock(&old->lock);
 	if (mutual)
+		__atomic_store_n(&old->state, US_CLOSED, __ATOMIC_RELEASE);
+	spin_unlock(&old->lock);
+	if (mutual && lost)
 		unix_wake_state(old);
 }
 

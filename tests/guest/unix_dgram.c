@@ -208,3 +208,20 @@ TEST(several_messages_in_one_call)
 		CHECK_EQ(buf[i][0], 'a' + i);
 	}
 }
+
+TEST(peer_that_leaves_is_an_error_if_messages_are_lost)
+{
+	const struct sockaddr none = {.sa_family = AF_UNSPEC};
+	socklen_t len = sizeof(int);
+	int sp[2], err;
+
+	for (int lost = 0; lost < 2; lost++) {
+		MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, sp));
+		CHECK_EQ(send(sp[1], "x", 1, 0), 1); /* stays */
+		if (lost)
+			CHECK_EQ(send(sp[0], "x", 1, 0), 1);
+		MUST(connect(sp[1], &none, sizeof(none)));
+		MUST(getsockopt(sp[0], SOL_SOCKET, SO_ERROR, &err, &len));
+		EXPECT_EQ(err, lost ? ECONNRESET : 0);
+	}
+}
