@@ -423,6 +423,8 @@ struct file_operations {
 	int (*mmap)(struct file *f, int prot, int flags, u64 off, size_t len,
 		    struct mmap_target *t); /* NULL: -ENODEV */
 	int (*open)(struct inode *inode, struct file *f);
+	/* O_ASYNC on or off: fasync_helper() does it. NULL: such files have none. <0, or whether anything has changed. */
+	int (*fasync)(int fd, struct file *f, bool on);
 	int (*flush)(struct file *f);		     /* each close(2) */
 	void (*release)(struct file *f);	     /* last reference is gone; may sleep */
 	int (*fsync)(struct file *f, bool datasync); /* NULL: -EINVAL */
@@ -438,6 +440,14 @@ struct file_operations {
 		u64 arg); /* F_SETPIPE_SZ, F_ADD_SEALS and the like; NULL: -EINVAL (F_*PIPE_SZ: -EBADF) */
 	void (*show_fdinfo)(struct file *f, char *buf, size_t size);
 	/* Memory of /dev files etc. for splice-like copies need nothing else: sendfile uses read and write. */
+};
+
+/* Whom an open file signals, and how: F_SETOWN, F_SETSIG. kernel/fs/owner.c */
+struct file_owner {
+	struct pid *pid; /* +1; NULL: nobody */
+	int type;	 /* F_OWNER_TID, F_OWNER_PID, F_OWNER_PGRP */
+	int sig;	 /* 0: SIGIO, without details */
+	u32 uid, euid;	 /* of who set the owner: whom these may signal it signals */
 };
 
 /*
@@ -458,9 +468,9 @@ struct file {
 	struct cred *cred;     /* o: who opened it */
 	void *priv;	       /* the driver's */
 	u32 wb_seen; /* a: how many errors of writing back of the inode it knows of (kernel/fs/wb_err.h) */
-	struct spinlock lock;		  /* rank MISC: owner */
-	struct pid *owner;		  /* lock, +1: F_SETOWN */
-	int owner_type, owner_sig;	  /* lock: F_OWNER_*, F_SETSIG */
+	struct spinlock lock;	 /* rank MISC: owner */
+	struct file_owner owner; /* lock */
+	struct fasync *fasync;	 /* lock; a to read: its places on lists of files with O_ASYNC */
 	struct cds_list_head epoll_links; /* lock: epoll entries that watch this file */
 	struct rcu_head rcu;
 };

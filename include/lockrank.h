@@ -39,13 +39,14 @@ enum lock_rank {
 	RANK_FH,	 /* fh state */
 	RANK_UNIX_NAMES, /* abstract socket names: a hash bucket */
 	RANK_UNIX_SOCK, /* a socket's state and queue (pairs by address; a listener before those who wait in its queue) */
-	RANK_MISC,  /* leaf-ish locks of small drivers */
-	RANK_FUTEX, /* a futex hash bucket (two: by address) */
-	RANK_WAITQ, /* wait_queue->lock */
-	RANK_POLLQ, /* the queue of one poller; taken from within wait-queue callbacks */
-	RANK_TIMER, /* a CPU's timer heap */
-	RANK_RQ,    /* a CPU's run queue */
-	RANK_OS,    /* host-side bookkeeping (os/) */
+	RANK_FASYNC, /* a list of files with O_ASYNC */
+	RANK_MISC,   /* leaf-ish locks of small drivers */
+	RANK_FUTEX,  /* a futex hash bucket (two: by address) */
+	RANK_WAITQ,  /* wait_queue->lock */
+	RANK_POLLQ,  /* the queue of one poller; taken from within wait-queue callbacks */
+	RANK_TIMER,  /* a CPU's timer heap */
+	RANK_RQ,     /* a CPU's run queue */
+	RANK_OS,     /* host-side bookkeeping (os/) */
 	RANK_LOG,
 };
 

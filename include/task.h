@@ -195,7 +195,9 @@ extern struct task *init_task; /* the guest's first process */
 /* References. find_* return +1 or NULL. */
 struct task *task_get(struct task *t);
 void task_put(struct task *t);
-must_check struct task *find_task(pid_t tid);		  /* any thread */
+must_check struct task *find_task(pid_t tid); /* any thread */
+must_check struct task *pid_task(
+	struct pid *p); /* the thread of that id; of a leader until it is reaped */
 must_check struct thread_group *find_process(pid_t tgid); /* a live or zombie process */
 struct thread_group *tg_get(struct thread_group *tg);
 void tg_put(struct thread_group *tg);

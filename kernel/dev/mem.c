@@ -1,6 +1,7 @@
 /* /dev/null, zero, full, random, urandom. */
 #include "alloc.h"
 #include "dev.h"
+#include "fasync.h"
 #include "fs.h"
 #include "host.h"
 #include "signals.h"
@@ -132,6 +133,14 @@ static long random_ioctl(struct file *f, unsigned cmd, u64 arg)
 	return cmd == RNDGETENTCNT ? put_user(256, arg) : -EINVAL;
 }
 
+/* A signal would say that the pool has been filled, which it is from the start: so it never comes. */
+static int random_fasync(int fd, struct file *f, bool on)
+{
+	static struct fasync_list readers = FASYNC_LIST_INIT(readers);
+
+	return fasync_helper(fd, f, on, &readers);
+}
+
 const struct file_operations null_fops = {
 	.read = null_read,
 	.write = null_write,
@@ -156,4 +165,5 @@ const struct file_operations random_fops = {
 	.write = random_write,
 	.llseek = dev_llseek,
 	.ioctl = random_ioctl,
+	.fasync = random_fasync,
 };

@@ -5,6 +5,7 @@
  */
 #include "commit.h"
 #include "epoll.h"
+#include "fasync.h"
 #include "kernel/fs/notify/notify.h"
 #include "pipe.h"
 #include "vfs.h"
@@ -96,8 +97,8 @@ struct file *file_alloc(int flags)
 	f->cred = cred_get((struct cred *)vfs_cred());
 	f->priv = NULL;
 	spin_init(&f->lock, "file", RANK_MISC);
-	f->owner = NULL;
-	f->owner_type = f->owner_sig = 0;
+	f->owner = (struct file_owner){.type = F_OWNER_TID};
+	f->fasync = NULL;
 	CDS_INIT_LIST_HEAD(&f->epoll_links);
 	__atomic_fetch_add(&nr_files, 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&f->refs, 1, __ATOMIC_RELEASE);
@@ -125,6 +126,7 @@ bool file_tryget(struct file *f)
 static void file_release(struct file *f)
 {
 	epoll_file_released(f);
+	fasync_file_released(f);
 	if (f->inode && !(f->mode & FMODE_PATH)) {
 		if (f->ops)
 			notify_file(f, f->mode & FMODE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
@@ -137,8 +139,8 @@ static void file_release(struct file *f)
 		if (f->path.mnt)
 			__atomic_fetch_sub(&f->path.mnt->writers, 1, __ATOMIC_RELEASE);
 	}
-	if (f->owner)
-		pid_put(f->owner);
+	if (f->owner.pid)
+		pid_put(f->owner.pid);
 	cred_put(f->cred);
 	path_put(&f->path);
 	pool_put(f);

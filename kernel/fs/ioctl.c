@@ -17,6 +17,19 @@ static long set_flag(struct file *f, uaddr_t arg, u32 flag)
 	return 0;
 }
 
+/* As F_SETFL with O_ASYNC, but what can't is told so. */
+static int set_async(int fd, struct file *f, uaddr_t arg)
+{
+	int on, ret;
+
+	if (get_user(on, arg))
+		return -EFAULT;
+	if (!on == !(file_flags(f) & O_ASYNC))
+		return 0;
+	ret = f->ops->fasync ? f->ops->fasync(fd, f, on) : -ENOTTY;
+	return ret < 0 ? ret : 0;
+}
+
 /* len 0: to the end. */
 static long do_clone(struct file *from, u64 pos_in, struct file *to, u64 pos_out, u64 len)
 {
@@ -95,7 +108,7 @@ static long set_cloexec(int fd, bool on)
 static long do_ioctl(int fd, struct file *f, unsigned cmd, u64 arg)
 {
 	long ret = -ENOIOCTLCMD;
-	int size = PAGE_SIZE, on;
+	int size = PAGE_SIZE;
 
 	switch (cmd) {
 	case FIOCLEX:
@@ -105,10 +118,7 @@ static long do_ioctl(int fd, struct file *f, unsigned cmd, u64 arg)
 	case FIONBIO:
 		return set_flag(f, arg, O_NONBLOCK);
 	case FIOASYNC:
-		/* None of our files can send SIGIO. */
-		if (get_user(on, arg))
-			return -EFAULT;
-		return on ? -ENOTTY : 0;
+		return set_async(fd, f, arg);
 	case FIGETBSZ:
 		if (S_ISREG(f->inode->mode) || S_ISDIR(f->inode->mode))
 			return put_user(size, arg);

@@ -50,6 +50,8 @@ struct pipe *pipe_alloc(void)
 	pipe_ring_init(&p->ring, slots);
 	wait_queue_init(&p->rd_wait);
 	wait_queue_init(&p->wr_wait);
+	fasync_list_init(&p->rd_async);
+	fasync_list_init(&p->wr_async);
 	wait_queue_init(&p->open_wait);
 	wait_queue_init(&p->busy_wait);
 	p->files = 1;
@@ -164,6 +166,7 @@ static ssize_t pipe_read(struct file *f, struct iov_iter *to, u64 *pos)
 		wake_up_poll(&p->wr_wait, OUT_EVENTS);
 	if (slept && left) /* one wake-up a write: the rest is for the next */
 		wake_up_poll(&p->rd_wait, IN_EVENTS);
+	kill_fasync(&p->wr_async, POLL_OUT);
 	if (n > 0 && p->named)
 		inode_touch(f->inode, ATTR_ATIME);
 	return n;
@@ -220,6 +223,7 @@ static int write_all(struct pipe *p, struct iov_iter *from, const struct file *f
 		mutex_unlock(&p->lock);
 		if (*done)
 			pipe_wake_readers(p, was_empty);
+		kill_fasync(&p->rd_async, POLL_IN);
 		if (err != -EAGAIN || nonblocking(f))
 			break;
 		err = pipe_wait_writable(p);
@@ -285,10 +289,28 @@ static long pipe_ioctl(struct file *f, unsigned cmd, u64 arg)
 			arg);
 }
 
+static int pipe_fasync(int fd, struct file *f, bool on)
+{
+	struct pipe *p = f->priv;
+	int ret = 0;
+
+	mutex_lock(&p->lock); /* both ends at once */
+	if (f->mode & FMODE_READ)
+		ret = fasync_helper(fd, f, on, &p->rd_async);
+	if (ret >= 0 && f->mode & FMODE_WRITE) {
+		ret = fasync_helper(fd, f, on, &p->wr_async);
+		if (ret < 0)
+			(void)!fasync_helper(-1, f, false, &p->rd_async);
+	}
+	mutex_unlock(&p->lock);
+	return ret;
+}
+
 static void pipe_release(struct file *f)
 {
 	struct pipe *p = f->priv;
 	struct inode *inode = f->inode;
+	bool one_side;
 
 	mutex_lock(&p->lock);
 	if (f->mode & FMODE_READ)
@@ -296,7 +318,12 @@ static void pipe_release(struct file *f)
 	if (f->mode & FMODE_WRITE)
 		__atomic_store_n(&p->writers, p->writers - 1, __ATOMIC_RELEASE);
 	pipe_wake_ends(p);
+	one_side = !p->readers != !p->writers;
 	mutex_unlock(&p->lock);
+	if (one_side) {
+		kill_fasync(&p->rd_async, POLL_IN);
+		kill_fasync(&p->wr_async, POLL_OUT);
+	}
 	pipe_put(inode, p);
 }
 
@@ -314,6 +341,7 @@ const struct file_operations fifo_ops = {
 	.llseek = no_llseek,
 	.poll = pipe_poll,
 	.ioctl = pipe_ioctl,
+	.fasync = pipe_fasync,
 	.open = fifo_open,
 	.release = pipe_release,
 };

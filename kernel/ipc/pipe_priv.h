@@ -2,6 +2,7 @@
 #ifndef HEDDLE_IPC_PIPE_PRIV_H
 #define HEDDLE_IPC_PIPE_PRIV_H
 
+#include "fasync.h"
 #include "fs.h"
 #include "lock.h"
 #include "pipe_ring.h"
@@ -22,11 +23,12 @@ struct pipe {
 	struct user *user; /* constant, +1: whose pipe_slots count it */
 	bool rd_busy,
 		wr_busy; /* p: a splice has taken the end from which data is read, to which it is written */
-	struct wait_queue busy_wait; /* of these to be free again */
-	bool named;		     /* constant: a fifo, whose inode shows times */
-	struct wait_queue rd_wait;   /* readers: data, or no writers */
-	struct wait_queue wr_wait;   /* writers: room, or no readers */
-	struct wait_queue open_wait; /* opens of a fifo that wait for the other side */
+	struct wait_queue busy_wait;	       /* of these to be free again */
+	bool named;			       /* constant: a fifo, whose inode shows times */
+	struct wait_queue rd_wait;	       /* readers: data, or no writers */
+	struct wait_queue wr_wait;	       /* writers: room, or no readers */
+	struct fasync_list rd_async, wr_async; /* files for reading, for writing, with O_ASYNC */
+	struct wait_queue open_wait;	       /* opens of a fifo that wait for the other side */
 };
 
 must_check struct pipe *pipe_alloc(void); /* files 1; NULL: no memory */

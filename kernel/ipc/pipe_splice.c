@@ -48,6 +48,8 @@ static void unlock_used(struct pipe *p, size_t n)
 	mutex_unlock(&p->lock);
 	if (was_full)
 		pipe_wake_writers(p);
+	if (n)
+		kill_fasync(&p->wr_async, POLL_OUT);
 	if (left) /* one wake-up a write: the rest is for others */
 		pipe_wake_readers(p, true);
 }
@@ -119,8 +121,10 @@ static int lock_with_room(struct pipe *p, bool nonblock)
 static void unlock_stored(struct pipe *p, bool was_empty, bool stored)
 {
 	mutex_unlock(&p->lock);
-	if (stored)
-		pipe_wake_readers(p, was_empty);
+	if (!stored)
+		return;
+	pipe_wake_readers(p, was_empty);
+	kill_fasync(&p->rd_async, POLL_IN);
 }
 
 ssize_t pipe_store_begin(struct pipe *p, bool nonblock)
@@ -252,10 +256,14 @@ ssize_t pipe_move(struct pipe *in, struct pipe *out, size_t len, bool nonblock, 
 	unlock_both(in, out);
 	if (n == -EPIPE)
 		pipe_raise_sigpipe();
-	if (n > 0)
+	if (n > 0) {
 		pipe_wake_readers(out, was_empty);
+		kill_fasync(&out->rd_async, POLL_IN);
+	}
 	if (was_full)
 		pipe_wake_writers(in);
+	if (n > 0 && !keep)
+		kill_fasync(&in->wr_async, POLL_OUT);
 	if (left)
 		pipe_wake_readers(in, true);
 	return n;

@@ -112,10 +112,12 @@ static int connect_with(struct unix_sock *sk, struct sockaddr_un *name, int len,
 		if (IS_ERR(listener))
 			return (int)PTR_ERR(listener);
 		err = try_connect(sk, listener, skb);
-		if (!err)
+		if (!err) {
 			wake_up_poll(&listener->in_wait, SOCK_IN);
-		else if (err == -EAGAIN && deadline)
+			unix_sigio_in(listener, POLL_IN);
+		} else if (err == -EAGAIN && deadline) {
 			err = wait_for_listener(listener, deadline) ?: -ESTALE;
+		}
 		unix_put(listener);
 		if (err != -ESTALE)
 			return err;
@@ -235,6 +237,8 @@ int unix_shutdown(struct unix_sock *sk, int how)
 	if (mask & SHUT_MASK_SEND)
 		peer_mask |= SHUT_MASK_RCV;
 	add_shutdown(peer, peer_mask);
+	if (peer_mask & SHUT_MASK_RCV)
+		unix_sigio_in(peer, peer_mask == SHUT_MASK_BOTH ? POLL_HUP : POLL_IN);
 	unix_put(peer);
 	return 0;
 }

@@ -91,8 +91,10 @@ static void disconnected(struct unix_sock *sk, struct unix_sock *old)
 	if (mutual)
 		__atomic_store_n(&old->state, US_CLOSED, __ATOMIC_RELEASE);
 	spin_unlock(&old->lock);
-	if (mutual && lost)
+	if (mutual && lost) {
 		unix_wake_state(old);
+		kill_fasync(&old->async, POLL_ERR);
+	}
 }
 
 /* Sets sk's peer to other (NULL: none; takes the reference). 0, -ESTALE: other is dead, -EPERM: connected elsewhere. */
@@ -178,8 +180,10 @@ static int try_queue(struct unix_sock *sk, struct unix_sock *to, struct skb *skb
 		skb_queue(&s);
 	}
 	skb_end(&s);
-	if (!err)
+	if (!err) {
 		wake_up_poll(&to->in_wait, SOCK_IN);
+		unix_sigio_in(to, POLL_IN);
+	}
 	return err;
 }
 

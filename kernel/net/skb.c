@@ -31,6 +31,9 @@ static int wait_room(struct unix_sock *sk, ktime_t deadline)
 			return -EPIPE;
 		if (may_send(sk))
 			return 0;
+		unix_sigio_want_room(sk);
+		if (may_send(sk))
+			continue;
 		err = sock_wait(&sk->out_wait, may_send(sk), deadline, false);
 		if (err)
 			return err;
@@ -67,8 +70,10 @@ static void uncharge(struct skb *skb)
 	struct unix_sock *from = skb->from;
 
 	__atomic_fetch_sub(&from->wmem, skb->truesize, __ATOMIC_ACQ_REL);
-	if (unix_writable(from))
+	if (unix_writable(from)) {
 		wake_up_poll(&from->out_wait, SOCK_OUT);
+		unix_sigio_room(from);
+	}
 	unix_put(from);
 }
 

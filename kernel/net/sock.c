@@ -21,6 +21,7 @@ struct unix_sock *unix_alloc(int type)
 	wait_queue_init(&sk->in_wait);
 	wait_queue_init(&sk->out_wait);
 	wait_queue_init(&sk->space_wait);
+	fasync_list_init(&sk->async);
 	CDS_INIT_LIST_HEAD(&sk->queue);
 	CDS_INIT_LIST_HEAD(&sk->name_link);
 	CDS_INIT_LIST_HEAD(&sk->gc_link);
@@ -100,6 +101,28 @@ void unix_wake_state(struct unix_sock *sk)
 	wake_up_all(&sk->out_wait);
 }
 
+void unix_sigio_in(struct unix_sock *sk, int code)
+{
+	if (fasync_wanted(&sk->async) && !sock_load(&sk->sleeping_readers))
+		kill_fasync(&sk->async, code);
+}
+
+/* As everything else about O_ASYNC, it isn't remembered for who turns that on later. */
+void unix_sigio_want_room(struct unix_sock *sk)
+{
+	if (!fasync_wanted(&sk->async))
+		return;
+	__atomic_store_n(&sk->async_room, true, __ATOMIC_RELAXED);
+	smp_mb(); /* before the caller looks again */
+}
+
+void unix_sigio_room(struct unix_sock *sk)
+{
+	if (fasync_wanted(&sk->async) &&
+	    __atomic_exchange_n(&sk->async_room, false, __ATOMIC_RELAXED))
+		kill_fasync(&sk->async, POLL_OUT);
+}
+
 bool unix_writable(const struct unix_sock *sk)
 {
 	return sock_load(&sk->state) != US_LISTEN &&
@@ -147,6 +170,7 @@ static void peer_gone(struct unix_sock *sk, struct unix_sock *peer, bool reset)
 			__atomic_store_n(&peer->err, ECONNRESET, __ATOMIC_RELEASE);
 		spin_unlock(&peer->lock);
 		unix_wake_state(peer);
+		unix_sigio_in(peer, POLL_HUP);
 	}
 	unix_put(peer);
 }
@@ -220,6 +244,8 @@ static u32 dgram_events(struct unix_sock *sk, const struct poll_table *pt)
 		return events;
 	if (unix_writable(sk) && dgram_peer_has_room(sk))
 		events |= SOCK_OUT;
+	else
+		unix_sigio_want_room(sk);
 	return events;
 }
 

@@ -1,5 +1,6 @@
 /* Sockets as files and descriptors: making them, names, connections. AF_UNIX is the only family. */
 #include "alloc.h"
+#include "fowner.h"
 #include "net.h"
 #include "syscalls.h"
 #include "task.h"
@@ -35,11 +36,25 @@ static u32 queue_bytes(struct unix_sock *sk)
 	return n;
 }
 
-static long sock_ioctl(struct file *f, unsigned cmd, u64 arg)
+static int sock_fasync(int fd, struct file *f, bool on)
 {
 	struct unix_sock *sk = f->priv;
 
+	return fasync_helper(fd, f, on, &sk->async);
+}
+
+static long sock_ioctl(struct file *f, unsigned cmd, u64 arg)
+{
+	struct unix_sock *sk = f->priv;
+	int who;
+
 	switch (cmd) {
+	case FIOSETOWN:
+	case SIOCSPGRP:
+		return get_user(who, arg) ? -EFAULT : file_setown(f, who);
+	case FIOGETOWN:
+	case SIOCGPGRP:
+		return put_user((int)file_getown(f), arg);
 	case SIOCINQ: /* FIONREAD */
 		if (sock_load(&sk->state) == US_LISTEN)
 			return -EINVAL;
@@ -57,6 +72,7 @@ const struct file_operations socket_ops = {
 	.llseek = no_llseek,
 	.poll = unix_poll,
 	.ioctl = sock_ioctl,
+	.fasync = sock_fasync,
 	.release = sock_release,
 };
 

@@ -31,8 +31,10 @@ static int queue_to_peer(struct unix_sock *sk, struct unix_sock *peer, struct sk
 		skb_queue(&s);
 	}
 	skb_end(&s);
-	if (!err)
+	if (!err) {
 		wake_up_poll(&peer->in_wait, SOCK_IN);
+		unix_sigio_in(peer, POLL_IN);
+	}
 	return err;
 }
 
@@ -134,7 +136,9 @@ static int wait_for_data(struct stream_read *r)
 	if (!r->deadline)
 		return -EAGAIN;
 	mutex_unlock(&sk->read_mutex);
+	__atomic_fetch_add(&sk->sleeping_readers, 1, __ATOMIC_RELAXED);
 	err = sock_wait(&sk->in_wait, unix_readable(sk), r->deadline, false);
+	__atomic_fetch_sub(&sk->sleeping_readers, 1, __ATOMIC_RELAXED);
 	mutex_lock(&sk->read_mutex);
 	return err;
 }

@@ -10,6 +10,7 @@
 #ifndef HEDDLE_NET_UNIX_H
 #define HEDDLE_NET_UNIX_H
 
+#include "fasync.h"
 #include "fs.h"
 #include "ktime.h"
 #include "lock.h"
@@ -110,8 +111,11 @@ struct unix_sock {
 	struct wait_queue in_wait;    /* messages, connections; changes of state */
 	struct wait_queue out_wait;   /* room in the send buffer; changes of state */
 	struct wait_queue space_wait; /* room in the queue: other sockets' senders and connects */
-	struct waiter relay;	      /* l: on relay_to->space_wait: see dgram.c */
-	struct unix_sock *relay_to;   /* l, +1 */
+	struct fasync_list async;     /* its file, if it has O_ASYNC */
+	bool async_room; /* a: somebody found no room: POLL_OUT is sent once when there is some */
+	u32 sleeping_readers; /* a: of a stream: they are told by waking, and nobody by a signal */
+	struct waiter relay;  /* l: on relay_to->space_wait: see dgram.c */
+	struct unix_sock *relay_to; /* l, +1 */
 
 	u32 options;		    /* a: OPT_* of sockopt.c */
 	int rcvlowat, priority;	    /* a */
@@ -198,6 +202,11 @@ struct unix_sock *unix_peer_get(struct unix_sock *sk); /* +1 or NULL */
 void unix_lock_two(struct unix_sock *a, struct unix_sock *b);
 void unix_unlock_two(struct unix_sock *a, struct unix_sock *b);
 void unix_wake_state(struct unix_sock *sk); /* all who wait, after a change of state */
+/* SIGIO for what comes in: POLL_IN, POLL_HUP. */
+void unix_sigio_in(struct unix_sock *sk, int code);
+/* SIGIO for room in the send buffer is wanted, or due. */
+void unix_sigio_want_room(struct unix_sock *sk);
+void unix_sigio_room(struct unix_sock *sk);
 bool unix_writable(const struct unix_sock *sk);
 bool unix_queue_full(const struct unix_sock *sk);
 int unix_take_error(struct unix_sock *sk); /* 0 or -errno, which is taken */

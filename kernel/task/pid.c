@@ -172,23 +172,36 @@ struct pid *find_pid(pid_t nr)
 	return p;
 }
 
-struct task *find_task(pid_t tid)
+/* Under RCU. */
+static struct task *task_of(struct pid *p)
 {
-	struct task *t = NULL;
-	struct pid *p;
+	struct task *t = p ? rcu_dereference(p->task) : NULL;
+
+	if (!t || !try_ref(&t->refs))
+		return NULL;
+	if (!try_ref(&t->tg->refs)) { /* both are about to go */
+		task_put_memory(t);
+		return NULL;
+	}
+	return t;
+}
+
+struct task *pid_task(struct pid *p)
+{
+	struct task *t;
 
 	rcu_read_lock();
-	p = table_get(tid);
-	if (p)
-		t = rcu_dereference(p->task);
-	if (t && try_ref(&t->refs)) {
-		if (!try_ref(&t->tg->refs)) { /* both are about to go */
-			task_put_memory(t);
-			t = NULL;
-		}
-	} else {
-		t = NULL;
-	}
+	t = task_of(p);
+	rcu_read_unlock();
+	return t;
+}
+
+struct task *find_task(pid_t tid)
+{
+	struct task *t;
+
+	rcu_read_lock();
+	t = task_of(table_get(tid));
 	rcu_read_unlock();
 	return t;
 }

@@ -94,7 +94,7 @@ static void console_output(struct tty *t)
 	bool sent = false, all = send_output(&sent), dirty;
 
 	if (sent)
-		wake_up_all(&t->write_wait);
+		tty_wake_writers(t);
 	if (!all)
 		host_ready_want(&ready, POLLOUT);
 	spin_lock(&t->lock);
@@ -279,7 +279,7 @@ static bool give_up_terminal(void)
 	if (host_tty_in_foreground())
 		return false;
 	__atomic_store_n(&raw, false, __ATOMIC_SEQ_CST);
-	return !wait_queue_active(&console.read_wait) ||
+	return !(wait_queue_active(&console.read_wait) || fasync_wanted(&console.async)) ||
 	       __atomic_exchange_n(&raw, true, __ATOMIC_SEQ_CST);
 }
 
@@ -400,5 +400,6 @@ const struct file_operations console_fops = {
 	.write = tty_write,
 	.poll = tty_poll,
 	.ioctl = tty_ioctl,
+	.fasync = tty_fasync,
 	.llseek = no_llseek,
 };

@@ -211,6 +211,7 @@ void tty_hangup(struct tty *t, bool leader_exits)
 		pid_put(session);
 	/* Behind the signals: who is about to read must not take the end of file for somebody's ^D. */
 	hangup_files(t, &fx);
+	fasync_drop_all(&t->async);
 	tty_fx_run(t, &fx);
 }
 

@@ -266,7 +266,7 @@ static void end_line(struct tty *t, u8 c, struct tty_fx *fx)
 	put_byte(t, c);
 	delim_set(ld, ld->head - 1);
 	ld->canon = ld->head;
-	fx->readers = true;
+	fx->input = true;
 }
 
 /* Keys that edit the line. True: done with it. */
@@ -320,7 +320,7 @@ static void keep(struct tty *t, u8 c, struct tty_fx *fx)
 {
 	put_char(t, c);
 	if (!canonical(t))
-		fx->readers = true;
+		fx->input = true;
 }
 
 static void receive_ordinary(struct tty *t, u8 c, struct tty_fx *fx)
@@ -379,7 +379,7 @@ static void receive_char(struct tty *t, u8 typed, struct tty_fx *fx)
 		c = lower(c);
 	if (L_FLAG(t, EXTPROC)) {
 		put_byte(t, c);
-		fx->readers = true;
+		fx->input = true;
 		return;
 	}
 	if (t->ld.lnext) {
@@ -440,7 +440,7 @@ size_t ldisc_receive(struct tty *t, const u8 *buf, size_t n, struct tty_fx *fx)
 		if (!room)
 			break;
 		if (is_raw(t)) {
-			fx->readers = true;
+			fx->input = true;
 			for (size_t i = 0; i < room; i++)
 				put_byte(t, buf[done + i]);
 			done += room;

@@ -113,7 +113,7 @@ static ssize_t master_take(struct pty *p, u8 *buf, size_t n)
 	}
 	spin_unlock(&t->lock);
 	if (got)
-		wake_up_all(&t->write_wait);
+		tty_wake_writers(t);
 	return got;
 }
 
@@ -160,15 +160,14 @@ static ssize_t ptmx_read(struct file *f, struct iov_iter *to, u64 *pos)
 	return total;
 }
 
-static bool master_writable(struct pty *p)
+/* As for the slave's: tty_rw.c. */
+static void want_room(struct pty *p)
 {
-	struct tty *t = &p->tty;
-	bool r;
-
-	spin_lock(&t->lock);
-	r = byteq_room(&t->in);
-	spin_unlock(&t->lock);
-	return r;
+	if (!fasync_wanted(&p->async))
+		return;
+	__atomic_store_n(&p->async_room, true, __ATOMIC_RELAXED);
+	smp_mb();
+	pty_room(&p->tty);
 }
 
 /* Hands n bytes to the slave, sleeping for room. Bytes handed over; *err says why not all. */
@@ -184,9 +183,11 @@ static size_t master_put(struct file *f, struct pty *p, const u8 *buf, size_t n,
 		if (nonblocking(f))
 			*err = -EAGAIN;
 		else
-			*err = wait_event_expr(&p->tty.room_wait, master_writable(p), &opts);
-		if (*err)
+			*err = wait_event_expr(&p->tty.room_wait, pty_has_room(p), &opts);
+		if (*err) {
+			want_room(p);
 			return done;
+		}
 	}
 }
 
@@ -232,6 +233,13 @@ static u32 ptmx_poll(struct file *f, struct poll_table *pt)
 		events |= POLLOUT | POLLWRNORM;
 	spin_unlock(&t->lock);
 	return events;
+}
+
+static int ptmx_fasync(int fd, struct file *f, bool on)
+{
+	struct pty *p = file_pty(f);
+
+	return tty_fasync_on(fd, f, on, &p->tty, &p->async);
 }
 
 /* ---- the master's requests ---- */
@@ -357,6 +365,7 @@ const struct file_operations ptmx_fops = {
 	.write = ptmx_write,
 	.poll = ptmx_poll,
 	.ioctl = ptmx_ioctl,
+	.fasync = ptmx_fasync,
 	.llseek = no_llseek,
 };
 
@@ -367,5 +376,6 @@ const struct file_operations pts_fops = {
 	.write = tty_write,
 	.poll = tty_poll,
 	.ioctl = tty_ioctl,
+	.fasync = tty_fasync,
 	.llseek = no_llseek,
 };

@@ -20,6 +20,8 @@ struct pty {
 	bool packet;		       /* l: TIOCPKT */
 	u8 status;		       /* l: TIOCPKT_* that the master has not read */
 	struct wait_queue master_wait; /* the master's readers */
+	struct fasync_list async;      /* the master's file, if it has O_ASYNC */
+	bool async_room; /* a: it found no room: POLL_OUT is sent once when there is some */
 };
 
 static inline struct pty *pty_of(struct tty *t)
@@ -29,6 +31,8 @@ static inline struct pty *pty_of(struct tty *t)
 
 /* pty_table.c */
 must_check struct pty *pty_create(void); /* refs 1, registered; ERR_PTR(-ENOSPC, -ENOMEM) */
-struct pty *pty_find(int index);	 /* +1 on its tty; NULL */
+bool pty_has_room(struct pty *p);	 /* for what the master writes */
+void pty_room(struct tty *t); /* there may be some: the master gets the signal that it waits for */
+struct pty *pty_find(int index); /* +1 on its tty; NULL */
 
 #endif

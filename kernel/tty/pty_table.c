@@ -10,9 +10,43 @@ static struct spinlock table_lock =
 	SPINLOCK_INIT("pty table", RANK_FUTEX); /* taken from tty_put(), under anything */
 static struct pty *table[PTY_MAX];		/* table_lock */
 
+static bool has_output(struct tty *t)
+{
+	bool has;
+
+	spin_lock(&t->lock);
+	has = tty_out_ready(t);
+	spin_unlock(&t->lock);
+	return has;
+}
+
 static void wake_master(struct tty *t)
 {
-	wake_up_poll(&pty_of(t)->master_wait, POLLIN | POLLRDNORM | POLLHUP);
+	struct pty *p = pty_of(t);
+
+	wake_up_poll(&p->master_wait, POLLIN | POLLRDNORM | POLLHUP);
+	if (fasync_wanted(&p->async) && has_output(t))
+		kill_fasync(&p->async, POLL_IN);
+}
+
+bool pty_has_room(struct pty *p)
+{
+	struct tty *t = &p->tty;
+	bool room;
+
+	spin_lock(&t->lock);
+	room = byteq_room(&t->in);
+	spin_unlock(&t->lock);
+	return room;
+}
+
+void pty_room(struct tty *t)
+{
+	struct pty *p = pty_of(t);
+
+	if (fasync_wanted(&p->async) && pty_has_room(p) &&
+	    __atomic_exchange_n(&p->async_room, false, __ATOMIC_RELAXED))
+		kill_fasync(&p->async, POLL_OUT);
 }
 
 static void packet_news(struct tty *t, u8 status)
@@ -47,6 +81,7 @@ static void destroy(struct tty *t)
 
 static const struct tty_driver pty_driver = {
 	.output = wake_master,
+	.room = pty_room,
 	.packet = packet_news,
 	.destroy = destroy,
 };
@@ -75,6 +110,7 @@ struct pty *pty_create(void)
 	tty_init(&p->tty, &pty_driver, 0);
 	__atomic_store_n(&p->tty.refs, 0, __ATOMIC_RELAXED);
 	wait_queue_init(&p->master_wait);
+	fasync_list_init(&p->async);
 	p->master_open = true;
 	p->locked = true;
 	index = reserve_index(p);

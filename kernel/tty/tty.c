@@ -7,6 +7,7 @@
  */
 #include "tty_priv.h"
 #include "alloc.h"
+#include "fowner.h"
 #include "signals.h"
 #include "task.h"
 
@@ -70,6 +71,7 @@ void tty_init(struct tty *t, const struct tty_driver *driver, dev_t dev)
 	wait_queue_init(&t->read_wait);
 	wait_queue_init(&t->write_wait);
 	wait_queue_init(&t->room_wait);
+	fasync_list_init(&t->async);
 }
 
 void tty_free_state(struct tty *t)
@@ -97,6 +99,14 @@ static void signal_foreground(struct tty *t, u32 signals)
 	pid_put(pgrp);
 }
 
+void tty_wake_writers(struct tty *t)
+{
+	wake_up_all(&t->write_wait);
+	if (fasync_wanted(&t->async) && tty_has_room(t) &&
+	    __atomic_exchange_n(&t->async_room, false, __ATOMIC_RELAXED))
+		kill_fasync(&t->async, POLL_OUT);
+}
+
 /* Signals go first, so that a reader who is woken finds them. */
 void tty_fx_run(struct tty *t, struct tty_fx *fx)
 {
@@ -106,10 +116,12 @@ void tty_fx_run(struct tty *t, struct tty_fx *fx)
 		t->driver->packet(t, fx->packet);
 	if (fx->output && t->driver->output)
 		t->driver->output(t);
-	if (fx->readers)
+	if (fx->input)
+		kill_fasync(&t->async, POLL_IN);
+	if (fx->readers || fx->input)
 		wake_up_poll(&t->read_wait, POLLIN | POLLRDNORM);
 	if (fx->writers)
-		wake_up_all(&t->write_wait);
+		tty_wake_writers(t);
 	if (fx->room) {
 		wake_up_all(&t->room_wait);
 		if (t->driver->room)
@@ -182,6 +194,48 @@ void tty_file_release(struct file *f)
 	tty_put(t);
 }
 
+static void own_by_foreground(struct file *f, struct tty *t)
+{
+	struct pid *pgrp;
+
+	spin_lock(&t->lock);
+	pgrp = t->pgrp ? pid_get(t->pgrp) : NULL;
+	spin_unlock(&t->lock);
+	if (pgrp) {
+		file_own_default(f, pgrp, F_OWNER_PGRP);
+		pid_put(pgrp);
+	} else {
+		file_own_default(f, current->pid, F_OWNER_PID);
+	}
+}
+
+int tty_fasync_on(int fd, struct file *f, bool on, struct tty *t, struct fasync_list *l)
+{
+	int ret = fasync_helper(fd, f, on, l);
+
+	if (on && ret > 0)
+		own_by_foreground(f, t);
+	return ret;
+}
+
+int tty_fasync(int fd, struct file *f, bool on)
+{
+	struct tty *t = file_tty(f);
+	int ret;
+
+	if (file_hung_up(f))
+		return -ENOTTY;
+	ret = tty_fasync_on(fd, f, on, t, &t->async);
+	/* A hang-up empties the list after it has begun a new generation: one of us sees the other. */
+	if (on && file_hung_up(f)) {
+		(void)!fasync_helper(-1, f, false, &t->async);
+		return -ENOTTY;
+	}
+	if (on && ret >= 0 && t->driver->reading && f->mode & FMODE_READ)
+		t->driver->reading(t);
+	return ret;
+}
+
 /* /dev/tty: the terminal of whoever opens it. */
 static int dev_tty_open(struct inode *inode, struct file *f)
 {
@@ -197,5 +251,6 @@ const struct file_operations dev_tty_fops = {
 	.write = tty_write,
 	.poll = tty_poll,
 	.ioctl = tty_ioctl,
+	.fasync = tty_fasync,
 	.llseek = no_llseek,
 };

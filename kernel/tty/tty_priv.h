@@ -4,6 +4,7 @@
 
 #include "byteq.h"
 #include "dev.h"
+#include "fasync.h"
 #include "fs.h"
 #include "lock.h"
 #include "tty.h"
@@ -41,6 +42,7 @@ struct ldisc {
 struct tty_fx {
 	u32 signals;  /* bit n: signal n for the foreground */
 	bool readers; /* there may be something to read */
+	bool input;   /* the same, because something has come in */
 	bool output;  /* the driver has something to send */
 	bool writers; /* there may be room for output */
 	bool room;    /* there may be room for input */
@@ -107,6 +109,8 @@ struct tty {
 	struct wait_queue read_wait;  /* input */
 	struct wait_queue write_wait; /* room for output, or all of it gone */
 	struct wait_queue room_wait;  /* room in `in`: writers of a pty's master */
+	struct fasync_list async;     /* files with O_ASYNC, but for a pty's master */
+	bool async_room; /* a: a write found no room: POLL_OUT is sent once when there is some */
 };
 
 /* file->priv of an open terminal. */
@@ -116,6 +120,7 @@ struct tty_file {
 };
 
 /* ---- tty.c: life ---- */
+bool tty_has_room(struct tty *t); /* for output, which isn't stopped */
 void tty_init(struct tty *t, const struct tty_driver *driver, dev_t dev);
 void tty_free_state(struct tty *t); /* queues and pids, from driver->destroy */
 must_check int tty_file_open(
@@ -124,6 +129,11 @@ void tty_file_release(struct file *f);
 struct tty *file_tty(const struct file *f); /* borrowed from f */
 bool file_hung_up(const struct file *f);
 void tty_fx_run(struct tty *t, struct tty_fx *fx);
+int tty_fasync(int fd, struct file *f, bool on);
+/* The same for any list; a terminal's own is t->async. Its owner is the foreground, unless it has one. */
+int tty_fasync_on(int fd, struct file *f, bool on, struct tty *t, struct fasync_list *l);
+/* There may be room for output. */
+void tty_wake_writers(struct tty *t);
 must_check int turn_take(struct turn *turn, bool nonblock); /* -EAGAIN, -ERESTARTSYS */
 void turn_give(struct turn *turn);
 

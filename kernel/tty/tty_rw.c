@@ -167,16 +167,30 @@ static bool stops_background(struct tty *t)
 	return r;
 }
 
+bool tty_has_room(struct tty *t)
+{
+	bool room;
+
+	spin_lock(&t->lock);
+	room = !t->stopped && byteq_room(&t->out) > TTY_ECHO_RESERVE;
+	spin_unlock(&t->lock);
+	return room;
+}
+
 static bool writable_now(struct file *f, struct tty *t)
 {
-	bool w;
+	return file_hung_up(f) || tty_has_room(t);
+}
 
-	if (file_hung_up(f))
-		return true;
-	spin_lock(&t->lock);
-	w = !t->stopped && byteq_room(&t->out) > TTY_ECHO_RESERVE;
-	spin_unlock(&t->lock);
-	return w;
+/* A write ends before its bytes do: its process may want to know when to go on. */
+static void want_room(struct tty *t)
+{
+	if (!fasync_wanted(&t->async))
+		return;
+	__atomic_store_n(&t->async_room, true, __ATOMIC_RELAXED);
+	smp_mb(); /* before the look; who makes room looks at the mark after that */
+	if (tty_has_room(t))
+		tty_wake_writers(t);
 }
 
 /* Puts n bytes into the output queue, sleeping for room. Bytes put; *err says why not all. */
@@ -204,8 +218,10 @@ static size_t write_chunk(struct file *f, struct tty *t, const u8 *buf, size_t n
 			*err = -EAGAIN;
 		else
 			*err = wait_event_expr(&t->write_wait, writable_now(f, t), &opts);
-		if (*err)
+		if (*err) {
+			want_room(t);
 			return done;
+		}
 	}
 }
 

@@ -102,7 +102,7 @@ START_TEST(a_line_is_readable_when_it_ends)
 	type("ab");
 	ck_assert(!ldisc_readable(&tty, false));
 	type("c\r");
-	ck_assert(ldisc_readable(&tty, false) && fx.readers);
+	ck_assert(ldisc_readable(&tty, false) && fx.input);
 	assert_line("abc\n");
 	assert_screen("abc\r\n");
 }

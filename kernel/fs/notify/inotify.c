@@ -82,6 +82,7 @@ static struct inotify *inotify_alloc(void)
 	in->nr_buckets = FIRST_BUCKETS;
 	spin_init(&in->lock, "inotify", RANK_MISC);
 	wait_queue_init(&in->wait);
+	fasync_list_init(&in->async);
 	CDS_INIT_LIST_HEAD(&in->watches);
 	queue_init(in);
 	return in;
@@ -168,13 +169,13 @@ void inotify_add(struct inotify *in, struct watch *w)
 	spin_unlock(&in->lock);
 }
 
-void inotify_remove(struct inotify *in, struct watch *w, bool tell)
+void inotify_remove(struct inotify *in, struct watch *w, bool tell, struct inotify **due)
 {
 	const struct notify_event ignored = {.mask = IN_IGNORED};
 	struct watch **at;
 
 	if (tell)
-		inotify_queue(in, w->wd, &ignored);
+		inotify_queue(in, w->wd, &ignored, due);
 	spin_lock(&in->lock);
 	for (at = bucket_of(in->buckets, in->nr_buckets, w->wd); *at != w; at = &(*at)->of_bucket)
 		;
@@ -255,6 +256,13 @@ static long inotify_ioctl(struct file *f, unsigned cmd, u64 arg)
 	return put_user((int)__atomic_load_n(&in->bytes, __ATOMIC_RELAXED), arg);
 }
 
+static int inotify_fasync(int fd, struct file *f, bool on)
+{
+	struct inotify *in = f->priv;
+
+	return fasync_helper(fd, f, on, &in->async);
+}
+
 static void inotify_release(struct file *f)
 {
 	inotify_close(f->priv);
@@ -290,6 +298,7 @@ static const struct file_operations inotify_ops = {
 	.llseek = noop_llseek,
 	.poll = inotify_poll,
 	.ioctl = inotify_ioctl,
+	.fasync = inotify_fasync,
 	.release = inotify_release,
 	.show_fdinfo = inotify_fdinfo,
 };

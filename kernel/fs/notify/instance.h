@@ -8,6 +8,7 @@
 #define FS_INSTANCE_H
 
 #include "cred.h"
+#include "fasync.h"
 #include "kernel/fs/notify/watch.h"
 
 struct notify_event {
@@ -27,10 +28,13 @@ struct queued {
 };
 
 struct inotify {
-	u32 refs;		/* a: its file's, and one for each watch */
-	struct user *user;	/* c, +1: who is charged */
-	struct spinlock lock;	/* rank MISC */
-	struct wait_queue wait; /* for events */
+	u32 refs;		    /* a: its file's, and one for each watch */
+	struct user *user;	    /* c, +1: who is charged */
+	struct spinlock lock;	    /* rank MISC */
+	struct wait_queue wait;	    /* for events */
+	struct fasync_list async;   /* its file, if it has O_ASYNC */
+	struct inotify *async_next; /* of who has set async_due */
+	bool async_due; /* a: somebody has an event for it, and is about to send SIGIO */
 
 	/* the queue */
 	struct cds_list_head events; /* l */
@@ -58,14 +62,18 @@ must_check bool inotify_charge_watch(struct inotify *in);
 void inotify_uncharge_watch(struct inotify *in);
 /* Under w->inode->spin. add gives w a descriptor; remove uncharges, and queues IN_IGNORED if `tell`. */
 void inotify_add(struct inotify *in, struct watch *w);
-void inotify_remove(struct inotify *in, struct watch *w, bool tell);
+void inotify_remove(struct inotify *in, struct watch *w, bool tell, struct inotify **due);
 
 /* ---- queue.c ---- */
 
 void queue_init(struct inotify *in);
 void queue_destroy(struct inotify *in);
-/* Any context where spinlocks of rank MISC may be taken. An event that doesn't fit, or for which there is no memory, is IN_Q_OVERFLOW. */
-void inotify_queue(struct inotify *in, int wd, const struct notify_event *ev);
+/*
+ * Any context where spinlocks of rank MISC may be taken. An event that doesn't fit, or for which there is no memory, is IN_Q_OVERFLOW. in gets on
+ * the list *due if SIGIO is to be sent: that is for inotify_send_sigio(), without spinlocks.
+ */
+void inotify_queue(struct inotify *in, int wd, const struct notify_event *ev, struct inotify **due);
+void inotify_send_sigio(struct inotify *due);
 /* The oldest event, if reading it takes at most `room` bytes: to be given to queued_free(). NULL: there is none; ERR_PTR(-EINVAL). */
 must_check struct queued *inotify_take(struct inotify *in, size_t room);
 void queued_free(struct inotify *in, struct queued *q);

@@ -111,15 +111,39 @@ static bool queue_locked(struct inotify *in, int wd, const struct notify_event *
 
 /* ---- without it ---- */
 
-void inotify_queue(struct inotify *in, int wd, const struct notify_event *ev)
+/* Who finds it due already leaves the signal to another, who has yet to send it. */
+static void make_due(struct inotify *in, struct inotify **due)
+{
+	if (!fasync_wanted(&in->async) ||
+	    __atomic_exchange_n(&in->async_due, true, __ATOMIC_ACQ_REL))
+		return;
+	in->async_next = *due;
+	*due = inotify_get(in);
+}
+
+void inotify_send_sigio(struct inotify *due)
+{
+	struct inotify *next;
+
+	for (; due; due = next) {
+		next = due->async_next;
+		__atomic_store_n(&due->async_due, false, __ATOMIC_SEQ_CST);
+		kill_fasync(&due->async, POLL_IN);
+		inotify_put(due);
+	}
+}
+
+void inotify_queue(struct inotify *in, int wd, const struct notify_event *ev, struct inotify **due)
 {
 	bool queued;
 
 	spin_lock(&in->lock);
 	queued = queue_locked(in, wd, ev);
 	spin_unlock(&in->lock);
-	if (queued)
-		wake_up_poll(&in->wait, POLLIN | POLLRDNORM);
+	if (!queued)
+		return;
+	wake_up_poll(&in->wait, POLLIN | POLLRDNORM);
+	make_due(in, due);
 }
 
 struct queued *inotify_take(struct inotify *in, size_t room)

@@ -44,6 +44,23 @@ void watch_put(struct watch *w)
 	rcu_read_unlock();
 }
 
+/* What an event leaves to be done when no spinlock is held. */
+struct afterwards {
+	struct watch *gone;  /* unlinked, with a reference that is ours; by of_inode */
+	struct inotify *due; /* to send SIGIO for */
+};
+
+static void do_afterwards(const struct afterwards *after)
+{
+	struct watch *w, *next;
+
+	inotify_send_sigio(after->due);
+	for (w = after->gone; w; w = next) {
+		next = w->of_inode;
+		watch_put(w);
+	}
+}
+
 /* ---- linking; inode->spin is held ---- */
 
 static struct watch *watch_find(struct inode *inode, const struct inotify *in)
@@ -80,7 +97,7 @@ static void watch_link(struct watch *w)
 }
 
 /* The reference of those that w was linked to is then the caller's. */
-static void watch_unlink(struct watch *w, bool tell)
+static void watch_unlink(struct watch *w, bool tell, struct afterwards *after)
 {
 	struct watch **at = &w->inode->watches;
 
@@ -89,7 +106,7 @@ static void watch_unlink(struct watch *w, bool tell)
 	*at = w->of_inode;
 	w->linked = false;
 	sum_masks(w->inode);
-	inotify_remove(w->owner, w, tell);
+	inotify_remove(w->owner, w, tell, &after->due);
 	spin_lock(&sb_lock);
 	cds_list_del(&w->of_sb);
 	spin_unlock(&sb_lock);
@@ -146,40 +163,31 @@ int watch_set(struct inotify *in, struct inode *inode, u32 arg)
 void watch_remove(struct watch *w, bool tell)
 {
 	struct inode *inode = w->inode;
+	struct afterwards after = {0};
 	bool linked;
 
 	spin_lock(&inode->spin);
 	linked = w->linked;
 	if (linked)
-		watch_unlink(w, tell);
+		watch_unlink(w, tell, &after);
 	spin_unlock(&inode->spin);
+	do_afterwards(&after);
 	if (linked)
 		watch_put(w);
 }
 
 /* ---- events ---- */
 
-/* Unlinked watches whose reference is ours, to be put when no lock is held. */
-static void put_all(struct watch *gone)
+static void unlink_to(struct watch *w, struct afterwards *after)
 {
-	struct watch *next;
-
-	for (; gone; gone = next) {
-		next = gone->of_inode;
-		watch_put(gone);
-	}
-}
-
-static void unlink_to(struct watch *w, struct watch **gone)
-{
-	watch_unlink(w, true);
-	w->of_inode = *gone;
-	*gone = w;
+	watch_unlink(w, true, after);
+	w->of_inode = after->gone;
+	after->gone = w;
 }
 
 /* To those who watch the inode. no_name: it was caused through a name that is no more. Called under RCU, or by who holds the inode. */
 static void tell(struct inode *inode, const struct notify_event *ev, bool no_name,
-		 struct watch **gone)
+		 struct afterwards *after)
 {
 	struct watch *w, *next;
 
@@ -190,9 +198,9 @@ static void tell(struct inode *inode, const struct notify_event *ev, bool no_nam
 		next = w->of_inode;
 		if (!(w->mask & ev->mask) || (no_name && w->flags & IN_EXCL_UNLINK))
 			continue;
-		inotify_queue(w->owner, w->wd, ev);
+		inotify_queue(w->owner, w->wd, ev, &after->due);
 		if (w->flags & IN_ONESHOT)
-			unlink_to(w, gone);
+			unlink_to(w, after);
 	}
 	spin_unlock(&inode->spin);
 }
@@ -206,7 +214,7 @@ void notify_path_slow(struct dentry *d, u32 event, bool by_file)
 {
 	struct inode *inode = d->inode, *dir;
 	struct notify_event ev = {.mask = event | dir_flag(inode)};
-	struct watch *gone = NULL;
+	struct afterwards after = {0};
 	const struct dname *dn;
 	bool no_name;
 
@@ -217,35 +225,35 @@ void notify_path_slow(struct dentry *d, u32 event, bool by_file)
 		dir = d_inode(dn->parent);
 		ev.name = dn->str;
 		ev.len = dn->len;
-		tell(dir, &ev, no_name, &gone);
+		tell(dir, &ev, no_name, &after);
 	}
 	ev.name = NULL;
 	ev.len = 0;
-	tell(inode, &ev, no_name, &gone);
+	tell(inode, &ev, no_name, &after);
 	rcu_read_unlock();
-	put_all(gone);
+	do_afterwards(&after);
 }
 
 void notify_inode_slow(struct inode *inode, u32 event)
 {
 	struct notify_event ev = {.mask = event};
-	struct watch *gone = NULL;
+	struct afterwards after = {0};
 
 	/* inotify never told of a directory's own going that it is one. */
 	if (!(event & (IN_MOVE_SELF | IN_DELETE_SELF)))
 		ev.mask |= dir_flag(inode);
-	tell(inode, &ev, false, &gone);
-	put_all(gone);
+	tell(inode, &ev, false, &after);
+	do_afterwards(&after);
 }
 
 void notify_name_slow(struct inode *dir, const char *name, size_t len, struct inode *inode,
 		      u32 event)
 {
 	struct notify_event ev = {.mask = event | dir_flag(inode), .name = name, .len = len};
-	struct watch *gone = NULL;
+	struct afterwards after = {0};
 
-	tell(dir, &ev, false, &gone);
-	put_all(gone);
+	tell(dir, &ev, false, &after);
+	do_afterwards(&after);
 }
 
 void notify_remove_slow(struct inode *dir, struct dentry *d)
@@ -265,17 +273,17 @@ void notify_move_slow(const struct notify_name *from, const struct notify_name *
 {
 	static u32 last_cookie; /* atomic */
 	struct notify_event ev = {.cookie = __atomic_add_fetch(&last_cookie, 1, __ATOMIC_RELAXED)};
-	struct watch *gone = NULL;
+	struct afterwards after = {0};
 
 	ev.mask = IN_MOVED_FROM | dir_flag(moved);
 	ev.name = from->name;
 	ev.len = from->len;
-	tell(from->dir, &ev, false, &gone);
+	tell(from->dir, &ev, false, &after);
 	ev.mask = IN_MOVED_TO | dir_flag(moved);
 	ev.name = to->name;
 	ev.len = to->len;
-	tell(to->dir, &ev, false, &gone);
-	put_all(gone);
+	tell(to->dir, &ev, false, &after);
+	do_afterwards(&after);
 	if (victim)
 		notify_inode_slow(victim, IN_ATTRIB);
 	notify_inode_slow(moved, IN_MOVE_SELF);
@@ -285,18 +293,18 @@ void notify_move_slow(const struct notify_name *from, const struct notify_name *
 static void tell_and_unlink(struct inode *inode, u32 event)
 {
 	struct notify_event ev = {.mask = event};
-	struct watch *gone = NULL;
+	struct afterwards after = {0};
 
 	spin_lock(&inode->spin);
 	while (inode->watches) {
 		struct watch *w = inode->watches;
 
 		if (w->mask & event)
-			inotify_queue(w->owner, w->wd, &ev);
-		unlink_to(w, &gone);
+			inotify_queue(w->owner, w->wd, &ev, &after.due);
+		unlink_to(w, &after);
 	}
 	spin_unlock(&inode->spin);
-	put_all(gone);
+	do_afterwards(&after);
 }
 
 void notify_inode_unused_slow(struct inode *inode)
