@@ -120,6 +120,8 @@ static int make_locked(struct new_file *n, struct dentry *d, struct fh *h)
 /* The handle of a directory that may be changed. */
 static struct fh *writable_dir(struct inode *dir)
 {
+	if (humfs_stuck(dir->sb))
+		return ERR_PTR(-EIO);
 	return hostfs_sb(dir->sb)->opt.rw ? hostfs_dir(dir) : ERR_PTR(-EROFS);
 }
 

@@ -9,13 +9,13 @@
  * a atomic   c constant   j journal_lock
  */
 struct humfs_sb {
-	struct hostfs_sb host;	       /* its root is data/ */
-	struct fh *base;	       /* c: the directory of superblock, data/ ... */
-	struct fh *lock;	       /* c: keeps others out as long as it is open */
-	struct fh *fmeta, *dmeta;      /* c: file_metadata/, dir_metadata/ */
-	struct fh *journal;	       /* c: NULL if it is read-only */
-	struct mutex journal_lock;     /* rank JOURNAL: one rename at a time */
-	bool stuck;		       /* j: a rename was left half done: no more of them */
+	struct hostfs_sb host;	   /* its root is data/ */
+	struct fh *base;	   /* c: the directory of superblock, data/ ... */
+	struct fh *lock;	   /* c: keeps others out as long as it is open */
+	struct fh *fmeta, *dmeta;  /* c: file_metadata/, dir_metadata/ */
+	struct fh *journal;	   /* c: NULL if it is read-only */
+	struct mutex journal_lock; /* rank JOURNAL: one rename at a time */
+	bool stuck; /* j to set, a: a rename was left half done: names and metadata stay as they are */
 	u32 changing;		       /* a: operations under way that change something */
 	u64 used, total;	       /* used: a; bytes, see quota.c */
 	u64 used_written;	       /* j: what the superblock says */
@@ -100,6 +100,11 @@ must_check int humfs_journal_open(struct humfs_sb *hs);
 void humfs_journal_close(struct humfs_sb *hs);
 
 /* Around whatever changes the tree. */
+static inline bool humfs_stuck(const struct super_block *sb)
+{
+	return __atomic_load_n(&humfs_sb(sb)->stuck, __ATOMIC_RELAXED);
+}
+
 static inline void humfs_begin(struct super_block *sb)
 {
 	__atomic_add_fetch(&humfs_sb(sb)->changing, 1, __ATOMIC_ACQ_REL);

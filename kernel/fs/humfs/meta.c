@@ -128,7 +128,7 @@ static struct fh *open_meta(struct inode *inode)
 int humfs_meta_update(struct inode *inode, const struct humfs_meta *m)
 {
 	struct humfs_inode *hi = humfs_i(inode);
-	struct fh *h = open_meta(inode);
+	struct fh *h = humfs_stuck(inode->sb) ? ERR_PTR(-EIO) : open_meta(inode);
 	struct kstat st = {.ctime = inode_now()};
 	int err;
 

@@ -5,6 +5,8 @@
  * happen; then the data is renamed, which decides; the metadata follows; the journal is idle again. Whoever finds a record in the
  * journal sees from the data whether the rename has happened, and if so moves what metadata is still in the old place.
  *
+ * Where the host won't rename metadata, the data is renamed back if it has replaced nothing.
+ *
  * Metadata in a new place where no data was is an orphan; it is removed when it is in the way.
  */
 #include "kernel/fs/humfs/humfs.h"
@@ -213,71 +215,94 @@ static int write_anew(const struct rename_ctx *rc)
 	return err;
 }
 
-static int move_meta(const struct rename_ctx *rc)
+/* If it fails: torn, is some of it in the new place? */
+static int move_meta(const struct rename_ctx *rc, bool *torn)
 {
 	struct fh *of = humfs_i(rc->old_dir)->fmeta, *nf = humfs_i(rc->new_dir)->fmeta;
+	const char *old = rc->old->name, *new = rc->new->name;
 	int err;
 
 	if (rc->flags & RENAME_EXCHANGE) {
-		err = fh_rename_at(of, rc->old->name, nf, rc->new->name, RENAME_EXCHANGE, NULL);
-		return err ? err : exchange_dir_meta(rc);
+		err = fh_rename_at(of, old, nf, new, RENAME_EXCHANGE, NULL);
+		if (err)
+			return err;
+		err = exchange_dir_meta(rc);
+		*torn = err && fh_rename_at(of, old, nf, new, RENAME_EXCHANGE, NULL);
+		return err;
 	}
-	err = move_over(of, rc->old->name, nf, rc->new->name);
+	err = move_over(of, old, nf, new);
 	/* Other names of a file have to share its metadata. */
 	if (err && !S_ISDIR(rc->old->inode->mode) && rc->old->inode->nlink == 1)
 		err = write_anew(rc);
-	if (!err && S_ISDIR(rc->old->inode->mode))
-		err = move_dir_meta(rc->old_dir, rc->old->name, rc->new_dir, rc->new->name);
+	if (!err && S_ISDIR(rc->old->inode->mode)) {
+		err = move_dir_meta(rc->old_dir, old, rc->new_dir, new);
+		*torn = err && fh_rename_at(nf, new, of, old, 0, NULL);
+	}
 	return err;
 }
 
 /* ---- our own state follows ---- */
 
-static int dir_moved(struct fh *h, struct fh *dir, const char *name)
+/* Where an entry's metadata is going to be. Made first: nothing may fail once it is there. */
+struct meta_place {
+	struct fh_place *file, *dir; /* +1, or NULL; dir: a directory's in dir_metadata/ */
+};
+
+static void meta_place_put(struct meta_place *m)
 {
-	struct fh_place *p = fh_place_new(dir, name);
+	fh_place_put(m->file);
+	fh_place_put(m->dir);
+}
+
+/* To be put, also on failure. A directory's name in dir_metadata may be longer than its own: -ENAMETOOLONG. */
+static int meta_place_new(struct meta_place *m, const struct inode *inode, const struct inode *dir,
+			  const char *name)
+{
+	char dname[NAME_MAX + 1];
+	struct fh_place *p = fh_place_new(humfs_i(dir)->fmeta, name);
+	int err;
 
 	if (IS_ERR(p))
 		return PTR_ERR(p);
-	fh_moved(h, p);
-	fh_place_put(p);
+	m->file = p;
+	if (!S_ISDIR(inode->mode))
+		return 0;
+	err = humfs_dir_name(name, dname);
+	if (err)
+		return err;
+	p = fh_place_new(humfs_i(dir)->dmeta, dname);
+	if (IS_ERR(p))
+		return PTR_ERR(p);
+	m->dir = p;
 	return 0;
 }
 
-/* The metadata. A shortage of memory costs the ability to reopen by name: those handles will be ESTALE once they are closed. */
-static void inode_moved(struct inode *inode, struct inode *dir, const char *name)
+static void inode_moved(struct inode *inode, const struct meta_place *m)
 {
-	struct humfs_inode *hi = humfs_i(inode), *di = humfs_i(dir);
-	char dname[NAME_MAX + 1];
-	struct fh_place *p;
-	int err = 0;
+	struct humfs_inode *hi = humfs_i(inode);
 
 	if (S_ISDIR(inode->mode)) {
-		err = dir_moved(hi->fmeta, di->fmeta, name);
-		if (!err)
-			err = humfs_dir_name(name, dname);
-		if (!err)
-			err = dir_moved(hi->dmeta, di->dmeta, dname);
+		fh_moved(hi->fmeta, m->file);
+		fh_moved(hi->dmeta, m->dir);
 	} else {
-		p = fh_place_new(di->fmeta, name);
-		if (IS_ERR(p))
-			err = PTR_ERR(p);
-		else
-			humfs_set_meta_place(inode, p);
+		humfs_set_meta_place(inode, fh_place_get(m->file));
 	}
-	if (err)
-		log_warn("humfs: %s was renamed, its handles can't follow: %s\n", name,
-			 strerrordesc_np(-err));
 }
 
-static void renamed(const struct rename_ctx *rc)
+/* What a rename needs memory for. */
+struct places {
+	struct fh_place *from, *to;	      /* of the data */
+	struct meta_place old_meta, new_meta; /* old_meta: where the victim of an exchange goes */
+};
+
+static void renamed(const struct rename_ctx *rc, const struct places *p)
 {
 	struct inode *inode = rc->old->inode, *victim = rc->new->inode;
 
-	inode_moved(inode, rc->new_dir, rc->new->name);
+	inode_moved(inode, &p->new_meta);
 	humfs_refresh(inode);
 	if (rc->flags & RENAME_EXCHANGE) {
-		inode_moved(victim, rc->old_dir, rc->old->name);
+		inode_moved(victim, &p->old_meta);
 		humfs_refresh(victim);
 	} else if (victim && S_ISDIR(victim->mode)) {
 		inode_set_nlink(victim, 0);
@@ -287,19 +312,6 @@ static void renamed(const struct rename_ctx *rc)
 	}
 	humfs_refresh(rc->old_dir);
 	humfs_refresh(rc->new_dir);
-}
-
-/* A directory's name in dir_metadata may be longer than its own. */
-static int check_names(const struct rename_ctx *rc)
-{
-	char dname[NAME_MAX + 1];
-	int err = 0;
-
-	if (S_ISDIR(rc->old->inode->mode))
-		err = humfs_dir_name(rc->new->name, dname);
-	if (!err && rc->flags & RENAME_EXCHANGE && S_ISDIR(rc->new->inode->mode))
-		err = humfs_dir_name(rc->old->name, dname);
-	return err;
 }
 
 /* The data, and our handles of it. */
@@ -324,25 +336,49 @@ static int rename_data(const struct rename_ctx *rc, struct fh_place *from, struc
 	return 0;
 }
 
-static int rename_locked(struct humfs_sb *hs, const struct rename_ctx *rc, struct fh_place *from,
-			 struct fh_place *to)
+/* What replaced nothing can go back. */
+static int rename_data_back(const struct rename_ctx *rc, struct fh_place *from, struct fh_place *to)
 {
-	int err = hs->stuck ? -EIO : journal_begin(hs, rc, from->dir, to->dir);
+	bool exchange = rc->flags & RENAME_EXCHANGE;
+	struct fh_move move;
+	int err;
+
+	if (rc->new->inode && !exchange)
+		return -EEXIST;
+	err = fh_rename_at(to->dir, to->name, from->dir, from->name,
+			   exchange ? RENAME_EXCHANGE : RENAME_NOREPLACE, &move);
+	if (err)
+		return err;
+	hostfs_moved(rc->old->inode, from);
+	if (exchange)
+		hostfs_moved(rc->new->inode, to);
+	fh_move_end(&move);
+	return 0;
+}
+
+static int rename_locked(struct humfs_sb *hs, const struct rename_ctx *rc, const struct places *p)
+{
+	int err = hs->stuck ? -EIO : journal_begin(hs, rc, p->from->dir, p->to->dir);
+	bool torn = false;
 
 	if (err)
 		return err;
-	err = rename_data(rc, from, to);
+	err = rename_data(rc, p->from, p->to);
 	if (err) {
 		/* The record says nothing that isn't seen from the data. */
 		(void)journal_end(hs);
 		return err;
 	}
-	err = move_meta(rc);
-	renamed(rc);
+	err = move_meta(rc, &torn);
+	if (err && !torn && !rename_data_back(rc, p->from, p->to)) {
+		(void)journal_end(hs);
+		return err;
+	}
+	renamed(rc, p);
 	if (!err)
 		err = journal_end(hs);
 	if (err) {
-		hs->stuck = true;
+		__atomic_store_n(&hs->stuck, true, __ATOMIC_RELAXED);
 		log_warn(
 			"humfs %s: a rename of %s was left half done (%s); heddle humfs check --repair completes it\n",
 			rc->old_dir->sb->source, rc->old->name, strerrordesc_np(-err));
@@ -350,11 +386,35 @@ static int rename_locked(struct humfs_sb *hs, const struct rename_ctx *rc, struc
 	return 0; /* a name is where its data is */
 }
 
+/* ERR_PTR */
+static struct fh_place *data_place_new(struct inode *dir, const char *name)
+{
+	struct fh *h = hostfs_dir(dir);
+
+	return IS_ERR(h) ? ERR_PTR(PTR_ERR(h)) : fh_place_new(h, name);
+}
+
+static int rename_to(struct humfs_sb *hs, const struct rename_ctx *rc, struct places *p)
+{
+	int err = meta_place_new(&p->new_meta, rc->old->inode, rc->new_dir, rc->new->name);
+
+	if (!err && rc->flags & RENAME_EXCHANGE)
+		err = meta_place_new(&p->old_meta, rc->new->inode, rc->old_dir, rc->old->name);
+	if (!err) {
+		humfs_begin(rc->old_dir->sb);
+		mutex_lock(&hs->journal_lock);
+		err = rename_locked(hs, rc, p);
+		mutex_unlock(&hs->journal_lock);
+		humfs_end(rc->old_dir->sb);
+	}
+	meta_place_put(&p->old_meta);
+	meta_place_put(&p->new_meta);
+	return err;
+}
+
 int humfs_rename(const struct rename_ctx *rc)
 {
-	struct humfs_sb *hs = humfs_sb(rc->old_dir->sb);
-	struct fh *od = hostfs_dir(rc->old_dir), *nd = hostfs_dir(rc->new_dir);
-	struct fh_place *from, *to;
+	struct places p = {};
 	int err;
 
 	if (rc->flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE))
@@ -363,27 +423,16 @@ int humfs_rename(const struct rename_ctx *rc)
 		return -ENOENT;
 	if (rc->old->inode == rc->new->inode)
 		return 0; /* two names of one file stay as they are */
-	if (IS_ERR(od))
-		return PTR_ERR(od);
-	if (IS_ERR(nd))
-		return PTR_ERR(nd);
-	err = check_names(rc);
-	if (err)
-		return err;
-	from = fh_place_new(od, rc->old->name);
-	if (IS_ERR(from))
-		return PTR_ERR(from);
-	to = fh_place_new(nd, rc->new->name);
-	if (IS_ERR(to)) {
-		fh_place_put(from);
-		return PTR_ERR(to);
+	p.from = data_place_new(rc->old_dir, rc->old->name);
+	if (IS_ERR(p.from))
+		return PTR_ERR(p.from);
+	p.to = data_place_new(rc->new_dir, rc->new->name);
+	if (IS_ERR(p.to)) {
+		err = PTR_ERR(p.to);
+	} else {
+		err = rename_to(humfs_sb(rc->old_dir->sb), rc, &p);
+		fh_place_put(p.to);
 	}
-	humfs_begin(rc->old_dir->sb);
-	mutex_lock(&hs->journal_lock);
-	err = rename_locked(hs, rc, from, to);
-	mutex_unlock(&hs->journal_lock);
-	humfs_end(rc->old_dir->sb);
-	fh_place_put(to);
-	fh_place_put(from);
+	fh_place_put(p.from);
 	return err;
 }
