@@ -37,6 +37,9 @@ files kept pread:EIO:5%,pwrite:EIO:5% EIO
 files kept rename:EIO:10% EIO
 files kept stat:EIO:3% EIO
 files kept kmalloc:ENOMEM:0.5% ENOMEM,ENFILE
+files kept unlink:EIO:10%,link:EIO:20%,mkdir:EIO:10% EIO
+files kept-in-humfs rename:EIO:10+ EIO
+files kept-in-humfs kmalloc:ENOMEM:0.5% ENOMEM,ENFILE
 files memory open:EIO:20%,pread:EIO:5%,stat:EIO:3% EIO
 files memory memfd:ENFILE:20%,pwrite:ENOSPC:20% ENFILE,ENOSPC
 files memory kmalloc:ENOMEM:0.5% ENOMEM,ENFILE,ENOSPC
@@ -100,6 +103,10 @@ place()
 		mount=(-v "humfs:$WORK/place/humfs:/mnt") dir=/mnt
 		;;
 	kept) mount=(--overlay "$WORK/place/kept") ;;
+	kept-in-humfs)
+		"$HEDDLE_BIN" humfs create "$WORK/place/kept" >/dev/null
+		mount=(--overlay "$WORK/place/kept")
+		;;
 	esac
 }
 

@@ -308,7 +308,7 @@ static int hostfs_rename(const struct rename_ctx *rc)
 		return PTR_ERR(od);
 	if (IS_ERR(nd))
 		return PTR_ERR(nd);
-	if (rc->flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE))
+	if (rc->flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
 		return -EINVAL;
 	if (rc->flags & RENAME_EXCHANGE && !rc->new->inode)
 		return -ENOENT;

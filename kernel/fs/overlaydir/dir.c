@@ -87,6 +87,15 @@ static void dir_changed(struct inode *dir)
 		inode_touch(dir, ATTR_MTIME | ATTR_CTIME);
 }
 
+/* Drops what lies in work/: what stays there goes when the overlay is used next. */
+static void drop_tmp(struct odir_sb *os, const char *tmp, struct inode *made)
+{
+	if (S_ISDIR(made->mode) && odir_remove_whiteouts(made))
+		return;
+	if (upper_remove(os->work, tmp, made))
+		trace("overlay: left in work", 0, 0);
+}
+
 /* ---- making ---- */
 
 /* Puts what lies in work/ under tmp into the spot, over the whiteout or file there (or nothing). */
@@ -105,7 +114,9 @@ static int put_in_place(struct super_block *sb, const char *tmp, struct inode *m
 	if (!S_ISDIR(made->mode) || !s->upper)
 		return upper_rename(os->work, tmp, made, s->dir, name, s->upper, 0);
 	err = upper_rename(os->work, tmp, made, s->dir, name, s->upper, RENAME_EXCHANGE);
-	return err ? err : upper_remove(os->work, tmp, s->upper);
+	if (!err)
+		drop_tmp(os, tmp, s->upper);
+	return err;
 }
 
 /* Owner and group as a directory of the guest's gives them: work/ is another one. */
@@ -121,15 +132,6 @@ static int set_owner(struct inode *dir, struct inode *made, u32 mode)
 	if (!S_ISLNK(mode))
 		a.valid |= ATTR_MODE;
 	return upper_setattr(made, &a);
-}
-
-/* Drops what lies in work/: what stays there goes when the overlay is used next. */
-static void drop_tmp(struct odir_sb *os, const char *tmp, struct inode *made)
-{
-	if (S_ISDIR(made->mode) && odir_remove_whiteouts(made))
-		return;
-	if (upper_remove(os->work, tmp, made))
-		trace("overlay: left in work", 0, 0);
 }
 
 static int make_upper(struct inode *dir, struct dentry *d, u32 mode, dev_t dev, const char *target,
@@ -360,8 +362,18 @@ static int swap_spots(const struct rename_ctx *rc, struct spot *from, struct spo
 			    to->upper, RENAME_EXCHANGE);
 }
 
-/* To where the upper layer has nothing, while the lower one has the old name: a whiteout comes there first, and the two are exchanged. */
-static int move_from_lower(const struct rename_ctx *rc, struct spot *from, struct spot *to)
+/* The whiteout that is there goes to the old place, where it is needed or means nothing. */
+static int move_to_whiteout(const struct rename_ctx *rc, struct spot *from, struct spot *to)
+{
+	int err = swap_spots(rc, from, to);
+
+	if (!err && !from->lower && upper_remove(from->dir, rc->old->name, to->upper))
+		trace("overlay: a whiteout has stayed", 0, 0);
+	return err;
+}
+
+/* To where the upper layer has nothing, and the lower one a directory at most, while the lower one has the old name: a whiteout comes there first, and the two are exchanged. */
+static int move_by_whiteout(const struct rename_ctx *rc, struct spot *from, struct spot *to)
 {
 	int err = upper_make(to->dir, rc->new->name, S_IFCHR, 0, NULL, &to->upper);
 
@@ -374,37 +386,120 @@ static int move_from_lower(const struct rename_ctx *rc, struct spot *from, struc
 }
 
 /*
- * Where one rename won't do, the two are exchanged, and then what was in the new place goes from the old one, where a whiteout follows it if the lower
- * layer has that name. If that fails they are exchanged once more; if the kernel is killed in between, they have each other's names.
+ * A file over another one, while the lower layer has the old name, in a layer that can't leave a whiteout there by renaming. First it gets the new
+ * name besides, then a whiteout takes the old one's place: in between it has both, as rename(2) says it may.
+ *
+ * tmp: another name of the file, in work/. w: a whiteout there.
  */
-static int move(struct super_block *sb, const struct rename_ctx *rc, struct spot *from,
-		struct spot *to)
+static int link_and_hide(struct odir_sb *os, const struct rename_ctx *rc, struct spot *from,
+			 struct spot *to, const char *tmp, struct inode *w, const char *w_name)
+{
+	struct inode *victim = to->upper; /* NULL: in the lower layer */
+	unsigned how = victim ? RENAME_EXCHANGE : 0;
+	const char *new = rc->new->name;
+	int err, undo;
+
+	err = upper_rename(os->work, tmp, from->upper, to->dir, new, victim, how);
+	if (err) {
+		drop_tmp(os, tmp, from->upper);
+		return err;
+	}
+	err = upper_rename(os->work, w_name, w, from->dir, rc->old->name, from->upper, 0);
+	if (!err) {
+		if (victim)
+			drop_tmp(os, tmp, victim);
+		return 0;
+	}
+	undo = victim ? upper_rename(os->work, tmp, victim, to->dir, new, from->upper, how)
+		      : upper_remove(to->dir, new, from->upper);
+	if (undo)
+		d_drop(rc->new); /* so it is found what it is now */
+	if (victim)
+		drop_tmp(os, tmp, undo ? victim : from->upper);
+	return err;
+}
+
+static int move_by_link(struct odir_sb *os, const struct rename_ctx *rc, struct spot *from,
+			struct spot *to)
+{
+	char tmp[TMP_NAME_MAX], w_name[TMP_NAME_MAX];
+	struct inode *w;
+	int err;
+
+	odir_tmp_name(os, tmp);
+	odir_tmp_name(os, w_name);
+	err = upper_make(os->work, w_name, S_IFCHR, 0, NULL, &w);
+	if (err)
+		return err;
+	err = upper_link(os->work, tmp, from->upper);
+	if (!err)
+		err = link_and_hide(os, rc, from, to, tmp, w, w_name);
+	if (err)
+		drop_tmp(os, w_name, w);
+	inode_put(w);
+	return err;
+}
+
+/*
+ * A directory over an empty one, where one rename won't do. First a whiteout takes that one's place, as if it had been removed, then the two are
+ * exchanged.
+ */
+static int move_over_dir(struct odir_sb *os, const struct rename_ctx *rc, struct spot *from,
+			 struct spot *to)
+{
+	struct inode *victim = to->upper, *w;
+	char tmp[TMP_NAME_MAX];
+	int err;
+
+	odir_tmp_name(os, tmp);
+	err = upper_make(os->work, tmp, S_IFCHR, 0, NULL, &w);
+	if (err)
+		return err;
+	err = upper_rename(os->work, tmp, w, to->dir, rc->new->name, victim, RENAME_EXCHANGE);
+	if (err) {
+		drop_tmp(os, tmp, w);
+		inode_put(w);
+		return err;
+	}
+	to->upper = w;
+	err = swap_spots(rc, from, to);
+	if (!err && !from->lower && upper_remove(from->dir, rc->old->name, w))
+		trace("overlay: a whiteout has stayed", 0, 0);
+	if (err &&
+	    !upper_rename(os->work, tmp, victim, to->dir, rc->new->name, w, RENAME_EXCHANGE)) {
+		drop_tmp(os, tmp, w);
+	} else {
+		drop_tmp(os, tmp, victim);
+		if (err)
+			d_drop(rc->new); /* removed it is */
+	}
+	to->upper = victim;
+	inode_put(w);
+	return err;
+}
+static int move(struct odir_sb *os, const struct rename_ctx *rc, struct spot *from, struct spot *to)
 {
 	bool dir = S_ISDIR(from->upper->mode), over_dir = to->upper && S_ISDIR(to->upper->mode);
-	struct spot old = {.dir = from->dir, .lower = from->lower};
+	bool one_call = !over_dir || !to->lower; /* else whiteouts are in it */
 	int err = 0;
 
 	if (dir && to->lower && S_ISDIR(to->lower->mode))
 		err = odir_hide(from->upper, to->lower);
-	else if (over_dir && !from->lower && !to->lower)
+	else if (over_dir && one_call)
 		err = odir_remove_whiteouts(to->upper); /* which mean nothing there */
 	if (err)
 		return err;
-	if (!from->lower && (!to->upper || !dir || (over_dir && !to->lower)))
-		return upper_rename(from->dir, rc->old->name, from->upper, to->dir, rc->new->name,
-				    to->upper, 0);
-	if (!to->upper)
-		return move_from_lower(rc, from, to);
-	err = swap_spots(rc, from, to);
-	if (err || (from->lower && is_whiteout(to->upper)))
-		return err;
-	old.upper = to->upper;
-	err = from->lower ? put_whiteout(sb, &old, rc->old->name)
-			  : remove_upper(&old, rc->old->name);
-	if (err && upper_rename(from->dir, rc->old->name, to->upper, to->dir, rc->new->name,
-				from->upper, RENAME_EXCHANGE))
-		trace("overlay: a rename was cut off", 0, 0);
-	return err;
+	if (to->upper && is_whiteout(to->upper) && (dir || from->lower))
+		return move_to_whiteout(rc, from, to);
+	if (one_call) {
+		err = upper_rename(from->dir, rc->old->name, from->upper, to->dir, rc->new->name,
+				   to->upper, from->lower ? RENAME_WHITEOUT : 0);
+		if (err != -EINVAL || !from->lower)
+			return err;
+	}
+	if (!to->upper && (dir || !to->lower))
+		return move_by_whiteout(rc, from, to);
+	return dir ? move_over_dir(os, rc, from, to) : move_by_link(os, rc, from, to);
 }
 
 static int exchange(const struct rename_ctx *rc, struct spot *from, struct spot *to)
@@ -431,7 +526,6 @@ static int may_move(struct inode *inode)
 
 static int rename_spots(const struct rename_ctx *rc)
 {
-	struct super_block *sb = rc->old_dir->sb;
 	struct spot from, to;
 	int err = spot_find(rc->old_dir, rc->old->name, &from);
 
@@ -444,7 +538,7 @@ static int rename_spots(const struct rename_ctx *rc)
 		else if (rc->flags & RENAME_EXCHANGE)
 			err = to.upper ? exchange(rc, &from, &to) : -ESTALE;
 		else
-			err = move(sb, rc, &from, &to);
+			err = move(odir_sb(rc->old_dir->sb), rc, &from, &to);
 		spot_put(&to);
 	}
 	spot_put(&from);

@@ -93,6 +93,35 @@ def fsync_error_is_told_once_for_each_open_file(form):
     assert p.stdout == "Input/output error,ok,Input/output error,ok,ok,ok\n", p.stdout
 
 
+# From the Nth rename of the host on all fail, and so does what would undo those before: what is left is what a kernel leaves that was killed there.
+@both
+def rename_is_done_or_not(form):
+    for was in "lower", "upper":
+        for n in range(1, 40):
+            set_up(form)
+            prepare = "echo 1 >f; echo 4 >x" if was == "upper" else "true"
+            guest(prepare)
+            look = "cat f || echo none; cat x"
+            mv = guest("mv -f f x; echo $?; " + look, 0, "--fault", "rename:EIO:%d+" % n).stdout.split()
+            after = guest(look).stdout.split()
+            allowed = {"0": [["none", "1"]], "1": [["1", "4"], ["1", "1"]]}
+            assert mv[1:] in allowed[mv[0]] and after == mv[1:], (was, n, mv, after)
+            if form == "plain":
+                assert after != ["1", "1"], (was, n)
+            run("rm", "-r", "low", "layer")
+            if mv[0] == "0":
+                break
+        assert mv[0] == "0", n
+
+
+@both
+def what_stays_in_work_fails_nothing(form):
+    set_up(form)
+    p = guest("rm -r gone && mkdir gone && touch gone/i && ls gone", 0, "--fault", "unlink:EIO:1+")
+    assert p.stdout == "i\n", p
+    assert guest("ls gone").stdout == "i\n"
+
+
 def linux_reads_what_we_write():
     set_up("plain")
     guest(CHANGE)
