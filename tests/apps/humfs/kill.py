@@ -8,7 +8,8 @@ heddle, engine, cpus = os.environ["HEDDLE_BIN"], os.environ["ENGINE"], os.enviro
 work = os.environ["WORK"]
 top = work + "/humfs"
 rand = random.Random(seed)
-damage = cut_renames = left = 0
+damage = cut_renames = left = attributes = 0
+ATTRIBUTES = ["user.number", "user.humfs.trusted.number", "user.humfs.security.number", "user.humfs.user.humfs.trusted.number"]
 
 
 def fail(i, why):
@@ -37,6 +38,17 @@ def own(i, path, words, number, is_file):
         fail(i, "%s is %d's, its mode is %o" % (path, number, mode))
 
 
+def own_attributes(i, path):
+    global attributes
+    for a in os.listxattr(path):
+        if not a.startswith("user."):
+            continue
+        value = os.getxattr(path, a)
+        if a not in ATTRIBUTES or value.decode() != "%s\n" % number_in(path):
+            fail(i, "%s is %s's, its attribute %s is %s" % (path, number_in(path), a, value))
+        attributes += 1
+
+
 def number_in(path):
     with open(path) as f:
         text = f.read()
@@ -54,6 +66,8 @@ def look(i, data, fmeta, dmeta):
             look(i, path, fmeta + "/" + name, sub)
             continue
         words = meta(fmeta + "/" + name)
+        if stat.S_ISREG(st.st_mode):
+            own_attributes(i, path)
         device = len(words) > 3
         if stat.S_ISLNK(st.st_mode):
             if device:
@@ -98,4 +112,5 @@ for i in range(count):
     if check.returncode:
         fail(i, "after the repair: " + check.stdout + check.stderr)
 print("ok killed_kernel_leaves_no_damage")
-print("%d kills: %d cut a rename off, %d left orphans; seed %d" % (count, cut_renames, left, seed), file=sys.stderr)
+print("%d kills: %d cut a rename off, %d left orphans; %d attributes were looked at; seed %d" %
+      (count, cut_renames, left, attributes, seed), file=sys.stderr)

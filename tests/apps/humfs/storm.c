@@ -3,7 +3,8 @@
  * each file still has metadata that is its own.
  *
  * So whatever is made has a number U, which its data tells: a file contains it (and nothing else), a symlink is it, a directory has it in
- * a file "id", a device has it as its number. Its owner is 0 or U, its group 0 or U + 1, its permissions 0600 or 04000 | U & 0777.
+ * a file "id", a device has it as its number. Its owner is 0 or U, its group 0 or U + 1, its permissions 0600 or 04000 | U & 0777. The value of each
+ * extended attribute of a file is U.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -140,6 +142,26 @@ static void change_mode(const char *path)
 		chmod(path, rnd(2) ? 0600 : 04000 | (st.st_uid & 0777));
 }
 
+/* Some are set, some removed: of the file that is open, whatever its name is by now. */
+static void change_attributes(const char *path)
+{
+	static const char *const attributes[] = {"user.number", "trusted.number", "security.number",
+						 "user.humfs.trusted.number"};
+	int fd = open(path, O_RDONLY);
+	const char *a = attributes[rnd(4)];
+	char text[20];
+	ssize_t n;
+
+	if (fd < 0)
+		return;
+	n = read(fd, text, sizeof(text));
+	if (n > 0 && text[n - 1] == '\n' && rnd(3))
+		fsetxattr(fd, a, text, n, 0);
+	else if (n >= 0)
+		fremovexattr(fd, a);
+	close(fd);
+}
+
 static void rename_it(const char *from, const char *to)
 {
 	static const unsigned flags[] = {0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE};
@@ -154,7 +176,7 @@ static void step(void)
 	random_path(p);
 	random_path(q);
 	errno = 0;
-	switch (rnd(12)) {
+	switch (rnd(14)) {
 	case 0:
 	case 1:
 		make_file(p);
@@ -180,6 +202,10 @@ static void step(void)
 		break;
 	case 9:
 		change_mode(p);
+		break;
+	case 10:
+	case 11:
+		change_attributes(p);
 		break;
 	default:
 		rename_it(p, q);
