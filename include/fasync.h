@@ -21,16 +21,19 @@ struct fasync;
 struct fasync_list {
 	struct spinlock lock;	/* rank FASYNC */
 	struct fasync *entries; /* lock to change; RCU */
+	u32 nr;			/* lock */
 };
+/* Who writes to a pipe signals all who have opened it so, each time: that is to end. */
+#define FASYNC_MAX 1024
 #define FASYNC_LIST_INIT(l)                                                                        \
 	{                                                                                          \
-		SPINLOCK_INIT(#l, RANK_FASYNC), NULL                                               \
+		SPINLOCK_INIT(#l, RANK_FASYNC), NULL, 0                                            \
 	}
 void fasync_list_init(struct fasync_list *l);
 
 /*
  * For file_operations.fasync: f gets on the list or leaves it, and gets or loses O_ASYNC with that. fd goes into siginfo; f on the list
- * already: takes the new fd. 1: changed; 0: it was so; -ENOMEM. The calls for one file and list may come at the same time.
+ * already: takes the new fd. 1: changed; 0: it was so; -ENOMEM, also for more than FASYNC_MAX. The calls for one file and list may come at the same time.
  */
 must_check int fasync_helper(int fd, struct file *f, bool on, struct fasync_list *l);
 /* All leave it: a terminal is hung up. */
@@ -46,7 +49,7 @@ static inline bool fasync_wanted(const struct fasync_list *l)
 void kill_fasync_slow(struct fasync_list *l, int code);
 /*
  * Signals the owners of all files on the list. code: POLL_IN, POLL_OUT ... of sigaction(2). The caller keeps the list; no spinlock may
- * be held, a sleeping lock may. In an RCU thread.
+ * be held, a sleeping lock may; in a thread that RCU knows, but not in a read section.
  */
 static inline void kill_fasync(struct fasync_list *l, int code)
 {

@@ -11,6 +11,8 @@
 #include "rcu.h"
 #include "vfs.h"
 
+#define LONG_WALK 64
+
 /* c constant   l list's lock   f file->lock */
 struct fasync {
 	struct fasync_list *list; /* c */
@@ -26,6 +28,7 @@ void fasync_list_init(struct fasync_list *l)
 {
 	spin_init(&l->lock, "fasync", RANK_FASYNC);
 	l->entries = NULL;
+	l->nr = 0;
 }
 
 /* A file has one or two. */
@@ -56,6 +59,7 @@ static void link_locked(struct fasync *fa, struct file *f, int fd)
 	if (fa->next)
 		fa->next->at = &fa->next;
 	rcu_assign_pointer(l->entries, fa);
+	l->nr++;
 	__atomic_fetch_or(&f->flags, O_ASYNC, __ATOMIC_RELAXED);
 }
 
@@ -78,6 +82,7 @@ static void unlink_locked(struct fasync *fa)
 	rcu_assign_pointer(*fa->at, fa->next); /* its own stays: somebody may stand on it */
 	if (fa->next)
 		fa->next->at = fa->at;
+	fa->list->nr--;
 	__atomic_fetch_and(&f->flags, ~(u32)O_ASYNC, __ATOMIC_RELAXED);
 	call_rcu(&fa->rcu, fasync_free_rcu);
 }
@@ -97,6 +102,7 @@ static int leave(struct file *f, struct fasync_list *l)
 int fasync_helper(int fd, struct file *f, bool on, struct fasync_list *l)
 {
 	struct fasync *fa, *new;
+	bool full = false;
 
 	if (!on)
 		return leave(f, l);
@@ -108,13 +114,15 @@ int fasync_helper(int fd, struct file *f, bool on, struct fasync_list *l)
 	fa = find_locked(f, l);
 	if (fa)
 		fa->fd = fd;
-	else
+	else if (l->nr < FASYNC_MAX)
 		link_locked(new, f, fd);
+	else
+		full = true;
 	spin_unlock(&l->lock);
-	if (!fa)
+	if (!fa && !full)
 		return 1;
 	kfree(new);
-	return 0;
+	return full ? -ENOMEM : 0;
 }
 
 void fasync_drop_all(struct fasync_list *l)
@@ -157,14 +165,20 @@ void kill_fasync_slow(struct fasync_list *l, int code)
 {
 	struct file_owner owner;
 	struct fasync *fa;
-	int fd;
+	int fd, n = 0;
 
 	rcu_read_lock();
 	for (fa = rcu_dereference(l->entries); fa; fa = rcu_dereference(fa->next)) {
+		n++;
 		if (!owner_of(fa, &owner, &fd))
 			continue;
 		send_sigio(&owner, fd, code);
 		pid_put(owner.pid);
 	}
 	rcu_read_unlock();
+	/* Who closes thousands of such files comes here for each: grace periods are not to wait for all of them. */
+	if (n > LONG_WALK) {
+		rcu_thread_offline();
+		rcu_thread_online();
+	}
 }

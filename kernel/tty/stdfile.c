@@ -8,6 +8,7 @@
 #include "alloc.h"
 #include "console.h"
 #include "event.h"
+#include "fasync.h"
 #include "fs.h"
 #include "log.h"
 #include "signals.h"
@@ -24,7 +25,8 @@ struct stdfile {
 	struct host_ready ready; /* pipes, sockets */
 	bool watched;		 /* constant: ready is initialised */
 	struct wait_queue wait;
-	u32 files; /* atomic: open guest files */
+	struct fasync_list async; /* guest files with O_ASYNC */
+	u32 files;		  /* atomic: open guest files */
 };
 static struct stdfile stdfiles[3]; /* constant but for their own locks */
 static struct host_stdio hosts[3]; /* constant after console_init() */
@@ -93,6 +95,10 @@ static void on_ready(void *arg, u32 events)
 	struct stdfile *s = arg;
 
 	wake_up_all(&s->wait);
+	if (events & POLLIN)
+		kill_fasync(&s->async, POLL_IN);
+	if (events & POLLOUT)
+		kill_fasync(&s->async, POLL_OUT);
 }
 
 static u32 with_trouble(u32 events)
@@ -238,7 +244,12 @@ static ssize_t by_pieces(struct file *f, struct iov_iter *it, u64 *pos,
 
 static ssize_t std_read(struct file *f, struct iov_iter *to, u64 *pos)
 {
-	return by_pieces(f, to, pos, read_loop);
+	struct stdfile *s = file_std(f);
+	ssize_t n = by_pieces(f, to, pos, read_loop);
+
+	if (n > 0 && fasync_wanted(&s->async))
+		(void)host_ready_want(&s->ready, POLLIN);
+	return n;
 }
 
 /* ---- writing ---- */
@@ -377,6 +388,20 @@ static int std_fsync(struct file *f, bool datasync)
 	return io_worker_call(do_sync, &job);
 }
 
+/*
+ * What the host tells is that a descriptor has become ready, not each write at its other end. So one is told of input that comes after one has
+ * read, or that is there already; of room after a write that found none.
+ */
+static int std_fasync(int fd, struct file *f, bool on)
+{
+	struct stdfile *s = file_std(f);
+	int ret = fasync_helper(fd, f, on, &s->async);
+
+	if (on && ret >= 0 && f->mode & FMODE_READ)
+		(void)host_ready_want(&s->ready, POLLIN);
+	return ret;
+}
+
 static void std_release(struct file *f)
 {
 	struct std_open *o = f->priv;
@@ -422,6 +447,26 @@ static const struct file_operations std_fops = {
 	.mmap = std_mmap,
 	.fsync = std_fsync,
 };
+
+/* Pipes and sockets: the same, with what only they can do. */
+static const struct file_operations std_stream_fops = {
+	.open = std_open_again,
+	.release = std_release,
+	.read = std_read,
+	.write = std_write,
+	.poll = std_poll,
+	.llseek = std_llseek,
+	.ioctl = std_ioctl,
+	.fsync = std_fsync,
+	.fasync = std_fasync,
+};
+
+static const struct file_operations *std_ops(const struct stdfile *s)
+{
+	enum host_stdio_kind kind = s->host->kind;
+
+	return kind == HOST_STDIO_PIPE || kind == HOST_STDIO_SOCKET ? &std_stream_fops : &std_fops;
+}
 
 /* Sizes and times are the host's; the rest is an inode of ours. */
 static int std_getattr(struct inode *inode, struct kstat *st)
@@ -484,7 +529,7 @@ struct file *stdfile_open(struct host_stdio *h)
 
 	if (!o)
 		return ERR_PTR(-ENOMEM);
-	f = file_open_anon_inode(prefixes[h->kind], guest_mode(h), &std_fops, o, h->flags);
+	f = file_open_anon_inode(prefixes[h->kind], guest_mode(h), std_ops(s), o, h->flags);
 	if (IS_ERR(f)) {
 		__atomic_sub_fetch(&s->files, 1, __ATOMIC_RELAXED);
 		kfree(o);
@@ -492,7 +537,7 @@ struct file *stdfile_open(struct host_stdio *h)
 	}
 	/* Nobody else has seen the inode yet. */
 	f->inode->ops = &std_inode_ops;
-	f->inode->fops = &std_fops;
+	f->inode->fops = std_ops(s);
 	f->inode->priv = s;
 	if (is_file(s)) {
 		f->mode |= FMODE_LSEEK | FMODE_ATOMIC_POS;
@@ -509,6 +554,7 @@ static int stdfile_init(struct stdfile *s, struct host_stdio *h)
 
 	s->host = h;
 	wait_queue_init(&s->wait);
+	fasync_list_init(&s->async);
 	if (h->kind != HOST_STDIO_PIPE && h->kind != HOST_STDIO_SOCKET &&
 	    h->kind != HOST_STDIO_OTHER)
 		return 0;

@@ -1,5 +1,5 @@
 /* test: quick=no limit=120 serial=yes
- * All of something that each process may have: queued signals, threads with their slots in the stub, descriptors.
+ * All of something that each process may have: queued signals, threads with their slots in the stub, descriptors, files that send signals.
  */
 #include "attack.h"
 #include <pthread.h>
@@ -79,5 +79,35 @@ TEST(descriptors_until_there_are_no_more)
 	EXPECT_EQ(errno, EMFILE);
 	EXPECT(n > 1000);
 	CHECK(pipe(p) < 0);
+	CHECK_EXITED(IN_CHILD(_exit(7)), 7);
+}
+
+/* Each of them signals a group whenever something happens to the fifo: a write, or the end of one of them while there is no writer. */
+TEST(files_that_send_signals_until_there_are_no_more)
+{
+	enum { MORE = 4096, MEMBERS = 10 };
+	struct rlimit r = {MORE + 100, MORE + 100};
+	char path[128];
+	int n = 0, w;
+
+	MUST(setrlimit(RLIMIT_NOFILE, &r));
+	t_block(SIGIO);
+	for (int i = 0; i < MEMBERS; i++)
+		SPAWN(for (;;) pause());
+	snprintf(path, sizeof(path), "%s/fifo", t_tmpdir());
+	MUST(mkfifo(path, 0600));
+	for (; n < MORE; n++) {
+		int fd = MUST(open(path, O_RDONLY | O_NONBLOCK));
+
+		MUST(fcntl(fd, F_SETOWN, -getpgrp()));
+		if (fcntl(fd, F_SETFL, O_ASYNC))
+			break;
+	}
+	EXPECT_EQ(errno, ENOMEM);
+	EXPECT(n > 500 && n < MORE);
+	w = MUST(open(path, O_WRONLY));
+	CHECK_EQ(write(w, "x", 1), 1);
+	MUST(close(w));
+	/* Then the readers go with us, each telling the others. */
 	CHECK_EXITED(IN_CHILD(_exit(7)), 7);
 }

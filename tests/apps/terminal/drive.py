@@ -20,6 +20,23 @@ PATIENCE = int(os.environ.get("PATIENCE", 60))  # seconds for anything to appear
 
 # Says that it runs, and when it goes on after a stop.
 WAITER = "perl -e '$|=1; $SIG{CONT}=sub{print qq(on again\\n)}; print qq(up\\n); sleep 100 while 1'"
+# Reads when a signal says that there is something, and shows it.
+ASYNC = """
+import fcntl, os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGIO])
+fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
+fcntl.fcntl(0, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+print("up", flush=True)
+text = ""
+while "two" not in text:
+    signal.sigwait([signal.SIGIO])
+    try:
+        while "two" not in text:
+            text = os.read(0, 100).decode()
+            print("got", text, flush=True)
+    except BlockingIOError:
+        pass
+"""
 UP, AGAIN = r"\n\r*up\r\n", r"on again\r\n"
 
 
@@ -338,6 +355,29 @@ def less_takes_keys_while_stdin_is_a_pipe():
     t = Terminal(["/bin/sh", "-c", "seq 100 | " + " ".join(HEDDLE + ["less"])])
     t.expect(r"23\r\n")
     t.send("q")
+    equal(t.ended(), 0)
+    t.close()
+
+
+@test
+def signals_tell_of_keys():
+    t = guest("python3", "-c", ASYNC)
+    t.expect(r"up\r\n")
+    for word in "one", "two":
+        t.send(word + "\r")
+        t.expect("got " + word)
+    equal(t.ended(), 0)
+    t.close()
+
+
+@test
+def signals_tell_of_the_hosts_pipe():
+    command = " ".join(HEDDLE + ["python3", "-c", shlex.quote(ASYNC)])
+    t = Terminal(["/bin/bash", "-c", "{ for w in zero one two; do read x </dev/tty; echo $w; done; } | " + command])
+    t.expect(r"up\r\n")
+    for word in "zero", "one", "two":
+        t.send("\r")
+        t.expect("got " + word)
     equal(t.ended(), 0)
     t.close()
 
