@@ -1,5 +1,5 @@
 /*
- * Very many open files: threads read, write, rename and unlink them at random, and every byte is compared with a model in memory.
+ * Very many open files: threads read, write, splice, rename and unlink them at random, and every byte is compared with a model in memory.
  *
  *	files DIR FILES SECONDS THREADS SEED alone|replaced
  *
@@ -68,6 +68,7 @@ static void fail(int slot, const char *fmt, ...)
 struct thread {
 	pthread_t id;
 	uint64_t random;
+	int pipe[2]; /* nothing in it between two operations */
 };
 
 static unsigned random_below(struct thread *t, unsigned n)
@@ -156,6 +157,53 @@ static bool read_all(int i, unsigned from)
 		return is_stale(i, "pread") ? false : true;
 	if (n != want)
 		fail(i, "pread gives %zd bytes from record %u, not %zd", n, from, want);
+	else
+		for (unsigned r = from; r < s->records; r++)
+			check_record(i, r, words + (r - from) * WORDS);
+	return true;
+}
+
+/* The same two by way of a pipe, which moves the data between descriptors. */
+static bool write_spliced(struct thread *t, int i, unsigned record)
+{
+	struct slot *s = &slots[i];
+	uint32_t words[WORDS];
+	loff_t at = record * RECORD_BYTES;
+	ssize_t n;
+
+	fill(i, record, s->version[record] + 1, words);
+	if (write(t->pipe[1], words, RECORD_BYTES) != RECORD_BYTES)
+		fail(i, "write to a pipe: %s", strerror(errno));
+	n = splice(t->pipe[0], NULL, s->fd, &at, RECORD_BYTES, 0);
+	if (n < 0) {
+		bool is = is_stale(i, "splice to the file");
+
+		if (read(t->pipe[0], words, RECORD_BYTES) != RECORD_BYTES)
+			fail(i, "read from a pipe: %s", strerror(errno));
+		return !is;
+	}
+	if (n != RECORD_BYTES)
+		fail(i, "splice wrote %zd bytes", n);
+	s->version[record]++;
+	if (s->records <= record)
+		s->records = record + 1;
+	return true;
+}
+
+static bool read_spliced(struct thread *t, int i, unsigned from)
+{
+	struct slot *s = &slots[i];
+	uint32_t words[RECORDS * WORDS];
+	loff_t at = from * RECORD_BYTES;
+	ssize_t want = s->records > from ? (ssize_t)((s->records - from) * RECORD_BYTES) : 0;
+	ssize_t n = splice(s->fd, &at, t->pipe[1], NULL, sizeof(words), 0);
+
+	if (n < 0)
+		return !is_stale(i, "splice from the file");
+	if (n && read(t->pipe[0], words, sizeof(words)) != n)
+		fail(i, "read from a pipe: %s", strerror(errno));
+	if (n != want)
+		fail(i, "splice gives %zd bytes from record %u, not %zd", n, from, want);
 	else
 		for (unsigned r = from; r < s->records; r++)
 			check_record(i, r, words + (r - from) * WORDS);
@@ -334,10 +382,14 @@ static bool one(struct thread *t, int i)
 {
 	unsigned what = random_below(t, 1000);
 
-	if (what < 450)
+	if (what < 380)
 		return read_all(i, random_below(t, RECORDS));
-	if (what < 700)
+	if (what < 450)
+		return read_spliced(t, i, random_below(t, RECORDS));
+	if (what < 650)
 		return write_record(i, random_below(t, RECORDS));
+	if (what < 700)
+		return write_spliced(t, i, random_below(t, RECORDS));
 	if (what < 780)
 		return check_stat(i);
 	if (what < 860)
@@ -472,6 +524,10 @@ int main(int argc, char **argv)
 	show("open", "/proc/heddle/fh");
 	for (int i = 0; i < threads; i++) {
 		t[i].random = strtoull(argv[5], NULL, 10) * 1000003ULL + i;
+		if (pipe(t[i].pipe) < 0) {
+			perror("pipe");
+			return 2;
+		}
 		pthread_create(&t[i].id, NULL, work, &t[i]);
 	}
 	sleep(seconds);

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <termios.h>
 
 #define NOWAIT SPLICE_F_NONBLOCK
 
@@ -380,6 +381,79 @@ TEST(splice_waits_for_a_socket)
 	CHECK(write(s[0], "abc", 3) == 3);
 	CHECK_EXITED(t_wait(pid), 0);
 	CHECK_STR(drained(p.r), "abc");
+}
+
+/* ---- terminals ---- */
+
+struct pty {
+	int master, slave;
+};
+
+/* Bytes pass as they are. */
+static struct pty raw_pty(void)
+{
+	struct termios t;
+	struct pty p;
+
+	p.master = MUST(posix_openpt(O_RDWR | O_NOCTTY));
+	MUST(unlockpt(p.master));
+	p.slave = MUST(ioctl(p.master, TIOCGPTPEER, O_RDWR | O_NOCTTY));
+	MUST(tcgetattr(p.slave, &t));
+	cfmakeraw(&t);
+	MUST(tcsetattr(p.slave, TCSANOW, &t));
+	return p;
+}
+
+/* It may come in pieces. */
+static void sees(int fd, const char *want)
+{
+	char buf[40] = "";
+
+	for (size_t n = 0; n < strlen(want);)
+		n += (size_t)MUST(read(fd, buf + n, strlen(want) - n));
+	CHECK_STR(buf, want);
+}
+
+TEST(to_a_terminal)
+{
+	struct ends p = pipe_with("one\ntwo\n");
+	struct pty t = raw_pty();
+	struct termios tio;
+
+	CHECK_EQ(splice(p.r, NULL, t.slave, NULL, 4, 0), 4);
+	sees(t.master, "one\n");
+	MUST(tcgetattr(t.slave, &tio));
+	tio.c_oflag |= OPOST | ONLCR;
+	MUST(tcsetattr(t.slave, TCSANOW, &tio));
+	/* What counts is what was taken, not what became of it. */
+	CHECK_EQ(splice(p.r, NULL, t.slave, NULL, 100, 0), 4);
+	sees(t.master, "two\r\n");
+	CHECK_EQ(write(p.w, "typed", 5), 5);
+	CHECK_EQ(splice(p.r, NULL, t.master, NULL, 100, 0), 5);
+	sees(t.slave, "typed");
+	CHECK_EQ(write(p.w, "x", 1), 1);
+	CHECK_ERR(splice(p.r, &(loff_t){0}, t.slave, NULL, 1, 0), ESPIPE);
+	CHECK_ERR(splice(p.r, NULL, t.slave, &(loff_t){0}, 1, 0), EINVAL);
+	CHECK_STR(drained(p.r), "x");
+}
+
+TEST(from_a_terminal)
+{
+	struct ends p = new_pipe();
+	struct pty t = raw_pty();
+	pid_t pid;
+
+	MUST(fcntl(t.slave, F_SETFL, O_NONBLOCK));
+	CHECK_ERR(splice(t.slave, NULL, p.w, NULL, 100, 0), EAGAIN);
+	MUST(fcntl(t.slave, F_SETFL, 0));
+	pid = SPAWN(CHECK_EQ(splice(t.slave, NULL, p.w, NULL, 100, 0), 5));
+	t_wait_state(pid, 'S');
+	CHECK_EQ(write(t.master, "typed", 5), 5);
+	CHECK_EXITED(t_wait(pid), 0);
+	CHECK_STR(drained(p.r), "typed");
+	CHECK_EQ(write(t.slave, "shown", 5), 5);
+	CHECK_EQ(splice(t.master, NULL, p.w, NULL, 100, 0), 5);
+	CHECK_STR(drained(p.r), "shown");
 }
 
 /* ---- between pipes ---- */
