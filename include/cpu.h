@@ -30,6 +30,7 @@ struct cpu {
 	struct kthread *prev; /* o: during a switch, whom it leaves */
 	struct cds_list_head outgoing; /* o: off the queue, to leave for other CPUs */
 	u32 rcu_depth;		       /* o: debug: nesting of read sections */
+	ktime_t rcu_since; /* a: debug: its last quiescent state; 0: it is offline. Written by itself */
 	ktime_t last_switch;	       /* o: when accounting last looked at the clock */
 	ktime_t spin_ns;	       /* o: how long it spins when it becomes idle */
 	u32 spins;	  /* a: for its guest's calls, which has a host core of its own; written by itself */

@@ -554,6 +554,11 @@ extern const struct file_operations fifo_ops;	       /* open of a fifo inode: ke
 must_check int vfs_init(void);
 /* Shutdown, when no CPU runs any more: file systems leave their storage as whole as they can. */
 void vfs_stop(void);
+/*
+ * Before that, where somebody wants to know what is left then (debug builds): unmounts everything, the root, too. The number of super blocks that
+ * somebody still holds. One task, no other.
+ */
+must_check u32 vfs_take_down(void);
 struct vfs_stats {
 	u64 unused, inodes, files;
 };

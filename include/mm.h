@@ -81,6 +81,7 @@ must_check struct mm *mm_create(struct context **ctx);
 must_check struct mm *mm_take_over(struct mm *old);
 struct mm *mm_get(struct mm *mm);
 void mm_put(struct mm *mm);
+u64 mm_count(void); /* how many there are */
 /* fork: copies vmas; the host mm comes with a context in it. */
 must_check struct mm *mm_fork(struct mm *from, struct context **ctx);
 

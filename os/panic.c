@@ -121,15 +121,27 @@ static void print_ring(int i)
 
 #ifdef __SANITIZE_THREAD__
 void AnnotateIgnoreReadsBegin(const char *file, int line); /* libtsan has no header for it */
-#endif
+void AnnotateIgnoreReadsEnd(const char *file, int line);
 
 /* Others may be changing what a panic shows, and that is no race of theirs. */
 static void look_as_it_is(void)
 {
-#ifdef __SANITIZE_THREAD__
 	AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
-#endif
 }
+
+static void looked(void)
+{
+	AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+}
+#else
+static void look_as_it_is(void)
+{
+}
+
+static void looked(void)
+{
+}
+#endif
 
 static noreturn_ void die(const void *fp, const void *ip, const char *fmt, va_list ap)
 {
@@ -160,6 +172,7 @@ static noreturn_ void die(const void *fp, const void *ip, const char *fmt, va_li
 		panic_dump(out);
 	for (i = 0; i <= MAX_CPUS; i++)
 		print_ring(i);
+	looked();
 end:
 	os_kill_all_host_processes();
 	_exit(EXIT_PANIC);

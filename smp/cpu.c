@@ -227,6 +227,7 @@ int smp_run(void)
 		n--;
 		smp_stop();
 	}
+	rcu_watch(&smp_stopping);
 	for (i = 0; i < n; i++)
 		host_cpu_thread_join(&cpus[i]);
 	return err;
@@ -237,6 +238,7 @@ void smp_stop(void)
 	int i;
 
 	store_mb(&smp_stopping, 1);
+	host_futex_wake(&smp_stopping, 1); /* rcu_watch() */
 	for (i = 0; i < nr_cpus; i++) {
 		store_release(&cpus[i].need_resched, 1);
 		cpu_kick(&cpus[i]);

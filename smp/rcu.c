@@ -1,5 +1,6 @@
 /* What the kernel adds to liburcu. */
 #include "alloc.h"
+#include "host.h"
 #include "log.h"
 #include "rcu.h"
 #include "smp.h"
@@ -68,6 +69,68 @@ void call_rcu(struct rcu_head *head, void (*fn)(struct rcu_head *head))
 
 #endif
 
+/* ---- who holds up grace periods ---- */
+
+#ifdef HEDDLE_DEBUG
+
+#define LOOK NSEC_PER_SEC
+/* So often the same is seen: what counts is not the clock, which goes on while a debugger stops us all. */
+#define STALLED 30
+
+static void watched_since(ktime_t since)
+{
+	struct cpu *c = this_cpu();
+
+	if (c)
+		store_relaxed(&c->rcu_since, since);
+}
+
+static void watched_quiescent(void)
+{
+	watched_since(ktime_mono());
+}
+
+static void watched_offline(void)
+{
+	watched_since(0);
+}
+
+void rcu_watch(u32 *stop)
+{
+	static ktime_t seen[MAX_CPUS];
+	static int looks[MAX_CPUS];
+
+	while (!load_acquire(stop)) {
+		host_futex_wait(stop, 0, ktime_mono() + LOOK);
+		for (int i = 0; i < nr_cpus; i++) {
+			ktime_t since = load_relaxed(&cpus[i].rcu_since);
+
+			looks[i] = since && since == seen[i] ? looks[i] + 1 : 0;
+			seen[i] = since;
+			if (looks[i] == STALLED)
+				panic("RCU stall: CPU %d, which runs %s, has not been quiescent for %d s",
+				      i, cpu_running(&cpus[i])->name, STALLED);
+		}
+	}
+}
+
+#else
+
+static void watched_quiescent(void)
+{
+}
+
+static void watched_offline(void)
+{
+}
+
+void rcu_watch(u32 *stop)
+{
+	(void)stop;
+}
+
+#endif
+
 void rcu_start(void)
 {
 	(void)urcu_qsbr_get_default_call_rcu_data();
@@ -76,29 +139,34 @@ void rcu_start(void)
 void rcu_cpu_start(void)
 {
 	rcu_register_thread();
+	watched_quiescent();
 }
 
 void rcu_cpu_stop(void)
 {
 	tsan_quiescent();
+	watched_offline();
 	rcu_unregister_thread();
 }
 
 void rcu_thread_online(void)
 {
 	urcu_qsbr_thread_online();
+	watched_quiescent();
 }
 
 void rcu_thread_offline(void)
 {
 	lockcheck_may_sleep("rcu_thread_offline", NULL);
 	tsan_quiescent();
+	watched_offline();
 	urcu_qsbr_thread_offline();
 }
 
 void rcu_quiescent_state(void)
 {
 	tsan_quiescent();
+	watched_quiescent();
 	urcu_qsbr_quiescent_state();
 }
 

@@ -150,6 +150,8 @@ void fiber_switch_finish(void *save);
 /* rcu.c */
 /* Starts liburcu's callback thread: from a thread that isn't pinned to a core, which it would inherit. */
 void rcu_start(void);
+/* Debug builds: until *stop isn't 0, panics if a CPU holds up grace periods for half a minute. */
+void rcu_watch(u32 *stop);
 void rcu_cpu_start(void);
 void rcu_cpu_stop(void);
 

@@ -326,6 +326,18 @@ void mount_put_list(struct cds_list_head *gone)
 	}
 }
 
+void mount_remove_all(void)
+{
+	CDS_LIST_HEAD(gone);
+
+	mutex_lock(&mount_mutex);
+	if (root_mount)
+		mount_take_tree(root_mount, &gone);
+	root_mount = NULL;
+	mutex_unlock(&mount_mutex);
+	mount_put_list(&gone);
+}
+
 int mount_remove(const struct path *target, bool lazy)
 {
 	struct mount *m = target->mnt;

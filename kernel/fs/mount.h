@@ -24,6 +24,7 @@ void mount_take_tree(struct mount *m, struct cds_list_head *out);
 /* These take mount_mutex. */
 void mount_put_list(struct cds_list_head *gone);
 must_check int mount_move(const struct path *from, const struct path *to);
+void mount_remove_all(void); /* the root, too */
 must_check int mount_remove(const struct path *target, bool lazy);
 must_check int mount_bind(const struct path *from, const struct path *to, bool rec);
 

@@ -1,4 +1,5 @@
 /* Super blocks, the table of file system types, and the internal super block of files without a name. */
+#include "kernel/fs/mount.h"
 #include "kernel/fs/notify/notify.h"
 #include "layerfs.h"
 #include "proc.h"
@@ -130,6 +131,23 @@ void vfs_stop(void)
 	cds_list_for_each_entry(sb, &supers, link)
 		if (sb->ops && sb->ops->stop)
 			sb->ops->stop(sb);
+}
+
+u32 vfs_take_down(void)
+{
+	struct super_block *sb, *next;
+	u32 held = 0;
+
+	mount_remove_all();
+	cds_list_for_each_entry_safe(sb, next, &supers, link) {
+		if (sb == anon_sb)
+			continue;
+		if (__atomic_load_n(&sb->refs, __ATOMIC_ACQUIRE) == 1)
+			sb_put(sb); /* one of its kind, which we kept */
+		else
+			held++;
+	}
+	return held;
 }
 
 /* ---- pipes, sockets, anonymous inodes ---- */

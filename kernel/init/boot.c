@@ -98,6 +98,7 @@ static void mount_root_fs(void)
 				  strerrordesc_np(-PTR_ERR(sb)));
 	}
 	err = mount_root(sb, 0);
+	sb_put(sb);
 	if (err)
 		boot_fail(EXIT_SETUP, "can't mount the root: %s", strerrordesc_np(-err));
 	current->fs = fs_context_new(NULL);

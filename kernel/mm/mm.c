@@ -10,6 +10,13 @@
 #include "task.h"
 #include <string.h>
 
+static u64 nr_mms; /* atomic */
+
+u64 mm_count(void)
+{
+	return __atomic_load_n(&nr_mms, __ATOMIC_RELAXED);
+}
+
 static struct mm *mm_alloc(void)
 {
 	struct mm *mm = kzalloc(sizeof(*mm));
@@ -21,6 +28,7 @@ static struct mm *mm_alloc(void)
 	mm->core_filter = CORE_DEFAULT;
 	rwsem_init(&mm->lock, "mm", RANK_MMAP);
 	mutex_init(&mm->stub_lock, "stub", RANK_STUB);
+	__atomic_add_fetch(&nr_mms, 1, __ATOMIC_RELAXED);
 	return mm;
 }
 
@@ -51,6 +59,7 @@ static void mm_free(struct mm *mm)
 		exe_file_put(mm->exe_file);
 	kfree(mm->vmas);
 	kfree(mm);
+	__atomic_sub_fetch(&nr_mms, 1, __ATOMIC_RELAXED);
 }
 
 void mm_put(struct mm *mm)

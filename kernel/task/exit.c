@@ -6,6 +6,7 @@
 #include "cred.h"
 #include "fs.h"
 #include "futex.h"
+#include "kernel/init/leaks.h"
 #include "kernel/task/task_priv.h"
 #include "log.h"
 #include "mm.h"
@@ -237,6 +238,7 @@ static void exit_process_parts(struct task *t)
 static noreturn_ void exit_init(struct task *t)
 {
 	init_exit_status = t->tg->exit_status;
+	leaks_check();
 	smp_stop();
 	kthread_exit();
 }
