@@ -31,11 +31,11 @@ struct cpu {
 	struct cds_list_head outgoing; /* o: off the queue, to leave for other CPUs */
 	u32 rcu_depth;		       /* o: debug: nesting of read sections */
 	ktime_t rcu_since; /* a: debug: its last quiescent state; 0: it is offline. Written by itself */
-	ktime_t last_switch;	       /* o: when accounting last looked at the clock */
-	ktime_t spin_ns;	       /* o: how long it spins when it becomes idle */
-	u32 spins;	  /* a: for its guest's calls, which has a host core of its own; written by itself */
+	ktime_t last_switch; /* o: when accounting last looked at the clock */
+	ktime_t spin_ns;     /* o: how long it spins when it becomes idle */
+	u32 spins; /* a: for its guest's calls, which has a host core of its own; written by itself */
 	u32 spun_between; /* o: calls that it got so from one wake-up by its guest to the next, on average */
-	u64 spun_last;	  /* o: stat.spun at the last of them */
+	u64 spun_last; /* o: stat.spun at the last of them */
 	struct {
 		u64 switches, migrations, steals, ipis_sent, ipis_taken, kicks, ticks;
 		u64 guest_ns, kernel_ns, idle_ns, wakeups; /* idle wake-ups */
