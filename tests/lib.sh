@@ -8,9 +8,9 @@
 # libs=-lm,-lrt  static=no, and CPUs such as 4m: four, with `--debug migrate`; 2s: two that spin
 
 SELF=$PWD/tests/${0##*/}
-BUILD=build CPUS='' ENGINES='' JOBS=2 NAMES=''
+# On two cores: much of what a test does is waiting.
+BUILD=build CPUS='' ENGINES='' JOBS=3 NAMES=''
 QUICK=${QUICK:-}
-# Where only the time counts: much of what a test does is waiting.
 [ -z "$QUICK" ] || JOBS=4
 
 usage()
