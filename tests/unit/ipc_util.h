@@ -4,6 +4,7 @@
 
 #include "cputime.h"
 #include "engine.h"
+#include "fasync.h"
 #include "file_util.h"
 #include "ipc.h"
 #include "posix_timer.h"
@@ -34,6 +35,17 @@ void siginfo_user(siginfo_t *si, int sig, int code)
 {
 	memset(si, 0, sizeof(*si));
 	si->si_signo = sig;
+}
+void fasync_list_init(struct fasync_list *l)
+{
+	l->entries = NULL;
+}
+int fasync_helper(int fd, struct file *f, bool on, struct fasync_list *l)
+{
+	return -ENOMEM;
+}
+void kill_fasync_slow(struct fasync_list *l, int code)
+{
 }
 const struct engine_ops *engine;
 
