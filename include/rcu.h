@@ -35,6 +35,7 @@
 #undef rcu_set_pointer
 #undef synchronize_rcu
 #undef call_rcu
+#undef rcu_barrier
 
 static inline void rcu_read_lock(void)
 {
@@ -111,6 +112,8 @@ void synchronize_rcu(void);
  * task. Any thread that is online; under any lock.
  */
 void call_rcu(struct rcu_head *head, void (*fn)(struct rcu_head *head));
+/* Waits, in the host as well, until all that was deferred before has been done. On a CPU. */
+void rcu_barrier(void);
 /* Frees p with kfree() after a grace period. Needs no rcu_head: allocates one. As call_rcu(). */
 void kfree_rcu(void *p);
 

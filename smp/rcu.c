@@ -178,6 +178,30 @@ void synchronize_rcu(void)
 	tsan_grace_period();
 }
 
+struct barrier {
+	struct rcu_head head;
+	u32 over; /* atomic; host futex */
+};
+
+static void barrier_over(struct rcu_head *head)
+{
+	struct barrier *b = caa_container_of(head, struct barrier, head);
+
+	store_release(&b->over, 1);
+	host_futex_wake(&b->over, 1);
+}
+
+void rcu_barrier(void)
+{
+	struct barrier b = {.over = 0};
+
+	call_rcu(&b.head, barrier_over);
+	rcu_thread_offline();
+	while (!load_acquire(&b.over))
+		host_futex_wait(&b.over, 0, KTIME_MAX);
+	rcu_thread_online();
+}
+
 static void free_deferred(struct rcu_head *head)
 {
 	struct deferred_free *d = caa_container_of(head, struct deferred_free, head);

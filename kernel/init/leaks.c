@@ -64,7 +64,7 @@ static void wait_for_ending_tasks(void)
 static void wait_for_deferred(void)
 {
 	for (int i = 0; i < 4; i++)
-		urcu_qsbr_barrier();
+		rcu_barrier();
 }
 
 void leaks_check(void)
