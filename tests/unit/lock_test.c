@@ -1,4 +1,7 @@
-/* Spinlocks and reader-writer semaphores under contention; RCU grace periods. */
+/*
+ * Spinlocks and reader-writer semaphores under contention; RCU grace periods.
+ * test: limit=180
+ */
 #include "smp_util.h"
 #include "rcu.h"
 #include <pthread.h>
