@@ -132,7 +132,8 @@ class Threads(unittest.TestCase):
         for t in threads:
             t.start()
         ready.wait(30)
-        self.assertEqual({int(t) for t in os.listdir('/proc/self/task')}, ids | {os.getpid()})
+        # Those of an earlier test may still be there: joined, but not quite at their end.
+        self.assertLessEqual(ids | {os.getpid()}, {int(t) for t in os.listdir('/proc/self/task')})
         leave.set()
         for t in threads:
             t.join()
