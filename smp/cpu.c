@@ -208,7 +208,7 @@ int smp_init(int ncpus)
 		return -ENOMEM;
 	store_relaxed(&smp_stopping, 0);
 	store_relaxed(&idle_mask, 0);
-	smp_may_spin = ncpus > 1 && ncpus <= host_cores();
+	store_relaxed(&smp_may_spin, ncpus > 1 && ncpus <= host_cores());
 	panic_dump = lockcheck_dump;
 	nr_cpus = ncpus;
 	for (i = 0; i < ncpus; i++)

@@ -60,7 +60,7 @@ static bool try_spinning(struct mutex *m)
 {
 	int i, cpu;
 
-	for (i = 0; smp_may_spin && i < SPINS; i++) {
+	for (i = 0; load_relaxed(&smp_may_spin) && i < SPINS; i++) {
 		uintptr_t o = load_relaxed(&m->owner);
 
 		if (!(o & ~WAITERS)) {

@@ -127,7 +127,7 @@ void timers_run(struct cpu *c, ktime_t now);
 
 /* cpu.c */
 extern u32 smp_stopping;  /* atomic */
-extern bool smp_may_spin; /* constant after boot: each CPU has a host core of its own */
+extern bool smp_may_spin; /* atomic; constant after boot: each CPU has a host core of its own */
 
 /* sched.c */
 enum sched_where { IN_KERNEL, IN_GUEST, IN_IDLE };

@@ -24,7 +24,7 @@ static __attribute__((noinline)) void lock_slow(struct spinlock *l)
 {
 	int i;
 
-	for (i = 0; smp_may_spin && i < SPINS; i++) {
+	for (i = 0; load_relaxed(&smp_may_spin) && i < SPINS; i++) {
 		if (!load_relaxed(&l->word) && try(l))
 			return;
 		cpu_relax();

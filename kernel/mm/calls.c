@@ -241,6 +241,21 @@ long sys_msync(unsigned long addr, size_t len, int flags)
 	return range_call(__NR_msync, addr, len, flags, -ENOMEM);
 }
 
+/* May so many bytes more be locked? 0, -ENOMEM, -EPERM. */
+static int check_memlock(struct mm *mm, size_t len)
+{
+	u64 limit = current->tg->rlim[RLIMIT_MEMLOCK].rlim_cur, locked;
+
+	if (limit == RLIM64_INFINITY)
+		return 0;
+	down_read(&mm->lock);
+	locked = mm->locked_pages << PAGE_SHIFT;
+	up_read(&mm->lock);
+	if (locked + len <= limit)
+		return 0;
+	return limit ? -ENOMEM : -EPERM;
+}
+
 static long lock_range(u64 nr, unsigned long addr, size_t len, int flags)
 {
 	struct mm *mm = current->mm;
@@ -248,9 +263,9 @@ static long lock_range(u64 nr, unsigned long addr, size_t len, int flags)
 
 	len += addr & ~PAGE_MASK;
 	addr &= PAGE_MASK;
-	if (nr != __NR_munlock && current->tg->rlim[RLIMIT_MEMLOCK].rlim_cur != RLIM64_INFINITY &&
-	    (mm->locked_pages << PAGE_SHIFT) + len > current->tg->rlim[RLIMIT_MEMLOCK].rlim_cur)
-		return current->tg->rlim[RLIMIT_MEMLOCK].rlim_cur ? -ENOMEM : -EPERM;
+	ret = nr == __NR_munlock ? 0 : check_memlock(mm, len);
+	if (ret)
+		return ret;
 	ret = range_call(nr, addr, len, flags, -EINVAL);
 	if (ret || !len)
 		return ret;

@@ -53,7 +53,7 @@ static void compute(long i)
 			__atomic_store_n(&kt->bound, 1, __ATOMIC_SEQ_CST);
 		run_guest();
 		sched_enter_kernel();
-		rounds[i]++;
+		__atomic_fetch_add(&rounds[i], 1, __ATOMIC_RELAXED);
 	}
 	__atomic_store_n(&kt->bound, 0, __ATOMIC_SEQ_CST);
 }
@@ -251,9 +251,9 @@ static void guest_alone(void)
 
 	start_team(1, &tt_ops, 1);
 	sleep_us(50000);
-	before = rounds[0];
+	before = __atomic_load_n(&rounds[0], __ATOMIC_RELAXED);
 	sleep_us(300000);
-	ticks_of_one = rounds[0] - before;
+	ticks_of_one = __atomic_load_n(&rounds[0], __ATOMIC_RELAXED) - before;
 	stop_team(1);
 }
 

@@ -23,7 +23,10 @@ int copy_from_user(void *to, uaddr_t from, size_t n)
 {
 	if (from < PAGE_SIZE)
 		return -EFAULT;
-	memcpy(to, (void *)from, n);
+	if (n == sizeof(u32) && from % n == 0) /* a futex, which others change */
+		*(u32 *)to = __atomic_load_n((u32 *)from, __ATOMIC_RELAXED);
+	else
+		memcpy(to, (void *)from, n);
 	return 0;
 }
 

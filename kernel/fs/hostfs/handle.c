@@ -343,7 +343,8 @@ void hostfs_close_handle(struct inode *inode, struct fh *h)
 	int n = 0;
 
 	spin_lock(&inode->spin);
-	if (!--hi->opens && !hostfs_sb(inode->sb)->opt.exclusive && !hi->unnamed) {
+	if (!--hi->opens && !hostfs_sb(inode->sb)->opt.exclusive &&
+	    !__atomic_load_n(&hi->unnamed, __ATOMIC_ACQUIRE)) {
 		for (int k = H_PATH + 1; k < HANDLES; k++) {
 			struct fh **slot = hostfs_slot(hi, k);
 

@@ -186,7 +186,7 @@ int hostfs_found(struct inode *inode, const struct kstat *st, struct fh *dir, co
 	p = hostfs_place(inode);
 	elsewhere = p && !is_place(p, dir, name);
 	fh_place_put(p);
-	if (!elsewhere && !hi->unnamed)
+	if (!elsewhere && !__atomic_load_n(&hi->unnamed, __ATOMIC_ACQUIRE))
 		return 0;
 	p = fh_place_new(dir, name);
 	if (IS_ERR(p))
