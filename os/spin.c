@@ -111,17 +111,23 @@ static bool core_free(const struct cpu *cpu, int core)
 	return true;
 }
 
-bool spin_crowded(const struct cpu *cpu)
+/* The same for cpu's turn, looked up now and then only: false in between. */
+static bool host_busy_often(const struct cpu *cpu, int more)
 {
 	u64 now = __rdtsc(), *looked = &cpu_spin[cpu->id].looked;
 
-	if (!core_free(cpu, cpu->host_core) ||
-	    !core_free(cpu, __atomic_load_n(&cpu_spin[cpu->id].core, __ATOMIC_RELAXED)))
-		return true;
 	if (now - *looked < often)
 		return false;
 	*looked = now;
-	return host_busy(0);
+	return host_busy(more);
+}
+
+bool spin_crowded(const struct cpu *cpu)
+{
+	if (!core_free(cpu, cpu->host_core) ||
+	    !core_free(cpu, __atomic_load_n(&cpu_spin[cpu->id].core, __ATOMIC_RELAXED)))
+		return true;
+	return host_busy_often(cpu, 0);
 }
 
 /* It didn't pay: from now on it has to look more promising. */
@@ -170,8 +176,6 @@ int spin_begin(struct spin *s, struct cpu *cpu)
 
 bool spin_resume(struct spin *s, struct cpu *cpu, int core)
 {
-	u64 now = __rdtsc(), *looked = &cpu_spin[cpu->id].looked;
-
 	if (!s->turn)
 		return false;
 	if (s->served < FEW)
@@ -181,11 +185,8 @@ bool spin_resume(struct spin *s, struct cpu *cpu, int core)
 	if (s->need > NEED_MIN || core < 0 || core == cpu->host_core ||
 	    !core_free(cpu, cpu->host_core) || !core_free(cpu, core))
 		return false;
-	if (now - *looked >= often) {
-		*looked = now;
-		if (host_busy(1))
-			return false;
-	}
+	if (host_busy_often(cpu, 1))
+		return false;
 	new_turn(s, cpu, core);
 	return true;
 }
