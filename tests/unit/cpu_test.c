@@ -139,10 +139,13 @@ static void kick_from_cpu(void)
 	engine = &fake_engine;
 	asked = answered = 0;
 	stop = false;
+	t->keep = true; /* until it was kicked for the last time */
 	kthread_start(&t->kt);
 	ask(&t->kt, nr_cpus == 1 ? 100 : 3000, idle_kthread);
 	__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
 	kick_kthread(&t->kt);
+	join_all();
+	kfree(t);
 }
 
 START_TEST(no_kick_of_another_cpu_is_lost)

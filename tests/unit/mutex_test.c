@@ -119,13 +119,15 @@ static void kill_waiters(void)
 		t[i]->keep = true;
 		kthread_start(&t[i]->kt);
 	}
-	sleep_us(5000);
+	for (i = 0; i < 10; i++)
+		while (__atomic_load_n(&t[i]->kt.state, __ATOMIC_SEQ_CST) != KT_KILLABLE)
+			sleep_us(100);
 	for (i = 0; i < 10; i += 2) {
 		__atomic_store_n(&t[i]->signalled, true, __ATOMIC_SEQ_CST);
 		wake_up_state(&t[i]->kt, 1u << KT_KILLABLE);
 	}
-	sleep_us(5000);
-	must_eq(__atomic_load_n(&killed, __ATOMIC_SEQ_CST), 5);
+	while (__atomic_load_n(&killed, __ATOMIC_SEQ_CST) < 5)
+		sleep_us(100);
 	mutex_unlock(&m);
 	join_all();
 	must_eq(killed, 5);
