@@ -1,5 +1,5 @@
 #!/bin/sh
-# test: cpus=1,4 limit=300 quick=no
+# test: cpus=4 limit=300 quick=no
 # A Go program, whose runtime makes its calls itself and has threads, signals and memory of its own, with its call sites patched and not:
 # its symbol table tells its functions, and a stripped one stays as it is.
 set -u
