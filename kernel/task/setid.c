@@ -76,14 +76,81 @@ static void fix_caps(struct cred *c, const struct cred *old)
 		c->cap_effective = c->cap_permitted;
 }
 
-/* Commits changed user ids, or returns an error with the copy gone. */
-static long commit_uids(struct cred *c)
+/* ---- the rules, the same for users and groups ---- */
+
+struct ids {
+	u32 real, effective, saved;
+};
+
+static bool one_of(u32 id, const struct ids *ids)
 {
-	struct cred *old = current->cred;
+	return id == ids->real || id == ids->effective || id == ids->saved;
+}
+
+/* These three change ids, or return an error. privileged: any id will do. NO_ID: leave it, but for the first. */
+static int set_id(struct ids *ids, u32 id, bool privileged)
+{
+	if (id == NO_ID)
+		return -EINVAL;
+	if (!privileged && id != ids->real && id != ids->saved)
+		return -EPERM;
+	if (privileged)
+		ids->real = ids->saved = id;
+	ids->effective = id;
+	return 0;
+}
+
+static int set_re_ids(struct ids *ids, u32 real, u32 effective, bool privileged)
+{
+	const struct ids old = *ids;
+
+	if (!privileged && real != NO_ID && real != old.real && real != old.effective)
+		return -EPERM;
+	if (!privileged && effective != NO_ID && !one_of(effective, &old))
+		return -EPERM;
+	if (real != NO_ID)
+		ids->real = real;
+	if (effective != NO_ID)
+		ids->effective = effective;
+	if (real != NO_ID || (effective != NO_ID && effective != old.real))
+		ids->saved = ids->effective;
+	return 0;
+}
+
+static int set_res_ids(struct ids *ids, const struct ids *to, bool privileged)
+{
+	if (!privileged && ((to->real != NO_ID && !one_of(to->real, ids)) ||
+			    (to->effective != NO_ID && !one_of(to->effective, ids)) ||
+			    (to->saved != NO_ID && !one_of(to->saved, ids))))
+		return -EPERM;
+	if (to->real != NO_ID)
+		ids->real = to->real;
+	if (to->effective != NO_ID)
+		ids->effective = to->effective;
+	if (to->saved != NO_ID)
+		ids->saved = to->saved;
+	return 0;
+}
+
+/* ---- users ---- */
+
+static struct ids user_ids(void)
+{
+	const struct cred *c = current->cred;
+
+	return (struct ids){c->uid, c->euid, c->suid};
+}
+
+static long commit_user_ids(const struct ids *ids)
+{
+	const struct cred *old = current->cred;
+	struct cred *c = cred_dup(old);
 	struct user *u;
 
-	if (c->uid != old->uid) {
-		u = user_find(c->uid);
+	if (!c)
+		return -ENOMEM;
+	if (ids->real != old->uid) {
+		u = user_find(ids->real);
 		if (!u) {
 			cred_put(c);
 			return -EAGAIN;
@@ -91,94 +158,50 @@ static long commit_uids(struct cred *c)
 		user_put(c->user);
 		c->user = u;
 	}
-	c->fsuid = c->euid;
+	c->uid = ids->real;
+	c->euid = c->fsuid = ids->effective;
+	c->suid = ids->saved;
 	fix_caps(c, old);
 	cred_commit(c);
 	return 0;
 }
 
-/* Is id one of the three? */
-static bool one_of(u32 id, u32 a, u32 b, u32 c)
-{
-	return id == a || id == b || id == c;
-}
-
 long sys_setuid(unsigned int uid)
 {
-	const struct cred *old = current->cred;
-	struct cred *c;
+	struct ids ids = user_ids();
+	int err = set_id(&ids, uid, capable(CAP_SETUID));
 
-	if (uid == NO_ID)
-		return -EINVAL;
-	if (!capable(CAP_SETUID) && uid != old->uid && uid != old->suid)
-		return -EPERM;
-	c = cred_dup(old);
-	if (!c)
-		return -ENOMEM;
-	if (capable(CAP_SETUID))
-		c->uid = c->suid = uid;
-	c->euid = uid;
-	return commit_uids(c);
+	return err ? err : commit_user_ids(&ids);
 }
 
 long sys_setreuid(unsigned int ruid, unsigned int euid)
 {
-	const struct cred *old = current->cred;
-	struct cred *c;
+	struct ids ids = user_ids();
+	int err = set_re_ids(&ids, ruid, euid, capable(CAP_SETUID));
 
-	if (!capable(CAP_SETUID)) {
-		if (ruid != NO_ID && ruid != old->uid && ruid != old->euid)
-			return -EPERM;
-		if (euid != NO_ID && !one_of(euid, old->uid, old->euid, old->suid))
-			return -EPERM;
-	}
-	c = cred_dup(old);
-	if (!c)
-		return -ENOMEM;
-	if (ruid != NO_ID)
-		c->uid = ruid;
-	if (euid != NO_ID)
-		c->euid = euid;
-	if (ruid != NO_ID || (euid != NO_ID && euid != old->uid))
-		c->suid = c->euid;
-	return commit_uids(c);
+	return err ? err : commit_user_ids(&ids);
 }
 
 long sys_setresuid(unsigned int ruid, unsigned int euid, unsigned int suid)
 {
-	const struct cred *old = current->cred;
-	struct cred *c;
+	struct ids ids = user_ids(), to = {ruid, euid, suid};
+	int err = set_res_ids(&ids, &to, capable(CAP_SETUID));
 
-	if (!capable(CAP_SETUID) &&
-	    ((ruid != NO_ID && !one_of(ruid, old->uid, old->euid, old->suid)) ||
-	     (euid != NO_ID && !one_of(euid, old->uid, old->euid, old->suid)) ||
-	     (suid != NO_ID && !one_of(suid, old->uid, old->euid, old->suid))))
-		return -EPERM;
-	c = cred_dup(old);
-	if (!c)
-		return -ENOMEM;
-	if (ruid != NO_ID)
-		c->uid = ruid;
-	if (euid != NO_ID)
-		c->euid = euid;
-	if (suid != NO_ID)
-		c->suid = suid;
-	return commit_uids(c);
+	return err ? err : commit_user_ids(&ids);
 }
 
 /* Returns the old id, whatever happens: that is its interface. */
 long sys_setfsuid(unsigned int uid)
 {
-	const struct cred *old = current->cred;
-	u32 was = old->fsuid;
+	const struct ids ids = user_ids();
+	u32 was = current->cred->fsuid;
 	struct cred *c;
 
 	if (uid == NO_ID || uid == was)
 		return was;
-	if (!capable(CAP_SETUID) && uid != old->fsuid &&
-	    !one_of(uid, old->uid, old->euid, old->suid))
+	if (!capable(CAP_SETUID) && !one_of(uid, &ids))
 		return was;
-	c = cred_dup(old);
+	c = cred_dup(current->cred);
 	if (!c)
 		return was;
 	c->fsuid = uid;
@@ -194,87 +217,61 @@ long sys_setfsuid(unsigned int uid)
 
 /* ---- groups ---- */
 
-static long commit_gids(struct cred *c)
+static struct ids group_ids(void)
 {
-	c->fsgid = c->egid;
+	const struct cred *c = current->cred;
+
+	return (struct ids){c->gid, c->egid, c->sgid};
+}
+
+static long commit_group_ids(const struct ids *ids)
+{
+	struct cred *c = cred_dup(current->cred);
+
+	if (!c)
+		return -ENOMEM;
+	c->gid = ids->real;
+	c->egid = c->fsgid = ids->effective;
+	c->sgid = ids->saved;
 	cred_commit(c);
 	return 0;
 }
 
 long sys_setgid(unsigned int gid)
 {
-	const struct cred *old = current->cred;
-	struct cred *c;
+	struct ids ids = group_ids();
+	int err = set_id(&ids, gid, capable(CAP_SETGID));
 
-	if (gid == NO_ID)
-		return -EINVAL;
-	if (!capable(CAP_SETGID) && gid != old->gid && gid != old->sgid)
-		return -EPERM;
-	c = cred_dup(old);
-	if (!c)
-		return -ENOMEM;
-	if (capable(CAP_SETGID))
-		c->gid = c->sgid = gid;
-	c->egid = gid;
-	return commit_gids(c);
+	return err ? err : commit_group_ids(&ids);
 }
 
 long sys_setregid(unsigned int rgid, unsigned int egid)
 {
-	const struct cred *old = current->cred;
-	struct cred *c;
+	struct ids ids = group_ids();
+	int err = set_re_ids(&ids, rgid, egid, capable(CAP_SETGID));
 
-	if (!capable(CAP_SETGID)) {
-		if (rgid != NO_ID && rgid != old->gid && rgid != old->egid)
-			return -EPERM;
-		if (egid != NO_ID && !one_of(egid, old->gid, old->egid, old->sgid))
-			return -EPERM;
-	}
-	c = cred_dup(old);
-	if (!c)
-		return -ENOMEM;
-	if (rgid != NO_ID)
-		c->gid = rgid;
-	if (egid != NO_ID)
-		c->egid = egid;
-	if (rgid != NO_ID || (egid != NO_ID && egid != old->gid))
-		c->sgid = c->egid;
-	return commit_gids(c);
+	return err ? err : commit_group_ids(&ids);
 }
 
 long sys_setresgid(unsigned int rgid, unsigned int egid, unsigned int sgid)
 {
-	const struct cred *old = current->cred;
-	struct cred *c;
+	struct ids ids = group_ids(), to = {rgid, egid, sgid};
+	int err = set_res_ids(&ids, &to, capable(CAP_SETGID));
 
-	if (!capable(CAP_SETGID) &&
-	    ((rgid != NO_ID && !one_of(rgid, old->gid, old->egid, old->sgid)) ||
-	     (egid != NO_ID && !one_of(egid, old->gid, old->egid, old->sgid)) ||
-	     (sgid != NO_ID && !one_of(sgid, old->gid, old->egid, old->sgid))))
-		return -EPERM;
-	c = cred_dup(old);
-	if (!c)
-		return -ENOMEM;
-	if (rgid != NO_ID)
-		c->gid = rgid;
-	if (egid != NO_ID)
-		c->egid = egid;
-	if (sgid != NO_ID)
-		c->sgid = sgid;
-	return commit_gids(c);
+	return err ? err : commit_group_ids(&ids);
 }
 
 long sys_setfsgid(unsigned int gid)
 {
-	const struct cred *old = current->cred;
-	u32 was = old->fsgid;
+	const struct ids ids = group_ids();
+	u32 was = current->cred->fsgid;
 	struct cred *c;
 
 	if (gid == NO_ID || gid == was)
 		return was;
-	if (!capable(CAP_SETGID) && !one_of(gid, old->gid, old->egid, old->sgid))
+	if (!capable(CAP_SETGID) && !one_of(gid, &ids))
 		return was;
-	c = cred_dup(old);
+	c = cred_dup(current->cred);
 	if (!c)
 		return was;
 	c->fsgid = gid;
