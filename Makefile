@@ -178,7 +178,7 @@ check-quick:
 # All tests and a minute of load with a kernel that checks itself. It is slower, so everything gets more time.
 check-debug check-asan check-tsan: check-%: deps
 	+@$(MAKE) --no-print-directory MODE=$* BUILD=$(BUILD)/$* all lib
-	@SLOW=4 T_TIME_LIMIT=160 PATIENCE=240 TSAN_OPTIONS=atexit_sleep_ms=0 UNIT_CFLAGS='$(filter -DHEDDLE_DEBUG -fsanitize=% --param tsan-%,$(OPT_$*))' \
+	@SLOW=4 T_TIME_LIMIT=240 PATIENCE=240 TSAN_OPTIONS=atexit_sleep_ms=0 UNIT_CFLAGS='$(filter -DHEDDLE_DEBUG -fsanitize=% --param tsan-%,$(OPT_$*))' \
 		tests/run-all -b $(BUILD)/$* -c 4 -j 4
 	@stress/run -b $(BUILD)/$* -t 60
 

@@ -51,8 +51,7 @@
 
 #define T_MAX_TESTS 200
 #define T_MAX_HELPERS 32
-#define T_TIME_LIMIT                                                                               \
-	20 /* seconds a behaviour; the environment variable T_TIME_LIMIT overrides it */
+#define T_TIME_LIMIT 60 /* seconds a behaviour, if the environment variable says nothing else */
 
 struct t_test {
 	const char *name;
