@@ -70,10 +70,27 @@ static int place_frame(const struct task *t, const struct ksigaction *sa, uaddr_
 		alt = true;
 	}
 	*fp = (p - xframe_size()) & ~63ul;
-	*frame = ((*fp - sizeof(struct rt_sigframe)) & ~15ul) - 8;
+	*frame = *fp - SIGFRAME_FP;
 	if (alt && !(*frame > t->altstack.sp && *frame - t->altstack.sp <= t->altstack.size))
 		return -EFAULT;
 	return access_ok(*frame, p - *frame) ? 0 : -EFAULT;
+}
+
+/* All of it, in one piece. */
+static int write_frame(struct task *t, uaddr_t frame, const struct rt_sigframe *f)
+{
+	size_t size = SIGFRAME_FP + xframe_size();
+	u8 *buf = kzalloc(size);
+	int err;
+
+	if (!buf)
+		return -ENOMEM;
+	memcpy(buf, f, sizeof(*f));
+	err = xframe_save(t, buf + SIGFRAME_FP);
+	if (!err)
+		err = copy_to_user(frame, buf, size);
+	kfree(buf);
+	return err ? err : context_reset_xstate(t->ctx);
 }
 
 int sigframe_setup(struct task *t, int sig, const siginfo_t *si, const struct ksigaction *sa,
@@ -85,8 +102,6 @@ int sigframe_setup(struct task *t, int sig, const siginfo_t *si, const struct ks
 
 	if (!(sa->flags & KSA_RESTORER) || place_frame(t, sa, r->rsp, &frame, &fp))
 		return -EFAULT;
-	if (xframe_save(t, fp))
-		return -EFAULT;
 	memset(&f, 0, sizeof(f));
 	f.pretcode = sa->restorer;
 	f.uc.flags = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
@@ -94,7 +109,7 @@ int sigframe_setup(struct task *t, int sig, const siginfo_t *si, const struct ks
 	fill_context(t, &f.uc.mcontext, r, oldmask, fp);
 	f.uc.sigmask = oldmask;
 	f.info = *si;
-	if (copy_to_user(frame, &f, sizeof(f)))
+	if (write_frame(t, frame, &f))
 		return -EFAULT;
 	if (t->altstack.flags & SS_AUTODISARM_)
 		t->altstack = (struct sigaltstack_state){.flags = SS_DISABLE};
@@ -157,25 +172,64 @@ static long bad_frame(struct task *t)
 	return 0;
 }
 
+/* What can be read of a frame and its area, where our frames have it. */
+struct read_frame {
+	size_t n;
+	struct rt_sigframe f;
+	u8 between[SIGFRAME_FP - sizeof(struct rt_sigframe)];
+	u8 area[];
+};
+
+static struct read_frame *read_frame(uaddr_t frame)
+{
+	struct read_frame *rf = kmalloc(sizeof(*rf) + xframe_size());
+
+	if (rf)
+		rf->n = copy_from_user_partial(&rf->f, frame, SIGFRAME_FP + xframe_size());
+	return rf;
+}
+
+/* The area is most often where our frames have it. */
+static int restore_area(struct task *t, uaddr_t frame, struct read_frame *rf)
+{
+	uaddr_t fp = rf->f.uc.mcontext.fpstate;
+	size_t n = rf->n > SIGFRAME_FP ? rf->n - SIGFRAME_FP : 0;
+
+	if (fp != frame + SIGFRAME_FP)
+		n = copy_from_user_partial(rf->area, fp, xframe_size());
+	return xframe_restore(t, fp, rf->area, n);
+}
+
+static int restore_frame(struct task *t, struct pt_regs *r)
+{
+	uaddr_t frame = r->rsp - sizeof(u64);
+	struct read_frame *rf = read_frame(frame);
+	int err = -EFAULT;
+
+	/* The siginfo isn't looked at. */
+	if (!rf || rf->n < offsetof(struct rt_sigframe, info))
+		goto out;
+	set_current_blocked(rf->f.uc.sigmask);
+	err = restore_context(r, &rf->f.uc.mcontext, rf->f.uc.flags);
+	if (err)
+		goto out;
+	t->restart.fn = NULL;
+	t->regs_set = true;
+	engine->regs_changed(t->ctx);
+	err = restore_area(t, frame, rf);
+	if (err)
+		goto out;
+	/* A stack that is in use, or nonsense, stays what it is. */
+	(void)altstack_set(t, &rf->f.uc.stack, r->rsp);
+out:
+	kfree(rf);
+	return err;
+}
+
 long sys_rt_sigreturn(void)
 {
 	struct task *t = current;
 	struct pt_regs *r = engine->regs(t->ctx);
-	struct rt_sigframe f;
-	uaddr_t frame = r->rsp - sizeof(f.pretcode);
 
-	/* The siginfo isn't looked at. */
-	if (copy_from_user(&f, frame, offsetof(struct rt_sigframe, info)))
-		return bad_frame(t);
-	set_current_blocked(f.uc.sigmask);
-	if (restore_context(r, &f.uc.mcontext, f.uc.flags))
-		return bad_frame(t);
-	t->restart.fn = NULL;
-	t->regs_set = true;
-	engine->regs_changed(t->ctx);
-	if (xframe_restore(t, f.uc.mcontext.fpstate))
-		return bad_frame(t);
-	/* A stack that is in use, or nonsense, stays what it is. */
-	(void)altstack_set(t, &f.uc.stack, r->rsp);
-	return r->rax;
+	return restore_frame(t, r) ? bad_frame(t) : (long)r->rax;
 }

@@ -31,6 +31,8 @@ struct rt_sigframe {
 	siginfo_t info;
 };
 
+#define SIGFRAME_FP 456 /* where the area begins, which is aligned to 64 bytes, while the frame lies 8 below such an address */
+
 _Static_assert(sizeof(struct sigcontext_64) == 256, "struct sigcontext");
 _Static_assert(sizeof(struct ucontext_64) == 304, "struct ucontext");
 _Static_assert(sizeof(struct rt_sigframe) == 440, "struct rt_sigframe");
@@ -39,10 +41,10 @@ struct task;
 
 /* Bytes of the XSAVE area in a frame, with the magic word behind it. */
 size_t xframe_size(void);
-/* Writes the floating-point state of t to its frame and gives the handler a fresh one. */
-must_check int xframe_save(struct task *t, uaddr_t fp);
-/* Loads what sigreturn finds at fp; 0 is the initial state. */
-must_check int xframe_restore(struct task *t, uaddr_t fp);
+/* Puts the floating-point state of t into the area of a frame, xframe_size() zeroed bytes. */
+must_check int xframe_save(struct task *t, void *area);
+/* Loads the area that sigreturn found at fp in the guest, of which n bytes could be read. With fp 0: the initial state. */
+must_check int xframe_restore(struct task *t, uaddr_t fp, const void *area, size_t n);
 
 int altstack_set(struct task *t, const stack_t *ss, uaddr_t sp);
 void altstack_get(const struct task *t, stack_t *ss, uaddr_t sp);

@@ -9,7 +9,6 @@
 #include "alloc.h"
 #include "engine.h"
 #include "task.h"
-#include "uaccess.h"
 #include <string.h>
 
 #define MAGIC1 0x46505853u
@@ -59,29 +58,24 @@ size_t xframe_size(void)
 	return frame_xsize() + (has_xsave() ? sizeof(u32) : 0);
 }
 
-/* A buffer that holds the engine's state and a frame with its magic word. */
-static u8 *xbuf_alloc(size_t *size)
-{
-	*size = max(xstate_size(), xframe_size());
-	return kzalloc(*size + sizeof(u32));
-}
-
-int xframe_save(struct task *t, uaddr_t fp)
+int xframe_save(struct task *t, void *to)
 {
 	const u32 magic2 = MAGIC2;
-	size_t size;
-	u8 *buf = xbuf_alloc(&size);
+	size_t size = max(xstate_size(), (size_t)frame_xsize());
 	struct sw_bytes sw;
+	u8 *area = to, *buf = kmalloc(size);
 	int err;
 
 	if (!buf)
 		return -ENOMEM;
-	err = engine->get_xstate(t->ctx, buf, xstate_size());
-	if (err < 0)
-		goto out;
+	err = engine->get_xstate(t->ctx, buf, size);
+	memcpy(area, buf, frame_xsize());
+	kfree(buf);
+	if (err)
+		return err;
 	memset(&sw, 0, sizeof(sw));
 	if (has_xsave()) {
-		struct xheader *h = (struct xheader *)(buf + LEGACY_SIZE);
+		struct xheader *h = (struct xheader *)(area + LEGACY_SIZE);
 
 		h->xstate_bv &= frame_features();
 		memset(h->reserved, 0, sizeof(h->reserved));
@@ -89,58 +83,51 @@ int xframe_save(struct task *t, uaddr_t fp)
 		sw.extended_size = (u32)xframe_size();
 		sw.xfeatures = frame_features();
 		sw.xstate_size = frame_xsize();
-		memcpy(buf + frame_xsize(), &magic2, sizeof(magic2));
+		memcpy(area + frame_xsize(), &magic2, sizeof(magic2));
 	}
-	memcpy(buf + SW_OFFSET, &sw, sizeof(sw));
-	err = copy_to_user(fp, buf, xframe_size());
-	if (!err)
-		err = context_reset_xstate(t->ctx);
-out:
-	kfree(buf);
-	return err < 0 ? err : 0;
+	memcpy(area + SW_OFFSET, &sw, sizeof(sw));
+	return 0;
 }
 
-/* How much of the area at fp is there: all that its description says if that makes sense, else the legacy part only. */
-static u32 described_size(uaddr_t fp, const struct sw_bytes *sw)
+/* How much of the area is there: all that its description says if that makes sense, else the legacy part only. */
+static u32 described_size(const u8 *area, const struct sw_bytes *sw)
 {
-	u32 magic2;
+	const u32 magic2 = MAGIC2;
 
 	if (!has_xsave() || sw->magic1 != MAGIC1 || sw->xstate_size < LEGACY_SIZE + HEADER_SIZE ||
-	    sw->xstate_size > frame_xsize() || sw->xstate_size > sw->extended_size)
-		return LEGACY_SIZE;
-	if (get_user(magic2, fp + sw->xstate_size) || magic2 != MAGIC2)
+	    sw->xstate_size > frame_xsize() || sw->xstate_size > sw->extended_size ||
+	    memcmp(area + sw->xstate_size, &magic2, sizeof(magic2)))
 		return LEGACY_SIZE;
 	return sw->xstate_size;
 }
 
-/* Reads the area and makes it one that the engine can load: every feature that it lacks becomes initial. */
-static int read_area(u8 *buf, uaddr_t fp)
+/* Makes an area, of which n bytes were there and the rest is zero, one that the engine can load: every feature that it lacks becomes initial. */
+static int check_area(u8 *area, uaddr_t fp, size_t n)
 {
-	struct xheader *h = (struct xheader *)(buf + LEGACY_SIZE);
+	struct xheader *h = (struct xheader *)(area + LEGACY_SIZE);
 	struct sw_bytes sw;
-	u32 size;
 
-	if (copy_from_user(buf, fp, LEGACY_SIZE))
+	if (n < LEGACY_SIZE)
 		return -EFAULT;
-	memcpy(&sw, buf + SW_OFFSET, sizeof(sw));
-	size = described_size(fp, &sw);
-	memset(buf + SW_OFFSET, 0, sizeof(sw));
-	if (size == LEGACY_SIZE) {
-		h->xstate_bv = XFEATURE_FPSSE;
+	memcpy(&sw, area + SW_OFFSET, sizeof(sw));
+	memset(area + SW_OFFSET, 0, sizeof(sw));
+	if (described_size(area, &sw) == LEGACY_SIZE) {
+		memset(h, 0, frame_xsize() - LEGACY_SIZE);
+		if (has_xsave())
+			h->xstate_bv = XFEATURE_FPSSE;
 		return 0;
 	}
-	if ((fp & 63) || copy_from_user(buf, fp, size))
+	if (fp & 63)
 		return -EFAULT;
-	memset(buf + SW_OFFSET, 0, sizeof(sw));
 	if (h->xcomp_bv || (h->xstate_bv & ~frame_features()))
 		return -EINVAL;
 	h->xstate_bv &= sw.xfeatures;
 	return 0;
 }
 
-int xframe_restore(struct task *t, uaddr_t fp)
+int xframe_restore(struct task *t, uaddr_t fp, const void *area, size_t n)
 {
-	size_t size;
+	size_t size = max(xstate_size(), xframe_size());
 	u8 *buf;
 	int err;
 
@@ -148,10 +135,11 @@ int xframe_restore(struct task *t, uaddr_t fp)
 		return context_reset_xstate(t->ctx);
 	if (fp & 15)
 		return -EFAULT;
-	buf = xbuf_alloc(&size);
+	buf = kzalloc(size);
 	if (!buf)
 		return -ENOMEM;
-	err = read_area(buf, fp);
+	memcpy(buf, area, min(n, xframe_size()));
+	err = check_area(buf, fp, n);
 	if (!err)
 		err = engine->set_xstate(t->ctx, buf, xstate_size());
 	kfree(buf);
