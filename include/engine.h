@@ -72,6 +72,11 @@ struct engine_ops {
 	int (*get_xstate)(struct context *c, void *buf, size_t size);
 	int (*set_xstate)(struct context *c, const void *buf, size_t size);
 	/*
+	 * Has the guest save that state itself, without the kernel's seeing it, in an area of a signal frame at `at`, whose header is zero; it
+	 * goes on with the initial state. When it runs next, and unless this is called again with 0 before. False: not possible here. May be NULL.
+	 */
+	bool (*save_xstate)(struct context *c, uaddr_t at);
+	/*
 	 * At boot: sets up trampolines, and spinning for at most so many us, or SPIN_AUTO. False: the host's signal frames leave no room. NULL: of
 	 * no use.
 	 */

@@ -160,6 +160,7 @@ void context_destroy(struct context *c)
 	if (keep && !c->dead) {
 		/* Left as it is, mostly stopped: the next thread on this CPU takes it over without a word to the host. */
 		c->ht->clean_fp = false;
+		c->ht->save = 0;
 		c->ht->attached = c->bound;
 		host_task_park(c->hm, c->ht);
 	} else {

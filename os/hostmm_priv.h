@@ -68,7 +68,11 @@ struct host_task {
 	bool stopped; /* that is a stop in the stub, with registers in the frame `uc`; else a system call */
 	uaddr_t uc; /* the guest's address of the host's ucontext on its slot */
 	bool spun;  /* neither: it waits in a trampoline, and looks at its slot for the answer */
-	u32 tries;  /* calls by trampolines, seen so far */
+	bool asked; /* a system call by a trampoline; its registers are in the slot, as those of a spun one are */
+	/* It was answered with other registers, which it finds in its slot; until it is heard of again. */
+	bool loading;
+	uaddr_t save; /* where it is to save its vector state then (see engine_ops), 0: nowhere */
+	u32 tries;    /* calls by trampolines, seen so far */
 	struct spin spin;
 	/* The call in hand came by a trampoline that copies (stub/tramp.S): what it reads is in SLOT_IN; what it writes may go to SLOT_OUT. */
 	bool copies;

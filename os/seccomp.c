@@ -8,7 +8,8 @@
  * notified like any other, and is answered with the address of the frame to go on with. So the kernel waits in one place for everything,
  * and a process whose answer is due does nothing, whatever its memory says: notifications come from the host, not from the guest.
  *
- * From a call (ht->stopped is false) to a stop leads stop_in_call(): a kick first, then the call's answer.
+ * From a call (ht->stopped is false) to a stop leads stop_in_call(): a kick first, then the call's answer. Where a trampoline brought the call, registers
+ * are known without one, and changed by the answer (os/slotregs.c).
  *
  * A third way is for tasks whose CPU has a host core to spare: the CPU spins (os/spin.c), and the task's trampoline (stub/tramp.S) puts the
  * call into its slot and looks there for the answer, without the host (ht->spun). Only memory says so, which other threads of the guest can
@@ -26,6 +27,8 @@
 #include "os/context.h"
 #include "os/fault.h"
 #include "os/slotcall.h"
+#include "os/slotregs.h"
+#include "os/stopframe.h"
 #include "os/tramp.h"
 #include "sched.h"
 #include "stub/layout.h"
@@ -39,7 +42,6 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <time.h>
-#include <ucontext.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
@@ -67,34 +69,6 @@ static const struct stub_setup seccomp_setup = {
 #define KICK_CHECK (250 * NSEC_PER_MSEC)
 #define KICK_CPU_MAX (200 * NSEC_PER_MSEC)
 
-/* The frame as it is in the slot, of which only the host and the guest's own threads know more. */
-struct frame {
-	u64 flags, link;
-	stack_t stack;
-	mcontext_t mc;
-	u64 sigmask;
-};
-_Static_assert(offsetof(struct frame, mc) == offsetof(ucontext_t, uc_mcontext), "ucontext");
-#define UC_FP_XSTATE 1
-#define UC_SIGCONTEXT_SS 2
-#define UC_STRICT_RESTORE_SS 4
-
-/* How the host describes the XSAVE area of a frame, in bytes 464 to 511 of the area; magic2 behind it. */
-struct sw_bytes {
-	u32 magic1, extended_size;
-	u64 features;
-	u32 size, pad[7];
-};
-#define SW_OFFSET 464
-#define XSTATE_BV 512
-#define SW_MAGIC1 0x46505853u
-#define SW_MAGIC2 0x46505845u
-
-static void *slot_ptr(const struct host_task *ht, uaddr_t addr)
-{
-	return (u8 *)slot_alias(ht->global_slot) + (addr - slot_addr(ht->slot));
-}
-
 /* ---- notifications ---- */
 
 static ktime_t process_cputime(pid_t pid)
@@ -107,7 +81,7 @@ static ktime_t process_cputime(pid_t pid)
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
-/* Its kick is on its way since it had used `then` ns of CPU time. */
+/* Its kick was on its way when it had used `then` ns of CPU time. */
 static bool overdue(const struct host_task *ht, ktime_t then)
 {
 	return process_cputime(ht->pid) - then > KICK_CPU_MAX;
@@ -120,13 +94,17 @@ static bool overdue(const struct host_task *ht, ktime_t then)
 static int receive(struct context *c, struct seccomp_notif *n, bool kicked)
 {
 	struct host_task *ht = c->ht;
-	ktime_t used = kicked ? process_cputime(ht->pid) : 0;
+	bool late = false;
+	ktime_t used = 0; /* when it was first found late */
 
 	for (;;) {
 		struct pollfd p = {.fd = ht->listener, .events = POLLIN};
 
 		/* Not only when its time is up: kicks come as often. */
 		if (kicked && poll(&p, 1, KICK_CHECK / NSEC_PER_MSEC) <= 0) {
+			if (!late)
+				used = process_cputime(ht->pid);
+			late = true;
 			if (!overdue(ht, used))
 				continue;
 			log_info("host process %d ignores kicks: killed\n", ht->pid);
@@ -140,12 +118,10 @@ static int receive(struct context *c, struct seccomp_notif *n, bool kicked)
 			ht->notif_id = n->id;
 			return 0;
 		}
-		if (errno == EINTR && !kicked) {
+		if (errno == EINTR && !kicked)
 			kicked = true;
-			used = process_cputime(ht->pid);
-		} else if (errno != EINTR && (errno != ENOENT || process_is_dead(ht->pid))) {
+		else if (errno != EINTR && (errno != ENOENT || process_is_dead(ht->pid)))
 			return -ESRCH;
-		}
 	}
 }
 
@@ -174,43 +150,64 @@ struct stop {
 	enum tramp_where where;
 };
 
+/* It did what no guest does, an attack on its own memory; or the kernel has none for its state. */
+static void kill_process(struct context *c)
+{
+	kill(c->ht->pid, SIGKILL);
+	context_died(c);
+}
+
+/* The state that the frame has goes where the task was to save it, and is the initial one then; `saved`: the task has done that. */
+static void save_xstate(struct context *c, bool saved)
+{
+	if (!saved)
+		stopframe_save_xstate(c->ht, c->ht->save);
+	c->ht->save = 0;
+	if (!c->xstate && context_reset_xstate(c))
+		kill_process(c);
+}
+
+/* It has done something: whatever it was answered is over. */
+static void heard_of(struct host_task *ht)
+{
+	if (ht->loading)
+		ht->save = 0;
+	ht->loading = ht->spun = ht->asked = false;
+}
+
 /* Takes the registers of a stop from its frame. False: there is no such frame in its slot. */
 static bool read_stop(struct context *c, const struct seccomp_notif *n, struct stop *s)
 {
 	const __u64 *a = n->data.args; /* signal, siginfo, ucontext, fs and gs base */
-	mcontext_t mc;
+	struct host_task *ht = c->ht;
+	struct pt_regs loading = c->regs;
+	bool saved;
 
 	s->sig = a[0];
-	if (!slot_read(c->ht, &s->si, a[1], sizeof(s->si)) ||
-	    !slot_read(c->ht, &mc, a[2] + offsetof(struct frame, mc), sizeof(mc)))
+	if (!slot_read(ht, &s->si, a[1], sizeof(s->si)) || !stopframe_read(ht, a[2], &c->regs))
 		return false;
-	regs_from_frame(&c->regs, mc.gregs);
-	c->regs.cs = 0x33;
-	c->regs.ss = 0x2b;
 	c->regs.fs_base = a[3];
-	c->regs.gs_base = trampolines && a[4] == slot_addr(c->ht->slot) ? 0 : a[4];
-	c->ht->uc = a[2];
-	c->ht->stopped = true;
+	c->regs.gs_base = trampolines && a[4] == slot_addr(ht->slot) ? 0 : a[4];
 	c->regs_valid = true;
-	/* Wherever it was in a trampoline, it leaves that. */
-	s->where = tramp_fix(c->ht, &c->regs, s->sig == SIGSEGV || s->sig == SIGBUS);
+	if (ht->loading && slotregs_interrupted(ht, c->regs.rip, &saved)) {
+		c->regs = loading;
+		s->where = TRAMP_LOADING;
+		if (ht->save)
+			save_xstate(c, saved);
+	} else {
+		/* Wherever it was in a trampoline, it leaves that. */
+		s->where = tramp_fix(ht, &c->regs, s->sig == SIGSEGV || s->sig == SIGBUS);
+	}
 	if (s->where != TRAMP_NONE)
 		c->regs_dirty = true;
-	c->ht->spun = false;
-	slotcall_set_state(c->ht, CALL_OFF);
+	heard_of(ht);
+	slotcall_set_state(ht, CALL_OFF);
 	return true;
 }
 
 static bool is_stop(const struct seccomp_notif *n)
 {
 	return n->data.instruction_pointer == STUB_STOP_IP;
-}
-
-/* It did what no guest does: an attack on its own memory. */
-static void kill_tampered(struct context *c)
-{
-	kill(c->ht->pid, SIGKILL);
-	context_died(c);
 }
 
 /*
@@ -245,7 +242,7 @@ static int stop_in_call(struct context *c)
 		}
 	}
 	if (!is_stop(&n) || !read_stop(c, &n, &s)) {
-		kill_tampered(c);
+		kill_process(c);
 		return -ESRCH;
 	}
 	c->regs.rax = rax;
@@ -253,105 +250,76 @@ static int stop_in_call(struct context *c)
 	return 0;
 }
 
+/* Does it wait in a trampoline, with its registers in the slot? */
+static bool in_trampoline(const struct host_task *ht)
+{
+	return !ht->stopped && (ht->asked || ht->spun);
+}
+
+static void read_slot(struct context *c)
+{
+	u64 rax = c->result_dirty ? c->regs.rax : (u64)-ENOSYS, nr = c->regs.orig_rax;
+
+	/* Once registers are known they may be changed, and then the trampoline copies nothing. */
+	if (!context_copy_flush(c))
+		rax = -EFAULT;
+	c->ht->copies = false;
+	slotregs_read(c->ht, &c->regs);
+	c->regs.rax = rax;
+	c->regs.orig_rax = nr;
+	c->regs_valid = true;
+}
+
 /* All registers. After a failure they are zero, and the context is dead. */
 static int load_regs(struct context *c)
 {
 	if (c->regs_valid)
 		return 0;
+	if (in_trampoline(c->ht) && !c->dead) {
+		read_slot(c);
+		return 0;
+	}
 	if (stop_in_call(c) == 0)
 		return 0;
 	memset(&c->regs, 0, sizeof(c->regs));
 	return -ESRCH;
 }
 
-/* The frame's XSAVE area and its size; NULL: the frame has none. */
-static u8 *frame_xstate(const struct host_task *ht, size_t *size)
+/* A stop, with the registers that are known already. */
+static int need_frame(struct context *c)
 {
-	struct frame *f = slot_ptr(ht, ht->uc);
-	uaddr_t at = (uaddr_t)__atomic_load_n(&f->mc.fpregs, __ATOMIC_RELAXED);
-	u64 features;
+	struct pt_regs r = c->regs;
+	bool valid = c->regs_valid, dirty = c->regs_dirty;
 
-	*size = xstate_frame(&features);
-	if (at < slot_addr(ht->slot) || at > slot_addr(ht->slot) + SLOT_SIZE - *size - sizeof(u32))
-		return NULL;
-	return slot_ptr(ht, at);
-}
-
-/* Puts c->xstate into the frame; into the slot's own area, if the frame has none. */
-static void write_xstate(struct context *c)
-{
-	struct frame *f = slot_ptr(c->ht, c->ht->uc);
-	struct sw_bytes sw = {.magic1 = SW_MAGIC1};
-	u32 magic2 = SW_MAGIC2;
-	u64 features, bv;
-	size_t size;
-	u8 *area = frame_xstate(c->ht, &size);
-
-	if (!area) {
-		area = slot_ptr(c->ht, slot_addr(c->ht->slot) + SLOT_XSTATE);
-		f->mc.fpregs = (void *)(slot_addr(c->ht->slot) + SLOT_XSTATE);
-	}
-	xstate_frame(&features);
-	memcpy(area, c->xstate, size);
-	if (size > XSTATE_BV) {
-		memcpy(&bv, area + XSTATE_BV, sizeof(bv));
-		bv &= features;
-		memcpy(area + XSTATE_BV, &bv, sizeof(bv));
-		sw.size = size;
-		sw.extended_size = size + sizeof(magic2);
-		sw.features = features;
-		memcpy(area + size, &magic2, sizeof(magic2));
-	} else {
-		sw.magic1 = 0;
-	}
-	memcpy(area + SW_OFFSET, &sw, sizeof(sw));
-	kfree(c->xstate);
-	c->xstate = NULL;
-}
-
-static void write_regs(struct context *c)
-{
-	struct frame *f = slot_ptr(c->ht, c->ht->uc);
-	const struct pt_regs *r = &c->regs;
-	greg_t *g = f->mc.gregs;
-
-	g[REG_R15] = r->r15, g[REG_R14] = r->r14, g[REG_R13] = r->r13, g[REG_R12] = r->r12;
-	g[REG_RBP] = r->rbp, g[REG_RBX] = r->rbx, g[REG_R11] = r->r11, g[REG_R10] = r->r10;
-	g[REG_R9] = r->r9, g[REG_R8] = r->r8, g[REG_RAX] = r->rax, g[REG_RCX] = r->rcx;
-	g[REG_RDX] = r->rdx, g[REG_RSI] = r->rsi, g[REG_RDI] = r->rdi;
-	g[REG_RIP] = r->rip, g[REG_EFL] = r->eflags, g[REG_RSP] = r->rsp;
+	if (c->ht->stopped)
+		return 0;
+	if (stop_in_call(c))
+		return -ESRCH;
+	if (valid)
+		c->regs = r;
+	c->regs_dirty |= dirty;
+	if (c->ht->save)
+		save_xstate(c, false);
+	return 0;
 }
 
 /* The frame gets what the kernel changed. */
 static void write_stop(struct context *c)
 {
-	u64 *bases = slot_ptr(c->ht, slot_addr(c->ht->slot) + SLOT_FS);
+	u64 *bases = slot_field(c->ht, SLOT_FS);
 
 	if (c->xstate)
-		write_xstate(c);
+		stopframe_set_xstate(c->ht, c->xstate);
+	kfree(c->xstate);
+	c->xstate = NULL;
 	if (c->regs_dirty || c->result_dirty)
-		write_regs(c);
+		stopframe_write_regs(c->ht, &c->regs);
 	bases[0] = c->regs.fs_base;
 	/* By an own base the trampolines find the slot: a guest that uses none gets that. */
 	bases[1] = trampolines && !c->regs.gs_base ? slot_addr(c->ht->slot) : c->regs.gs_base;
 }
 
 /* ---- a new process ---- */
-
-/* The first frame: all but the registers. */
-static void first_frame(struct host_task *ht)
-{
-	uaddr_t base = slot_addr(ht->slot);
-	struct frame *f = slot_ptr(ht, base + SLOT_FRAME);
-
-	memset(f, 0, sizeof(*f));
-	f->flags = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
-	f->stack = (stack_t){.ss_sp = (void *)(base + SLOT_SIGSTACK),
-			     .ss_size = SLOT_SIGSTACK_SIZE};
-	f->mc.gregs[REG_CSGSFS] = 0x33 | 0x2bLL << 48;
-	ht->uc = base + SLOT_FRAME;
-	ht->stopped = true;
-}
 
 /* fd is a new descriptor or an error: is it worth trying again? */
 static bool freed_descriptors(int fd)
@@ -404,7 +372,7 @@ static int seccomp_adopt(struct host_task *ht)
 	if (!err && n.data.instruction_pointer != STUB_START_IP)
 		err = -ESRCH;
 	if (!err)
-		first_frame(ht);
+		stopframe_first(ht);
 	return err;
 }
 
@@ -415,6 +383,7 @@ static void ask_event(struct context *c, struct event *ev)
 {
 	ev->sys.ip = slotcall_ip(c->ht);
 	slotcall_copies_begin(c->ht);
+	c->ht->asked = true;
 }
 
 static void call_event(struct context *c, struct event *ev, const struct seccomp_notif *n)
@@ -425,6 +394,7 @@ static void call_event(struct context *c, struct event *ev, const struct seccomp
 	ev->sys.ip = tramp_call_ip(c->hm, n->data.instruction_pointer);
 	ev->sys.sp = 0;
 	c->regs.orig_rax = ev->sys.nr;
+	heard_of(c->ht);
 	c->ht->stopped = false;
 	if (n->data.instruction_pointer == STUB_ASK_IP)
 		ask_event(c, ev);
@@ -446,17 +416,13 @@ static void regs_event(struct context *c, struct event *ev, u64 nr)
 
 static void fault_event(struct context *c, struct event *ev, const struct stop *s)
 {
-	const struct frame *f = slot_ptr(c->ht, c->ht->uc);
-
 	ev->kind = EVENT_FAULT;
 	ev->fault = (struct fault){
 		.signo = s->sig,
 		.code = s->si.si_code,
 		.addr = (uaddr_t)s->si.si_addr,
-		.trapno = f->mc.gregs[REG_TRAPNO],
-		.error_code = f->mc.gregs[REG_ERR],
-		.cr2 = f->mc.gregs[REG_CR2],
 	};
+	stopframe_fault(c->ht, &ev->fault);
 }
 
 static void stop_event(struct context *c, struct event *ev, const struct seccomp_notif *n)
@@ -464,7 +430,7 @@ static void stop_event(struct context *c, struct event *ev, const struct seccomp
 	struct stop s;
 
 	if (!read_stop(c, n, &s)) {
-		kill_tampered(c);
+		kill_process(c);
 		return;
 	}
 	/* It was stopped on its way to sleep over a call that has been answered meanwhile. */
@@ -479,7 +445,7 @@ static void stop_event(struct context *c, struct event *ev, const struct seccomp
 		ev->kind = EVENT_STEPPED;
 		ev->fault.addr = c->regs.rip;
 	} else if (is_fault_signal(s.sig) && s.si.si_code > 0 &&
-		   (s.where == TRAMP_NONE || s.sig == SIGTRAP)) {
+		   (s.where == TRAMP_NONE || s.where == TRAMP_LOADING || s.sig == SIGTRAP)) {
 		fault_event(c, ev, &s);
 	}
 }
@@ -523,6 +489,7 @@ static void slot_event(struct context *c, struct cpu *cpu, struct event *ev)
 	slotcall_event(ht, ev);
 	slotcall_copies_begin(ht);
 	c->regs.orig_rax = ev->sys.nr;
+	heard_of(ht);
 	ht->stopped = false;
 	ht->spun = true;
 	ht->spin.served++;
@@ -580,7 +547,7 @@ static bool next_event(struct context *c, struct cpu *cpu, struct event *ev, boo
 static void run(struct context *c, struct cpu *cpu, struct event *ev)
 {
 	struct host_task *ht = c->ht;
-	bool spin, replied;
+	bool spin, replied, load = c->regs_dirty && !ht->stopped;
 	u64 start;
 	u32 tries;
 
@@ -594,6 +561,9 @@ static void run(struct context *c, struct cpu *cpu, struct event *ev)
 	}
 	c->regs_dirty = c->result_dirty = c->regs_valid = false;
 	show_cpu(ht, cpu);
+	if (load)
+		slotregs_write(ht, &c->regs, ht->save);
+	ht->loading = load;
 	start = __rdtsc();
 	replied = reply(c, spin);
 	if (!next_event(c, cpu, ev, spin, replied))
@@ -626,20 +596,19 @@ static void place(struct host_task *ht, struct cpu *cpu)
 	host_task_pin(ht->pid, &ht->core, core);
 }
 
+/* Can it load what the kernel changed without a frame? */
+static bool loads_from_slot(const struct context *c)
+{
+	return in_trampoline(c->ht) && c->regs_valid && !c->xstate && slotregs_fit(&c->regs);
+}
+
 static void seccomp_run(struct context *c, struct event *ev)
 {
 	struct cpu *cpu = this_cpu();
 
 	place(c->ht, cpu);
-	/* Changed registers need a frame to be loaded from. */
-	if ((c->regs_dirty || c->xstate) && !c->ht->stopped) {
-		struct pt_regs r = c->regs;
-		bool dirty = c->regs_dirty;
-
-		if (stop_in_call(c) == 0 && dirty)
-			c->regs = r;
-		c->regs_dirty |= dirty;
-	}
+	if ((c->regs_dirty || c->xstate || c->ht->save) && !loads_from_slot(c))
+		(void)!need_frame(c); /* dead then */
 	if (c->ht->stopped && !c->dead)
 		write_stop(c);
 	if (!c->dead)
@@ -674,23 +643,14 @@ static void seccomp_release(struct context *c)
 
 static int seccomp_get_xstate(struct context *c, void *buf, size_t size)
 {
-	size_t n;
-	u8 *area;
-
+	if (!c->xstate && need_frame(c))
+		return -ESRCH;
 	if (c->xstate) {
 		memcpy(buf, c->xstate, min(size, xstate_size()));
 		return 0;
 	}
-	if (load_regs(c))
-		return -ESRCH;
-	area = frame_xstate(c->ht, &n);
-	if (!area) {
+	if (!stopframe_get_xstate(c->ht, buf, size))
 		xstate_initial(buf, size);
-		return 0;
-	}
-	memset(buf, 0, size);
-	memcpy(buf, area, min(n, size));
-	memset((u8 *)buf + SW_OFFSET, 0, sizeof(struct sw_bytes));
 	return 0;
 }
 
@@ -705,6 +665,18 @@ static int seccomp_set_xstate(struct context *c, const void *buf, size_t size)
 		return -ENOMEM;
 	memcpy(c->xstate, buf, min(size, xstate_size()));
 	return 0;
+}
+
+static bool seccomp_save_xstate(struct context *c, uaddr_t at)
+{
+	struct host_task *ht = c->ht;
+
+	if (!at)
+		ht->save = 0;
+	if (!at || c->dead || c->xstate || ht->save || !in_trampoline(ht))
+		return false;
+	ht->save = at;
+	return true;
 }
 
 static bool seccomp_use_trampolines(u32 spin)
@@ -761,6 +733,7 @@ const struct engine_ops seccomp_engine = {
 	.release = seccomp_release,
 	.get_xstate = seccomp_get_xstate,
 	.set_xstate = seccomp_set_xstate,
+	.save_xstate = seccomp_save_xstate,
 	.use_trampolines = seccomp_use_trampolines,
 	.kick_self = seccomp_kick_self,
 };

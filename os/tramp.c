@@ -212,8 +212,7 @@ static enum tramp_where fix_site(struct host_mm *hm, struct pt_regs *r, enum tra
 #define RF 0x10000	/* as faults leave it */
 #define LAHF_FLAGS 0xd5 /* SF ZF AF PF CF */
 
-/* As LAHF and SETO gave them, in ah and al. */
-static void set_flags(struct pt_regs *r, u32 ax)
+void tramp_set_flags(struct pt_regs *r, u32 ax)
 {
 	r->eflags = (r->eflags & ~(u64)(OF | LAHF_FLAGS)) | (ax >> 8 & LAHF_FLAGS) |
 		    (ax & 1 ? OF : 0);
@@ -221,7 +220,7 @@ static void set_flags(struct pt_regs *r, u32 ax)
 
 static enum tramp_where fix_before(struct pt_regs *r, uaddr_t ret, u32 nr_flags)
 {
-	set_flags(r, nr_flags);
+	tramp_set_flags(r, nr_flags);
 	r->rip = ret - 2;
 	r->rax = nr_flags >> 16;
 	return TRAMP_BEFORE;
@@ -240,9 +239,9 @@ static enum tramp_where fix_call(const struct host_mm *hm, struct pt_regs *r)
 static enum tramp_where fix_tail(struct pt_regs *r)
 {
 	if (r->rip == STUB_TAIL)
-		set_flags(r, r->rax);
+		tramp_set_flags(r, r->rax);
 	else if (r->rip == STUB_TAIL_ADDED)
-		set_flags(r, (r->rax & ~1UL) | (r->eflags & OF ? 1 : 0));
+		tramp_set_flags(r, (r->rax & ~1UL) | (r->eflags & OF ? 1 : 0));
 	r->rip = r->rcx;
 	r->rax = r->r11;
 	return TRAMP_DONE;
@@ -279,7 +278,7 @@ static enum tramp_where fix_made(const struct host_task *ht, struct pt_regs *r, 
 	u32 state = __atomic_load_n((const u32 *)(slot + SLOT_STATE), __ATOMIC_ACQUIRE);
 	u64 ip = r->rip;
 
-	set_flags(r, nr_flags);
+	tramp_set_flags(r, nr_flags);
 	r->rip = r->rcx = ret;
 	if (ip < STUB_WAIT_IP && (state == CALL_MADE || state == CALL_SLEEP))
 		return TRAMP_WAITING;
@@ -300,6 +299,8 @@ static enum tramp_where fix_common(const struct host_task *ht, struct pt_regs *r
 
 	memcpy(&ret, slot + SLOT_RETURN, sizeof(ret));
 	memcpy(&nr_flags, slot + SLOT_NR, sizeof(nr_flags));
+	if (ip > STUB_FLAGS && ip < STUB_FLAGS_END)
+		memcpy(&r->rsp, slot + SLOT_RSP, sizeof(r->rsp));
 	if (ip >= STUB_TAIL)
 		return fix_tail(r);
 	if (ip < STUB_ENTRY_SAVED || ip >= STUB_LEAVE)

@@ -12,6 +12,7 @@ enum tramp_where {
 	TRAMP_CALL, /* it is to be made now: they are those behind it, but for rax, which is its number */
 	TRAMP_WAITING, /* it was made and isn't answered: they are those behind it, but for rax */
 	TRAMP_DONE,    /* it was answered: those behind it */
+	TRAMP_LOADING, /* it was answered with other registers, and has them */
 };
 
 /*
@@ -22,6 +23,8 @@ enum tramp_where {
 enum tramp_where tramp_fix(const struct host_task *ht, struct pt_regs *r, bool fault);
 /* The task is TRAMP_WAITING for an answer that it has got: completes the registers, and what it was to copy. */
 void tramp_answer(const struct host_task *ht, struct pt_regs *r);
+/* The flags as LAHF and SETO gave them, in ah and al. */
+void tramp_set_flags(struct pt_regs *r, u32 ax);
 /* The address behind the call that was made with ip behind it: the original's, if that was in a trampoline. */
 uaddr_t tramp_call_ip(const struct host_mm *hm, uaddr_t ip);
 /* The copy that fork makes: its trampolines are the parent's. Then these areas are to be mapped by its keeper. */

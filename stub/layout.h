@@ -55,17 +55,24 @@
  */
 #define STUB_ENTRY (STUB_TEXT + 0x1000) /* from here: eax call and flags, rcx return address */
 #define STUB_ENTRY_SAVED (STUB_TEXT + 0x1060) /* both in the slot; the call wasn't made */
-#define STUB_COMMIT_IP (STUB_TEXT + 0x1240)   /* behind the instruction that gives the call away */
-#define STUB_WAIT_IP (STUB_TEXT + 0x1292)     /* behind the call which waits for its answer */
-#define STUB_ASK (STUB_TEXT + 0x12b0)	      /* not made */
-#define STUB_ASK_IP (STUB_TEXT + 0x12c2)      /* behind the call by which the host tells of it */
-#define STUB_ANSWERED (STUB_TEXT + 0x12e0)    /* the result is in the slot */
-#define STUB_FINISH (STUB_TEXT + 0x1360)      /* in r11; call and return address in the slot */
-#define STUB_LEAVE (STUB_TEXT + 0x1373)	      /* as at the entry */
-#define STUB_TAIL (STUB_TEXT + 0x1380)	      /* r11 becomes rax, rcx rip; flags in ax */
-#define STUB_TAIL_ADDED (STUB_TEXT + 0x1382)  /* overflow is in the flags, the rest in ah */
-#define STUB_TAIL_FLAGS (STUB_TEXT + 0x1383)  /* all flags are as they were */
-#define STUB_ENTRY_END (STUB_TEXT + 0x1388)
+#define STUB_FLAGS (STUB_TEXT + 0x1180)	      /* from behind here ... */
+#define STUB_FLAGS_END (STUB_TEXT + 0x11a0)   /* ... up to here rsp is in the slot */
+#define STUB_COMMIT_IP (STUB_TEXT + 0x1300)   /* behind the instruction that gives the call away */
+#define STUB_WAIT_IP (STUB_TEXT + 0x1352)     /* behind the call which waits for its answer */
+#define STUB_ASK (STUB_TEXT + 0x1370)	      /* not made */
+#define STUB_ASK_IP (STUB_TEXT + 0x1382)      /* behind the call by which the host tells of it */
+#define STUB_ANSWERED (STUB_TEXT + 0x13a0)    /* the result is in the slot */
+#define STUB_FINISH (STUB_TEXT + 0x1430)      /* in r11; call and return address in the slot */
+#define STUB_LEAVE (STUB_TEXT + 0x1443)	      /* as at the entry */
+#define STUB_TAIL (STUB_TEXT + 0x1450)	      /* r11 becomes rax, rcx rip; flags in ax */
+#define STUB_TAIL_ADDED (STUB_TEXT + 0x1452)  /* overflow is in the flags, the rest in ah */
+#define STUB_TAIL_FLAGS (STUB_TEXT + 0x1453)  /* all flags are as they were */
+#define STUB_ENTRY_END (STUB_TEXT + 0x1458)
+/* An answer that changes registers: in between they are of no meaning. */
+#define STUB_LOAD (STUB_TEXT + 0x1800)
+#define STUB_SAVE (STUB_TEXT + 0x1840)	/* the instruction which saves the vector state */
+#define STUB_SAVED (STUB_TEXT + 0x1844) /* behind it */
+#define STUB_LOAD_END (STUB_TEXT + 0x1940)
 
 /* The control page. Offsets are checked against struct stub_ctl in C. */
 #define CTL_SEQ 0	  /* u32: futex; number of the batch to run */
@@ -144,8 +151,24 @@
 #define SLOT_IN_ADDR 128  /* u64 */
 #define SLOT_OUT_ADDR 136 /* u64 */
 #define SLOT_OUT_LEN 144  /* u32 */
+/* The registers at a call by a trampoline, besides those above. */
+#define SLOT_REGS 152 /* u64 each: */
+#define SLOT_RBX 152
+#define SLOT_RBP 160
+#define SLOT_R12 168
+#define SLOT_R13 176
+#define SLOT_R14 184
+#define SLOT_R15 192
+#define SLOT_RSP 200
+#define SLOT_RFLAGS 208 /* but for those in SLOT_NR */
+#define SLOT_FSBASE 216
+/* The answer to it is other registers: those at SLOT_NEW, in the order of struct pt_regs, and the fs base at SLOT_FS. */
+#define SLOT_LOAD 224	   /* u32: it is so */
+#define SLOT_SAVE_MASK 232 /* u64: what of the vector state is saved then at ... */
+#define SLOT_SAVE_AT 240 /* u64: ... this address, and made the initial one; 0: it stays as it is */
 #define SLOT_SIGSTACK 256
-#define SLOT_FRAME 0x400  /* a new task's first ucontext, in the unused end of its signal stack */
+#define SLOT_NEW 0x200	  /* u64 each, in the unused end of the signal stack */
+#define SLOT_FRAME 0x400  /* there, too: a new task's first ucontext */
 #define SLOT_XSTATE 0x800 /* and its vector state */
 #define SLOT_IN 0x4000	  /* below what signal frames reach */
 #define SLOT_OUT 0x4800

@@ -7,10 +7,10 @@
  * and may change nothing but rax, rcx, r11 and, for a while, the flags: there is no stack to use. The slot is found by the gs base, which
  * the kernel sets so where the guest uses none; a guest that does makes its calls the usual way.
  *
- * The ways out: answered from the task's info; given to a CPU that looks for it (CALL_READY), without the host; asked by a call from here,
- * where something is copied along; or on to the original syscall instruction, as if nothing had been patched. What a call reads or writes is
+ * The ways out: answered from the task's info; given to a CPU that looks for it (CALL_READY), without the host; asked by a call from here;
+ * or on to the original syscall instruction, as if nothing had been patched. What a call reads or writes is
  * copied through the slot, a few KiB, which saves the kernel a host call each; at a fault in that the kernel makes it without. A signal finds the task
- * before the original instruction or behind it: os/tramp.c puts the registers right.
+ * before the original instruction or behind it: os/tramp.c puts the registers right. They are left in the slot as well, and the answer may be others.
  */
 #include "stub/layout.h"
 #include <asm/unistd_64.h>
@@ -56,14 +56,31 @@ call:	incl	%gs:SLOT_TRIES
 	mov	%r10, %gs:SLOT_ARGS + 24
 	mov	%r8, %gs:SLOT_ARGS + 32
 	mov	%r9, %gs:SLOT_ARGS + 40
+	mov	%rbx, %gs:SLOT_RBX
+	mov	%rbp, %gs:SLOT_RBP
+	mov	%r12, %gs:SLOT_R12
+	mov	%r13, %gs:SLOT_R13
+	mov	%r14, %gs:SLOT_R14
+	mov	%r15, %gs:SLOT_R15
+	mov	%rsp, %gs:SLOT_RSP
+	rdfsbase %rcx
+	mov	%rcx, %gs:SLOT_FSBASE
 	movl	$0, %gs:SLOT_IN_LEN
+	jmp	1f
+	.org	0x180, 0x90		/* STUB_FLAGS */
+1:	rdgsbase %rsp
+	lea	SLOT_SIZE - 16(%rsp), %rsp	/* where the frames of signals begin, too */
+	pushfq
+	popq	%gs:SLOT_RFLAGS
+	mov	%gs:SLOT_RSP, %rsp
+	.org	0x1a0, 0x90		/* STUB_FLAGS_END */
 	shr	$16, %eax
 	cmp	$(copies_end - copies), %eax
-	jae	plain
+	jae	copied
 	lea	copies(%rip), %r11
 	movzbl	(%r11, %rax), %ecx
 	test	%ecx, %ecx
-	jz	plain
+	jz	copied
 	and	$COPY_IN, %ecx
 	jz	copied
 	cmp	$COPY_PATH1, %ecx
@@ -105,8 +122,6 @@ path1:	mov	%rsi, %r11
 copied:	cmpl	$CALL_READY, %gs:SLOT_STATE
 	jne	ask
 	jmp	give
-plain:	cmpl	$CALL_READY, %gs:SLOT_STATE
-	je	give
 usual:	mov	%gs:SLOT_RETURN, %rcx	/* on to the original instruction */
 	lea	-2(%rcx), %rcx
 	mov	%gs:SLOT_NR, %eax
@@ -117,9 +132,9 @@ give:	mov	$CALL_READY, %eax
 	mov	$CALL_MADE, %ecx
 	jmp	commit
 
-	.org	0x236, 0x90
+	.org	0x2f6, 0x90
 commit:	lock cmpxchg %ecx, %gs:SLOT_STATE
-	.org	0x240, 0xcc		/* STUB_COMMIT_IP */
+	.org	0x300, 0xcc		/* STUB_COMMIT_IP */
 	jne	usual			/* the kernel has gone to sleep just now */
 	mov	$SPINS, %ecx
 1:	cmpl	$CALL_MADE, %gs:SLOT_STATE
@@ -133,22 +148,24 @@ commit:	lock cmpxchg %ecx, %gs:SLOT_STATE
 	jne	answered
 	mov	$__NR_sched_yield, %eax	/* any: told by its address */
 	jmp	1f
-	.org	0x290, 0x90
+	.org	0x350, 0x90
 1:	syscall
 	mov	%rax, %gs:SLOT_RESULT	/* STUB_WAIT_IP */
 	jmp	answered
 
-	.org	0x2b0, 0x90		/* STUB_ASK */
+	.org	0x370, 0x90		/* STUB_ASK */
 ask:	mov	%gs:SLOT_NR, %eax
 	shr	$16, %eax
 	jmp	1f
-	.org	0x2c0, 0x90
+	.org	0x380, 0x90
 1:	syscall
 	mov	%rax, %gs:SLOT_RESULT	/* STUB_ASK_IP */
 	jmp	answered
 
-	.org	0x2e0, 0x90		/* STUB_ANSWERED */
+	.org	0x3a0, 0x90		/* STUB_ANSWERED */
 answered:
+	cmpl	$0, %gs:SLOT_LOAD
+	jne	load
 	cmpl	$0, %gs:SLOT_OUT_LEN
 	jne	1f
 	mov	%gs:SLOT_RESULT, %r11
@@ -171,27 +188,27 @@ answered:
 4:	movl	$0, %gs:SLOT_OUT_LEN
 	jmp	answered
 
-	.org	0x360, 0x90		/* STUB_FINISH */
+	.org	0x430, 0x90		/* STUB_FINISH */
 finish:	mov	%gs:SLOT_NR, %eax
 	mov	%gs:SLOT_RETURN, %rcx
 	jmp	tail
 
-	.org	0x373, 0x90		/* STUB_LEAVE: eax call and flags, rcx return address, as at the entry */
+	.org	0x443, 0x90		/* STUB_LEAVE: eax call and flags, rcx return address, as at the entry */
 leave:	mov	%eax, %r11d
 	shr	$16, %r11d
 	jmp	1f
-	.org	0x37c, 0x90
+	.org	0x44c, 0x90
 1:	lea	-2(%rcx), %rcx
-	.org	0x380, 0xcc		/* STUB_TAIL */
+	.org	0x450, 0xcc		/* STUB_TAIL */
 tail:	add	$0x7f, %al		/* overflow as it was */
 	sahf				/* the others */
 	mov	%r11, %rax
 	jmp	*%rcx
 
 /* What is answered from the info: the offset there, plus one. */
-	.org	0x400
+	.org	0x480
 	.macro	kind nr, offset
-	.org	0x400 + \nr
+	.org	0x480 + \nr
 	.byte	\offset + 1
 	.endm
 kinds:
@@ -204,13 +221,64 @@ kinds:
 kinds_end:
 
 /* What is copied: COPY_*. */
-	.org	0x500
+	.org	0x600
 	.macro	copy nr, what
-	.org	0x500 + \nr
+	.org	0x600 + \nr
 	.byte	\what
 	.endm
 copies:
 #include "stub_copies.h"
 copies_end:
+
+/*
+ * The answer is other registers, as for a signal handler: the vector state goes where the frame has it, and all registers come from the slot. There
+ * is no stack, but for a moment the slot's.
+ */
+#define NEW(n) %gs:SLOT_NEW + 8 * (n)
+	.org	0x800, 0xcc		/* STUB_LOAD */
+load:	movl	$0, %gs:SLOT_LOAD
+	mov	%gs:SLOT_SAVE_AT, %r11
+	mov	%gs:SLOT_SAVE_MASK, %eax
+	mov	%gs:SLOT_SAVE_MASK + 4, %edx
+	test	%r11, %r11
+	jz	new_regs
+	jmp	1f
+	.org	0x840, 0x90		/* STUB_SAVE */
+1:	xsave64	(%r11)
+	.org	0x844, 0x90		/* STUB_SAVED */
+	lea	initial(%rip), %r11
+	xrstor64 (%r11)
+new_regs:
+	mov	%gs:SLOT_FS, %rax
+	wrfsbase %rax
+	rdgsbase %rsp
+	lea	SLOT_SIZE - 16(%rsp), %rsp
+	pushq	NEW(18)
+	popfq
+	mov	NEW(0), %r15
+	mov	NEW(1), %r14
+	mov	NEW(2), %r13
+	mov	NEW(3), %r12
+	mov	NEW(4), %rbp
+	mov	NEW(5), %rbx
+	mov	NEW(6), %r11
+	mov	NEW(7), %r10
+	mov	NEW(8), %r9
+	mov	NEW(9), %r8
+	mov	NEW(10), %rax
+	mov	NEW(11), %rcx
+	mov	NEW(12), %rdx
+	mov	NEW(13), %rsi
+	mov	NEW(14), %rdi
+	mov	NEW(19), %rsp
+	jmp	*NEW(16)
+	.org	0x940, 0xcc		/* STUB_LOAD_END */
+
+/* An XSAVE area that says of all parts that they are in their initial state. */
+	.balign	64
+initial:
+	.org	initial + 24, 0
+	.long	0x1f80			/* MXCSR */
+	.org	initial + 576, 0
 
 	.section .note.GNU-stack, "", @progbits

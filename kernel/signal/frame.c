@@ -76,21 +76,24 @@ static int place_frame(const struct task *t, const struct ksigaction *sa, uaddr_
 	return access_ok(*frame, p - *frame) ? 0 : -EFAULT;
 }
 
-/* All of it, in one piece. */
+/* All of it, in one piece; the handler's vector state is the initial one. */
 static int write_frame(struct task *t, uaddr_t frame, const struct rt_sigframe *f)
 {
 	size_t size = SIGFRAME_FP + xframe_size();
 	u8 *buf = kzalloc(size);
-	int err;
+	int saved, err;
 
 	if (!buf)
 		return -ENOMEM;
 	memcpy(buf, f, sizeof(*f));
-	err = xframe_save(t, buf + SIGFRAME_FP);
-	if (!err)
-		err = copy_to_user(frame, buf, size);
+	saved = xframe_save(t, buf + SIGFRAME_FP, frame + SIGFRAME_FP);
+	err = saved < 0 ? saved : copy_to_user(frame, buf, size);
+	if (!err && !saved)
+		err = context_reset_xstate(t->ctx);
+	if (err && saved > 0)
+		(void)!engine->save_xstate(t->ctx, 0); /* it doesn't, after all */
 	kfree(buf);
-	return err ? err : context_reset_xstate(t->ctx);
+	return err;
 }
 
 int sigframe_setup(struct task *t, int sig, const siginfo_t *si, const struct ksigaction *sa,

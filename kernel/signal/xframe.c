@@ -58,19 +58,30 @@ size_t xframe_size(void)
 	return frame_xsize() + (has_xsave() ? sizeof(u32) : 0);
 }
 
-int xframe_save(struct task *t, void *to)
+/* The state as it is now, as far as frames have it. */
+static int get_state(struct task *t, u8 *area)
 {
-	const u32 magic2 = MAGIC2;
 	size_t size = max(xstate_size(), (size_t)frame_xsize());
-	struct sw_bytes sw;
-	u8 *area = to, *buf = kmalloc(size);
+	u8 *buf = kmalloc(size);
 	int err;
 
 	if (!buf)
 		return -ENOMEM;
 	err = engine->get_xstate(t->ctx, buf, size);
-	memcpy(area, buf, frame_xsize());
+	if (!err)
+		memcpy(area, buf, frame_xsize());
 	kfree(buf);
+	return err;
+}
+
+int xframe_save(struct task *t, void *to, uaddr_t fp)
+{
+	const u32 magic2 = MAGIC2;
+	u8 *area = to;
+	struct sw_bytes sw;
+	bool itself = has_xsave() && engine->save_xstate && engine->save_xstate(t->ctx, fp);
+	int err = itself ? 0 : get_state(t, area);
+
 	if (err)
 		return err;
 	memset(&sw, 0, sizeof(sw));
@@ -86,7 +97,7 @@ int xframe_save(struct task *t, void *to)
 		memcpy(area + frame_xsize(), &magic2, sizeof(magic2));
 	}
 	memcpy(area + SW_OFFSET, &sw, sizeof(sw));
-	return 0;
+	return itself;
 }
 
 /* How much of the area is there: all that its description says if that makes sense, else the legacy part only. */

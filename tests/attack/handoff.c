@@ -131,3 +131,30 @@ TEST(calls_state_is_rewritten)
 	beside(2, (struct scribble){1, 3, SLOT_RETURN, 0}, call_and_fault);
 	beside(2, (struct scribble){1, 3, SLOT_NR + 2, 0}, call_and_fault);
 }
+
+static void take(int sig)
+{
+	(void)sig;
+}
+
+/* At a call which libc's trampoline brings: the handler's registers, and where the vector state goes, are in the slot. */
+static void signal_oneself(void)
+{
+	pid_t pid = getpid();
+
+	signal(SIGUSR1, take);
+	for (int i = 0; i < 2000; i++)
+		kill(pid, SIGUSR1);
+}
+
+TEST(registers_at_calls_are_rewritten)
+{
+	static const uint64_t words[] = {SLOT_RSP,	    SLOT_RFLAGS,	SLOT_FSBASE,
+					 SLOT_LOAD,	    SLOT_SAVE_AT,	SLOT_SAVE_AT + 4,
+					 SLOT_SAVE_MASK,    SLOT_SAVE_MASK + 4, SLOT_NEW + 8 * 16,
+					 SLOT_NEW + 8 * 18, SLOT_NEW + 8 * 19};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		for (int how = 0; how < 3; how++)
+			beside(1, (struct scribble){1, 3, words[i], how}, signal_oneself);
+}

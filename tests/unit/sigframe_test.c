@@ -27,6 +27,11 @@ void group_cputime(struct thread_group *tg, u64 *ut, u64 *st)
 {
 }
 
+size_t copy_from_user_partial(void *to, uaddr_t from, size_t n)
+{
+	return copy_from_user(to, from, n) ? 0 : n;
+}
+
 /* ---- an engine with registers and a state of 4096 bytes ---- */
 
 #define XSIZE 16384
@@ -54,6 +59,13 @@ static int set_xstate(struct context *c, const void *buf, size_t size)
 	xstate_is_fresh = false;
 	return 0;
 }
+static bool saves_itself;
+static uaddr_t saves_at;
+static bool save_xstate(struct context *c, uaddr_t at)
+{
+	saves_at = at;
+	return saves_itself && at;
+}
 int context_reset_xstate(struct context *c)
 {
 	xstate_is_fresh = true;
@@ -72,7 +84,8 @@ size_t xstate_frame(u64 *features)
 static const struct engine_ops fake_engine = {.regs = get_regs,
 					      .regs_changed = regs_changed,
 					      .get_xstate = get_xstate,
-					      .set_xstate = set_xstate};
+					      .set_xstate = set_xstate,
+					      .save_xstate = save_xstate};
 const struct engine_ops *engine = &fake_engine;
 
 /* sys_rt_sigreturn() and force_signal() act for the current task: a CPU that is this thread. */
@@ -176,6 +189,34 @@ START_TEST(a_handler_finds_its_arguments_and_the_context)
 	ck_assert_uint_eq(*(u32 *)(fp + 468), xframe_size());
 	ck_assert_uint_eq(*(u32 *)(fp + xframe_size() - 4), 0x46505845);
 	ck_assert(xstate_is_fresh);
+	teardown();
+}
+END_TEST
+
+START_TEST(state_that_the_task_saves_itself_has_room_and_a_description)
+{
+	static const u8 zeros[512];
+	struct rt_sigframe *f;
+	u64 fp;
+
+	setup();
+	saves_itself = true;
+	xstate_is_fresh = false;
+	f = deliver(0, 0);
+	fp = f->uc.mcontext.fpstate;
+	ck_assert_uint_eq(saves_at, fp);
+	ck_assert(!xstate_is_fresh);
+	ck_assert_int_eq(memcmp((void *)fp, zeros, 464), 0);
+	ck_assert_uint_eq(*(u32 *)(fp + 468), xframe_size());
+	ck_assert_int_eq(memcmp((void *)(fp + 512), zeros, 64), 0);
+	ck_assert_uint_eq(*(u32 *)(fp + xframe_size() - 4), 0x46505845);
+	/* A frame that can't be written isn't saved to. */
+	regs.rsp = PAGE_SIZE + PAGE_SIZE / 2;
+	ck_assert_int_eq(sigframe_setup(t, SIGUSR1, &(siginfo_t){},
+					&(struct ksigaction){.flags = KSA_RESTORER}, 0),
+			 -EFAULT);
+	ck_assert_uint_eq(saves_at, 0);
+	saves_itself = false;
 	teardown();
 }
 END_TEST
@@ -346,6 +387,7 @@ START_TEST(bad_stacks_and_missing_restorers_are_faults)
 END_TEST
 
 UNIT_MAIN("signal frames", a_handler_finds_its_arguments_and_the_context,
+	  state_that_the_task_saves_itself_has_room_and_a_description,
 	  sigreturn_restores_everything_and_no_more, a_forged_frame_is_a_fault,
 	  a_frame_of_the_old_kind_restores_the_legacy_state_only,
 	  the_alternate_stack_is_used_nested_on_and_never_overflown,

@@ -176,6 +176,15 @@ START_TEST(call_on_its_way_is_before_the_call_with_its_flags)
 		ck_assert_uint_eq(r.rip, SITE_A);
 		ck_assert_uint_eq(r.rax, 39);
 		ck_assert_uint_eq(r.eflags, want);
+		/* With rsp in the slot for a moment. */
+		set64(SLOT_RSP, 0x7000);
+		r = (struct pt_regs){.rsp = 0x7000};
+		ck_assert_int_eq(fix(&r, STUB_FLAGS), TRAMP_BEFORE);
+		ck_assert_uint_eq(r.rsp, 0x7000);
+		r = (struct pt_regs){.rsp = 5};
+		ck_assert_int_eq(fix(&r, STUB_FLAGS + 5), TRAMP_BEFORE);
+		ck_assert_uint_eq(r.rsp, 0x7000);
+		ck_assert_uint_eq(r.eflags & ~0x202UL, want & ~0x202UL);
 		/* The exchange failed: ZF is clear. */
 		r = (struct pt_regs){.eflags = 0x202};
 		ck_assert_int_eq(fix(&r, STUB_COMMIT_IP), TRAMP_BEFORE);
