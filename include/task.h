@@ -171,6 +171,12 @@ struct task {
 
 	uaddr_t set_child_tid, clear_child_tid; /* o */
 	uaddr_t robust_list;			/* o; others racy */
+	struct {
+		uaddr_t area; /* 0: not registered */
+		u32 sig;
+		int cpu;	  /* what the area says */
+		bool interrupted; /* elsewhere than by a system call, since it ran last */
+	} rseq;			  /* o; rseq.h */
 	struct task *vfork_parent;		/* waits for our exec or exit: see vfork_done */
 	struct wait_queue vfork_wait;		/* parent sleeps here on the child's */
 	bool vfork_done;

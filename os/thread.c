@@ -10,6 +10,7 @@
 #include "ktime.h"
 #include "os/atonce.h"
 #include "os/fault.h"
+#include <elf.h>
 #include <errno.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
@@ -18,7 +19,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -255,7 +255,22 @@ AT_ONCE void host_cpu_timer(struct cpu *c, ktime_t deadline)
 	timer_settime(host_cpus[c->id].timer, TIMER_ABSTIME, &its, NULL);
 }
 
+static const Elf64_auxv_t *auxv;
+
+/* It begins behind the environment. getauxval() would be simpler, but on x86 glibc says something of its own for AT_HWCAP. */
+__attribute__((constructor)) static void find_auxv(int argc, char **argv, char **envp)
+{
+	while (*envp)
+		envp++;
+	auxv = (const Elf64_auxv_t *)(envp + 1);
+}
+
 unsigned long host_auxv(unsigned long type)
 {
-	return getauxval(type);
+	const Elf64_auxv_t *a;
+
+	for (a = auxv; a->a_type != AT_NULL; a++)
+		if (a->a_type == type)
+			return a->a_un.a_val;
+	return 0;
 }

@@ -5,6 +5,7 @@
 #include "signal.h"
 
 #include "cputime.h"
+#include "rseq.h"
 #include "tty.h"
 #include <string.h>
 
@@ -204,7 +205,9 @@ static void handle(struct task *t, struct ksignal *ks)
 	int err;
 
 	settle_call(t, regs, &ks->sa);
-	err = sigframe_setup(t, ks->sig, &ks->info, &ks->sa, oldmask);
+	err = rseq_restart(t, regs);
+	if (!err)
+		err = sigframe_setup(t, ks->sig, &ks->info, &ks->sa, oldmask);
 	engine->regs_changed(t->ctx);
 	if (err) {
 		frame_failed(t, ks->sig);

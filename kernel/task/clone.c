@@ -8,6 +8,7 @@
 #include "kernel/task/task_priv.h"
 #include "mm.h"
 #include "pidfd.h"
+#include "rseq.h"
 #include "uaccess.h"
 #include "syscalls.h"
 #include "tty.h"
@@ -170,6 +171,8 @@ static void copy_rest(struct task *t, struct task *from, const struct clone_requ
 		t->kt.nice = max(t->kt.nice, (s8)0);
 	}
 	copy_signals(t, from, rq);
+	if (!(rq->flags & CLONE_VM))
+		rseq_fork(t, from);
 	if (rq->flags & CLONE_CHILD_SETTID)
 		t->set_child_tid = rq->ctid;
 	if (rq->flags & CLONE_CHILD_CLEARTID)

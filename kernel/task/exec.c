@@ -13,6 +13,7 @@
 #include "kernel/task/task_priv.h"
 #include "log.h"
 #include "mm.h"
+#include "rseq.h"
 #include "syscalls.h"
 #include "uaccess.h"
 #include <fcntl.h>
@@ -366,6 +367,7 @@ static int install(struct exec *x)
 
 	futex_exit_robust(t);
 	t->robust_list = 0;
+	rseq_exec(t);
 	if (t->clear_child_tid && __atomic_load_n(&t->mm->refs, __ATOMIC_RELAXED) > 1) {
 		u32 zero = 0;
 

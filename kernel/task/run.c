@@ -6,6 +6,7 @@
 #include "log.h"
 #include "mm.h"
 #include "patch.h"
+#include "rseq.h"
 #include "strace.h"
 #include "uaccess.h"
 #include "syscalls.h"
@@ -87,6 +88,7 @@ static void handle_fault(struct task *t, const struct fault *f)
 static void handle_event(struct task *t)
 {
 	t->in_syscall = false;
+	t->rseq.interrupted = t->event.kind != EVENT_SYSCALL;
 	switch (t->event.kind) {
 	case EVENT_SYSCALL:
 		handle_syscall(t);
@@ -121,8 +123,10 @@ static void prepare_return(struct task *t)
 		if (wants_restart(t))
 			signals_no_restart();
 		t->in_syscall = false;
+		if (unlikely(rseq_is_stale(t)))
+			rseq_resume(t);
 		sched_return_to_guest();
-	} while (__atomic_load_n(&t->work, __ATOMIC_SEQ_CST));
+	} while (__atomic_load_n(&t->work, __ATOMIC_SEQ_CST) || rseq_is_stale(t));
 }
 
 void task_main(void *arg)
