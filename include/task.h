@@ -174,20 +174,21 @@ struct task {
 	struct {
 		uaddr_t area; /* 0: not registered */
 		u32 sig;
-		int cpu;	  /* what the area says */
-		bool interrupted; /* elsewhere than by a system call, since it ran last */
-	} rseq;			  /* o; rseq.h */
-	struct task *vfork_parent;		/* waits for our exec or exit: see vfork_done */
-	struct wait_queue vfork_wait;		/* parent sleeps here on the child's */
+		int cpu;	      /* what the area says */
+		bool interrupted;     /* elsewhere than by a system call, since it ran last */
+	} rseq;			      /* o; rseq.h */
+	struct task *vfork_parent;    /* waits for our exec or exit: see vfork_done */
+	struct wait_queue vfork_wait; /* parent sleeps here on the child's */
 	bool vfork_done;
 	int pdeath_signal;
 	struct scm_files *
 		scm_doomed; /* o: files of dropped messages, while this task puts them (kernel/net/scm.c) */
 	bool scm_dropping; /* o: the same */
 	u64 timer_slack_ns;
-	bool sched_reset_on_fork; /* o: children start with the default policy */
-	u32 personality;	  /* a, o to write: personality(2) */
-	u16 ioprio;		  /* o to write: ioprio_set(2); nothing schedules by it */
+	racy_bool
+		sched_reset_on_fork; /* by whoever may change its policy: children start with the default one */
+	u32 personality;	     /* a, o to write: personality(2) */
+	u16 ioprio;		     /* o to write: ioprio_set(2); nothing schedules by it */
 	u64 minflt, majflt;
 	ktime_t start_time;
 	struct rcu_head rcu;

@@ -14,6 +14,9 @@ typedef uint32_t u32;
 /* Written under a lock, and read without it where an old value does no harm. ThreadSanitizer is told by smp/tsan.c. */
 typedef volatile uint32_t racy_u32;
 typedef volatile int racy_int;
+typedef volatile bool racy_bool;
+/* A number that others are changing. */
+#define RACY(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
 typedef uint64_t u64;
 typedef int8_t s8;
 typedef int16_t s16;

@@ -116,7 +116,7 @@ static void fill_info(struct task *t, struct elf_prpsinfo *p)
 
 	memset(p, 0, sizeof(*p));
 	p->pr_sname = 'R';
-	p->pr_nice = t->kt.nice;
+	p->pr_nice = RACY(t->kt.nice);
 	p->pr_uid = t->cred->uid;
 	p->pr_gid = t->cred->gid;
 	p->pr_pid = t->tid;

@@ -159,9 +159,9 @@ static void copy_rest(struct task *t, struct task *from, const struct clone_requ
 	memcpy(t->comm, from->comm, TASK_COMM_LEN);
 	memcpy(t->kt.name, from->kt.name, sizeof(t->kt.name));
 	t->timer_slack_ns = from->timer_slack_ns;
-	t->kt.nice = from->kt.nice;
-	t->kt.policy = from->kt.policy;
-	t->kt.rt_priority = from->kt.rt_priority;
+	t->kt.nice = RACY(from->kt.nice);
+	t->kt.policy = RACY(from->kt.policy);
+	t->kt.rt_priority = RACY(from->kt.rt_priority);
 	t->kt.allowed = from->kt.allowed;
 	t->ioprio = from->ioprio;
 	t->personality = from->personality;

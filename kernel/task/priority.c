@@ -84,7 +84,7 @@ static void select_tasks(const struct selection *s)
 
 static void highest(struct task *t, void *arg)
 {
-	long *best = arg, value = 20 - t->kt.nice;
+	long *best = arg, value = 20 - RACY(t->kt.nice);
 
 	if (value > *best)
 		*best = value;
@@ -113,12 +113,12 @@ static void renice_one(struct task *t, void *arg)
 
 	if (!sched_may_change(t)) {
 		r->err = -EPERM;
-	} else if (r->nice < t->kt.nice && !sched_may_nice(t, r->nice)) {
+	} else if (r->nice < RACY(t->kt.nice) && !sched_may_nice(t, r->nice)) {
 		r->err = -EACCES;
 	} else {
 		if (r->err == -ESRCH)
 			r->err = 0;
-		sched_set_policy(&t->kt, t->kt.policy, t->kt.rt_priority, r->nice);
+		sched_set_policy(&t->kt, RACY(t->kt.policy), RACY(t->kt.rt_priority), r->nice);
 	}
 }
 

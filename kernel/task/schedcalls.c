@@ -66,15 +66,16 @@ static long check_unprivileged(struct task *t, const struct change *c)
 
 	if (capable(CAP_SYS_NICE))
 		return 0;
-	if (!is_rt(c->policy) && c->nice < t->kt.nice && !sched_may_nice(t, c->nice))
+	if (!is_rt(c->policy) && c->nice < RACY(t->kt.nice) && !sched_may_nice(t, c->nice))
 		return -EPERM;
 	if (is_rt(c->policy)) {
-		if (c->policy != t->kt.policy && !rt_limit)
+		if (c->policy != RACY(t->kt.policy) && !rt_limit)
 			return -EPERM;
-		if (c->priority > t->kt.rt_priority && (u64)c->priority > rt_limit)
+		if (c->priority > RACY(t->kt.rt_priority) && (u64)c->priority > rt_limit)
 			return -EPERM;
 	}
-	if (t->kt.policy == SCHED_IDLE && c->policy != SCHED_IDLE && !sched_may_nice(t, t->kt.nice))
+	if (RACY(t->kt.policy) == SCHED_IDLE && c->policy != SCHED_IDLE &&
+	    !sched_may_nice(t, RACY(t->kt.nice)))
 		return -EPERM;
 	if (!sched_may_change(t) || (t->sched_reset_on_fork && !c->reset_on_fork))
 		return -EPERM;
@@ -122,9 +123,9 @@ static long set_scheduler(int pid, int policy, bool keep_policy, uaddr_t param)
 	t = find_target(pid);
 	if (!t)
 		return -ESRCH;
-	c.policy = keep_policy ? t->kt.policy : policy & ~RESET_ON_FORK;
+	c.policy = keep_policy ? RACY(t->kt.policy) : policy & ~RESET_ON_FORK;
 	c.priority = sp.sched_priority;
-	c.nice = t->kt.nice;
+	c.nice = RACY(t->kt.nice);
 	c.reset_on_fork = keep_policy ? t->sched_reset_on_fork : policy & RESET_ON_FORK;
 	err = apply(t, &c);
 	task_put(t);
@@ -148,7 +149,7 @@ long sys_sched_getscheduler(int pid)
 
 	if (!t)
 		return pid < 0 ? -EINVAL : -ESRCH;
-	policy = t->kt.policy | (t->sched_reset_on_fork ? RESET_ON_FORK : 0);
+	policy = RACY(t->kt.policy) | (t->sched_reset_on_fork ? RESET_ON_FORK : 0);
 	task_put(t);
 	return policy;
 }
@@ -163,8 +164,8 @@ long sys_sched_getparam(int pid, uaddr_t param)
 	t = find_target(pid);
 	if (!t)
 		return -ESRCH;
-	if (is_rt(t->kt.policy))
-		sp.sched_priority = t->kt.rt_priority;
+	if (is_rt(RACY(t->kt.policy)))
+		sp.sched_priority = RACY(t->kt.rt_priority);
 	task_put(t);
 	return copy_to_user(param, &sp, sizeof(sp));
 }
@@ -218,12 +219,12 @@ long sys_sched_setattr(int pid, uaddr_t uattr, unsigned int flags)
 	t = find_target(pid);
 	if (!t)
 		return -ESRCH;
-	c.policy = a.flags & FLAG_KEEP_POLICY ? t->kt.policy : (int)a.policy;
+	c.policy = a.flags & FLAG_KEEP_POLICY ? RACY(t->kt.policy) : (int)a.policy;
 	c.priority = (int)min(a.priority, 1000u);
 	c.nice = max(NICE_MIN, min(NICE_MAX, a.nice));
 	if (a.flags & FLAG_KEEP_PARAMS) {
-		c.priority = t->kt.rt_priority;
-		c.nice = t->kt.nice;
+		c.priority = RACY(t->kt.rt_priority);
+		c.nice = RACY(t->kt.nice);
 	}
 	c.reset_on_fork = a.flags & FLAG_RESET_ON_FORK;
 	err = apply(t, &c);
@@ -241,12 +242,12 @@ long sys_sched_getattr(int pid, uaddr_t uattr, unsigned int bytes, unsigned int 
 	t = find_target(pid);
 	if (!t)
 		return -ESRCH;
-	a.policy = t->kt.policy;
+	a.policy = RACY(t->kt.policy);
 	a.flags = t->sched_reset_on_fork ? FLAG_RESET_ON_FORK : 0;
-	if (is_rt(t->kt.policy))
-		a.priority = t->kt.rt_priority;
+	if (is_rt(RACY(t->kt.policy)))
+		a.priority = RACY(t->kt.rt_priority);
 	else
-		a.nice = t->kt.nice;
+		a.nice = RACY(t->kt.nice);
 	a.util_max = 1024;
 	task_put(t);
 	a.size = min(bytes, (u32)sizeof(a));
@@ -287,9 +288,9 @@ long sys_sched_rr_get_interval(int pid, uaddr_t interval)
 	t = find_target(pid);
 	if (!t)
 		return -ESRCH;
-	ts = ns_to_timespec(t->kt.policy == SCHED_RR	 ? RR_SLICE_NS
-			    : t->kt.policy == SCHED_FIFO ? 0
-							 : FAIR_SLICE_NS);
+	ts = ns_to_timespec(RACY(t->kt.policy) == SCHED_RR     ? RR_SLICE_NS
+			    : RACY(t->kt.policy) == SCHED_FIFO ? 0
+							       : FAIR_SLICE_NS);
 	task_put(t);
 	return copy_to_user(interval, &ts, sizeof(ts));
 }

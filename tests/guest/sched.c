@@ -258,3 +258,44 @@ TEST(yield_lets_the_other_run)
 	}
 	CHECK_EXITED(t_wait(pid), 0);
 }
+
+static volatile bool policies_done;
+
+static void *change_policies(void *arg)
+{
+	pid_t tid = *(pid_t *)arg;
+	struct sched_param none = {0};
+
+	for (int i = 0; !policies_done; i++) {
+		sched_setscheduler(tid,
+				   (i % 2 ? SCHED_BATCH : SCHED_OTHER) |
+					   (i % 3 ? SCHED_RESET_ON_FORK : 0),
+				   &none);
+		setpriority(PRIO_PROCESS, (id_t)tid, i % 5);
+	}
+	return NULL;
+}
+
+static void *has_a_policy(void *arg)
+{
+	int policy = sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
+
+	return policy == SCHED_BATCH || policy == SCHED_OTHER ? NULL : arg;
+}
+
+/* Whose policy another one changes meanwhile. */
+TEST(threads_inherit_one_of_the_policies)
+{
+	pid_t tid = (pid_t)syscall(SYS_gettid);
+	pthread_t changer, t;
+	void *bad;
+
+	CHECK_EQ(pthread_create(&changer, NULL, change_policies, &tid), 0);
+	for (int i = 0; i < 200; i++) {
+		CHECK_EQ(pthread_create(&t, NULL, has_a_policy, "bad"), 0);
+		CHECK_EQ(pthread_join(t, &bad), 0);
+		CHECK(!bad);
+	}
+	policies_done = true;
+	CHECK_EQ(pthread_join(changer, NULL), 0);
+}

@@ -66,9 +66,6 @@ struct proc_entry {
 		.name = (n), .mode = S_IFDIR | (m), .children = (rows), ##__VA_ARGS__              \
 	}
 
-/* A number that others are changing. */
-#define RACY(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
-
 /* inode->priv. Constant. */
 struct proc_inode {
 	const struct proc_entry *entry;

@@ -12,7 +12,7 @@ class Asyncio(unittest.IsolatedAsyncioTestCase):
     async def test_sleeps_overlap(self):
         start = time.monotonic()
         await asyncio.gather(*(asyncio.sleep(0.2) for _ in range(200)))
-        self.assertLess(time.monotonic() - start, 5)
+        self.assertLess(time.monotonic() - start, 20)  # one after the other: 40
 
     async def test_subprocess(self):
         p = await asyncio.create_subprocess_exec('cat', stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
