@@ -48,11 +48,11 @@ struct kthread_ops {
  * a atomic   r rq->lock of kt->cpu   o only by itself   c constant after init
  */
 struct kthread {
-	u64 sp;	     /* r: saved stack pointer while not running */
-	u32 state;   /* a: enum kthread_state */
-	u32 on_cpu;  /* r: some CPU still stands on its stack */
-	u32 on_rq;   /* r */
-	int cpu;     /* r: where it runs, or ran last; changes only while it is on no queue */
+	u64 sp;	    /* r: saved stack pointer while not running */
+	u32 state;  /* a: enum kthread_state */
+	u32 on_cpu; /* r: some CPU still stands on its stack */
+	u32 on_rq;  /* r */
+	int cpu; /* r of the old one: where it runs, or ran last; changes only while it is on no queue */
 	u32 bound;   /* a: has host state on kt->cpu that migrate_out detaches; set by its owner */
 	bool move;   /* r: leaves for another CPU before it runs again */
 	int move_to; /* r: for which one, while it is on no queue */

@@ -138,10 +138,15 @@ static void deliver(struct kthread *kt, int cpu, bool waits)
 	if (cpu < 0)
 		cpu = balance_place(kt);
 	to = cpus[cpu].rq;
+	if (to != from) {
+		/* Under the lock that kt->cpu names, as sched_set_policy() may be at it: what it changes is seen below. */
+		spin_lock(&from->lock);
+		store_release(&kt->cpu, cpu);
+		spin_unlock(&from->lock);
+	}
 	spin_lock(&to->lock);
 	if (to != from)
 		sched_policy->migrate(from, to, kt);
-	store_release(&kt->cpu, cpu);
 	rq_enqueue(to, kt, RQ_WOKEN, rq_stamp());
 	preempt = !waits && to->cpu->current != to->cpu->idle &&
 		  sched_policy->preempts(to, to->cpu->current, kt);

@@ -69,16 +69,19 @@ void kthread_start(struct kthread *kt)
 	struct cpu *me = this_cpu();
 	bool here = me && me->current != me->idle && kthread_allowed(kt, me);
 	int cpu = me ? me->id : 0;
+	struct run_queue *rq;
 	u64 v;
 
 	ASSERT(kt->on_rq == OFF_RQ && !kt->on_cpu);
-	store_relaxed(&kt->cpu, cpu); /* who kicks it looks */
 	v = load_relaxed(&cpus[cpu].rq->min_vruntime);
 	/* Not before its creator. */
 	if (here && (s64)(me->current->vruntime - v) > 0)
 		v = me->current->vruntime;
 	kt->vruntime = v;
+	rq = rq_lock_of(kt); /* others may know it already */
+	store_release(&kt->cpu, cpu);
 	store_relaxed(&kt->on_rq, MOVING);
+	spin_unlock(&rq->lock);
 	balance_deliver(kt, here ? me->id : -1);
 }
 

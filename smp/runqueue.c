@@ -60,7 +60,7 @@ struct run_queue *rq_lock_of(struct kthread *kt)
 		struct run_queue *rq = cpus[cpu].rq;
 
 		spin_lock(&rq->lock);
-		if (likely(load_relaxed(&kt->cpu) == cpu))
+		if (likely(load_acquire(&kt->cpu) == cpu))
 			return rq;
 		spin_unlock(&rq->lock);
 	}

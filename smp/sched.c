@@ -9,7 +9,8 @@
  * CPU, it hasn't come to the decision in schedule() yet, which will read the state under the lock: nothing to do. If the state isn't
  * KT_RUNNING any more, kt ran on in the meantime and sleeps anew: nothing to do. Else it is asleep and is queued.
  *
- * Moving. Only while a kthread is MOVING (on neither queue, and then owned by who moves it) does kt->cpu change.
+ * Moving. Only while a kthread is MOVING (on neither queue, and then owned by who moves it) does kt->cpu change, and under the lock of the queue
+ * that it named: who changes a policy under rq_lock_of() has either done so before kt is queued elsewhere, or finds it there.
  */
 #include "host.h"
 #include "log.h"

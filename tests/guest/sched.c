@@ -264,13 +264,14 @@ static volatile bool policies_done;
 static void *change_policies(void *arg)
 {
 	pid_t tid = *(pid_t *)arg;
-	struct sched_param none = {0};
+	static const int policies[] = {SCHED_OTHER, SCHED_BATCH, SCHED_FIFO};
 
+	/* Without a privilege no one comes to SCHED_FIFO. */
 	for (int i = 0; !policies_done; i++) {
-		sched_setscheduler(tid,
-				   (i % 2 ? SCHED_BATCH : SCHED_OTHER) |
-					   (i % 3 ? SCHED_RESET_ON_FORK : 0),
-				   &none);
+		int policy = policies[i % 3];
+		struct sched_param p = {.sched_priority = policy == SCHED_FIFO ? 1 + i % 5 : 0};
+
+		sched_setscheduler(tid, policy | (i % 7 ? SCHED_RESET_ON_FORK : 0), &p);
 		setpriority(PRIO_PROCESS, (id_t)tid, i % 5);
 	}
 	return NULL;
@@ -280,7 +281,7 @@ static void *has_a_policy(void *arg)
 {
 	int policy = sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
 
-	return policy == SCHED_BATCH || policy == SCHED_OTHER ? NULL : arg;
+	return policy == SCHED_BATCH || policy == SCHED_OTHER || policy == SCHED_FIFO ? NULL : arg;
 }
 
 /* Whose policy another one changes meanwhile. */
