@@ -59,6 +59,7 @@ struct engine_ops {
 	int (*probe)(char *why, size_t size);
 	/* Takes charge of a new host process, which starts up at this moment. -EAGAIN: limits of the host; -ESRCH: it died. */
 	int (*adopt)(struct host_task *ht);
+	bool adopts_anywhere; /* adopt() may be called by any thread, not only on the CPU that runs it first */
 	/* Runs the guest on this CPU until something happens. */
 	void (*run)(struct context *c, struct event *ev);
 	/* Completes a system call: what the guest finds in rax when it runs next. */

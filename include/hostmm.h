@@ -19,6 +19,8 @@ must_check int host_mm_init(int ncpus);
 /* How many tasks can be had at a time, each of them a process of its own: host processes are limited. */
 u32 host_tasks_max(void);
 must_check int reaper_init(void);
+/* Starts the thread that makes address spaces for execs ahead of time, if the host has a core for it. */
+must_check int host_spare_init(void);
 /* Waits until those host processes are dead and accounted for that were killed so far. May sleep. */
 void host_reaper_flush(void);
 

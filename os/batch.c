@@ -116,12 +116,11 @@ int keeper_wait(struct host_mm *hm, pid_t keeper, int report, int *done, u32 *la
 	}
 }
 
-/* This CPU's report descriptors; the boot thread uses CPU 0's. */
 int report_index(void)
 {
 	struct cpu *c = this_cpu();
 
-	return c ? 2 * c->id : 0;
+	return c ? 2 * c->id : keeper_fds.nreports - 2;
 }
 
 int batch_result(int n, int done, u32 last)
@@ -136,7 +135,7 @@ void keeper_start(struct host_mm *hm)
 {
 	struct cpu *c = this_cpu();
 
-	host_task_pin(hm->keeper, &hm->keeper_core, c ? c->host_core : -1);
+	host_task_pin(hm->keeper, &hm->keeper_core, c ? c->host_core : host_core_current());
 	hm->ctl->report_fd = KEEPER_FD_REPORT + report_index();
 	hm->seq = next_seq();
 	__atomic_store_n(&hm->ctl->seq, hm->seq, __ATOMIC_RELEASE);

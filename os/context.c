@@ -122,8 +122,11 @@ struct context *context_create(struct host_mm *hm)
 int host_mm_fork(struct host_mm *parent, struct host_mm **hm, struct context **c)
 {
 	struct host_task *ht;
-	int err = host_mm_copy(parent, hm, &ht);
+	int err = 0;
 
+	*hm = parent ? NULL : spare_take(&ht);
+	if (!*hm)
+		err = host_mm_copy(parent, hm, &ht);
 	if (err)
 		return err;
 	*c = context_on(*hm, ht, &err);

@@ -89,7 +89,7 @@ extern struct zygote_fds keeper_fds; /* constant after boot */
 struct stub_op *op_add(struct stub_ctl *ctl, u64 flags, u64 nr, u64 a0, u64 a1, u64 a2, u64 a3,
 		       u64 a4, u64 a5);
 u32 next_seq(void); /* a number for a batch */
-/* This CPU's report descriptors: the index of the first of two; the boot thread uses CPU 0's. */
+/* This CPU's report descriptors: the index of the first of two. The last two are for a thread that is no CPU. */
 int report_index(void);
 /* Gives the keeper the operations that are in the control page. */
 void keeper_start(struct host_mm *hm);
@@ -154,6 +154,9 @@ static inline void host_task_count_turn(const struct host_task *ht, struct cpu *
 	else
 		cpu->stat.cross_core++;
 }
+
+/* A copy of the template that was made ahead of time, with one host process in it (spare.c). NULL: there is none. */
+must_check struct host_mm *spare_take(struct host_task **ht);
 
 /* The reaper: SIGKILLs and waits for a process in its own time, then calls done(arg, what it used). */
 void reap_later(pid_t pid, void (*done)(void *arg, const struct host_usage *u), void *arg);

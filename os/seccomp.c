@@ -324,7 +324,7 @@ static void write_stop(struct context *c)
 /* fd is a new descriptor or an error: is it worth trying again? */
 static bool freed_descriptors(int fd)
 {
-	return fd == -EMFILE && host_free_descriptors && host_free_descriptors();
+	return fd == -EMFILE && this_cpu() && host_free_descriptors && host_free_descriptors();
 }
 
 static int fetch_listener(struct host_task *ht)
@@ -726,6 +726,7 @@ const struct engine_ops seccomp_engine = {
 	.setup = &seccomp_setup,
 	.probe = seccomp_probe,
 	.adopt = seccomp_adopt,
+	.adopts_anywhere = true,
 	.run = seccomp_run,
 	.set_result = seccomp_set_result,
 	.regs = seccomp_regs,

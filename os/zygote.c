@@ -42,7 +42,7 @@ int zygote_fds_create(struct zygote_fds *z, int ncpus, size_t ctl_size, size_t s
 	z->kernel_pidfd = syscall(SYS_pidfd_open, getpid(), 0);
 	if (z->ctl < 0 || z->slots < 0 || z->kernel_pidfd < 0)
 		return -ENOMEM;
-	z->nreports = 2 * ncpus;
+	z->nreports = 2 * ncpus + 2;
 	for (int i = 0; i < z->nreports; i++) {
 		z->report[i] = memfd("heddle-report", 0);
 		if (z->report[i] < 0)
@@ -81,7 +81,7 @@ static int image_fd(void)
 /* In the child: descriptors to their places (through high numbers, since the ranges may overlap), then exec. */
 static void noreturn_ zygote_exec(const struct zygote_fds *z, int image, pid_t kernel)
 {
-	int from[KEEPER_FD_REPORT + 2 * MAX_CPUS], n = z->keeper_end;
+	int from[KEEPER_FD_REPORT + 2 * MAX_CPUS + 2], n = z->keeper_end;
 	static char *const argv[] = {"heddle-guest", NULL}, *const envp[] = {NULL};
 	struct rlimit none = {0, 0};
 	sigset_t empty;

@@ -7,7 +7,7 @@
 
 struct zygote_fds {
 	int ctl, ctl_ro, slots, kernel_pidfd;
-	int report[2 * MAX_CPUS];
+	int report[2 * MAX_CPUS + 2]; /* two a CPU, two for a thread that is none */
 	int nreports;
 	int keeper_end; /* the keeper's first free descriptor */
 };

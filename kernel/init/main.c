@@ -186,6 +186,7 @@ int main(int argc, char **argv)
 	if (!o.no_sandbox)
 		confine_to_calls();
 	must(reaper_init(), "the reaper");
+	must(host_spare_init(), "the maker of address spaces");
 	must(fh_init(), "file handles");
 	commit_init(o.memory);
 	must(event_init(), "the event thread");
