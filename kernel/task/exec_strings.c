@@ -38,28 +38,46 @@ int exec_strings_add(struct exec_strings *s, const char *str)
 	return 0;
 }
 
+#define PIECES                                                                                     \
+	3 /* a program's first variables lie on its stack, those that it changed on its heap; and the pointers */
+
 /*
- * A piece of the guest's memory. Strings mostly lie one behind the other, and each copy is a host call: so they are copied a piece at a
+ * Pieces of the guest's memory. Strings mostly lie near each other, in any order, and each copy is a host call: so they are copied a piece at a
  * time, and looked at here.
  */
-struct piece {
-	uaddr_t start;
-	size_t len;
-	char bytes[PAGE_SIZE];
+struct pieces {
+	unsigned turn; /* the one that is replaced next */
+	struct piece {
+		uaddr_t start;
+		size_t len;
+		char bytes[2 * PAGE_SIZE];
+	} piece[PIECES];
 };
 
-/* What lies at addr: *len bytes, at least one. NULL: -EFAULT. */
-static const char *peek(struct piece *p, uaddr_t addr, size_t *len)
+static bool contains(const struct piece *p, uaddr_t addr)
 {
-	if (addr < p->start || addr - p->start >= p->len) {
-		p->start = addr;
-		p->len = copy_from_user_partial(p->bytes, addr, sizeof(p->bytes));
-	}
-	*len = p->start + p->len - addr;
-	return *len ? p->bytes + (addr - p->start) : NULL;
+	return addr >= p->start && addr - p->start < p->len;
 }
 
-static int add_user_string(struct exec_strings *s, struct piece *p, uaddr_t str)
+/* What lies at addr: *len bytes, at least one. NULL: -EFAULT. */
+static const char *peek(struct pieces *ps, uaddr_t addr, size_t *len)
+{
+	struct piece *p = ps->piece;
+
+	while (p < ps->piece + PIECES && !contains(p, addr))
+		p++;
+	if (p == ps->piece + PIECES) {
+		p = &ps->piece[ps->turn++ % PIECES];
+		p->start = addr & PAGE_MASK;
+		p->len = copy_from_user_partial(p->bytes, p->start, sizeof(p->bytes));
+		if (!contains(p, addr))
+			return NULL;
+	}
+	*len = p->start + p->len - addr;
+	return p->bytes + (addr - p->start);
+}
+
+static int add_user_string(struct exec_strings *s, struct pieces *p, uaddr_t str)
 {
 	size_t most = min(MAX_ARG_STRLEN, s->limit - min(s->len, s->limit));
 
@@ -88,7 +106,7 @@ static int add_user_string(struct exec_strings *s, struct piece *p, uaddr_t str)
 }
 
 /* The pointer at addr, which may lie across two pieces. */
-static int peek_pointer(struct piece *p, uaddr_t addr, uaddr_t *out)
+static int peek_pointer(struct pieces *p, uaddr_t addr, uaddr_t *out)
 {
 	for (size_t done = 0, n; done < sizeof(*out); done += n) {
 		const char *bytes = peek(p, addr + done, &n);
@@ -101,10 +119,6 @@ static int peek_pointer(struct piece *p, uaddr_t addr, uaddr_t *out)
 	return 0;
 }
 
-struct pieces {
-	struct piece pointers, strings;
-};
-
 static int add_all(struct exec_strings *s, struct pieces *p, uaddr_t array, int *count)
 {
 	uaddr_t str;
@@ -113,12 +127,12 @@ static int add_all(struct exec_strings *s, struct pieces *p, uaddr_t array, int 
 	if (!array)
 		return 0;
 	for (;;) {
-		int err = peek_pointer(&p->pointers, array + (u64)*count * 8, &str);
+		int err = peek_pointer(p, array + (u64)*count * 8, &str);
 
 		if (!err && !str)
 			return 0;
 		if (!err)
-			err = add_user_string(s, &p->strings, str);
+			err = add_user_string(s, p, str);
 		if (err)
 			return err;
 		/* pointers count against the limit too */
@@ -133,11 +147,14 @@ static int add_all(struct exec_strings *s, struct pieces *p, uaddr_t array, int 
 int exec_strings_user(struct exec_strings *args, uaddr_t argv, struct exec_strings *env,
 		      uaddr_t envp)
 {
-	struct pieces *p = kzalloc(sizeof(*p));
+	struct pieces *p = kmalloc(sizeof(*p));
 	int err;
 
 	if (!p)
 		return -ENOMEM;
+	p->turn = 0;
+	for (int i = 0; i < PIECES; i++)
+		p->piece[i].len = 0;
 	err = add_all(args, p, argv, &args->argc);
 	if (!err) {
 		env->limit = args->limit > args->len ? args->limit - args->len : 0;
