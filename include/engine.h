@@ -60,6 +60,8 @@ struct engine_ops {
 	/* Takes charge of a new host process, which starts up at this moment. -EAGAIN: limits of the host; -ESRCH: it died. */
 	int (*adopt)(struct host_task *ht);
 	bool adopts_anywhere; /* adopt() may be called by any thread, not only on the CPU that runs it first */
+	/* Makes a host process as one that was just adopted; its memory was emptied. -ESRCH: it died. NULL: it can't. */
+	int (*renew)(struct context *c);
 	/* Runs the guest on this CPU until something happens. */
 	void (*run)(struct context *c, struct event *ev);
 	/* Completes a system call: what the guest finds in rax when it runs next. */
@@ -122,6 +124,12 @@ void context_destroy_last(struct context *c, void (*ended)(void *arg, const stru
 			  void *arg);
 /* The stack pointer of a host process that is in a call with these arguments, as the host tells it; 0: it isn't. */
 u64 host_process_sp(pid_t pid, const u64 args[6]);
+/*
+ * The same again, but its host process, and the host mm, are kept for another program if they are worth it (os/spare.c): ended() has been called
+ * then, and both belong to nobody. False: nothing has been done, or it died.
+ */
+must_check bool context_recycle(struct context *c,
+				void (*ended)(void *arg, const struct host_usage *u), void *arg);
 int context_copy_xstate(struct context *to, struct context *from);
 int context_reset_xstate(struct context *c);
 /*

@@ -63,6 +63,7 @@ struct mm {
 	uaddr_t code_start, code_end, data_start, data_end;
 	uaddr_t arg_start, arg_end, env_start, env_end;
 	u64 total_pages, locked_pages, data_pages, stack_pages; /* lock */
+	u64 peak_pages;		   /* lock: the most that total_pages has been */
 	u64 commit_pages, charged; /* lock: of the VM_ACCOUNT vmas; promised by commit.c */
 	u64 auxv[64];
 	int auxv_len;	       /* bytes */
@@ -82,6 +83,12 @@ must_check struct mm *mm_take_over(struct mm *old);
 struct mm *mm_get(struct mm *mm);
 void mm_put(struct mm *mm);
 u64 mm_count(void); /* how many there are */
+/*
+ * The end of a mm whose only user has this context, in it: the context goes, and what its host process has used is told by ended(arg), now or later.
+ */
+struct host_usage;
+void mm_end(struct mm *mm, struct context *ctx,
+	    void (*ended)(void *arg, const struct host_usage *u), void *arg);
 /* fork: copies vmas; the host mm comes with a context in it. */
 must_check struct mm *mm_fork(struct mm *from, struct context **ctx);
 

@@ -175,6 +175,7 @@ void context_destroy(struct context *c)
 void context_destroy_last(struct context *c, void (*ended)(void *arg, const struct host_usage *u),
 			  void *arg)
 {
+	spare_make(); /* the next exec would have found this one */
 	c->ht->ended = ended;
 	c->ht->ended_arg = arg;
 	host_task_kill(c->hm, c->ht); /* a tracee can be killed as it stands */
@@ -209,7 +210,8 @@ int context_reset_xstate(struct context *c)
 	return 0;
 }
 
-int context_usage(const struct context *c, struct host_usage *u)
+/* What its host process has used since it was made. */
+static int usage_in_all(const struct context *c, struct host_usage *u)
 {
 	char path[40], buf[512], *p;
 	ssize_t n;
@@ -229,6 +231,33 @@ int context_usage(const struct context *c, struct host_usage *u)
 		   &u->minflt, &u->majflt, &u->resident) != 3)
 		return -EIO;
 	return 0;
+}
+
+int context_usage(const struct context *c, struct host_usage *u)
+{
+	int err = usage_in_all(c, u);
+
+	if (!err)
+		host_task_usage(c->ht, u);
+	return err;
+}
+
+bool context_recycle(struct context *c, void (*ended)(void *arg, const struct host_usage *u),
+		     void *arg)
+{
+	struct host_mm *hm = c->hm;
+	struct host_usage all, own;
+
+	if (!engine->renew || c->dead || !spare_wanted() || usage_in_all(c, &all) ||
+	    !host_mm_clear(hm) || engine->renew(c))
+		return false;
+	own = all;
+	host_task_usage(c->ht, &own);
+	ended(arg, &own);
+	c->ht->before = all;
+	context_free(c);
+	spare_give(hm);
+	return true;
 }
 
 u64 host_process_sp(pid_t pid, const u64 args[6])

@@ -398,12 +398,20 @@ void host_task_park(struct host_mm *hm, struct host_task *ht)
 	spin_unlock(&hm->lock);
 }
 
+void host_task_usage(const struct host_task *ht, struct host_usage *u)
+{
+	u->minflt -= min(u->minflt, ht->before.minflt);
+	u->majflt -= min(u->majflt, ht->before.majflt);
+}
+
 static void host_task_reaped(void *arg, const struct host_usage *u)
 {
 	struct host_task *ht = arg;
+	struct host_usage own = *u;
 
+	host_task_usage(ht, &own);
 	if (ht->ended)
-		ht->ended(ht->ended_arg, u);
+		ht->ended(ht->ended_arg, &own);
 	slot_give(NULL, ht);
 }
 
@@ -427,6 +435,30 @@ void host_mm_destroy(struct host_mm *hm)
 	cds_list_for_each_entry_safe(ht, next, &hm->parked, link)
 		host_task_kill(hm, ht);
 	reap_later(hm->keeper, keeper_reaped, hm);
+}
+
+bool host_mm_clear(struct host_mm *hm)
+{
+	struct batch b;
+
+	if (hm->dead || hm->slots_end > 2 || !cds_list_empty(&hm->parked))
+		return false;
+	batch_init(&b);
+	batch_add_clear(&b);
+	return host_mm_run(hm, &b, NULL, NULL) == 0;
+}
+
+void host_mm_renew(struct host_mm *hm, struct host_task *ht)
+{
+	host_mm_tramps_forget(hm);
+	memset(hm->ctl->ops, 0, sizeof(hm->ctl->ops));
+	memset(hm->ctl->data, 0, sizeof(hm->ctl->data));
+	host_task_info(hm, ht->slot, NULL);
+	slots_wipe(2 * hm->id, 2);
+	ht->clean_fp = ht->copies = ht->spun = ht->asked = ht->loading = false;
+	ht->save = 0;
+	ht->tries = 0;
+	ht->spin = (struct spin){};
 }
 
 uaddr_t host_mm_vdso(size_t *size)

@@ -3,6 +3,7 @@
 #define HEDDLE_OS_HOSTMM_PRIV_H
 
 #include "cpu.h"
+#include "engine.h"
 #include "hostmm.h"
 #include "lock.h"
 #include "stub/layout.h"
@@ -20,13 +21,13 @@
  * Its control page is number id; its slots 0 and 1 are numbers 2 * id and 2 * id + 1 of the slots file.
  */
 struct host_mm {
-	int id;			      /* c */
-	pid_t keeper;		      /* c */
-	struct stub_ctl *ctl;	      /* b: the kernel's alias of its control page */
-	u32 seq;		      /* b */
-	int keeper_core;	      /* b: where it was pinned last */
-	int slots_end;		      /* b: slots below this were mapped at some time */
-	u64 changes;		      /* b: orders and calls that may have changed its mappings, for the present program */
+	int id;		      /* c */
+	pid_t keeper;	      /* c */
+	struct stub_ctl *ctl; /* b: the kernel's alias of its control page */
+	u32 seq;	      /* b */
+	int keeper_core;      /* b: where it was pinned last */
+	int slots_end;	      /* b: slots below this were mapped at some time */
+	u64 changes; /* b: orders and calls that may have changed its mappings, for the present program */
 	bool fds_closed;	      /* b: the keeper has its own descriptors and no other */
 	struct spinlock lock;	      /* rank OS */
 	u64 slot_used[SLOT_MAX / 64]; /* l */
@@ -44,8 +45,6 @@ struct host_mm {
 	void *tramps[TRAMP_AREAS];
 };
 
-struct host_usage;
-
 /* A host process that runs (or ran) one guest thread. */
 struct host_task {
 	struct cds_list_head link; /* hm->lock */
@@ -61,7 +60,8 @@ struct host_task {
 	void (*ended)(void *arg,
 		      const struct host_usage *u); /* or NULL; see context_destroy_last() */
 	void *ended_arg;
-	bool clean_fp; /* its FP state is the initial one */
+	bool clean_fp;		  /* its FP state is the initial one */
+	struct host_usage before; /* what it had used when its program began */
 
 	/* The seccomp engine's: where it is, while it doesn't run. */
 	int listener; /* the descriptor of its notifications, -1: none */
@@ -145,6 +145,8 @@ void host_process_free(void *p);
 bool host_processes_scarce(void);
 /* Gives ht back for the next thread of hm; ht->attached is set. */
 void host_task_park(struct host_mm *hm, struct host_task *ht);
+/* From what a host process has used in all to what its present program has. */
+void host_task_usage(const struct host_task *ht, struct host_usage *u);
 /* It died, or must. */
 void host_task_kill(struct host_mm *hm, struct host_task *ht);
 /* Pins a host process to a core if it is not there yet. */
@@ -158,8 +160,20 @@ static inline void host_task_count_turn(const struct host_task *ht, struct cpu *
 		cpu->stat.cross_core++;
 }
 
-/* A copy of the template that was made ahead of time, with one host process in it (spare.c). NULL: there is none. */
+/*
+ * The spare (spare.c): an empty address space with one host process in it, for who would have to make one. NULL: there is none. Wanted: is one missing
+ * that will be taken soon? Give: hm becomes the spare, or goes. Make: have it made, if it's wanted and the host has a core for that.
+ */
 must_check struct host_mm *spare_take(struct host_task **ht);
+must_check bool spare_wanted(void);
+void spare_give(struct host_mm *hm);
+void spare_make(void);
+/*
+ * hm has one host process left, ht, and no user: clear unmaps all that was the guest's; false: it is of no use any more. Renew does the rest that
+ * makes it a new one but for ht's registers, which the engine knows; ht sleeps in a call.
+ */
+must_check bool host_mm_clear(struct host_mm *hm);
+void host_mm_renew(struct host_mm *hm, struct host_task *ht);
 
 /* The reaper: SIGKILLs and waits for a process in its own time, then calls done(arg, what it used). */
 void reap_later(pid_t pid, void (*done)(void *arg, const struct host_usage *u), void *arg);

@@ -380,6 +380,17 @@ static int seccomp_adopt(struct host_task *ht)
 	return err;
 }
 
+/* From a stop, since only so a frame can be loaded: kicks and a signal stack that the guest forged end with that. */
+static int seccomp_renew(struct context *c)
+{
+	c->ht->save = 0;
+	if (need_frame(c))
+		return -ESRCH;
+	host_mm_renew(c->hm, c->ht);
+	stopframe_first(c->ht);
+	return 0;
+}
+
 /* ---- running ---- */
 
 /* It was made from the trampolines' code: the original's address is in the slot. */
@@ -741,6 +752,7 @@ const struct engine_ops seccomp_engine = {
 	.probe = seccomp_probe,
 	.adopt = seccomp_adopt,
 	.adopts_anywhere = true,
+	.renew = seccomp_renew,
 	.run = seccomp_run,
 	.set_result = seccomp_set_result,
 	.let_go_on = seccomp_let_go_on,

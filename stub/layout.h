@@ -194,7 +194,8 @@
 #define KEEPER_FD_CTL 0	   /* control pages, read-only */
 #define KEEPER_FD_SLOTS 1  /* slots */
 #define KEEPER_FD_KERNEL 2 /* pidfd of the kernel */
-#define KEEPER_FD_REPORT 3 /* + 2 * cpu: batches issued there; + 1: what its forked child reports; the last two are no CPU's */
+#define KEEPER_FD_REPORT                                                                           \
+	3 /* + 2 * cpu: batches issued there; + 1: what its forked child reports; the last two are no CPU's */
 
 /*
  * A report is an lseek() on a descriptor which keeper and kernel share (guests have no descriptors, and memory could be forged):

@@ -71,6 +71,27 @@ void mm_put(struct mm *mm)
 	mm_free(mm);
 }
 
+/*
+ * A host mm isn't kept if it was large: to empty that takes time, and its host process keeps the peak of its resident memory, which the host tells.
+ */
+#define KEPT_PAGES 1024
+
+void mm_end(struct mm *mm, struct context *ctx,
+	    void (*ended)(void *arg, const struct host_usage *u), void *arg)
+{
+	bool kept = false;
+
+	mutex_lock(&mm->stub_lock);
+	if (mm->host && !mm->vdso_gone && mm->peak_pages <= KEPT_PAGES)
+		kept = context_recycle(ctx, ended, arg);
+	if (kept)
+		mm->host = NULL;
+	mutex_unlock(&mm->stub_lock);
+	if (!kept)
+		context_destroy_last(ctx, ended, arg);
+	mm_put(mm);
+}
+
 /* A fresh mm for exec: on a new host mm, with a context in it. */
 struct mm *mm_create(struct context **ctx)
 {

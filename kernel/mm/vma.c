@@ -64,6 +64,7 @@ static void account(struct mm *mm, const struct vma *v, int sign)
 	s64 pages = (s64)((v->end - v->start) >> PAGE_SHIFT) * sign;
 
 	mm->total_pages += pages;
+	mm->peak_pages = max(mm->peak_pages, mm->total_pages);
 	if (v->flags & VM_ACCOUNT)
 		mm->commit_pages += pages;
 	if (v->flags & VM_LOCKED)

@@ -229,13 +229,13 @@ void task_release_mm(struct task *t)
 	spin_lock(&t->lock);
 	t->mm = NULL;
 	spin_unlock(&t->lock);
-	if (t->ctx) {
-		if (mm && __atomic_load_n(&mm->refs, __ATOMIC_ACQUIRE) == 1)
-			context_destroy_last(t->ctx, usage_ended, usage_get(t->tg->usage));
-		else
-			context_destroy(t->ctx);
-		t->ctx = NULL;
+	if (t->ctx && mm && __atomic_load_n(&mm->refs, __ATOMIC_ACQUIRE) == 1) {
+		mm_end(mm, t->ctx, usage_ended, usage_get(t->tg->usage));
+		mm = NULL;
+	} else if (t->ctx) {
+		context_destroy(t->ctx);
 	}
+	t->ctx = NULL;
 	if (mm)
 		mm_put(mm);
 }
