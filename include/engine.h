@@ -66,11 +66,6 @@ struct engine_ops {
 	void (*run)(struct context *c, struct event *ev);
 	/* Completes a system call: what the guest finds in rax when it runs next. */
 	void (*set_result)(struct context *c, u64 rax);
-	/*
-	 * Completes a system call, too: the guest's host process makes it itself, as it stands, when it runs next, and finds the host's result. Only for
-	 * calls of which all is in registers, and the kernel has checked that; it takes the call to succeed. False: it can't be had so. NULL: never.
-	 */
-	bool (*let_go_on)(struct context *c);
 	/* All registers, fetched on demand; valid until the next run. A pointer so that they can be changed: then regs_changed(). */
 	struct pt_regs *(*regs)(struct context *c);
 	void (*regs_changed)(struct context *c);

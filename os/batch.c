@@ -159,7 +159,6 @@ int keeper_run(struct host_mm *hm, int *done, u32 *last)
 
 	if (__atomic_load_n(&hm->dead, __ATOMIC_RELAXED))
 		return -ESRCH;
-	hm->changes += hm->ctl->nops;
 	fault = fault_batch_cut(hm->ctl);
 	keeper_start(hm);
 	err = keeper_finish(hm, done, last);

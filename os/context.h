@@ -36,7 +36,6 @@ struct context {
 	bool regs_valid;   /* regs holds what the host process has (or regs_dirty) */
 	bool regs_dirty;   /* the host process is to get regs before it runs */
 	bool result_dirty; /* only rax has changed: result */
-	bool goes_on;	   /* seccomp: it is to make its call itself */
 	bool in_signal_stop; /* ptrace: stopped by a signal, not at a system call: orig_rax must be cleared */
 	bool dead;	     /* the host process died */
 	int died_status;

@@ -228,7 +228,6 @@ static int fork_run(struct host_mm *parent, struct host_mm *hm, pid_t *task)
 	hm->keeper = last;
 	hm->keeper_core = parent->keeper_core;
 	hm->fds_closed = parent->fds_closed;
-	hm->changes = parent->changes;
 	err = keeper_wait(hm, hm->keeper, keeper_fds.report[report], &done, &last);
 	fault_batch_result(hm->ctl, fault, done, &last);
 	if (!err)

@@ -21,13 +21,12 @@
  * Its control page is number id; its slots 0 and 1 are numbers 2 * id and 2 * id + 1 of the slots file.
  */
 struct host_mm {
-	int id;		      /* c */
-	pid_t keeper;	      /* c */
-	struct stub_ctl *ctl; /* b: the kernel's alias of its control page */
-	u32 seq;	      /* b */
-	int keeper_core;      /* b: where it was pinned last */
-	int slots_end;	      /* b: slots below this were mapped at some time */
-	u64 changes; /* b: orders and calls that may have changed its mappings, for the present program */
+	int id;			      /* c */
+	pid_t keeper;		      /* c */
+	struct stub_ctl *ctl;	      /* b: the kernel's alias of its control page */
+	u32 seq;		      /* b */
+	int keeper_core;	      /* b: where it was pinned last */
+	int slots_end;		      /* b: slots below this were mapped at some time */
 	bool fds_closed;	      /* b: the keeper has its own descriptors and no other */
 	struct spinlock lock;	      /* rank OS */
 	u64 slot_used[SLOT_MAX / 64]; /* l */
@@ -105,8 +104,6 @@ must_check int keeper_run(struct host_mm *hm, int *done, u32 *last); /* both */
 must_check int keeper_run_all(struct host_mm *hm, u32 *last);
 
 bool process_is_dead(pid_t pid);
-/* Is it certain that a change of its mappings doesn't meet the host's limit of their number? Never with --fault. */
-bool host_mm_has_room(const struct host_mm *hm);
 /* What the task in that slot may know of itself; NULL: nothing. */
 void host_task_info(struct host_mm *hm, int slot, const struct stub_info *info);
 

@@ -3,7 +3,6 @@
 #include "hostio.h"
 #include "log.h"
 #include "os/context.h"
-#include "os/fault.h"
 #include "os/hostfile.h"
 #include "os/zygote.h"
 #include <fcntl.h>
@@ -17,7 +16,6 @@
 
 static u32 processes;	  /* atomic: parked ones and corpses included */
 static u32 processes_max; /* constant after boot */
-static u64 changes_max;	  /* of an address space's mappings; constant after boot */
 static int oom_fd = -1;	  /* boot */
 
 static u64 number_in(const char *path)
@@ -63,8 +61,6 @@ static u64 host_limit(void)
 	return n;
 }
 
-#define MAP_COUNT_DEFAULT 65530UL
-
 /* Half of what the host has is for its other users. Where each has a descriptor of ours, half of those may be theirs, too. */
 void host_processes_init(void)
 {
@@ -73,8 +69,6 @@ void host_processes_init(void)
 	if (engine->setup->filter_flags)
 		n = min(n, host_raise_nofile());
 	processes_max = n;
-	/* A change makes no more than two mappings out of one. */
-	changes_max = min(number_in("/proc/sys/vm/max_map_count"), MAP_COUNT_DEFAULT) / 3;
 	oom_fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
 }
 
@@ -103,11 +97,6 @@ bool host_processes_scarce(void)
 u32 host_tasks_max(void)
 {
 	return processes_max / 2;
-}
-
-bool host_mm_has_room(const struct host_mm *hm)
-{
-	return hm->changes < changes_max && !__atomic_load_n(&fault_mask, __ATOMIC_RELAXED);
 }
 
 /* ---- when the host's memory is short ---- */

@@ -125,18 +125,15 @@ static int receive(struct context *c, struct seccomp_notif *n, bool kicked)
 	}
 }
 
-/* Answers the call in which the process sleeps: it finds `val` in rax; or it makes the call. */
+/* Answers the call in which the process sleeps: it finds `val` in rax. */
 static void answer(struct context *c, u64 val)
 {
 	struct seccomp_notif_resp r = {.id = c->ht->notif_id};
 
-	if (c->goes_on)
-		r.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-	else if ((s64)val < 0 && (s64)val >= -MAX_ERRNO)
+	if ((s64)val < 0 && (s64)val >= -MAX_ERRNO)
 		r.error = (s32)val;
 	else
 		r.val = val;
-	c->goes_on = false;
 	if (fault_inject(FAULT_notif))
 		kill(c->ht->pid, SIGKILL);
 	if (ioctl(c->ht->listener, SECCOMP_IOCTL_NOTIF_SEND, &r) && errno != EINTR)
@@ -215,12 +212,12 @@ static bool is_stop(const struct seccomp_notif *n)
 
 /*
  * From the call in which it sleeps to a stop behind it. What rax shall be stays in c->regs: the host isn't told, since it would take our
- * -ERESTARTSYS for its own. Of a call that it makes itself the host tells what came out.
+ * -ERESTARTSYS for its own.
  */
 static int stop_in_call(struct context *c)
 {
 	u64 rax = c->result_dirty ? c->regs.rax : (u64)-ENOSYS, nr = c->regs.orig_rax;
-	bool spun = c->ht->spun, goes_on = c->goes_on;
+	bool spun = c->ht->spun;
 	struct seccomp_notif n;
 	struct stop s;
 
@@ -248,8 +245,7 @@ static int stop_in_call(struct context *c)
 		kill_process(c);
 		return -ESRCH;
 	}
-	if (!goes_on)
-		c->regs.rax = rax;
+	c->regs.rax = rax;
 	c->regs.orig_rax = nr;
 	return 0;
 }
@@ -640,16 +636,6 @@ static void seccomp_set_result(struct context *c, u64 rax)
 	c->result_dirty = true;
 }
 
-/* It sleeps in the call, so the host has number and arguments, and nobody can change them any more. */
-static bool seccomp_let_go_on(struct context *c)
-{
-	if (c->ht->stopped || c->ht->spun || !host_mm_has_room(c->hm))
-		return false;
-	c->hm->changes++;
-	c->goes_on = true;
-	return true;
-}
-
 static struct pt_regs *seccomp_regs(struct context *c)
 {
 	load_regs(c);
@@ -755,7 +741,6 @@ const struct engine_ops seccomp_engine = {
 	.renew = seccomp_renew,
 	.run = seccomp_run,
 	.set_result = seccomp_set_result,
-	.let_go_on = seccomp_let_go_on,
 	.regs = seccomp_regs,
 	.regs_changed = seccomp_regs_changed,
 	.release = seccomp_release,

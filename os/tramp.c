@@ -343,7 +343,6 @@ int tramps_copy(struct host_mm *to, const struct host_mm *from)
 
 void host_mm_tramps_forget(struct host_mm *hm)
 {
-	hm->changes = 0; /* its mappings go before the next one runs */
 	hm->nr_areas = 0;
 	for (int i = 0; i < TRAMP_AREAS; i++) {
 		kfree(hm->tramps[i]);

@@ -1,7 +1,6 @@
 /* Mapping, unmapping and protecting. The host does it first, through the keeper; then the vma table follows, which can't fail. */
 #include "alloc.h"
 #include "commit.h"
-#include "engine.h"
 #include "fs.h"
 #include "kernel/mm/vma.h"
 #include "mm.h"
@@ -31,49 +30,12 @@ static bool range_ok(uaddr_t addr, size_t len)
 	return len <= GUEST_TOP && addr <= GUEST_TOP - len;
 }
 
-/*
- * Is the host call the very one in which the guest's host process waits, as it stands? Only calls of which all is in registers; numbers are
- * compared in full, since the host looks at all bits. len is page-aligned, as the host aligns it.
- */
-static bool is_own_call(const struct mm *mm, u64 nr, u64 addr, u64 len, u64 prot, u64 flags)
-{
-	const struct task *t = current;
-	const u64 *a = t->sys_args;
-
-	if (mm != t->mm || !t->in_call || t->sys_nr != nr || a[0] != addr ||
-	    PAGE_ALIGN(a[1]) != len)
-		return false;
-	switch (nr) {
-	case __NR_munmap:
-		return true;
-	case __NR_mprotect:
-		return a[2] == prot;
-	case __NR_mmap:
-		return a[2] == prot && a[3] == flags && a[5] == 0 &&
-		       flags == (MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS);
-	default:
-		return false;
-	}
-}
-
-/*
- * Lets the guest's host process make the host call itself, which saves the keeper's turn. The table may say that it has been made when nobody
- * else can see the memory before: the process has no other user.
- */
-static bool let_go_on(struct mm *mm, u64 nr, u64 addr, u64 len, u64 prot, u64 flags)
-{
-	return engine->let_go_on && __atomic_load_n(&mm->refs, __ATOMIC_ACQUIRE) == 1 &&
-	       is_own_call(mm, nr, addr, len, prot, flags) && engine->let_go_on(current->ctx);
-}
-
 static int one_call(struct mm *mm, u64 nr, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5,
 		    int hostfd)
 {
 	struct batch b;
 	int err = -ESRCH;
 
-	if (let_go_on(mm, nr, a0, a1, a2, a3))
-		return 0;
 	batch_init(&b);
 	b.hostfd = hostfd;
 	batch_add(&b, nr, a0, a1, a2, a3, a4, a5);
