@@ -332,8 +332,10 @@ function copies(i,    a, k, out, c)
 			c = a + 1
 		else if (k == "in" && a == 1 && !c && arg_index(i, arg_ref[i, a]) == 2)
 			c = 3
+		else if (k == "in" && a == 1 && !c && arg_ref[i, a] == "sigset")
+			c = 4
 		else if (k == "out" || k == "inout")
-			out = 4
+			out = 8
 	}
 	return c + out
 }

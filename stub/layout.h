@@ -183,11 +183,12 @@
 #define CALL_SLEEP 3 /* it has stopped looking, and waits in STUB_WAIT_IP's call */
 
 /* What is copied for a call, generated from kernel/syscalls.def: */
-#define COPY_IN 3      /* mask: */
+#define COPY_IN 7      /* mask: */
 #define COPY_PATH0 1   /* argument 0 is a path, in */
 #define COPY_PATH1 2   /* argument 1 */
 #define COPY_BUFFER1 3 /* argument 1 is a buffer whose length is argument 2, in */
-#define COPY_OUT 4     /* the first piece that it writes, out */
+#define COPY_WORD1 4   /* argument 1 points to 8 bytes, in, or is NULL */
+#define COPY_OUT 8     /* the first piece that it writes, out */
 #define COPY_PATH_MAX 256
 
 /* The keeper's descriptors. */

@@ -86,6 +86,8 @@ call:	incl	%gs:SLOT_TRIES
 	cmp	$COPY_PATH1, %ecx
 	jb	path0
 	je	path1
+	cmp	$COPY_WORD1, %ecx
+	je	word1
 
 	mov	%rsi, %r11		/* a buffer: rdx bytes, by eights and then one by one */
 	cmp	$SLOT_COPY_MAX, %rdx
@@ -105,6 +107,13 @@ call:	incl	%gs:SLOT_TRIES
 	inc	%ecx
 	jmp	2b
 
+word1:	mov	%rsi, %r11
+	test	%r11, %r11
+	jz	copied
+	mov	(%r11), %rcx
+	mov	%rcx, %gs:SLOT_IN
+	mov	$8, %ecx
+	jmp	4f
 path0:	mov	%rdi, %r11
 	jmp	1f
 path1:	mov	%rsi, %r11

@@ -172,6 +172,29 @@ TEST(two_handlers_at_a_hot_call_each_find_their_state)
 	CHECK(same_state(&after));
 }
 
+TEST(hot_change_of_the_mask_takes_eight_bytes_or_none)
+{
+	char *page =
+		MUST(mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	unsigned long *set = (unsigned long *)(page + 4096) - 1, old;
+
+	MUST(munmap(page + 4096, 4096));
+	heat_all();
+	*set = 1UL << (SIGUSR1 - 1) | 1UL << (SIGKILL - 1);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(call4(a_sigprocmask, 0, SIG_SETMASK, (long)set, (long)&old, 8), 0);
+		CHECK_EQ(old, i ? 1UL << (SIGUSR1 - 1) : 0);
+		CHECK_EQ(call4(a_sigprocmask, 0, SIG_SETMASK, (long)((char *)set + 1), 0, 8),
+			 -EFAULT);
+		CHECK_EQ(call4(a_sigprocmask, 0, SIG_SETMASK, (long)(set + 1), (long)&old, 8),
+			 -EFAULT);
+		CHECK_EQ(call4(a_sigprocmask, 0, 77, 0, (long)set, 8), 0);
+		CHECK_EQ(*set, 1UL << (SIGUSR1 - 1));
+		CHECK_EQ(call4(a_sigprocmask, 0, 77, (long)set, 0, 8), -EINVAL);
+		CHECK_EQ(call4(a_sigprocmask, 0, SIG_BLOCK, (long)set, 0, 4), -EINVAL);
+	}
+}
+
 static void change(int sig, siginfo_t *si, void *ctx)
 {
 	ucontext_t *uc = ctx;
