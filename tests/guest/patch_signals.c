@@ -292,3 +292,37 @@ TEST(signals_from_a_sibling_meet_signals_to_oneself)
 	CHECK_EQ(calls, 3000);
 	CHECK(others > 0);
 }
+
+/* ---- a signal at a call that changes its handler's stack ---- */
+
+static void count(int sig)
+{
+	(void)sig;
+	calls++;
+}
+
+TEST(signals_come_when_their_stack_has_been_mapped)
+{
+	enum { SIZE = 65536, TIMES = 20000 };
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	char *stack = MUST(mmap(NULL, SIZE, PROT_READ | PROT_WRITE, flags, -1, 0));
+	stack_t ss = {.ss_sp = stack, .ss_size = SIZE};
+	struct sigaction sa = {.sa_handler = count, .sa_flags = SA_ONSTACK};
+	pid_t parent = getpid(), child;
+
+	MUST(sigaltstack(&ss, NULL));
+	MUST(sigaction(SIGUSR1, &sa, NULL));
+	child = MUST(fork());
+	if (!child)
+		while (getppid() == parent && kill(parent, SIGUSR1) == 0)
+			for (volatile int i = 0; i < 2000; i++)
+				;
+	for (int i = 0; i < TIMES && calls < TIMES; i++) {
+		char *p = mmap(stack, SIZE, PROT_READ | PROT_WRITE, flags | MAP_FIXED, -1, 0);
+
+		CHECK(p == stack);
+	}
+	MUST(kill(child, SIGKILL));
+	MUST(waitpid(child, NULL, 0));
+	CHECK(calls > 0);
+}
