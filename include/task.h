@@ -170,7 +170,7 @@ struct task {
 	int stopped_by; /* s: takes part in a group stop */
 
 	uaddr_t set_child_tid, clear_child_tid; /* o */
-	uaddr_t robust_list;			/* o; others racy */
+	racy_u64 robust_list;			/* o to write */
 	struct {
 		uaddr_t area; /* 0: not registered */
 		u32 sig;
@@ -188,7 +188,7 @@ struct task {
 	racy_bool
 		sched_reset_on_fork; /* by whoever may change its policy: children start with the default one */
 	u32 personality;	     /* a, o to write: personality(2) */
-	u16 ioprio;		     /* o to write: ioprio_set(2); nothing schedules by it */
+	u16 ioprio;		     /* a: ioprio_set(2); nothing schedules by it */
 	u64 minflt, majflt;
 	ktime_t start_time;
 	struct rcu_head rcu;

@@ -13,6 +13,7 @@ typedef uint16_t u16;
 typedef uint32_t u32;
 /* Written under a lock, and read without it where an old value does no harm. ThreadSanitizer is told by smp/tsan.c. */
 typedef volatile uint32_t racy_u32;
+typedef volatile uint64_t racy_u64;
 typedef volatile int racy_int;
 typedef volatile bool racy_bool;
 /* A number that others are changing. */

@@ -105,7 +105,7 @@ long sys_get_robust_list(int pid, uaddr_t head, uaddr_t len)
 	if (!t)
 		return -ESRCH;
 	if (may_look_at(t))
-		list = __atomic_load_n(&t->robust_list, __ATOMIC_RELAXED);
+		list = t->robust_list;
 	else
 		err = -EPERM;
 	task_put(t);
