@@ -180,7 +180,7 @@ check-debug check-asan check-tsan: check-%: deps
 	+@$(MAKE) --no-print-directory MODE=$* BUILD=$(BUILD)/$* all lib
 	@SLOW=4 T_TIME_LIMIT=240 PATIENCE=240 TSAN_OPTIONS=atexit_sleep_ms=0 UNIT_CFLAGS='$(filter -DHEDDLE_DEBUG -fsanitize=% --param tsan-%,$(OPT_$*))' \
 		tests/run-all -b $(BUILD)/$* -c 4 -j 4
-	@stress/run -b $(BUILD)/$* -t 60
+	@SLOW=4 stress/run -b $(BUILD)/$* -t 60
 
 # Do the checkers see what they are there for?
 check-mutants: deps

@@ -43,6 +43,11 @@ struct tty;
 struct ktimer_list;
 struct file;
 
+/* A struct rlimit64 that others may change meanwhile. */
+struct racy_rlimit {
+	racy_u64 rlim_cur, rlim_max;
+};
+
 /* A process. */
 struct thread_group {
 	u32 refs;		      /* atomic: one a member task, and others */
@@ -85,10 +90,10 @@ struct thread_group {
 	struct tty *tty;			      /* siglock: controlling terminal */
 	struct pid *
 		tty_old_pgrp; /* siglock, +1: the foreground when the leader's terminal was hung up */
-	bool did_exec;	      /* setpgid by the parent is over */
+	racy_bool did_exec;   /* setpgid by the parent is over */
 
-	struct rlimit64 rlim[RLIM_NLIMITS_]; /* siglock to change; racy reads fine */
-	struct ktimer_list *timers;	     /* POSIX timers, siglock; kernel/time/posix_timer.c */
+	struct racy_rlimit rlim[RLIM_NLIMITS_]; /* siglock to change */
+	struct ktimer_list *timers; /* POSIX timers, siglock; kernel/time/posix_timer.c */
 	struct cpu_timers *
 		cpu_timers; /* once set constant: ITIMER_VIRTUAL and the like; kernel/time/cputimer.c */
 	struct timer itimer_real; /* siglock */
@@ -138,10 +143,10 @@ struct task {
 	u32 writable_seq;
 	uaddr_t writable_start, writable_end;
 	u64 sys_args[6];
-	long sys_ret;	 /* raw result of the handler, maybe -ERESTART* */
-	bool in_call;	 /* o: sys_nr, sys_args and event.sys are those of the call that it is in */
-	pid_t host_pid;	 /* o; others may look, and find an old one */
-	bool in_syscall; /* results of it may be restarted by signal delivery */
+	long sys_ret; /* raw result of the handler, maybe -ERESTART* */
+	bool in_call; /* o: sys_nr, sys_args and event.sys are those of the call that it is in */
+	racy_int host_pid; /* o to write; others may find an old one */
+	bool in_syscall;   /* results of it may be restarted by signal delivery */
 	bool regs_set; /* the call set all registers itself (sigreturn, exec): don't store a result */
 	struct event event;
 	void (*start)(
@@ -184,12 +189,12 @@ struct task {
 	struct scm_files *
 		scm_doomed; /* o: files of dropped messages, while this task puts them (kernel/net/scm.c) */
 	bool scm_dropping; /* o: the same */
-	u64 timer_slack_ns;
+	racy_u64 timer_slack_ns;
 	racy_bool
 		sched_reset_on_fork; /* by whoever may change its policy: children start with the default one */
 	u32 personality;	     /* a, o to write: personality(2) */
 	u16 ioprio;		     /* a: ioprio_set(2); nothing schedules by it */
-	u64 minflt, majflt;
+	racy_u64 minflt, majflt; /* o to write */
 	ktime_t start_time;
 	struct rcu_head rcu;
 };

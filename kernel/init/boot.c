@@ -319,14 +319,14 @@ static void init_start(struct task *t)
 static void init_limits(struct thread_group *tg)
 {
 	for (int i = 0; i < RLIM_NLIMITS_; i++)
-		tg->rlim[i] = (struct rlimit64){RLIM64_INFINITY, RLIM64_INFINITY};
+		tg->rlim[i] = (struct racy_rlimit){RLIM64_INFINITY, RLIM64_INFINITY};
 	tg->rlim[RLIMIT_STACK].rlim_cur = 8 << 20;
 	tg->rlim[RLIMIT_CORE].rlim_cur = 0;
-	tg->rlim[RLIMIT_NOFILE] = (struct rlimit64){1024, 1 << 20};
-	tg->rlim[RLIMIT_MEMLOCK] = (struct rlimit64){8 << 20, 8 << 20};
-	tg->rlim[RLIMIT_MSGQUEUE] = (struct rlimit64){819200, 819200};
-	tg->rlim[RLIMIT_NICE] = tg->rlim[RLIMIT_RTPRIO] = (struct rlimit64){0, 0};
-	tg->rlim[RLIMIT_NPROC] = (struct rlimit64){tasks_max() / 2, tasks_max() / 2};
+	tg->rlim[RLIMIT_NOFILE] = (struct racy_rlimit){1024, 1 << 20};
+	tg->rlim[RLIMIT_MEMLOCK] = (struct racy_rlimit){8 << 20, 8 << 20};
+	tg->rlim[RLIMIT_MSGQUEUE] = (struct racy_rlimit){819200, 819200};
+	tg->rlim[RLIMIT_NICE] = tg->rlim[RLIMIT_RTPRIO] = (struct racy_rlimit){0, 0};
+	tg->rlim[RLIMIT_NPROC] = (struct racy_rlimit){tasks_max() / 2, tasks_max() / 2};
 	tg->rlim[RLIMIT_SIGPENDING] = tg->rlim[RLIMIT_NPROC];
 }
 

@@ -85,7 +85,9 @@ static int copy_thread_group(struct task *t, struct task *from, const struct clo
 		return -ENOMEM;
 	if (rq->flags & CLONE_CLEAR_SIGHAND)
 		clear_handlers(tg->sighand);
+	spin_lock(&old->siglock);
 	memcpy(tg->rlim, old->rlim, sizeof(tg->rlim));
+	spin_unlock(&old->siglock);
 	itimers_init(tg);
 	tg->exit_signal = rq->exit_signal;
 	tg->oom_score_adj = old->oom_score_adj;

@@ -33,16 +33,19 @@ static bool may_limit(struct thread_group *tg)
 /* siglock held. */
 static long set_locked(struct thread_group *tg, unsigned int resource, const struct rlimit64 *new)
 {
-	struct rlimit64 *r = &tg->rlim[resource], old = *r;
+	struct racy_rlimit *r = &tg->rlim[resource];
+	const struct rlimit64 old = {r->rlim_cur, r->rlim_max};
 	int err;
 
 	if (new->rlim_max > r->rlim_max && !capable(CAP_SYS_RESOURCE))
 		return -EPERM;
-	*r = *new;
+	r->rlim_cur = new->rlim_cur;
+	r->rlim_max = new->rlim_max;
 	if (resource == RLIMIT_CPU) {
 		err = cpu_limit_changed_locked(tg);
 		if (err) {
-			*r = old;
+			r->rlim_cur = old.rlim_cur;
+			r->rlim_max = old.rlim_max;
 			return err;
 		}
 	}
@@ -63,7 +66,7 @@ static long exchange(struct thread_group *tg, unsigned int resource, const struc
 		return -EPERM;
 	spin_lock(&tg->siglock);
 	if (old)
-		*old = tg->rlim[resource];
+		*old = (struct rlimit64){tg->rlim[resource].rlim_cur, tg->rlim[resource].rlim_max};
 	if (new)
 		err = set_locked(tg, resource, new);
 	spin_unlock(&tg->siglock);

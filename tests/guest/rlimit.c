@@ -268,3 +268,43 @@ TEST(process_limit_counts_threads)
 	MUST(setrlimit(RLIMIT_NPROC, &(struct rlimit){1, 1}));
 	CHECK_EQ(pthread_create(&thread, NULL, give_back, NULL), EAGAIN);
 }
+
+static volatile bool limits_done;
+
+static void *change_limits(void *arg)
+{
+	static const int which[] = {RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_NPROC,
+				    RLIMIT_SIGPENDING};
+	struct rlimit old[5];
+
+	for (int i = 0; i < 5; i++)
+		MUST(getrlimit(which[i], &old[i]));
+	for (int i = 0; !limits_done; i++) {
+		struct rlimit limit = old[i % 5];
+
+		if (limit.rlim_cur > 1UL << 40)
+			limit.rlim_cur = 1UL << (40 + i % 3);
+		setrlimit(which[i % 5], &limit);
+	}
+	for (int i = 0; i < 5; i++)
+		MUST(setrlimit(which[i], &old[i]));
+	return NULL;
+}
+
+TEST(limits_change_while_others_live_by_them)
+{
+	pthread_t changer;
+
+	CHECK_EQ(pthread_create(&changer, NULL, change_limits, NULL), 0);
+	for (int i = 0; i < 100; i++) {
+		void *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			       -1, 0);
+
+		CHECK(p != MAP_FAILED);
+		MUST(munmap(p, 1 << 20));
+		if (i % 10 == 0)
+			CHECK_EXITED(IN_CHILD({ _exit(0); }), 0);
+	}
+	limits_done = true;
+	CHECK_EQ(pthread_join(changer, NULL), 0);
+}

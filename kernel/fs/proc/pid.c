@@ -110,7 +110,7 @@ static void limit_value(struct seq *s, u64 v)
 
 static int show_limits(struct seq *s, const struct proc_ctx *c)
 {
-	struct rlimit64 rlim[RLIM_NLIMITS_];
+	struct racy_rlimit rlim[RLIM_NLIMITS_];
 
 	spin_lock(&c->tg->siglock);
 	memcpy(rlim, c->tg->rlim, sizeof(rlim));
