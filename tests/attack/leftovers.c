@@ -1,4 +1,4 @@
-/* test: limit=60
+/* test: quick=no limit=60
  * What a small program leaves behind in its host process and its slot, when it has ended: the next program finds nothing of it, whatever signal
  * masks, signal stacks or memory it had made itself by frames of its own. Programs are started by vfork, one behind the other, since then they get
  * what the last one had.

@@ -1,7 +1,7 @@
 /*
  * Signals that come at a hot system call: what the handler finds, and what is left when it returns: all registers, and the vector
  * state. See patch.h.
- * test: cpus=1,2,2s,4,4m
+ * test: quick=no cpus=1,2,2s,4,4m
  */
 #include "patch.h"
 #include <pthread.h>
