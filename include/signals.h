@@ -71,6 +71,7 @@ int signal_group_send_locked(struct thread_group *tg,
 /* Kernel-made signals (SI_KERNEL or as si says) that can't be ignored: unblocks and resets to default where they are blocked. */
 void force_signal(struct task *t, const siginfo_t *si);
 void force_fault(struct task *t, const struct fault *f);
+void force_sigsegv(struct task *t); /* for memory of t that the kernel can't use; SI_KERNEL */
 /* kill(2) semantics for a process group; 0, -ESRCH, -EPERM. */
 int kill_pgrp(struct pid *pgrp, int sig, bool from_kernel);
 bool may_signal(const struct task *target, int sig); /* credentials of the current task */

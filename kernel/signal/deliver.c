@@ -180,11 +180,6 @@ static void settle_call(struct task *t, struct pt_regs *regs, const struct ksiga
 /* The frame could not be written: SIGSEGV, which kills if it was itself that could not be delivered. */
 static void frame_failed(struct task *t, int sig)
 {
-	siginfo_t si;
-
-	memset(&si, 0, sizeof(si));
-	si.si_signo = SIGSEGV;
-	si.si_code = SI_KERNEL;
 	if (sig == SIGSEGV) {
 		spin_lock(&t->tg->siglock);
 		spin_lock(&t->tg->sighand->lock);
@@ -192,7 +187,7 @@ static void frame_failed(struct task *t, int sig)
 		spin_unlock(&t->tg->sighand->lock);
 		spin_unlock(&t->tg->siglock);
 	}
-	force_signal(t, &si);
+	force_sigsegv(t);
 }
 
 static void handle(struct task *t, struct ksignal *ks)

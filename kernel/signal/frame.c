@@ -166,12 +166,7 @@ static int restore_context(struct pt_regs *r, const struct sigcontext_64 *sc, u6
 /* SIGSEGV for a frame that is not one; the registers stay as they are, so rax is what the call returns. */
 static long bad_frame(struct task *t)
 {
-	siginfo_t si;
-
-	memset(&si, 0, sizeof(si));
-	si.si_signo = SIGSEGV;
-	si.si_code = SI_KERNEL;
-	force_signal(t, &si);
+	force_sigsegv(t);
 	return 0;
 }
 

@@ -272,6 +272,16 @@ void force_fault(struct task *t, const struct fault *f)
 	force_signal(t, &si);
 }
 
+void force_sigsegv(struct task *t)
+{
+	siginfo_t si;
+
+	memset(&si, 0, sizeof(si));
+	si.si_signo = SIGSEGV;
+	si.si_code = SI_KERNEL;
+	force_signal(t, &si);
+}
+
 /* Shared signals that t was to take and no longer can: somebody else is to look at them. */
 static void retarget_shared_locked(struct task *t, ksigset_t which)
 {

@@ -6,8 +6,6 @@
 #include <linux/rseq.h>
 #include <string.h>
 
-#define NO_CPU (-1) /* RSEQ_CPU_ID_UNINITIALIZED */
-
 /* What stands in the area. 0, -EFAULT. */
 static int put_cpu(const struct task *t, u32 start, u32 cpu)
 {
@@ -61,7 +59,6 @@ int rseq_restart(struct task *t, struct pt_regs *regs)
 void rseq_resume(struct task *t)
 {
 	int cpu, err = 0;
-	siginfo_t si;
 
 	if (t->rseq.interrupted)
 		err = rseq_restart(t, engine->regs(t->ctx));
@@ -69,18 +66,14 @@ void rseq_resume(struct task *t)
 	if (!err)
 		err = put_cpu(t, (u32)cpu, (u32)cpu);
 	t->rseq.cpu = cpu;
-	if (!err)
-		return;
-	memset(&si, 0, sizeof(si));
-	si.si_signo = SIGSEGV;
-	si.si_code = SI_KERNEL;
-	force_signal(t, &si);
+	if (err)
+		force_sigsegv(t);
 }
 
 void rseq_fork(struct task *t, const struct task *from)
 {
 	t->rseq = from->rseq;
-	t->rseq.cpu = NO_CPU;
+	t->rseq.cpu = RSEQ_CPU_ID_UNINITIALIZED;
 }
 
 void rseq_exec(struct task *t)
@@ -119,6 +112,6 @@ long sys_rseq(uaddr_t area, unsigned int len, int flags, unsigned int sig)
 		return -EFAULT;
 	t->rseq.area = area;
 	t->rseq.sig = sig;
-	t->rseq.cpu = NO_CPU;
+	t->rseq.cpu = RSEQ_CPU_ID_UNINITIALIZED;
 	return 0;
 }
