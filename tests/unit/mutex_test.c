@@ -54,11 +54,16 @@ END_TEST
 #define ROUNDS 3000
 
 static u64 rounds[6], all_rounds; /* m */
+static int arrived;		  /* atomic */
 
 static void greedy(long i)
 {
 	bool more = true;
 
+	/* They begin together, however long a host takes to wake a CPU. */
+	__atomic_fetch_add(&arrived, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&arrived, __ATOMIC_SEQ_CST) < 6)
+		sched_yield_cpu();
 	while (more) {
 		mutex_lock(&m);
 		burn_us(20);
@@ -80,6 +85,7 @@ static void greedy_ones(void)
 	mutex_init(&m, "test", RANK_PIPE);
 	memset(rounds, 0, sizeof(rounds));
 	all_rounds = 0;
+	arrived = 0;
 	for (i = 0; i < 6; i++)
 		spawn(greedy, i);
 }
