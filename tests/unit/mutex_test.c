@@ -51,7 +51,7 @@ START_TEST(mutexes_exclude)
 }
 END_TEST
 
-#define ROUNDS 3000
+#define ROUNDS 15000
 
 static u64 rounds[6], all_rounds; /* m */
 static int arrived;		  /* atomic */
