@@ -307,10 +307,7 @@ HELPER(worker)
 	static struct worker w[2];
 	struct itimerval tick = {{0, 20000}, {0, 20000}};
 	pthread_t t;
-	int null = open("/dev/null", O_RDWR);
 
-	for (int i = 0; i < 3; i++)
-		dup2(null, i);
 	w[0].seed = strtoull(argv[1], NULL, 10);
 	w[0].root = argv[2][0] == 'r';
 	w[0].end = t_now_ms() + LIFE_MS;
@@ -342,14 +339,20 @@ HELPER(worker)
 	return 0;
 }
 
-/* A group of its own, so that what a worker forked is found. */
-static pid_t start_worker(uint64_t seed, bool root)
+/*
+ * A group of its own, so that what a worker forked is found. The null device was opened before the first worker: root removes it, and
+ * a worker that had our standard output would write its noise there.
+ */
+static pid_t start_worker(uint64_t seed, bool root, int null)
 {
 	pid_t pid = fork();
 	char text[24];
 
 	if (pid == 0) {
 		setsid();
+		for (int i = 0; i < 3; i++)
+			if (dup2(null, i) != i)
+				_exit(NO_START);
 		snprintf(text, sizeof(text), "%llu", (unsigned long long)seed);
 		T_EXEC_HELPER("worker", text, root ? (char *)"root" : (char *)"user");
 	}
@@ -372,6 +375,7 @@ TEST(random_arguments)
 {
 	uint64_t seed = hostile_seed(), started = 0, failed = 0;
 	long long end = t_now_ms() + 1000LL * hostile_seconds();
+	int null = MUST(open("/dev/null", O_RDWR | O_CLOEXEC));
 	sigset_t chld;
 
 	sigemptyset(&chld);
@@ -387,7 +391,7 @@ TEST(random_arguments)
 		int left = 0, status;
 
 		for (int i = 0; i < WORKERS; i++) {
-			w[i].pid = start_worker(hostile_random(&seed), i % 2);
+			w[i].pid = start_worker(hostile_random(&seed), i % 2, null);
 			left += w[i].pid > 0;
 			failed += w[i].pid < 0;
 		}
