@@ -186,11 +186,39 @@ TEST(socket_room_is_told_once_after_there_was_none)
 
 static struct t_gate gate;
 static pid_t thread_tid;
+static long sleeps_before;
 static int read_fd;
+
+/* How often the thread has gone to sleep. */
+static long sleeps(pid_t tid)
+{
+	char path[64], buf[4096], *at;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
+	fd = MUST(open(path, O_RDONLY));
+	buf[MUST(read(fd, buf, sizeof(buf) - 1))] = 0;
+	close(fd);
+	at = strstr(buf, "\nvoluntary_ctxt_switches:");
+	CHECK(at != NULL);
+	return atol(strchr(at, ':') + 1);
+}
+
+/*
+ * Until it sleeps in the call that is its next one. State 'S' isn't enough: it is set before the reader says that whoever wakes it
+ * need send no signal, and a busy machine may let others run in between.
+ */
+static void wait_for_sleep(pid_t tid, long before)
+{
+	while (sleeps(tid) == before)
+		usleep(500);
+	t_wait_thread_state(getpid(), tid, 'S');
+}
 
 static void *read_one(void *arg)
 {
 	thread_tid = gettid();
+	sleeps_before = sleeps(thread_tid);
 	t_gate_open(&gate);
 	get(read_fd);
 	return arg;
@@ -207,7 +235,7 @@ TEST(sleeping_reader_of_a_stream_is_told_by_waking)
 	read_fd = s[0];
 	CHECK_EQ(pthread_create(&th, NULL, read_one, NULL), 0);
 	t_gate_pass(&gate);
-	t_wait_thread_state(getpid(), thread_tid, 'S');
+	wait_for_sleep(thread_tid, sleeps_before);
 	put(s[1]);
 	pthread_join(th, NULL);
 	EXPECT(!pending(RT));
