@@ -205,12 +205,43 @@ static void op_add_close(struct host_mm *hm)
 	       0, 0);
 }
 
+static bool below_stub(uaddr_t addr, u64 len)
+{
+	return len <= STUB_BASE && addr <= STUB_BASE - PAGE_ALIGN(len);
+}
+
+/*
+ * Does all that the call is about lie below the stub? Who orders it has checked that, each in its own way; but a keeper that maps something over
+ * the stub is the guest's, so nobody's mistake may bring it there.
+ */
+static bool in_reach(u64 nr, const u64 args[6])
+{
+	switch (nr) {
+	case SYS_membarrier:
+		return true;
+	case SYS_mremap:
+		if (args[3] & MREMAP_FIXED && !below_stub(args[4], args[2]))
+			return false;
+		break;
+	case SYS_mincore:
+		if (!below_stub(args[2], args[1] >> PAGE_SHIFT))
+			return false;
+		break;
+	}
+	return below_stub(args[0], args[1]);
+}
+
 int host_mm_run(struct host_mm *hm, const struct batch *b, int *done, u64 *last)
 {
 	struct stub_ctl *ctl = hm->ctl;
 	u32 low = 0;
 	int extra = 0, n = 0, err;
 
+	if (done)
+		*done = 0;
+	for (int i = 0; i < b->n; i++)
+		if (!in_reach(b->op[i].nr, b->op[i].args))
+			return -EFAULT;
 	ctl->nops = 0;
 	if (b->hostfd >= 0) {
 		op_add_fetch(hm, b->hostfd);

@@ -162,6 +162,7 @@ static int add_elf(struct mapper *m, int file, const struct elf_image *elf, uadd
 	return err;
 }
 
+/* What is to be added to the image's addresses. All of it lies below the place for mappings then: nothing of the kernel's, no stack. */
 static int choose_bias(struct mm *mm, const struct elf_image *elf, bool is_interp, uaddr_t *bias)
 {
 	size_t span = elf->high - elf->low;
@@ -176,6 +177,8 @@ static int choose_bias(struct mm *mm, const struct elf_image *elf, bool is_inter
 		if (!at)
 			return -ENOMEM;
 	}
+	if (span > mm->mmap_base || at > mm->mmap_base - span)
+		return -ENOMEM;
 	*bias = at - elf->low;
 	return 0;
 }

@@ -60,6 +60,43 @@ static void load(struct host_mm *hm, const void *code, size_t n)
 	ck_assert_uint_eq(host_mm_write(hm, CODE, code, n), n);
 }
 
+static int run_one(struct host_mm *hm, u64 nr, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4)
+{
+	struct batch b;
+	int done = 1, err;
+
+	batch_init(&b);
+	batch_add(&b, nr, a0, a1, a2, a3, a4, 0);
+	err = host_mm_run(hm, &b, &done, NULL);
+	ck_assert_int_eq(done, err ? 0 : 1);
+	return err;
+}
+
+/* Whatever the kernel's callers have overlooked. */
+static void check_refusals(struct host_mm *hm)
+{
+	static const u64 ranges[][2] = {{STUB_TEXT, 4096},   {STUB_TEXT - 4096, 4097},
+					{STUB_CTL, 1},	     {STUB_SLOTS, 4096},
+					{4096, STUB_BASE},   {4096, ~0UL},
+					{~0UL - 4095, 4096}, {~0UL - 4095, 8192}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
+		u64 at = ranges[i][0], n = ranges[i][1];
+
+		ck_assert_int_eq(run_one(hm, __NR_mmap, at, n, PROT_READ,
+					 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1),
+				 -EFAULT);
+		ck_assert_int_eq(run_one(hm, __NR_munmap, at, n, 0, 0, 0), -EFAULT);
+		ck_assert_int_eq(run_one(hm, __NR_mprotect, at, n, PROT_READ | PROT_WRITE, 0, 0),
+				 -EFAULT);
+		ck_assert_int_eq(
+			run_one(hm, __NR_mremap, CODE, 4096, n, MREMAP_MAYMOVE | MREMAP_FIXED, at),
+			-EFAULT);
+	}
+	ck_assert_int_eq(run_one(hm, __NR_mincore, CODE, 4096, STUB_SLOTS, 0, 0), -EFAULT);
+	ck_assert_int_eq(run_one(hm, __NR_munmap, CODE, STUB_BASE - CODE, 0, 0, 0), 0);
+}
+
 static void start_at(struct context *c, uaddr_t ip)
 {
 	struct pt_regs *r = engine->regs(c);
@@ -143,6 +180,7 @@ static void hello(void)
 	batch_add_clear(&b);
 	ck_assert_int_eq(host_mm_run(hm, &b, NULL, NULL), 0);
 	ck_assert_uint_eq(host_mm_read(hm, &old, DATA, 4), 0);
+	check_refusals(hm);
 	context_destroy(c);
 	context_destroy(c2);
 	host_mm_destroy(hm);
