@@ -68,7 +68,7 @@ struct mm {
 	u64 auxv[64];
 	int auxv_len;	       /* bytes */
 	struct file *exe_file; /* +1; lock */
-	int dumpable;
+	int dumpable; /* atomic */
 	u32 core_filter; /* atomic: CORE_*, what a core dump holds; kept by fork and exec */
 	u64 hiwater_rss_kb;
 	struct patches *patches; /* lock: what is patched of its text; NULL: nothing (patch.h) */

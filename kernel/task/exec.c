@@ -386,7 +386,7 @@ static int install(struct exec *x)
 	err = exec_map(t->mm, &x->im);
 	if (err)
 		return err;
-	t->mm->dumpable = !x->im.secure;
+	__atomic_store_n(&t->mm->dumpable, !x->im.secure, __ATOMIC_RELAXED);
 	posix_timers_exit(t->tg);
 	sighand_flush_exec(t);
 	files_close_on_exec(t->files);

@@ -154,7 +154,7 @@ static long prctl_simple(int option, unsigned long arg, bool rest_zero)
 	case PR_GET_PDEATHSIG:
 		return put_user(t->pdeath_signal, arg);
 	case PR_GET_DUMPABLE:
-		return t->mm->dumpable;
+		return __atomic_load_n(&t->mm->dumpable, __ATOMIC_RELAXED);
 	case PR_SET_DUMPABLE:
 		return set_dumpable(arg);
 	case PR_GET_KEEPCAPS:
