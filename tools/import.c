@@ -279,6 +279,13 @@ static int make_room(struct import *im, const struct where *w, const char *name)
 	return remove_tree(w->fmeta, name);
 }
 
+/* Its data couldn't be made: nor is it to have metadata. */
+static int without_data(const struct where *w, const char *name, int err)
+{
+	unlinkat(w->fmeta, name, 0);
+	return err;
+}
+
 static int put_file(struct import *im, const struct where *w, const char *name, const char *path,
 		    struct archive_entry *e)
 {
@@ -290,11 +297,11 @@ static int put_file(struct import *im, const struct where *w, const char *name, 
 		return err;
 	if (S_ISLNK(archive_entry_mode(e))) {
 		if (symlinkat(archive_entry_symlink(e), w->data, name) < 0)
-			return -errno;
+			return without_data(w, name, -errno);
 	} else {
 		fd = openat(w->data, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 		if (fd < 0)
-			return -errno;
+			return without_data(w, name, -errno);
 		if (S_ISREG(archive_entry_mode(e)))
 			write_contents(im, fd, path, e);
 		close(fd);
@@ -303,10 +310,9 @@ static int put_file(struct import *im, const struct where *w, const char *name, 
 	return utimensat(w->data, name, times, AT_SYMLINK_NOFOLLOW) ? -errno : 0;
 }
 
-/* A second name of a file that the archive brought before. */
-static int put_link(struct import *im, const struct where *w, const char *name, const char *target)
+/* A second name of a file that the archive brought before: path, NULL if it leads elsewhere. */
+static int put_link(struct import *im, const struct where *w, const char *name, const char *path)
 {
-	char *path = clean_path(target);
 	struct where here = {dup(w->data), dup(w->fmeta), dup(w->dmeta)};
 	const char *target_name;
 	int err = -EINVAL;
@@ -317,10 +323,9 @@ static int put_link(struct import *im, const struct where *w, const char *name, 
 	if (target_name) {
 		err = linkat(im->at.fmeta, target_name, here.fmeta, name, 0) ? -errno : 0;
 		if (!err && linkat(im->at.data, target_name, here.data, name, 0) < 0)
-			err = -errno;
+			err = without_data(&here, name, -errno);
 	}
 	where_close(&here);
-	free(path);
 	return err;
 }
 
@@ -367,23 +372,26 @@ static int put_root(struct import *im, struct archive_entry *e)
 					      : -EISDIR;
 }
 
-static int put_entry(struct import *im, const char *path, struct archive_entry *e)
+/* link: where its hard link leads to, as clean_path() has it; unused without one. */
+static int put_entry(struct import *im, const char *path, const char *link, struct archive_entry *e)
 {
-	const char *link = archive_entry_hardlink(e), *name;
-	u32 type = archive_entry_mode(e) & S_IFMT;
+	bool is_link = archive_entry_hardlink(e);
+	const char *name;
 	int err = 0;
 
 	if (!*path)
 		return put_root(im, e);
+	if (is_link && link && !strcmp(link, path))
+		return -EINVAL; /* to itself: what is there stays */
 	name = go_to_parent(im, path, &err);
 	if (!name)
 		return err;
-	if (!link && type == S_IFDIR)
+	if (!is_link && S_ISDIR(archive_entry_mode(e)))
 		return put_dir(im, &im->at, name, path, e);
 	err = make_room(im, &im->at, name);
 	if (err)
 		return err;
-	return link ? put_link(im, &im->at, name, link) : put_file(im, &im->at, name, path, e);
+	return is_link ? put_link(im, &im->at, name, link) : put_file(im, &im->at, name, path, e);
 }
 
 static bool entry_ok(struct import *im, const char *path, struct archive_entry *e)
@@ -414,16 +422,17 @@ static bool entry_ok(struct import *im, const char *path, struct archive_entry *
 
 static void import_entry(struct import *im, struct archive_entry *e)
 {
-	const char *name = archive_entry_pathname(e);
-	char *path = name ? clean_path(name) : NULL;
+	const char *name = archive_entry_pathname(e), *link = archive_entry_hardlink(e);
+	char *path = name ? clean_path(name) : NULL, *target = link ? clean_path(link) : NULL;
 	int err;
 
 	if (!path) {
 		refuse(im, name ? name : "(no name)", "its path can't be had here");
+		free(target);
 		return;
 	}
 	if (entry_ok(im, path, e)) {
-		err = put_entry(im, path, e);
+		err = put_entry(im, path, target, e);
 		if (err == -ENOSPC || err == -EDQUOT || err == -EIO)
 			die("%s: %s", path, strerror(-err));
 		if (err)
@@ -431,6 +440,7 @@ static void import_entry(struct import *im, struct archive_entry *e)
 		else
 			im->bar.files++;
 	}
+	free(target);
 	free(path);
 }
 

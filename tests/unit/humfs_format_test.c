@@ -167,6 +167,9 @@ START_TEST(journal_records)
 				 .to_dir = UINT64_MAX,
 				 .from = "a/b",
 				 .to = "c"};
+	static const char *const outside[] = {
+		"/etc/x", "..", "../x", "a/..", "a/../b", "a//b", "a/", "", ".", "./a", "a/./b",
+	};
 	struct humfs_rename got;
 	char text[400], cut[400];
 	ssize_t n = humfs_journal_format(&r, text, sizeof(text));
@@ -186,6 +189,19 @@ START_TEST(journal_records)
 	}
 	memcpy(text, HUMFS_JOURNAL_IDLE, strlen(HUMFS_JOURNAL_IDLE));
 	ck_assert_int_eq(humfs_journal_parse(text, n, &got), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(outside); i++) {
+		struct humfs_rename bad = r;
+
+		bad.from = outside[i];
+		n = humfs_journal_format(&bad, text, sizeof(text));
+		ck_assert_int_gt(n, 0);
+		ck_assert_int_eq(humfs_journal_parse(text, n, &got), 0);
+		bad.from = r.from;
+		bad.to = outside[i];
+		n = humfs_journal_format(&bad, text, sizeof(text));
+		ck_assert_int_gt(n, 0);
+		ck_assert_int_eq(humfs_journal_parse(text, n, &got), 0);
+	}
 	ck_assert_int_eq(humfs_journal_format(&r, text, 50), -ENAMETOOLONG);
 }
 END_TEST

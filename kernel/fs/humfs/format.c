@@ -293,6 +293,20 @@ static bool scan_hex(const char *p, int digits, u64 *out)
 	return true;
 }
 
+/* Names below the top, and nothing that leads out: who completes the rename removes what is in the new place. */
+static bool path_stays_inside(const char *p)
+{
+	for (;; p++) {
+		size_t n = strcspn(p, "/");
+
+		if (!n || n > NAME_MAX || (*p == '.' && (n == 1 || (n == 2 && p[1] == '.'))))
+			return false;
+		p += n;
+		if (!*p)
+			return true;
+	}
+}
+
 int humfs_journal_parse(const char *text, size_t len, struct humfs_rename *r)
 {
 	u64 sum, size, exchange;
@@ -313,7 +327,8 @@ int humfs_journal_parse(const char *text, size_t len, struct humfs_rename *r)
 	from = strnlen(r->from, size - 1) + 1;
 	r->to = r->from + from;
 	/* Both end within the record. */
-	return from < size && from + strnlen(r->to, size - from) + 1 == size;
+	return from < size && from + strnlen(r->to, size - from) + 1 == size &&
+	       path_stays_inside(r->from) && path_stays_inside(r->to);
 }
 
 /* ---- extended attributes ---- */

@@ -89,7 +89,7 @@ struct humfs_rename {
 #define HUMFS_JOURNAL_IDLE "idle  \n" /* overwrites the first word of a record */
 /* The size, or -ENAMETOOLONG. */
 ssize_t humfs_journal_format(const struct humfs_rename *r, char *out, size_t size);
-/* 1: a record, whose paths lie in text; 0: none under way. text has a NUL behind it. */
+/* 1: a record, whose paths lie in text, and lead to names below data/; 0: none under way. text has a NUL behind it. */
 int humfs_journal_parse(const char *text, size_t len, struct humfs_rename *r);
 
 #endif

@@ -151,6 +151,7 @@ def hostile_tar_stays_inside():
     tar = tar_with(
         ("../outside/1", {}), ("/abs", {}), ("out", {"type": tarfile.SYMTYPE, "linkname": "../../outside"}), ("out/2", {}),
         ("l", {"type": tarfile.LNKTYPE, "linkname": "../../outside/none"}), ("good", {"size": 5}),
+        ("./good", {"type": tarfile.LNKTYPE, "linkname": "/good"}), ("empty", {"type": tarfile.SYMTYPE, "linkname": ""}),
         ("caps", {"pax_headers": {"SCHILY.xattr.system.x": "x"}}))
     p = humfs("import", "h", input=tar, text=False, status=1)
     assert not os.listdir("outside")
@@ -158,6 +159,7 @@ def hostile_tar_stays_inside():
     err = p.stderr.decode()
     assert "../outside/1: skipped" in err and "out/2: skipped" in err and "l: skipped" in err, err
     assert "caps: its extended attribute system.x is not kept" in err, err
+    assert open("h/data/good").read() == "xxxxx"
     assert "damaged: 0, left over: 0" in humfs("check", "h").stdout
 
 
@@ -206,6 +208,20 @@ def put_journal(record):
 
 def ino(path):
     return os.lstat("h/" + path).st_ino
+
+
+@test
+def journal_of_somebody_else_leads_nowhere():
+    humfs("create", "h", "--size", "1M")
+    guest("h", "echo 1 >f; mkdir d")
+    os.mkdir("victim")
+    open("victim/file", "w").close()
+    for src, dst, found in (("f", "../../victim", "victim"), ("d", "../../victim", "victim"), ("f", "d/../../../victim/file", "victim/file"),
+                            ("../../victim", "f", "h/data/f"), ("f", "..", "h")):
+        put_journal(journal(src, dst, os.lstat(found).st_ino))
+        assert "damaged: 0, left over: 0" in humfs("check", "--repair", "h", status=1).stdout
+        assert os.listdir("victim") == ["file"] and sorted(os.listdir("h/data")) == ["d", "f"]
+    assert "damaged: 0, left over: 0" in humfs("check", "h").stdout
 
 
 @test
