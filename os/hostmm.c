@@ -43,6 +43,10 @@ static struct {
 	u64 id_used[HOST_MM_MAX / 64];
 	u64 extra_used[EXTRA_SLOTS / 64];
 	u32 id_hint, extra_hint; /* nothing is free below */
+	struct lost_slot {
+		int slot; /* where it is mapped */
+		u32 next;
+	} lost[EXTRA_SLOTS]; /* by the lock of the host mm that has it */
 } os;
 
 /* ---- numbers ---- */
@@ -103,6 +107,54 @@ static void slot_prepare(u32 global_slot, int slot)
 	__atomic_store_n((u32 *)s, 0, __ATOMIC_RELEASE);
 }
 
+/*
+ * Extra slots that no task has any more. They are still mapped, for all that runs there to write: so they remain the host mm's, for its next
+ * tasks, and others get them after its end.
+ */
+static struct lost_slot *lost_slot(u32 global_slot)
+{
+	return &os.lost[global_slot - 2 * HOST_MM_MAX];
+}
+
+static void slot_lose(struct host_mm *hm, int slot, u32 global_slot)
+{
+	spin_lock(&hm->lock);
+	*lost_slot(global_slot) = (struct lost_slot){slot, hm->lost};
+	hm->lost = global_slot;
+	spin_unlock(&hm->lock);
+}
+
+/* Its number in the slots file, wiped; 0: there is none. */
+static u32 slot_find(struct host_mm *hm, int *slot)
+{
+	u32 global_slot;
+
+	spin_lock(&hm->lock);
+	global_slot = hm->lost;
+	if (global_slot) {
+		*slot = lost_slot(global_slot)->slot;
+		hm->lost = lost_slot(global_slot)->next;
+	}
+	spin_unlock(&hm->lock);
+	if (global_slot)
+		slots_wipe(global_slot, 1);
+	return global_slot;
+}
+
+/* Nobody runs in hm any more. */
+static void slots_free(struct host_mm *hm)
+{
+	int slot;
+	u32 n;
+
+	slots_wipe(2 * hm->id, 2);
+	while ((n = slot_find(hm, &slot))) {
+		spin_lock(&os.lock);
+		bit_free(os.extra_used, n - 2 * HOST_MM_MAX, &os.extra_hint);
+		spin_unlock(&os.lock);
+	}
+}
+
 /* ---- copies ---- */
 
 static struct host_mm *host_mm_alloc(void)
@@ -139,7 +191,7 @@ static struct host_mm *host_mm_alloc(void)
 static void host_mm_free(struct host_mm *hm)
 {
 	host_mm_tramps_forget(hm);
-	slots_wipe(2 * hm->id, 2);
+	slots_free(hm);
 	spin_lock(&os.lock);
 	bit_free(os.id_used, hm->id, &os.id_hint);
 	spin_unlock(&os.lock);
@@ -260,7 +312,7 @@ int host_mm_copy(struct host_mm *parent, struct host_mm **out, struct host_task 
 	if (err) {
 		host_process_free(ht);
 		if (hm->keeper)
-			reap_later(hm->keeper, keeper_reaped, hm);
+			reap_later(&hm->corpse, hm->keeper, keeper_reaped, hm);
 		else
 			host_mm_free(hm);
 		return err;
@@ -291,51 +343,52 @@ static struct host_task *parked_take(struct host_mm *hm)
 	return found;
 }
 
-static struct host_task *slot_take(struct host_mm *hm)
+/* One that nobody has. 0: there is none. */
+static u32 slot_alloc(struct host_mm *hm, int *slot)
 {
-	struct host_task *ht;
 	u32 hint = 0;
-	int slot, extra;
+	int extra;
 
 	spin_lock(&hm->lock);
-	slot = bit_alloc(hm->slot_used, SLOT_MAX, &hint);
+	*slot = bit_alloc(hm->slot_used, SLOT_MAX, &hint);
 	spin_unlock(&hm->lock);
-	if (slot < 0)
-		return ERR_PTR(-EAGAIN);
+	if (*slot < 0)
+		return 0;
 	spin_lock(&os.lock);
 	extra = bit_alloc(os.extra_used, EXTRA_SLOTS, &os.extra_hint);
 	spin_unlock(&os.lock);
-	ht = extra < 0 ? NULL : host_task_new(hm, slot, 2 * HOST_MM_MAX + extra);
+	if (extra >= 0)
+		return 2 * HOST_MM_MAX + extra;
+	spin_lock(&hm->lock);
+	bit_free(hm->slot_used, *slot, &hint);
+	spin_unlock(&hm->lock);
+	return 0;
+}
+
+static struct host_task *slot_take(struct host_mm *hm)
+{
+	struct host_task *ht;
+	int slot;
+	u32 n = slot_find(hm, &slot);
+
+	if (!n)
+		n = slot_alloc(hm, &slot);
+	if (!n)
+		return ERR_PTR(-EAGAIN);
+	ht = host_task_new(hm, slot, n);
 	if (ht)
 		return ht;
-	spin_lock(&hm->lock);
-	bit_free(hm->slot_used, slot, &hint);
-	spin_unlock(&hm->lock);
-	if (extra >= 0) {
-		spin_lock(&os.lock);
-		bit_free(os.extra_used, extra, &os.extra_hint);
-		spin_unlock(&os.lock);
-	}
+	slot_lose(hm, slot, n);
 	return ERR_PTR(-EAGAIN);
 }
 
-static void slot_give(struct host_mm *hm, struct host_task *ht)
+/* Frees ht. */
+static void slot_give(struct host_task *ht)
 {
-	u32 hint = 0;
-
 	if (ht->listener >= 0)
 		close(ht->listener);
-	if (hm) {
-		spin_lock(&hm->lock);
-		bit_free(hm->slot_used, ht->slot, &hint);
-		spin_unlock(&hm->lock);
-	}
-	if (ht->global_slot >= 2 * HOST_MM_MAX) {
-		slots_wipe(ht->global_slot, 1);
-		spin_lock(&os.lock);
-		bit_free(os.extra_used, ht->global_slot - 2 * HOST_MM_MAX, &os.extra_hint);
-		spin_unlock(&os.lock);
-	}
+	if (ht->global_slot >= 2 * HOST_MM_MAX)
+		slot_lose(ht->hm, ht->slot, ht->global_slot);
 	host_process_free(ht);
 }
 
@@ -359,7 +412,7 @@ struct host_task *host_task_create(struct host_mm *hm)
 	hm->slots_end = max(hm->slots_end, ht->slot + 1);
 	err = keeper_run_all(hm, &last);
 	if (err) {
-		slot_give(hm, ht);
+		slot_give(ht);
 		return ERR_PTR(err);
 	}
 	ht->pid = last;
@@ -411,19 +464,18 @@ static void host_task_reaped(void *arg, const struct host_usage *u)
 	host_task_usage(ht, &own);
 	if (ht->ended)
 		ht->ended(ht->ended_arg, &own);
-	slot_give(NULL, ht);
+	slot_give(ht);
 }
 
 void host_task_kill(struct host_mm *hm, struct host_task *ht)
 {
 	spin_lock(&hm->lock);
 	cds_list_del(&ht->link);
-	/* Its slot stays taken in this host mm: the page is still mapped there. */
 	spin_unlock(&hm->lock);
 	if (ht->reaped)
 		host_task_reaped(ht, &(struct host_usage){});
 	else
-		reap_later(ht->pid, host_task_reaped, ht);
+		reap_later(&ht->corpse, ht->pid, host_task_reaped, ht);
 }
 
 void host_mm_destroy(struct host_mm *hm)
@@ -433,7 +485,7 @@ void host_mm_destroy(struct host_mm *hm)
 	ASSERT(cds_list_empty(&hm->tasks));
 	cds_list_for_each_entry_safe(ht, next, &hm->parked, link)
 		host_task_kill(hm, ht);
-	reap_later(hm->keeper, keeper_reaped, hm);
+	reap_later(&hm->corpse, hm->keeper, keeper_reaped, hm); /* behind its tasks */
 }
 
 bool host_mm_clear(struct host_mm *hm)

@@ -15,6 +15,14 @@
 #define KEPT_MAX 8 /* ended host processes that a CPU keeps attached, of each address space */
 #define EXTRA_SLOTS 32768 /* slots for second and further threads, of all of them */
 
+/* What the reaper knows of a host process that is to end: part of what stands for it, since giving it up can't fail. */
+struct corpse {
+	struct corpse *next;
+	pid_t pid;
+	void (*done)(void *arg, const struct host_usage *u);
+	void *arg;
+};
+
 /*
  * c constant   b the caller's serialisation of batches   l lock
  *
@@ -30,6 +38,8 @@ struct host_mm {
 	bool fds_closed;	      /* b: the keeper has its own descriptors and no other */
 	struct spinlock lock;	      /* rank OS */
 	u64 slot_used[SLOT_MAX / 64]; /* l */
+	u32 lost;		      /* l: see slot_lose(); a number in the slots file, 0: none */
+	struct corpse corpse;	      /* its keeper's */
 	/* l: struct host_task of ended threads, ready for reuse; those still attached come first */
 	struct cds_list_head parked;
 	struct cds_list_head tasks; /* l: those in use */
@@ -56,6 +66,7 @@ struct host_task {
 		attached; /* parked: whose thread traces it still, stopped; NULL: none, it waits at STUB_PARK */
 	bool reaped; /* it died and was waited for: its pid may be another process's by now */
 	bool fresh;  /* was never seen at STUB_PARK */
+	struct corpse corpse;
 	void (*ended)(void *arg,
 		      const struct host_usage *u); /* or NULL; see context_destroy_last() */
 	void *ended_arg;
@@ -172,7 +183,8 @@ void spare_make(void);
 must_check bool host_mm_clear(struct host_mm *hm);
 void host_mm_renew(struct host_mm *hm, struct host_task *ht);
 
-/* The reaper: SIGKILLs and waits for a process in its own time, then calls done(arg, what it used). */
-void reap_later(pid_t pid, void (*done)(void *arg, const struct host_usage *u), void *arg);
+/* The reaper: SIGKILLs and waits for a process in its own time, then calls done(arg, what it used), which may free c. In the order of these calls. */
+void reap_later(struct corpse *c, pid_t pid, void (*done)(void *arg, const struct host_usage *u),
+		void *arg);
 
 #endif

@@ -15,39 +15,28 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-struct corpse {
-	struct corpse *next;
-	pid_t pid;
-	void (*done)(void *arg, const struct host_usage *u);
-	void *arg;
-};
-
 static struct corpse *corpses; /* atomic: a stack, taken whole by the reaper */
 static u32 work;	       /* host futex: 1 when corpses may have grown */
 static u32 hurry;     /* host futex: 1 when somebody waits for the end of what has been begun */
 static u32 begun;     /* atomic: how many there were */
 static u32 collected; /* host futex: how many are done with */
 
-static void collect(pid_t pid, void (*done)(void *arg, const struct host_usage *u), void *arg)
+/* Frees it, with what it is part of. */
+static void collect(struct corpse *c)
 {
 	struct rusage ru = {};
 	struct host_usage u;
 
-	while (wait4(pid, NULL, __WALL, &ru) < 0 && errno == EINTR)
+	while (wait4(c->pid, NULL, __WALL, &ru) < 0 && errno == EINTR)
 		;
 	u = (struct host_usage){ru.ru_minflt, ru.ru_majflt, ru.ru_maxrss >> (PAGE_SHIFT - 10)};
-	done(arg, &u);
+	c->done(c->arg, &u);
 }
 
-void reap_later(pid_t pid, void (*done)(void *arg, const struct host_usage *u), void *arg)
+void reap_later(struct corpse *c, pid_t pid, void (*done)(void *arg, const struct host_usage *u),
+		void *arg)
 {
-	struct corpse *c = kmalloc(sizeof(*c));
-
 	kill(pid, SIGKILL);
-	if (!c) { /* out of memory: wait here */
-		collect(pid, done, arg);
-		return;
-	}
 	__atomic_add_fetch(&begun, 1, __ATOMIC_SEQ_CST);
 	*c = (struct corpse){.pid = pid, .done = done, .arg = arg};
 	c->next = __atomic_load_n(&corpses, __ATOMIC_RELAXED);
@@ -93,8 +82,7 @@ static void *reaper(void *unused)
 		__atomic_store_n(&work, 0, __ATOMIC_SEQ_CST);
 		for (c = take_corpses(); c; c = next) {
 			next = c->next;
-			collect(c->pid, c->done, c->arg);
-			kfree(c);
+			collect(c);
 			__atomic_add_fetch(&collected, 1, __ATOMIC_SEQ_CST);
 		}
 		host_futex_wake(&collected, INT32_MAX);
