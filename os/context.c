@@ -351,17 +351,22 @@ bool filter_installed(pid_t pid)
 bool wait_ready(struct host_task *ht)
 {
 	u32 *ready = slot_alias(ht->global_slot);
-	ktime_t step = 10 * NSEC_PER_MSEC;
+	ktime_t step = 10 * NSEC_PER_MSEC, look = ktime_mono() + step;
 
-	/* The word may be forged, and what was there erased: what counts is where the engine finds the process then. */
+	/*
+	 * The word may be forged, and what was there erased: what counts is where the engine finds the process then. Wake-ups may be forged as
+	 * well, any number of them.
+	 */
 	while (!__atomic_load_n(ready, __ATOMIC_ACQUIRE)) {
-		if (shared_futex_wait(ready, 0, ktime_mono() + step) != -ETIMEDOUT)
+		(void)shared_futex_wait(ready, 0, look);
+		if (ktime_mono() < look)
 			continue;
 		if (process_is_dead(ht->pid))
 			return false;
 		if (filter_installed(ht->pid))
 			break;
 		step = min(step * 2, NSEC_PER_SEC);
+		look = ktime_mono() + step;
 	}
 	ht->fresh = false;
 	return true;

@@ -3,6 +3,7 @@
  * the same process makes the kernel wait for them. The process may be killed for it; nobody else may notice.
  */
 #include "attack.h"
+#include <linux/futex.h>
 #include <pthread.h>
 
 struct scribble {
@@ -96,6 +97,89 @@ TEST(new_tasks_ready_word_is_erased)
 {
 	beside(8, (struct scribble){3, 8, SLOT_READY, 1}, start_threads);
 }
+
+/* ---- a new task's word that is erased, and woken ---- */
+
+#define WAKERS 2
+#define NEW_SLOT (3 + WAKERS)
+
+static pthread_barrier_t begin;
+static __thread sigjmp_buf behind_wake;
+
+static void on_fault_behind_wake(int sig)
+{
+	siglongjmp(behind_wake, sig);
+}
+
+/* By the stub's own futex call, the one that the host makes; what follows it ends in a fault. */
+static void *wake_for_ever(void *unused)
+{
+	static __thread char stack[1 << 16];
+	const stack_t ss = {.ss_sp = stack, .ss_size = sizeof(stack)};
+	const struct jump_regs r = {.rax = SYS_futex,
+				    .rdi = slot(NEW_SLOT) + SLOT_READY,
+				    .rsi = FUTEX_WAKE,
+				    .rdx = INT32_MAX};
+
+	(void)unused;
+	if (sigaltstack(&ss, NULL))
+		_exit(88);
+	pthread_barrier_wait(&begin);
+	for (;;)
+		if (!sigsetjmp(behind_wake, 0))
+			jump_with(&r, STUB_READY_IP - 2);
+	return NULL;
+}
+
+static void *erase_for_ever(void *unused)
+{
+	pthread_barrier_wait(&begin);
+	for (;;)
+		*(volatile uint32_t *)(slot(NEW_SLOT) + SLOT_READY) = 0;
+	return unused;
+}
+
+/* Kills its host process, whose slot stays mapped; not the others, since it is no thread of theirs. */
+static int die(void *unused)
+{
+	const struct jump_regs r = {.rdi = SIGSEGV};
+
+	(void)unused;
+	jump_with(&r, STUB_STOP_IP - 2);
+}
+
+static void start_thread_beside_both(void)
+{
+	static char stack[1 << 16] __attribute__((aligned(16)));
+	pthread_t t;
+
+	t_handle_flags(SIGSEGV, on_fault_behind_wake, SA_NODEFER | SA_ONSTACK);
+	pthread_barrier_init(&begin, NULL, 2 + WAKERS);
+	for (int i = 0; i < WAKERS; i++)
+		if (pthread_create(&t, NULL, wake_for_ever, NULL))
+			_exit(1);
+	if (pthread_create(&t, NULL, erase_for_ever, NULL))
+		_exit(1);
+	t_wait(clone(die, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL));
+	t_sleep_ms(20); /* for its slot to be free */
+	pthread_barrier_wait(&begin);
+	_exit(pthread_create(&t, NULL, nothing, NULL) || pthread_join(t, NULL) ? 2 : 0);
+}
+
+/* The kernel waits for the word, and mustn't do so for as long as the others go on. */
+TEST(new_tasks_ready_word_is_erased_and_woken)
+{
+	for (int i = 0; i < 8; i++) {
+		pid_t pid = SPAWN({
+			be_mute();
+			start_thread_beside_both();
+		});
+
+		CHECK_EXITED(wait_or_kill(pid, 10000), 0);
+	}
+}
+
+/* ---- further words ---- */
 
 /* What the new process installs as its signal stack. */
 TEST(new_tasks_signal_stack_is_moved)
