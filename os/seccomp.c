@@ -125,6 +125,17 @@ static int receive(struct context *c, struct seccomp_notif *n, bool kicked)
 	}
 }
 
+/* A listener's calls other than RECV. EINTR: a host signal (an IPI) came while another call had its lock, and nothing was done. */
+static int listener_call(int fd, unsigned long request, void *arg)
+{
+	int ret;
+
+	do
+		ret = ioctl(fd, request, arg);
+	while (ret < 0 && errno == EINTR);
+	return ret < 0 ? -errno : ret;
+}
+
 /* Answers the call in which the process sleeps: it finds `val` in rax. */
 static void answer(struct context *c, u64 val)
 {
@@ -136,7 +147,7 @@ static void answer(struct context *c, u64 val)
 		r.val = val;
 	if (fault_inject(FAULT_notif))
 		kill(c->ht->pid, SIGKILL);
-	if (ioctl(c->ht->listener, SECCOMP_IOCTL_NOTIF_SEND, &r) && errno != EINTR)
+	if (listener_call(c->ht->listener, SECCOMP_IOCTL_NOTIF_SEND, &r))
 		context_died(c);
 }
 
@@ -347,12 +358,13 @@ static int fetch_listener(struct host_task *ht)
 	/*
 	 * Whoever says for it that it is ready, before it is, has us fetch another descriptor. Of a listener no notification has this number.
 	 */
-	if (ioctl(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &(u64){0}) == 0 || errno != ENOENT) {
+	if (listener_call(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &(u64){0}) != -ENOENT) {
 		close(fd);
 		return -ESRCH;
 	}
 	/* Older hosts lack it: slower. */
-	(void)ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+	(void)listener_call(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS,
+			    (void *)SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 	ht->listener = fd;
 	return 0;
 }
