@@ -28,6 +28,14 @@ static void write_all(int fd, const char *buf, size_t len)
 	}
 }
 
+/* What is named in a message may be a guest's: it doesn't move the terminal's cursor, nor make a line two. */
+static void mask_controls(char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((u8)text[i] < ' ' && (text[i] != '\n' || i + 1 < n))
+			text[i] = '?';
+}
+
 static void message(const char *fmt, va_list ap)
 {
 	char line[LINE_MAX_BYTES];
@@ -36,7 +44,9 @@ static void message(const char *fmt, va_list ap)
 
 	if (n < 0)
 		return;
-	at = (size_t)n < sizeof(line) - at ? at + n : sizeof(line) - 1;
+	n = min(n, (int)(sizeof(line) - 1 - at));
+	mask_controls(line + at, (size_t)n);
+	at += n;
 	if (line[at - 1] != '\n') {
 		if (at == sizeof(line) - 1)
 			at--;

@@ -44,8 +44,10 @@ static void say(struct check *c, const char *path, const char *what, int err)
 		c->unrepaired++;
 	if (err)
 		complain("%s: %s: not repaired: %s", *path ? path : "/", what, strerror(-err));
-	else if (!c->quiet)
-		printf("%s: %s%s\n", *path ? path : "/", what, c->repair ? ": repaired" : "");
+	else if (!c->quiet) {
+		print_escaped(stdout, *path ? path : "/");
+		printf(": %s%s\n", what, c->repair ? ": repaired" : "");
+	}
 }
 
 static void damage(struct check *c, const char *path, const char *what, int err)

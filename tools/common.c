@@ -19,11 +19,36 @@ static void wipe_line(void)
 		fputs("\r\033[K", stderr);
 }
 
+/* The control characters of ASCII, and those that UTF-8 adds. */
+static bool is_control(const u8 *p)
+{
+	return *p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0);
+}
+
+void print_escaped(FILE *f, const char *s)
+{
+	for (const u8 *p = (const u8 *)s; *p; p++) {
+		if (is_control(p))
+			fprintf(f, "\\%03o", *p);
+		else if (*p == '\\')
+			fputs("\\\\", f);
+		else
+			putc(*p, f);
+	}
+}
+
 static void message(const char *fmt, va_list ap)
 {
+	char *text;
+
 	wipe_line();
 	fprintf(stderr, "heddle %s: ", tool_name);
-	vfprintf(stderr, fmt, ap);
+	if (vasprintf(&text, fmt, ap) < 0) {
+		fputs("out of memory\n", stderr);
+		return;
+	}
+	print_escaped(stderr, text);
+	free(text);
 	fputc('\n', stderr);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 /* A directory of one layer; data -1: it hasn't this one; fmeta -1: a plain directory, no humfs. */
@@ -23,6 +24,7 @@ struct level {
 	struct level *up;
 	struct side upper, lower;
 	char *path;
+	bool opaque;	    /* or one above it */
 	struct names names; /* of the upper one */
 	size_t next;
 };
@@ -96,14 +98,58 @@ static bool is_whiteout(const struct attrs *a)
 
 static void tell(char how, const char *path, bool dir)
 {
-	printf("%c /%s%s\n", how, path, dir ? "/" : "");
+	printf("%c /", how);
+	print_escaped(stdout, path);
+	puts(dir ? "/" : "");
 }
 
+/* Linux's mark of a directory that hides the lower one of its name. */
+static bool is_opaque(const struct side *s)
+{
+	static const char *const marks[] = {"trusted.overlay.opaque", "user.overlay.opaque"};
+	char *link = xasprintf("/proc/self/fd/%d", s->data), host[HUMFS_XATTR_MAX + 1], value;
+	bool found = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
+		if (s->fmeta < 0)
+			strcpy(host, marks[i]);
+		else if (humfs_xattr_to_host(marks[i], host))
+			continue;
+		found |= getxattr(link, host, &value, 1) == 1 && value == 'y';
+	}
+	free(link);
+	return found;
+}
+
+/* What the upper directory, which is opaque, hides. */
+static void tell_hidden(const struct level *l)
+{
+	struct names n = names_of(l->lower.data, l->path);
+	struct attrs a;
+	struct stat st;
+
+	for (size_t i = 0; i < n.n; i++) {
+		char *path = join(l->path, n.name[i]);
+
+		if (fstatat(l->upper.data, n.name[i], &st, AT_SYMLINK_NOFOLLOW) < 0 &&
+		    look(&l->lower, n.name[i], path, &a))
+			tell('D', path, S_ISDIR(a.mode));
+		free(path);
+	}
+	names_free(&n);
+}
+
+/* Takes the sides and the path. */
 static struct level *enter(struct level *up, struct side upper, struct side lower, char *path)
 {
 	struct level *l = xmalloc(sizeof(*l));
 
-	*l = (struct level){up, upper, lower, path, names_of(upper.data, path), 0};
+	*l = (struct level){
+		up, upper, lower, path, false, names_of(upper.data, path), 0,
+	};
+	l->opaque = (up && up->opaque) || is_opaque(&upper);
+	if (l->opaque && lower.data >= 0)
+		tell_hidden(l);
 	return l;
 }
 

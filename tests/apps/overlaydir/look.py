@@ -74,6 +74,21 @@ def diff_tells(form):
     assert lines == want, lines
 
 
+# Linux makes such directories, this kernel doesn't. And names are to stay on their line.
+@both
+def diff_tells_of_opaque_directories(form):
+    set_up(form)
+    guest("touch d/e/mine mode/t; mkdir d/g2; touch 'd/g2/a\nb\033[2J\\c'")
+    here = os.getcwd() + "/low/"
+    upper = "layer/data/upper" if form == "humfs" else "layer/upper"
+    os.setxattr(upper + here + "d", "user.overlay.opaque", b"y")
+    lines = [l.replace(" " + here, " ") for l in run(heddle, "diff", "layer").stdout.splitlines() if " " + here in l]
+    in_d = sorted(guest("find d -mindepth 1 -type f -print0 | tr '\\n\\0' '@\\n'").stdout.splitlines())
+    assert in_d == ["d/e/mine", "d/g2/a@b\033[2J\\c"], in_d
+    want = ["D d/g", "D d/e/k", "A d/e/mine", "A d/g2/", "A d/g2/a\\012b\\033[2J\\\\c", "A mode/t"]
+    assert lines == want, lines
+
+
 @both
 def what_was_cut_off_is_swept(form):
     set_up(form)
