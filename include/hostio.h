@@ -29,6 +29,8 @@ struct host_stdio {
 
 /* First of all in main(): those of 0, 1 and 2 that are closed are taken, so that no descriptor of heddle's own gets there. */
 void host_stdio_reserve(void);
+/* A pipe that nobody reads, a host's limit of file sizes: from here on they are errors of writing (EPIPE, EFBIG), not the kernel's end. */
+void host_write_signals_ignore(void);
 /* All fields constant afterwards. */
 void host_stdio_probe(struct host_stdio *s, int fd);
 /* Bytes, or -errno; -EAGAIN: poll. A regular file may wait for the disk: use io_worker_call() after -EAGAIN. */

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -29,6 +30,12 @@ void host_stdio_reserve(void)
 		if (open("/dev/null", O_RDWR) != fd)
 			panic("can't open /dev/null in place of descriptor %d", fd);
 	}
+}
+
+void host_write_signals_ignore(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 static enum host_stdio_kind kind_of(int fd, const struct stat *st)

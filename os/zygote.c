@@ -106,7 +106,8 @@ static void noreturn_ zygote_exec(const struct zygote_fds *z, int image, pid_t k
 	sigemptyset(&empty);
 	sigprocmask(SIG_SETMASK, &empty, NULL);
 	for (int s = 1; s < NSIG; s++)
-		signal(s, SIG_DFL);
+		if (s != SIGXFSZ) /* stays ignored: keepers write to files */
+			signal(s, SIG_DFL);
 	personality(ADDR_NO_RANDOMIZE);
 	fexecve(image, argv, envp);
 	_exit(127);

@@ -166,6 +166,7 @@ int main(int argc, char **argv)
 	if (o.overlay)
 		prepare_overlay(&o);
 	clean_all_humfs(&o);
+	host_write_signals_ignore(); /* not earlier: our tools are to end by them */
 	panic_on_crash();
 	choose_engine(o.engine);
 	set_up_strace(&o);
