@@ -93,10 +93,9 @@ struct thread_group {
 	racy_bool did_exec;   /* setpgid by the parent is over */
 
 	struct racy_rlimit rlim[RLIM_NLIMITS_]; /* siglock to change */
-	struct ktimer_list *timers; /* POSIX timers, siglock; kernel/time/posix_timer.c */
-	struct cpu_timers *
-		cpu_timers; /* once set constant: ITIMER_VIRTUAL and the like; kernel/time/cputimer.c */
-	struct timer itimer_real; /* siglock */
+	struct ktimer_list *timers;    /* POSIX timers, siglock; kernel/time/posix_timer.c */
+	struct cpu_timers *cpu_timers; /* siglock; kernel/time/cputimer.c */
+	struct timer itimer_real;      /* siglock */
 	ktime_t itimer_real_interval;
 	bool itimer_real_on; /* siglock: armed, or its callback is on the way */
 	/* sums over dead threads, and reaped children: siglock */

@@ -233,8 +233,9 @@ void cpu_timers_exit(struct thread_group *tg)
 
 	if (!c)
 		return;
-	/* Without timers on its list the check doesn't arm itself again. */
+	/* Nobody arms anything here from now on: another process that sleeps by our clock looks for cpu_timers under siglock. */
 	spin_lock(&tg->siglock);
+	__atomic_store_n(&tg->cpu_timers, NULL, __ATOMIC_RELAXED);
 	cds_list_for_each_entry_safe(ct, next, &c->list, link)
 		cds_list_del_init(&ct->link);
 	spin_unlock(&tg->siglock);
