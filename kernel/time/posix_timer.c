@@ -280,8 +280,11 @@ static int charge(struct ktimer *kt)
 	return 0;
 }
 
-/* Gives it an id and a place on the list of its group. By default its signal carries the id. */
-static int publish(struct ktimer *kt, bool id_as_value)
+/*
+ * Gives it an id and a place on the list of its group. By default its signal carries the id. From then on another thread may delete the timer:
+ * the caller knows it by *id only.
+ */
+static int publish(struct ktimer *kt, bool id_as_value, int *id)
 {
 	struct thread_group *tg = kt->tg;
 	struct ktimer_list *l = kzalloc(sizeof(*l));
@@ -303,6 +306,7 @@ static int publish(struct ktimer *kt, bool id_as_value)
 	kt->q.info.si_timerid = kt->id;
 	if (id_as_value)
 		kt->q.info.si_value.sival_int = kt->id;
+	*id = kt->id;
 	cds_list_add_tail(&kt->link, &tg->timers->timers);
 	spin_unlock(&tg->siglock);
 	kfree(l);
@@ -313,7 +317,7 @@ long sys_timer_create(int clock, uaddr_t event, uaddr_t id)
 {
 	struct sigevent ev;
 	struct ktimer *kt;
-	int err;
+	int err, nr;
 
 	if (event && copy_from_user(&ev, event, sizeof(ev)))
 		return -EFAULT;
@@ -330,13 +334,13 @@ long sys_timer_create(int clock, uaddr_t event, uaddr_t id)
 	if (!err)
 		err = charge(kt);
 	if (!err)
-		err = publish(kt, !event);
+		err = publish(kt, !event, &nr);
 	if (err) {
 		ktimer_free(kt);
 		return err;
 	}
-	if (copy_to_user(id, &kt->q.info.si_timerid, sizeof(int))) {
-		(void)sys_timer_delete(kt->id);
+	if (copy_to_user(id, &nr, sizeof(nr))) {
+		(void)sys_timer_delete(nr);
 		return -EFAULT;
 	}
 	return 0;
