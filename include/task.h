@@ -115,6 +115,8 @@ struct thread_group {
 
 /*
  * c constant after creation   o only by itself   s tg->siglock   t tasklist_lock   a atomic
+ *
+ * A reference on a task doesn't keep its pid: others than the task itself follow t->pid only under tasklist_lock, while it is attached.
  */
 struct task {
 	struct kthread kt;		 /* first member: current is derived from it */

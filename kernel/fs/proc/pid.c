@@ -331,18 +331,20 @@ const struct proc_entry proc_thread_dir = PROC_DIR("", 0555, proc_thread_table);
 static struct inode *pid_lookup(struct inode *dir, const char *name, size_t len)
 {
 	int nr = proc_parse_number(name, len);
-	struct inode *inode;
-	struct task *t;
+	struct inode *inode = ERR_PTR(-ENOENT);
+	struct pid *pid = find_pid(nr);
+	struct task *t = pid ? pid_task(pid) : NULL;
 
-	t = nr > 0 ? find_task(nr) : NULL;
-	if (!t)
-		return ERR_PTR(-ENOENT);
-	inode = proc_new_inode(dir->sb, &proc_pid_dir, t->pid, false, 0);
+	if (t)
+		inode = proc_new_inode(dir->sb, &proc_pid_dir, pid, false, 0);
 	if (!IS_ERR(inode)) {
 		inode->nlink = 9;
 		proc_inode_owner(t, inode->mode, &inode->uid, &inode->gid);
 	}
-	task_put(t);
+	if (t)
+		task_put(t);
+	if (pid)
+		pid_put(pid);
 	return inode;
 }
 
@@ -373,19 +375,23 @@ static struct inode *thread_lookup(struct inode *dir, const char *name, size_t l
 	int nr = proc_parse_number(name, len);
 	struct inode *inode = ERR_PTR(-ENOENT);
 	struct proc_ctx c;
+	struct pid *pid;
 	struct task *t;
 
 	if (nr <= 0 || proc_ctx_get(&c, proc_i(dir)))
 		return inode;
-	t = find_task(nr);
+	pid = find_pid(nr);
+	t = pid ? pid_task(pid) : NULL;
 	if (t && t->tg == c.tg)
-		inode = proc_new_inode(dir->sb, &proc_thread_dir, t->pid, true, 0);
+		inode = proc_new_inode(dir->sb, &proc_thread_dir, pid, true, 0);
 	if (!IS_ERR(inode)) {
 		inode->nlink = 7;
 		proc_inode_owner(t, inode->mode, &inode->uid, &inode->gid);
 	}
 	if (t)
 		task_put(t);
+	if (pid)
+		pid_put(pid);
 	proc_ctx_put(&c);
 	return inode;
 }
