@@ -270,7 +270,8 @@ static bool signalled_with_others(const struct task *t)
 
 /*
  * Adds the task to the tree. A signal that came in for several processes, and is still to be taken, makes fork restart, so that it doesn't
- * miss the child. Others don't: a process that is sent signals without end would never fork.
+ * miss the child. Others don't: a process that is sent signals without end would never fork. Whom an exit or an exec has marked to die adds
+ * nobody, since those who mark do so once. The pid leads to the task last: who finds it finds all members of its group.
  */
 static int publish(struct task *t, const struct clone_request *rq)
 {
@@ -279,21 +280,21 @@ static int publish(struct task *t, const struct clone_request *rq)
 
 	spin_lock(&tasklist_lock);
 	spin_lock(&from->tg->siglock);
-	if (from->tg->group_exit || (!(rq->flags & CLONE_THREAD) && signalled_with_others(from))) {
+	if (from->tg->group_exit || fatal_signal_pending(from) ||
+	    (!(rq->flags & CLONE_THREAD) && signalled_with_others(from))) {
 		spin_unlock(&from->tg->siglock);
 		spin_unlock(&tasklist_lock);
 		return -ERESTARTNOINTR;
 	}
 	task_get(
 		t); /* the kthread's own reference goes with its death; this one with its reaping */
-	pid_attach(t->pid, t);
-	if (rq->flags & CLONE_THREAD) {
+	if (rq->flags & CLONE_THREAD)
 		signals_join_locked(t);
-	} else {
-		link_process(t, from, rq);
-	}
 	cds_list_add_tail(&t->group_link, &tg->threads);
 	__atomic_add_fetch(&tg->nr_threads, 1, __ATOMIC_RELAXED);
+	if (!(rq->flags & CLONE_THREAD))
+		link_process(t, from, rq);
+	pid_attach(t->pid, t);
 	spin_unlock(&from->tg->siglock);
 	spin_unlock(&tasklist_lock);
 	return 0;

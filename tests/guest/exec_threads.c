@@ -74,6 +74,42 @@ TEST(exec_by_the_leader_ends_running_threads)
 		     0);
 }
 
+static void *meet(void *barrier)
+{
+	pthread_barrier_wait(barrier);
+	return NULL;
+}
+
+/* Starts threads one by one. Each waits for it, and for ever if it is killed while it starts one. */
+static void *start_others(void *arg)
+{
+	pthread_barrier_t barrier;
+	pthread_t other;
+	int err;
+
+	CHECK_EQ(pthread_barrier_init(&barrier, NULL, 2), 0);
+	t_gate_open(&started);
+	for (;;) {
+		/* clone is EAGAIN while exec opens its file. */
+		while ((err = pthread_create(&other, NULL, meet, &barrier)) == EAGAIN)
+			;
+		CHECK_EQ(err, 0);
+		pthread_barrier_wait(&barrier);
+		pthread_join(other, NULL);
+	}
+	return arg;
+}
+
+TEST(exec_ends_threads_that_start_others)
+{
+	for (int round = 0; round < 5; round++)
+		CHECK_EXITED(IN_CHILD({
+				     start(4, start_others, NULL);
+				     exec_alone();
+			     }),
+			     0);
+}
+
 static void *exec_in_thread(void *arg)
 {
 	exec_alone();
