@@ -28,7 +28,7 @@
 
 struct exec {
 	int dfd, flags;
-	char *path;	/* as called */
+	char *path;	/* as called; owned */
 	char *filename; /* AT_EXECFN and comm, also of a script */
 	char *script;	/* what the interpreter is told to run, if it is a script */
 	struct exec_strings strings;
@@ -414,6 +414,7 @@ static void exec_free(struct exec *x)
 	kfree(x->env.buf);
 	kfree(x->elf);
 	kfree(x->interp_elf);
+	kfree(x->path);
 	kfree(x->filename);
 	kfree(x->script);
 	kfree(x);
@@ -516,12 +517,15 @@ static size_t strings_limit(void)
 	return max(min(current->tg->rlim[RLIMIT_STACK].rlim_cur / 4, 6UL << 20), 128UL << 10);
 }
 
+/* Takes over path, which may be NULL, even if there is no memory: then NULL. */
 static struct exec *exec_new(int dfd, char *path, int flags)
 {
-	struct exec *x = kzalloc(sizeof(*x));
+	struct exec *x = path ? kzalloc(sizeof(*x)) : NULL;
 
-	if (!x)
+	if (!x) {
+		kfree(path);
 		return NULL;
+	}
 	x->dfd = dfd;
 	x->path = path;
 	x->flags = flags;
@@ -529,9 +533,9 @@ static struct exec *exec_new(int dfd, char *path, int flags)
 	return x;
 }
 
-int do_execve(int dfd, char *path, char **argv, char **envp, int flags)
+int do_execve(int dfd, const char *path, char **argv, char **envp, int flags)
 {
-	struct exec *x = exec_new(dfd, path, flags);
+	struct exec *x = exec_new(dfd, kstrdup(path), flags);
 	int err = 0;
 
 	if (!x)
@@ -560,14 +564,12 @@ long sys_execveat(int dfd, uaddr_t upath, uaddr_t argv, uaddr_t envp, int flags)
 		return -EINVAL;
 	}
 	x = exec_new(dfd, path, flags);
-	err = x ? 0 : -ENOMEM;
-	if (!err)
-		err = exec_strings_user(&x->strings, argv, &x->env, envp);
+	if (!x)
+		return -ENOMEM;
+	err = exec_strings_user(&x->strings, argv, &x->env, envp);
 	if (!err)
 		err = exec_run(x);
-	if (x)
-		exec_free(x);
-	kfree(path);
+	exec_free(x);
 	return err;
 }
 
