@@ -92,8 +92,8 @@ must_check int sigmask_install(uaddr_t mask, size_t size);
 void sigmask_restore(bool interrupted); /* at the end of those calls */
 
 /*
- * exec, before the point of no return: dispositions shared with another group become the group's own. 0 or -ENOMEM.
- * Then, when the other threads are gone: handlers to default, ignored ones stay; the alternate stack is off.
+ * exec, when the other threads are gone: dispositions shared with another group become the group's own. 0 or -ENOMEM.
+ * Then: handlers to default, ignored ones stay; the alternate stack is off.
  */
 must_check int sighand_unshare(struct task *t);
 void sighand_flush_exec(struct task *t);

@@ -420,7 +420,10 @@ static void exec_free(struct exec *x)
 	kfree(x);
 }
 
-/* A private fd table and disposition table: exec ends the sharing. A table that isn't shared stays: it owns record locks. */
+/*
+ * A private fd table and disposition table: exec ends the sharing with other processes. Only when the other threads are gone, since a table that
+ * isn't shared stays: it owns record locks.
+ */
 static int unshare_for_exec(struct task *t)
 {
 	struct files *f, *old = t->files;
@@ -498,12 +501,12 @@ static int exec_run(struct exec *x)
 	int err = prepare(x);
 
 	if (!err)
-		err = unshare_for_exec(current);
-	if (!err)
 		err = exec_kill_others(current);
 	if (err)
 		return err;
-	err = install(x);
+	err = unshare_for_exec(current);
+	if (!err)
+		err = install(x);
 	if (err) {
 		exec_free(x);
 		group_exit(err == -ENOMEM || err == -EAGAIN ? SIGKILL : SIGSEGV);

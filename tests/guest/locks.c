@@ -1,6 +1,7 @@
 /* POSIX record locks, open-file-description locks and flock. */
 #include "t.h"
 
+#include <pthread.h>
 #include <sys/file.h>
 
 static int file(void)
@@ -179,6 +180,25 @@ TEST(locks_survive_exec)
 
 	CHECK_EXITED(IN_CHILD({
 			     MUST(lock(fd, F_SETLK, F_WRLCK, 0, 0));
+			     T_EXEC_HELPER("keep_lock");
+		     }),
+		     0);
+}
+
+static void *wait_for_the_end(void *arg)
+{
+	pause();
+	return arg;
+}
+
+TEST(locks_survive_exec_that_ends_threads)
+{
+	int fd = file();
+
+	CHECK_EXITED(IN_CHILD({
+			     pthread_t thread;
+			     MUST(lock(fd, F_SETLK, F_WRLCK, 0, 0));
+			     CHECK_EQ(pthread_create(&thread, NULL, wait_for_the_end, NULL), 0);
 			     T_EXEC_HELPER("keep_lock");
 		     }),
 		     0);
