@@ -53,7 +53,7 @@ static int clone_check(const struct clone_request *rq)
 		return -EINVAL;
 	if (f & CLONE_PIDFD && f & (CLONE_DETACHED | CLONE_THREAD))
 		return -EINVAL;
-	return 0;
+	return f & CLONE_SETTLS && rq->tls >= TASK_SIZE ? -EPERM : 0;
 }
 
 /* ---- parts of the copy; whatever was made is undone by copy_undo() ---- */

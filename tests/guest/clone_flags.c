@@ -267,3 +267,19 @@ TEST(clone_with_a_stack_in_a_hole_kills_only_the_child)
 	CHECK(pid > 0);
 	CHECK_KILLED(t_wait((pid_t)pid), SIGSEGV);
 }
+
+static long fork_with_tls(unsigned long tls)
+{
+	long pid = syscall(SYS_clone, CLONE_SETTLS | SIGCHLD, NULL, NULL, NULL, tls);
+
+	if (!pid)
+		syscall(SYS_exit_group, 0);
+	return pid;
+}
+
+TEST(thread_pointer_beyond_user_memory_is_eperm)
+{
+	CHECK_ERR(fork_with_tls((1ul << 47) - 4096), EPERM);
+	CHECK_ERR(fork_with_tls(1ul << 47), EPERM);
+	CHECK_ERR(fork_with_tls(~0ul), EPERM);
+}
