@@ -168,7 +168,10 @@ static void copy_rest(struct task *t, struct task *from, const struct clone_requ
 	t->ioprio = RACY(from->ioprio);
 	t->personality = from->personality;
 	if (from->sched_reset_on_fork) {
-		t->kt.policy = SCHED_OTHER;
+		if (t->kt.policy == SCHED_FIFO || t->kt.policy == SCHED_RR) {
+			t->kt.policy = SCHED_OTHER;
+			t->kt.nice = 0;
+		}
 		t->kt.rt_priority = 0;
 		t->kt.nice = max(t->kt.nice, (s8)0);
 	}

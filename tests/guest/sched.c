@@ -194,6 +194,33 @@ TEST(batch_and_idle_can_be_chosen_by_everybody)
 	CHECK_EQ(sched_getscheduler(0), SCHED_IDLE);
 }
 
+TEST(reset_on_fork_is_for_what_needs_a_privilege)
+{
+	struct sched_param p = {0}, rt = {.sched_priority = 3};
+
+	MUST(setpriority(PRIO_PROCESS, 0, 4));
+	MUST(sched_setscheduler(0, SCHED_BATCH | SCHED_RESET_ON_FORK, &p));
+	CHECK_EXITED(IN_CHILD({
+			     CHECK_EQ(sched_getscheduler(0), SCHED_BATCH);
+			     CHECK_EQ(getpriority(PRIO_PROCESS, 0), 4);
+		     }),
+		     0);
+	if (setpriority(PRIO_PROCESS, 0, -4) < 0 ||
+	    sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &rt) < 0)
+		SKIP("only root may");
+	CHECK_EXITED(IN_CHILD({
+			     CHECK_EQ(sched_getscheduler(0), SCHED_OTHER);
+			     CHECK_EQ(getpriority(PRIO_PROCESS, 0), 0);
+		     }),
+		     0);
+	MUST(sched_setscheduler(0, SCHED_IDLE | SCHED_RESET_ON_FORK, &p));
+	CHECK_EXITED(IN_CHILD({
+			     CHECK_EQ(sched_getscheduler(0), SCHED_IDLE);
+			     CHECK_EQ(getpriority(PRIO_PROCESS, 0), 0);
+		     }),
+		     0);
+}
+
 TEST(real_time_needs_a_privilege)
 {
 	struct sched_param p = {.sched_priority = 10};
