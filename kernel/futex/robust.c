@@ -29,8 +29,8 @@ static int lock_died(struct task *t, uaddr_t uaddr, bool pi, bool pending)
 	if (uaddr % sizeof(u32) || get_user(val, uaddr))
 		return -EFAULT;
 	for (;;) {
-		/* It died between storing 0 and waking who waits. */
-		if (pending && !pi && !val) {
+		/* It died between giving the lock up and waking who waits. A bit may be there already: the next one's FUTEX_WAITERS. */
+		if (pending && !pi && !(val & FUTEX_TID_MASK)) {
 			(void)futex_wake(t->mm, uaddr, true, 1, FUTEX_BITSET_MATCH_ANY);
 			return 0;
 		}

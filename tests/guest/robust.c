@@ -168,6 +168,29 @@ TEST(pending_operation_is_marked_too)
 	CHECK_EQ((unsigned)s->node[3].word, FUTEX_OWNER_DIED);
 }
 
+/* Of whichever value: without an owner, somebody may wait who has been woken by nobody. */
+TEST(thread_that_dies_before_it_wakes_a_waiter_wakes_it)
+{
+	static const unsigned int free_words[] = {0, FUTEX_WAITERS, FUTEX_OWNER_DIED};
+
+	for (size_t i = 0; i < sizeof(free_words) / sizeof(*free_words); i++) {
+		struct shared *s = shared_list();
+		volatile int *word = &s->node[3].word;
+		pid_t waiter;
+
+		*word = (int)free_words[i];
+		waiter = SPAWN(
+			MUST(syscall(SYS_futex, word, FUTEX_WAIT, free_words[i], NULL, NULL, 0)));
+		t_wait_state(waiter, 'S');
+		CHECK_EXITED(IN_CHILD({
+				     s->head.pending = &s->node[3];
+				     die_with_list(s);
+			     }),
+			     0);
+		CHECK_EXITED(t_wait(waiter), 0);
+	}
+}
+
 TEST(exec_marks_the_words_as_well)
 {
 	struct shared *s = shared_list();
