@@ -20,12 +20,14 @@ void group_cputime(struct thread_group *tg, u64 *utime, u64 *stime);
 /* A member is leaving: its times and switches go to the sums of its group. Under siglock, when it is taken off the list. */
 void cputime_fold_locked(struct task *t);
 
-/* The current task returns to the guest with WORK_CPUTIMER. */
+/* The current task returns to the guest with WORK_CPUTIMER: what is timed by CPU time can expire earlier than it seemed. */
 void cpu_timers_resume(struct task *t);
+/* t is about to be one more member of its group. Under the group's siglock, or while nobody else can find the group. */
+void cpu_timers_join_locked(struct task *t);
 /* RLIMIT_CPU of the group was set or inherited. Under siglock. -ENOMEM. */
 int cpu_limit_changed_locked(struct thread_group *tg);
 
-/* A new group: no timers yet; the limits are to be set before. */
+/* A new group: no timers yet. */
 void itimers_init(struct thread_group *tg);
 /*
  * The last member of a group ends, or (only the first) it execs: no timer of theirs fires after this. They may wait for callbacks: no

@@ -111,7 +111,7 @@ struct thread_group {
 #define WORK_DIE 2u	     /* the group exits */
 #define WORK_RESTORE_MASK 4u /* put saved_mask back unless a handler runs */
 #define WORK_CPUTIMER                                                                              \
-	8u /* CPU-time timers rested while nobody ran: signals_deliver() starts them */
+	8u /* CPU-time timers rested while nobody ran, or it is new: signals_deliver() plans them */
 
 /*
  * c constant after creation   o only by itself   s tg->siglock   t tasklist_lock   a atomic

@@ -69,6 +69,7 @@ static void clear_handlers(struct sighand *s)
 static int copy_thread_group(struct task *t, struct task *from, const struct clone_request *rq)
 {
 	struct thread_group *tg, *old = from->tg;
+	int err;
 
 	if (rq->flags & CLONE_THREAD) {
 		t->tg = tg_get(old);
@@ -79,6 +80,7 @@ static int copy_thread_group(struct task *t, struct task *from, const struct clo
 		return -ENOMEM;
 	tg->leader = t;
 	__atomic_add_fetch(&t->refs, 1, __ATOMIC_RELAXED); /* the group's, on its leader */
+	itimers_init(tg);
 	tg->sighand = rq->flags & CLONE_SIGHAND ? sighand_get(old->sighand)
 						: sighand_new(old->sighand);
 	if (!tg->sighand)
@@ -88,7 +90,11 @@ static int copy_thread_group(struct task *t, struct task *from, const struct clo
 	spin_lock(&old->siglock);
 	memcpy(tg->rlim, old->rlim, sizeof(tg->rlim));
 	spin_unlock(&old->siglock);
-	itimers_init(tg);
+	spin_lock(&tg->siglock);
+	err = cpu_limit_changed_locked(tg);
+	spin_unlock(&tg->siglock);
+	if (err)
+		return err;
 	tg->exit_signal = rq->exit_signal;
 	tg->oom_score_adj = old->oom_score_adj;
 	tg->has_subreaper_ancestor = old->has_subreaper_ancestor || old->is_subreaper;
@@ -192,8 +198,10 @@ static void copy_undo(struct task *t)
 		files_put(t->files);
 	if (t->fs)
 		fs_context_put(t->fs);
-	if (t->tg && t->tg->leader == t)
+	if (t->tg && t->tg->leader == t) {
+		itimers_exit(t->tg);
 		tty_detach(t->tg);
+	}
 	if (t->pid)
 		pid_put(t->pid);
 	t->pid = NULL;
@@ -293,6 +301,7 @@ static int publish(struct task *t, const struct clone_request *rq)
 		t); /* the kthread's own reference goes with its death; this one with its reaping */
 	if (rq->flags & CLONE_THREAD)
 		signals_join_locked(t);
+	cpu_timers_join_locked(t);
 	cds_list_add_tail(&t->group_link, &tg->threads);
 	__atomic_add_fetch(&tg->nr_threads, 1, __ATOMIC_RELAXED);
 	if (!(rq->flags & CLONE_THREAD))

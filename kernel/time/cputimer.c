@@ -23,9 +23,7 @@ u64 cpu_clock_read_locked(struct thread_group *tg, struct task *thread, enum cpu
 /* How many members can use CPU time at once. */
 static u64 max_parallel(const struct thread_group *tg)
 {
-	u64 n = min(tg->nr_threads, nr_cpus);
-
-	return n ? n : 1;
+	return min(tg->nr_threads, nr_cpus);
 }
 
 static bool group_runs(struct thread_group *tg)
@@ -58,6 +56,9 @@ static void plan_locked(struct cpu_timers *c)
 	struct cpu_timer *ct;
 	u64 left = UINT64_MAX, l, now, mono;
 
+	/* The group is being made: its first member plans when it begins. */
+	if (!c->tg->nr_threads)
+		return;
 	cds_list_for_each_entry(ct, &c->list, link) {
 		now = cpu_clock_read_locked(c->tg, ct->thread, ct->clock);
 		l = ct->expires > now ? ct->expires - now : 0;
@@ -106,9 +107,15 @@ void cpu_timers_resume(struct task *t)
 
 	__atomic_and_fetch(&t->work, ~WORK_CPUTIMER, __ATOMIC_SEQ_CST);
 	spin_lock(&tg->siglock);
-	if (tg->cpu_timers && tg->cpu_timers->resting)
+	if (tg->cpu_timers)
 		plan_locked(tg->cpu_timers);
 	spin_unlock(&tg->siglock);
+}
+
+void cpu_timers_join_locked(struct task *t)
+{
+	if (t->tg->cpu_timers)
+		__atomic_or_fetch(&t->work, WORK_CPUTIMER, __ATOMIC_SEQ_CST);
 }
 
 void cpu_timer_arm_locked(struct thread_group *tg, struct cpu_timer *ct, u64 expires)
@@ -240,8 +247,5 @@ void cpu_timers_exit(struct thread_group *tg)
 		cds_list_del_init(&ct->link);
 	spin_unlock(&tg->siglock);
 	timer_cancel_sync(&c->check);
-	spin_lock(&tg->siglock);
-	tg->cpu_timers = NULL;
-	spin_unlock(&tg->siglock);
 	kfree(c);
 }

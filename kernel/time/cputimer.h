@@ -3,7 +3,8 @@
  *
  * There is no tick to look at them. A group with such timers has one ordinary timer, set to the earliest moment at which one
  * of them can expire: CPU time passes at most as fast as real time, times the number of threads that can run. When it finds that
- * the group does not run, it rests, and the next member that returns to the guest starts it again (WORK_CPUTIMER).
+ * the group does not run, it rests, and the next member that returns to the guest starts it again (WORK_CPUTIMER). So does each new
+ * thread when it begins: with one more that can run, time passes faster.
  */
 #ifndef HEDDLE_KERNEL_CPUTIMER_H
 #define HEDDLE_KERNEL_CPUTIMER_H

@@ -305,6 +305,31 @@ TEST(virtual_and_profiling_timers_fire_while_computing)
 	CHECK_EQ(info.si_signo, SIGPROF);
 }
 
+static void *compute(void *arg)
+{
+	while (!fired)
+		;
+	return arg;
+}
+
+/* Of however many threads: the group's clock goes as much faster. */
+TEST(profiling_timer_sees_threads_that_start_later)
+{
+	struct itimerval it = {{0, 0}, {1, 0}};
+	struct timespec used;
+	pthread_t thread[3];
+
+	handle(SIGPROF);
+	MUST(setitimer(ITIMER_PROF, &it, NULL));
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(pthread_create(&thread[i], NULL, compute, NULL), 0);
+	compute(NULL);
+	MUST(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used));
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(pthread_join(thread[i], NULL), 0);
+	CHECK(used.tv_sec * 1000 + used.tv_nsec / 1000000 < 2500);
+}
+
 TEST(itimer_microseconds_out_of_range_are_einval)
 {
 	struct itimerval it = {{0, 0}, {0, 1000000}};
@@ -326,4 +351,15 @@ TEST(cpu_limit_raises_sigxcpu_and_then_kills)
 	});
 
 	CHECK_KILLED(t_wait(pid), SIGKILL);
+}
+
+TEST(cpu_limit_is_inherited_by_fork)
+{
+	MUST(setrlimit(RLIMIT_CPU, &(struct rlimit){1, 20}));
+	CHECK_KILLED(IN_CHILD({
+			     alarm(40);
+			     for (;;)
+				     ;
+		     }),
+		     SIGXCPU);
 }
