@@ -305,6 +305,15 @@ static int put_whiteout(struct super_block *sb, struct spot *s, const char *name
 	return err;
 }
 
+/* Something has lost a name: what isn't in the upper layer, its only one here, whatever else there is below. */
+static void lost_name(struct inode *inode)
+{
+	if (S_ISDIR(inode->mode) || odir_gone(inode))
+		inode_set_nlink(inode, 0);
+	else
+		inode_dec_nlink(inode);
+}
+
 /* What is in the upper layer only: a directory may hold whiteouts, for names that were below something else once. */
 static int remove_upper(struct spot *s, const char *name)
 {
@@ -313,25 +322,35 @@ static int remove_upper(struct spot *s, const char *name)
 	return err ? err : upper_remove(s->dir, name, s->upper);
 }
 
-static int remove_name(struct inode *dir, struct dentry *d)
+static int remove_at_spot(struct inode *dir, const char *name)
 {
-	struct inode *inode = d->inode;
 	struct spot s;
-	int err = spot_find(dir, d->name, &s);
+	int err = spot_find(dir, name, &s);
 
 	if (err)
 		return err;
-	err = s.lower	? put_whiteout(dir->sb, &s, d->name)
-	      : s.upper ? remove_upper(&s, d->name)
+	err = s.lower	? put_whiteout(dir->sb, &s, name)
+	      : s.upper ? remove_upper(&s, name)
 			: -ENOENT;
 	spot_put(&s);
+	return err;
+}
+
+static int remove_name(struct inode *dir, struct dentry *d)
+{
+	struct inode *inode = d->inode, *upper = odir_copy_up(dir, 0);
+	bool held;
+	int err;
+
+	if (IS_ERR(upper))
+		return PTR_ERR(upper);
+	held = odir_removal_begin(inode);
+	err = remove_at_spot(dir, d->name);
+	odir_removal_end(inode, held, !err);
 	if (err)
 		return err;
 	dir_changed(dir);
-	if (S_ISDIR(inode->mode))
-		inode_set_nlink(inode, 0);
-	else
-		inode_dec_nlink(inode);
+	lost_name(inode);
 	inode_touch(inode, ATTR_CTIME);
 	return 0;
 }
@@ -545,6 +564,23 @@ static int rename_spots(const struct rename_ctx *rc)
 	return err;
 }
 
+/* The same with a victim, whose name goes. */
+static int rename_over(const struct rename_ctx *rc, struct inode *victim)
+{
+	struct inode *od = odir_copy_up(rc->old_dir, 0), *nd = odir_copy_up(rc->new_dir, 0);
+	bool held, dropped;
+	int err;
+
+	if (IS_ERR(od) || IS_ERR(nd))
+		return IS_ERR(od) ? PTR_ERR(od) : PTR_ERR(nd);
+	held = odir_removal_begin(victim);
+	err = rename_spots(rc);
+	/* One that failed and couldn't be undone has taken the name all the same. */
+	dropped = !(__atomic_load_n(&rc->new->flags, __ATOMIC_RELAXED) & DENTRY_HASHED);
+	odir_removal_end(victim, held, !err || dropped);
+	return err;
+}
+
 static int odir_rename(const struct rename_ctx *rc)
 {
 	struct inode *victim = rc->new->inode;
@@ -563,7 +599,7 @@ static int odir_rename(const struct rename_ctx *rc)
 	if (!err && victim && !swap && S_ISDIR(victim->mode))
 		err = dir_empty(victim);
 	if (!err)
-		err = rename_spots(rc);
+		err = victim && !swap ? rename_over(rc, victim) : rename_spots(rc);
 	if (err)
 		return err;
 	note_name(rc->old->inode);
@@ -571,12 +607,8 @@ static int odir_rename(const struct rename_ctx *rc)
 		note_name(victim);
 	dir_changed(rc->old_dir);
 	dir_changed(rc->new_dir);
-	if (victim && !swap) {
-		if (S_ISDIR(victim->mode))
-			inode_set_nlink(victim, 0);
-		else
-			inode_dec_nlink(victim);
-	}
+	if (victim && !swap)
+		lost_name(victim);
 	return 0;
 }
 

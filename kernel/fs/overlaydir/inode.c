@@ -14,12 +14,15 @@ static void set_attrs(struct inode *inode, const struct kstat *st)
 {
 	/* Subdirectories of both layers are not counted, as on Linux. */
 	bool merged = S_ISDIR(st->mode) && odir_upper(inode) && odir_lower(inode);
+	u32 nlink = merged ? 1 : st->nlink;
 
 	spin_lock(&inode->spin);
+	if (odir_gone(inode)) /* looked at here: what it is set to when it goes counts last */
+		nlink = 0;
 	__atomic_store_n(&inode->mode, st->mode, __ATOMIC_RELAXED);
 	__atomic_store_n(&inode->uid, st->uid, __ATOMIC_RELAXED);
 	__atomic_store_n(&inode->gid, st->gid, __ATOMIC_RELAXED);
-	__atomic_store_n(&inode->nlink, merged ? 1 : st->nlink, __ATOMIC_RELAXED);
+	__atomic_store_n(&inode->nlink, nlink, __ATOMIC_RELAXED);
 	__atomic_store_n(&inode->size, st->size, __ATOMIC_RELAXED);
 	__atomic_store_n(&inode->blocks, st->blocks, __ATOMIC_RELAXED);
 	inode->atime = st->atime;

@@ -24,6 +24,7 @@ struct odir_sb {
  */
 struct odir_place {
 	u32 refs;		   /* a */
+	bool gone;		   /* copy_up to set, a: it lost its name before it was copied up */
 	struct odir_place *parent; /* c, +1; NULL: the root */
 	struct inode *lower;	   /* c, +1; NULL: nothing below */
 	struct inode *upper;	   /* copy_up to set, a: +1; NULL: not copied up */
@@ -66,6 +67,12 @@ static inline struct inode *odir_lower(const struct inode *inode)
 	return odir_i(inode)->place->lower;
 }
 
+/* There is nothing of it but what somebody has open. */
+static inline bool odir_gone(const struct inode *inode)
+{
+	return __atomic_load_n(&odir_i(inode)->place->gone, __ATOMIC_ACQUIRE) && !odir_upper(inode);
+}
+
 static inline bool is_whiteout(const struct inode *upper)
 {
 	return S_ISCHR(upper->mode) && !upper->rdev;
@@ -78,6 +85,12 @@ must_check struct odir_place *odir_place_new(struct odir_place *parent, const ch
 void odir_place_put(struct odir_place *p);
 /* Its upper inode, copied up if need be; not a reference. upto: how much of a file's contents is wanted. ERR_PTR. */
 must_check struct inode *odir_copy_up(struct inode *inode, u64 upto);
+/*
+ * Around what takes the name of inode from it: if it isn't in the upper layer yet, nothing of it comes there meanwhile, nor ever under this name once
+ * that has happened. The directories concerned have been copied up. Begin says whether it has taken copy_up, which is for end.
+ */
+must_check bool odir_removal_begin(struct inode *inode);
+void odir_removal_end(struct inode *inode, bool held, bool gone);
 /* Attributes from one inode to another of the upper layer. */
 must_check int odir_copy_attrs(struct inode *to, const struct kstat *st);
 

@@ -137,6 +137,8 @@ static int copy_one(struct odir_sb *os, struct odir_place *p, u64 upto)
 	char tmp[TMP_NAME_MAX], *target = NULL;
 	int err;
 
+	if (p->gone && !S_ISREG(p->lower->mode))
+		return -ESTALE; /* without a name only an open file remains what it is */
 	odir_tmp_name(os, tmp);
 	if (S_ISLNK(p->lower->mode)) {
 		target = p->lower->ops->readlink(p->lower);
@@ -148,7 +150,9 @@ static int copy_one(struct odir_sb *os, struct odir_place *p, u64 upto)
 	if (err)
 		return err;
 	err = fill(p, made, upto);
-	if (!err)
+	if (!err && p->gone)
+		err = upper_remove(os->work, tmp, made);
+	else if (!err)
 		err = upper_rename(os->work, tmp, made, place_upper(p->parent), p->name, NULL, 0);
 	if (err) {
 		if (upper_remove(os->work, tmp, made))
@@ -171,10 +175,27 @@ struct inode *odir_copy_up(struct inode *inode, u64 upto)
 		return place_upper(p);
 	mutex_lock(&os->copy_up);
 	while (!err && !place_upper(p)) {
-		for (next = p; !place_upper(next->parent); next = next->parent)
+		for (next = p; !next->gone && !place_upper(next->parent); next = next->parent)
 			;
 		err = copy_one(os, next, upto);
 	}
 	mutex_unlock(&os->copy_up);
 	return err ? ERR_PTR(err) : place_upper(p);
+}
+
+bool odir_removal_begin(struct inode *inode)
+{
+	if (odir_upper(inode))
+		return false;
+	mutex_lock(&odir_sb(inode->sb)->copy_up);
+	return true;
+}
+
+void odir_removal_end(struct inode *inode, bool held, bool gone)
+{
+	if (!held)
+		return;
+	if (gone)
+		__atomic_store_n(&odir_i(inode)->place->gone, true, __ATOMIC_RELEASE);
+	mutex_unlock(&odir_sb(inode->sb)->copy_up);
 }

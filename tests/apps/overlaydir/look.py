@@ -137,6 +137,29 @@ def what_stays_in_work_fails_nothing(form):
     assert guest("ls gone").stdout == "i\n"
 
 
+# Files of the root that somebody has open, and whose names are nobody's or another's by now.
+NAMELESS = """
+exec 3<f 4<x 5<d/g 6<mode; rm f; echo new >y; mv y x; rm d/g; echo newer >d/g; rmdir mode; mkdir -m 711 mode
+for n in 3 4 5; do
+	stat -L -c %h /proc/self/fd/$n; chmod 606 /proc/self/fd/$n; stat -L -c %a.%h /proc/self/fd/$n
+	ln -L /proc/self/fd/$n again 2>/dev/null && echo linked
+done
+echo more >>/proc/self/fd/3; cat <&3; cat <&4; cat <&5; chmod 700 /proc/self/fd/6 2>/dev/null
+"""
+
+
+@both
+def what_has_lost_its_name_is_copied_without_it(form):
+    set_up(form)
+    look = "ls; cat x d/g; stat -c %a mode"
+    seen = "d\ngone\nmode\nx\nnew\nnewer\n711\n"
+    p = guest(NAMELESS + look)
+    assert p.stdout == "0\n606.0\n" * 3 + "1\nmore\n4\n2\n" + seen, p
+    assert guest(look).stdout == seen
+    if form == "humfs":
+        assert "damaged: 0, left over: 0" in run(heddle, "humfs", "check", "layer").stdout
+
+
 def linux_reads_what_we_write():
     set_up("plain")
     guest(CHANGE)
