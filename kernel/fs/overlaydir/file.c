@@ -64,6 +64,7 @@ static ssize_t odir_write(struct file *f, struct iov_iter *from, u64 *pos)
 {
 	struct inode *inode = f->inode;
 	struct file *real = real_file(inode);
+	struct kstat st;
 	ssize_t n;
 	int err = 0;
 
@@ -71,8 +72,10 @@ static ssize_t odir_write(struct file *f, struct iov_iter *from, u64 *pos)
 		return PTR_ERR(real);
 	down_write(&inode->lock);
 	if (__atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_APPEND) {
-		err = odir_take_attrs(inode);
-		*pos = inode->size;
+		/* Not inode->size: a stat beside us may store there what it has read before our last write. */
+		err = upper_getattr(odir_upper(inode), &st);
+		if (!err)
+			*pos = st.size;
 	}
 	n = err ? err : real->ops->write(real, from, pos);
 	if (n > 0 && odir_take_attrs(inode) && *pos > inode->size)
