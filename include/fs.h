@@ -133,8 +133,8 @@ struct rename_ctx {
  * make an inode for it); permission, existence, kinds (ENOTDIR, EISDIR), sticky bits and loops were checked by the VFS.
  * They instantiate the (negative) dentry with d_instantiate() on success. The VFS itself drops the dentries that unlink, rmdir and
  * rename make stale, moves them, and takes care of the hash: operations don't call d_drop or d_make_negative (but for a name that one which
- * fails has changed all the same). rmdir, and rename of or over a directory, hold the locks of those directories as well; the locks of
- * other victims and of link's target are not held: nlink changes under inode->spin (inode_inc_nlink ...). mode of create, mkdir, mknod,
+ * fails has changed all the same). rmdir, and rename of or over a directory, hold the locks of those directories as well, link that of its target; those of
+ * other victims are not held: nlink changes under inode->spin (inode_inc_nlink ...). mode of create, mkdir, mknod,
  * tmpfile: umask is applied, type bits are in it (S_IFREG ...).
  * An operation that is NULL: -EPERM (create, mknod, mkdir, symlink, link, unlink, rmdir, rename), -EOPNOTSUPP (tmpfile).
  * All others (getattr, readlink, follow, permission, getxattr, listxattr, revalidate) are called without locks.

@@ -118,6 +118,23 @@ static bool may_link(struct inode *inode)
 	       !inode_permission(inode, MAY_READ | MAY_WRITE);
 }
 
+/* With both locked: a file without a name gets its first one once. */
+static int link_locked(struct inode *dir, struct dentry *d, struct inode *inode)
+{
+	int err;
+
+	if (!may_link(inode))
+		return -EPERM;
+	if (!inode->nlink && !(inode->state & INODE_LINKABLE))
+		return -ENOENT;
+	if (inode->nlink >= inode->sb->max_links)
+		return -EMLINK;
+	err = dir->ops->link(dir, d, inode);
+	if (!err)
+		inode->state &= ~INODE_LINKABLE; /* losing its name makes it like any other */
+	return err;
+}
+
 /* With the new name's directory locked. */
 static int do_link(const struct path *old, const struct path *parent, struct dentry *d)
 {
@@ -126,16 +143,13 @@ static int do_link(const struct path *old, const struct path *parent, struct den
 
 	if (old->mnt != parent->mnt)
 		return -EXDEV;
-	if (S_ISDIR(inode->mode) || !dir->ops->link || !may_link(inode))
+	if (S_ISDIR(inode->mode) || !dir->ops->link)
 		return -EPERM;
-	if (!inode->nlink && !(inode->state & INODE_LINKABLE))
-		return -ENOENT;
-	if (inode->nlink >= inode->sb->max_links)
-		return -EMLINK;
-	err = dir->ops->link(dir, d, inode);
+	down_write(&inode->lock);
+	err = link_locked(dir, d, inode);
+	up_write(&inode->lock);
 	if (err)
 		return err;
-	inode->state &= ~INODE_LINKABLE; /* it has a name: losing that makes it like any other */
 	notify_inode(inode, IN_ATTRIB);
 	notify_create(dir, d);
 	return 0;

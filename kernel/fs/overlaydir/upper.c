@@ -57,7 +57,9 @@ int upper_link(struct inode *dir, const char *name, struct inode *target)
 	if (!d)
 		return -ENOMEM;
 	down_write(&dir->lock);
+	down_write_nested(&target->lock); /* files after directories */
 	err = dir->ops->link(dir, d, target);
+	up_write(&target->lock);
 	up_write(&dir->lock);
 	d_put(d);
 	return err;

@@ -304,6 +304,36 @@ def a_root_of_its_own():
         assert f.read().split() == ["438", "5", "8"]
 
 
+TWO_LINKS = """
+import mmap, os
+os.mkdir("a")
+os.mkdir("b")
+for n in range(40):
+    fd = os.open(".", os.O_TMPFILE | os.O_RDWR)
+    there = mmap.mmap(-1, 4096)
+    child = os.fork()
+    me, other = (1, 0) if child else (0, 1)
+    there[me] = 1
+    while not there[other]:
+        os.sched_yield()
+    os.link("/proc/self/fd/%d" % fd, "%s/%d" % ("ab"[me], n), src_dir_fd=fd)
+    if not child:
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    os.close(fd)
+"""
+
+
+@test
+def first_two_names_at_once_share_metadata():
+    humfs("create", "h", "--size", "10M")
+    guest("h", "exec python3 -c '%s'" % TWO_LINKS)
+    for n in range(40):
+        for tree in "data", "file_metadata":
+            a, b = (os.stat("h/%s/%s/%d" % (tree, d, n)) for d in "ab")
+            assert a.st_ino == b.st_ino and a.st_nlink == 2, (tree, n)
+
+
 @test
 def what_humfsify_makes_and_takes():
     tool = shutil.which("humfsify")
