@@ -89,6 +89,11 @@ struct engine_ops {
 };
 extern const struct engine_ops *engine; /* constant after boot */
 extern const struct engine_ops ptrace_engine, seccomp_engine;
+/*
+ * The seccomp engine waits for a host process by poll() first, and looks four times a second whether it is dead: as hosts need it whose
+ * listeners don't tell that, at one more call a turn; or as --debug poll asks for. Constant after boot.
+ */
+extern bool seccomp_polls;
 
 size_t xstate_size(void); /* bytes of the host's XSAVE area with all enabled features */
 /*

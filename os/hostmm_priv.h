@@ -74,8 +74,9 @@ struct host_task {
 	struct host_usage before; /* what it had used when its program began */
 
 	/* The seccomp engine's: where it is, while it doesn't run. */
-	int listener; /* the descriptor of its notifications, -1: none */
-	u64 notif_id; /* of the one that waits for its answer */
+	int listener;	 /* the descriptor of its notifications, -1: none */
+	u64 notif_id;	 /* of the one that waits for its answer */
+	uaddr_t call_ip; /* behind that call, unless it is a stop */
 	bool stopped; /* that is a stop in the stub, with registers in the frame `uc`; else a system call */
 	uaddr_t uc; /* the guest's address of the host's ucontext on its slot */
 	bool spun;  /* neither: it waits in a trampoline, and looks at its slot for the answer */

@@ -41,6 +41,7 @@
 #include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
@@ -69,6 +70,8 @@ static const struct stub_setup seccomp_setup = {
 #define KICK_CHECK (250 * NSEC_PER_MSEC)
 #define KICK_CPU_MAX (200 * NSEC_PER_MSEC)
 
+#define SYSCALL_SIZE 2 /* of the instruction */
+
 /* ---- notifications ---- */
 
 static ktime_t process_cputime(pid_t pid)
@@ -87,6 +90,18 @@ static bool overdue(const struct host_task *ht, ktime_t then)
 	return process_cputime(ht->pid) - then > KICK_CPU_MAX;
 }
 
+bool seccomp_polls;
+
+/* Is there a notification? Waits for KICK_CHECK at most. -EINTR: a host signal came; -EAGAIN: none yet, or it died. */
+static int notified(const struct host_task *ht)
+{
+	struct pollfd p = {.fd = ht->listener, .events = POLLIN};
+
+	if (poll(&p, 1, KICK_CHECK / NSEC_PER_MSEC) < 0)
+		return -errno;
+	return p.revents & POLLIN ? 0 : -EAGAIN;
+}
+
 /*
  * Receives the next notification. -ESRCH: the process died. A host signal (an IPI) that interrupts this has kicked the process; the kick has
  * to be answered.
@@ -98,10 +113,16 @@ static int receive(struct context *c, struct seccomp_notif *n, bool kicked)
 	ktime_t used = 0; /* when it was first found late */
 
 	for (;;) {
-		struct pollfd p = {.fd = ht->listener, .events = POLLIN};
+		int err = kicked || seccomp_polls ? notified(ht) : 0;
 
+		if (err && process_is_dead(ht->pid))
+			return -ESRCH;
+		if (err && !kicked) {
+			kicked = err == -EINTR;
+			continue;
+		}
 		/* Not only when its time is up: kicks come as often. */
-		if (kicked && poll(&p, 1, KICK_CHECK / NSEC_PER_MSEC) <= 0) {
+		if (err) {
 			if (!late)
 				used = process_cputime(ht->pid);
 			late = true;
@@ -186,8 +207,12 @@ static void heard_of(struct host_task *ht)
 	ht->loading = ht->spun = ht->asked = false;
 }
 
-/* Takes the registers of a stop from its frame. False: there is no such frame in its slot. */
-static bool read_stop(struct context *c, const struct seccomp_notif *n, struct stop *s)
+/*
+ * Takes the registers of a stop from its frame. False: there is no such frame in its slot. `behind`: it stopped directly behind a call that
+ * returned there, 0: it didn't. Hosts before July 2025 may have it make that call again: the answer came while it was on its way to the handler.
+ */
+static bool read_stop(struct context *c, const struct seccomp_notif *n, struct stop *s,
+		      uaddr_t behind)
 {
 	const __u64 *a = n->data.args; /* signal, siginfo, ucontext, fs and gs base */
 	struct host_task *ht = c->ht;
@@ -200,6 +225,10 @@ static bool read_stop(struct context *c, const struct seccomp_notif *n, struct s
 	c->regs.fs_base = a[3];
 	c->regs.gs_base = trampolines && a[4] == slot_addr(ht->slot) ? 0 : a[4];
 	c->regs_valid = true;
+	if (behind && c->regs.rip == behind - SYSCALL_SIZE) {
+		c->regs.rip = behind;
+		c->regs_dirty = true;
+	}
 	if (ht->loading && slotregs_interrupted(ht, c->regs.rip, &saved)) {
 		c->regs = loading;
 		s->where = TRAMP_LOADING;
@@ -229,6 +258,7 @@ static int stop_in_call(struct context *c)
 {
 	u64 rax = c->result_dirty ? c->regs.rax : (u64)-ENOSYS, nr = c->regs.orig_rax;
 	bool spun = c->ht->spun;
+	uaddr_t behind = spun ? 0 : c->ht->call_ip;
 	struct seccomp_notif n;
 	struct stop s;
 
@@ -246,13 +276,14 @@ static int stop_in_call(struct context *c)
 	}
 	/* Who waits for an answer to a call by the slot may have gone to sleep before the kick came. Once: a guest could do so for ever. */
 	if (spun && n.data.instruction_pointer == STUB_WAIT_IP) {
+		behind = STUB_WAIT_IP;
 		answer(c, -ENOSYS);
 		if (c->dead || receive(c, &n, true)) {
 			context_died(c);
 			return -ESRCH;
 		}
 	}
-	if (!is_stop(&n) || !read_stop(c, &n, &s)) {
+	if (!is_stop(&n) || !read_stop(c, &n, &s, behind)) {
 		kill_process(c);
 		return -ESRCH;
 	}
@@ -419,6 +450,7 @@ static void call_event(struct context *c, struct event *ev, const struct seccomp
 	c->regs.orig_rax = ev->sys.nr;
 	heard_of(c->ht);
 	c->ht->stopped = false;
+	c->ht->call_ip = n->data.instruction_pointer;
 	if (n->data.instruction_pointer == STUB_ASK_IP)
 		ask_event(c, ev);
 }
@@ -452,7 +484,7 @@ static void stop_event(struct context *c, struct event *ev, const struct seccomp
 {
 	struct stop s;
 
-	if (!read_stop(c, n, &s)) {
+	if (!read_stop(c, n, &s, 0)) {
 		kill_process(c);
 		return;
 	}
@@ -721,6 +753,16 @@ AT_ONCE static void seccomp_kick_self(struct cpu *cpu)
 	host_cpu_timer(cpu, at_once_clock() + KICK_CHECK);
 }
 
+/* The end of a process ends who waits for its notifications, since Linux 6.11. */
+static bool listeners_tell_of_death(void)
+{
+	struct utsname u;
+	int major, minor;
+
+	return !uname(&u) && sscanf(u.release, "%d.%d", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 11));
+}
+
 static int seccomp_probe(char *why, size_t size)
 {
 	u32 action = SECCOMP_RET_USER_NOTIF;
@@ -741,6 +783,8 @@ static int seccomp_probe(char *why, size_t size)
 		snprintf(why, size, "Linux 5.19 or later is needed (WAIT_KILLABLE_RECV)");
 		return -ENOSYS;
 	}
+	if (!listeners_tell_of_death())
+		seccomp_polls = true;
 	return 0;
 }
 

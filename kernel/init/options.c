@@ -68,7 +68,8 @@ static const struct argp_option table[] = {
 	 "Have the host's Nth call (N), all from there (N+) or a share of them (P%) fail, or be late: delay=TIME for ERROR. seed=N: which share. See the manual",
 	 4},
 	{"debug", OPT_DEBUG, "WHAT", 0,
-	 "migrate: move a task to another CPU whenever it is scheduled", 4},
+	 "migrate: move a task to another CPU whenever it is scheduled; poll: wait for host processes as on older hosts",
+	 4},
 	{0},
 };
 
@@ -300,9 +301,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		fault(arg);
 		break;
 	case OPT_DEBUG:
-		if (strcmp(arg, "migrate"))
-			usage_error("--debug %s: the only choice is migrate", arg);
-		o->debug_migrate = true;
+		if (!strcmp(arg, "migrate"))
+			o->debug_migrate = true;
+		else if (!strcmp(arg, "poll"))
+			seccomp_polls = true;
+		else
+			usage_error("--debug %s: use migrate or poll", arg);
 		break;
 	case ARGP_KEY_ARG: /* the program; what follows is its own */
 		o->argv = &state->argv[state->next - 1];

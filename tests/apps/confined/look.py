@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 HEDDLE = os.environ.get("HEDDLE_BIN", "")
@@ -141,6 +142,30 @@ def guests_dump_no_core():
             with open(f"/proc/{pid}/limits") as f:
                 limit = re.search(r"Max core file size\s+(\S+)\s+(\S+)", f.read())
             is_("core", limit.groups(), ("0", "0"))
+
+
+def killed_while_it_computes(*options):
+    argv = heddle(*options) + ["python3", "-c", "print('ready', flush=True)\nwhile True: pass"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as p:
+        try:
+            is_("first line", p.stdout.readline(), b"ready\n")
+            with open(f"/proc/{p.pid}/task/{p.pid}/children") as f:
+                for pid in f.read().split():
+                    if status(pid)["Seccomp"] == "2":
+                        os.kill(int(pid), signal.SIGKILL)
+            is_("status", p.wait(30), 128 + signal.SIGKILL)
+        finally:
+            p.kill()
+
+
+@test
+def killed_task_ends_its_program():
+    killed_while_it_computes()
+
+
+@test
+def killed_task_is_noticed_by_who_polls():
+    killed_while_it_computes("--debug", "poll")
 
 
 @test
