@@ -99,7 +99,7 @@ static int set_int(struct unix_sock *sk, int name, int v)
 {
 	switch (name) {
 	case SO_SNDBUF:
-		set_sndbuf(sk, min((u32)max(v, 0), BUF_MAX));
+		set_sndbuf(sk, min((u32)v, BUF_MAX)); /* negative: as much as possible */
 		return 0;
 	case SO_SNDBUFFORCE:
 		if (!capable(CAP_NET_ADMIN))
@@ -107,7 +107,7 @@ static int set_int(struct unix_sock *sk, int name, int v)
 		set_sndbuf(sk, (u32)min(max(v, 0), INT32_MAX / 2));
 		return 0;
 	case SO_RCVBUF:
-		__atomic_store_n(&sk->rcvbuf, max(min((u32)max(v, 0), BUF_MAX) * 2, RCVBUF_MIN),
+		__atomic_store_n(&sk->rcvbuf, max(min((u32)v, BUF_MAX) * 2, RCVBUF_MIN),
 				 __ATOMIC_RELAXED);
 		return 0;
 	case SO_RCVBUFFORCE:

@@ -34,6 +34,21 @@ TEST(buffer_sizes_are_doubled)
 	CHECK(get(sp[0], SO_SNDBUF) >= 2048);
 }
 
+TEST(negative_buffer_size_is_the_largest)
+{
+	static const int opts[] = {SO_SNDBUF, SO_RCVBUF};
+	int largest;
+
+	MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, sp));
+	for (int i = 0; i < 2; i++) {
+		set(sp[0], opts[i], INT_MAX);
+		largest = get(sp[0], opts[i]);
+		set(sp[0], opts[i], 5000);
+		set(sp[0], opts[i], -1);
+		EXPECT_EQ(get(sp[0], opts[i]), largest);
+	}
+}
+
 TEST(small_send_buffer_limits_what_is_queued)
 {
 	static char buf[4096];
