@@ -52,20 +52,23 @@ void unix_put_void(void *sk)
 	unix_put(sk);
 }
 
-struct file *unix_open(struct unix_sock *sk, int flags)
+struct file *unix_file_alloc(int type, int flags)
 {
 	struct file *f;
 
-	f = file_open_anon_inode("socket", S_IFSOCK | 0777, &socket_ops, sk,
+	f = file_open_anon_inode("socket", S_IFSOCK | 0777, &socket_ops, NULL,
 				 O_RDWR | (flags & O_NONBLOCK));
-	if (IS_ERR(f))
-		return f;
-	if (sk->type != SOCK_STREAM)
+	if (!IS_ERR(f) && type != SOCK_STREAM)
 		f->mode |= FMODE_NOSIGPIPE;
+	return f;
+}
+
+void unix_graft(struct unix_sock *sk, struct file *f)
+{
+	f->priv = sk;
 	spin_lock(&sk->lock);
 	sk->file = f;
 	spin_unlock(&sk->lock);
-	return f;
 }
 
 struct unix_sock *unix_peer_get(struct unix_sock *sk)

@@ -16,6 +16,8 @@ static void sock_release(struct file *f)
 {
 	struct unix_sock *sk = f->priv;
 
+	if (!sk) /* made for an accept that got no connection */
+		return;
 	unix_shut_down(sk, false);
 	unix_put(sk);
 	unix_gc_after_release();
@@ -169,9 +171,11 @@ static struct file *sock_create(int type, int flags)
 
 	if (!sk)
 		return ERR_PTR(-ENOMEM);
-	f = unix_open(sk, flags);
+	f = unix_file_alloc(type, flags);
 	if (IS_ERR(f))
 		unix_put(sk);
+	else
+		unix_graft(sk, f);
 	return f;
 }
 
@@ -305,22 +309,22 @@ static int name_to_user(struct unix_sock *sk, bool peer, uaddr_t addr, uaddr_t u
 	return addr_to_user(addr, ulen, &name, len);
 }
 
-/* Waits for a connection: its file. */
+/* Waits for a connection: its file, which is made first. If there is none to be had, the connection stays in the queue. */
 static struct file *do_accept(struct unix_sock *sk, bool nonblock, int flags, uaddr_t addr,
 			      uaddr_t addrlen)
 {
-	struct unix_sock *conn = unix_accept(sk, nonblock);
-	struct file *f;
+	struct file *f = unix_file_alloc(sk->type, flags);
+	struct unix_sock *conn;
 	int err;
 
-	if (IS_ERR(conn))
-		return (struct file *)conn;
-	f = unix_open(conn, flags);
-	if (IS_ERR(f)) {
-		unix_shut_down(conn, true);
-		unix_put(conn);
+	if (IS_ERR(f))
 		return f;
+	conn = unix_accept(sk, nonblock);
+	if (IS_ERR(conn)) {
+		file_put(f);
+		return (struct file *)conn;
 	}
+	unix_graft(conn, f);
 	err = addr ? name_to_user(conn, true, addr, addrlen) : 0;
 	if (err == -ENOTCONN) /* it went already */
 		err = -ECONNABORTED;
@@ -332,18 +336,16 @@ static struct file *do_accept(struct unix_sock *sk, bool nonblock, int flags, ua
 
 long sys_accept4(int fd, uaddr_t addr, uaddr_t addrlen, int flags)
 {
-	struct file *f, *conn;
-	struct unix_sock *sk;
-	int newfd;
+	struct file *f = fd_get(fd), *conn;
+	int newfd = -EINVAL;
 
-	if (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK))
-		return -EINVAL;
-	sk = sock_of_fd(fd, &f);
-	if (IS_ERR(sk))
-		return PTR_ERR(sk);
-	newfd = fd_reserve(0, flags & SOCK_CLOEXEC);
+	if (!f)
+		return -EBADF;
+	if (!(flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)))
+		newfd = fd_reserve(0, flags & SOCK_CLOEXEC);
 	if (newfd >= 0) {
-		conn = do_accept(sk, nonblocking(f), flags, addr, addrlen);
+		conn = file_is_socket(f) ? do_accept(f->priv, nonblocking(f), flags, addr, addrlen)
+					 : ERR_PTR(-ENOTSOCK);
 		if (IS_ERR(conn)) {
 			fd_unreserve(newfd);
 			newfd = (int)PTR_ERR(conn);

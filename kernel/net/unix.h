@@ -194,8 +194,8 @@ must_check struct unix_sock *unix_alloc(int type); /* refs 1; NULL: no memory */
 struct unix_sock *unix_get(struct unix_sock *sk);
 void unix_put(struct unix_sock *sk);
 void unix_put_void(void *sk);
-must_check struct file *unix_open(struct unix_sock *sk,
-				  int flags); /* takes the reference if it succeeds. ERR_PTR */
+must_check struct file *unix_file_alloc(int type, int flags); /* without a socket yet. ERR_PTR */
+void unix_graft(struct unix_sock *sk, struct file *f); /* f gets its socket: takes the reference */
 void unix_shut_down(struct unix_sock *sk,
 		    bool embryo); /* the last file is gone, or was never made */
 struct unix_sock *unix_peer_get(struct unix_sock *sk); /* +1 or NULL */

@@ -272,6 +272,10 @@ TEST(accept4_sets_flags)
 	CHECK_EQ(fcntl(s, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
 	MUST(fcntl(l, F_SETFL, O_NONBLOCK));
 	CHECK_ERR(accept(l, NULL, NULL), EAGAIN);
+	CHECK_ERR(accept4(l, NULL, NULL, 1), EINVAL);
+	CHECK_ERR(accept4(0, NULL, NULL, 1), EINVAL); /* not even a socket */
+	CHECK_ERR(accept4(0, NULL, NULL, 0), ENOTSOCK);
+	CHECK_ERR(accept4(-1, NULL, NULL, 1), EBADF);
 }
 
 TEST(nonblocking_send_and_receive)

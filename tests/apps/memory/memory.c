@@ -1,7 +1,9 @@
 /* Runs in a guest of 256 MiB. Sums leave some MiB for the programs themselves. */
 #include "t.h"
 
+#include <sys/socket.h>
 #include <sys/sysinfo.h>
+#include <sys/un.h>
 
 #define MIB (1UL << 20)
 #define RW (PROT_READ | PROT_WRITE)
@@ -234,6 +236,32 @@ TEST(file_systems_in_memory_have_half_of_it)
 	CHECK_EQ(errno, ENOSPC);
 	MUST(close(fd));
 	CHECK(map(200, RW, ANON) != MAP_FAILED);
+}
+
+/* Files have a part of it. An accept that finds no file leaves the connection in the queue. */
+TEST(accept_without_a_file_loses_no_connection)
+{
+	const struct sockaddr_un any = {.sun_family = AF_UNIX};
+	const struct rlimit lim = {1 << 16, 1 << 16};
+	int l = MUST(socket(AF_UNIX, SOCK_STREAM, 0)), c = MUST(socket(AF_UNIX, SOCK_STREAM, 0));
+	int fd, last = -1;
+	struct sockaddr_un a;
+	socklen_t len = sizeof(a);
+	char byte;
+
+	MUST(bind(l, (void *)&any, sizeof(any.sun_family)));
+	MUST(listen(l, 1));
+	MUST(getsockname(l, (void *)&a, &len));
+	MUST(connect(c, (void *)&a, len));
+	CHECK_EQ(write(c, "x", 1), 1);
+	MUST(setrlimit(RLIMIT_NOFILE, &lim));
+	while ((fd = open("/dev/null", O_RDONLY)) >= 0)
+		last = fd;
+	CHECK_EQ(errno, ENFILE);
+	CHECK_ERR(accept(l, NULL, NULL), ENFILE);
+	MUST(close(last));
+	fd = MUST(accept(l, NULL, NULL));
+	CHECK_EQ(read(fd, &byte, 1), 1);
 }
 
 TEST(promises_are_told)
