@@ -369,6 +369,8 @@ must_check int path_create(int dfd, const char *name, bool is_dir, struct path *
 void path_create_done(struct path *parent, struct dentry *d);
 /* Device, fifo, socket or regular file; mode with type, umask applied. */
 must_check int vfs_mknod(const struct path *parent, struct dentry *d, u32 mode, dev_t dev);
+/* Takes away parent's name d, no directory's; parent is locked for writing. Permission isn't checked. -EPERM, the file system's errors. */
+must_check int vfs_unlink(const struct path *parent, struct dentry *d);
 /* The path as the current root sees it, " (deleted)" where Linux has it. Pointer into buf or ERR_PTR(-ENAMETOOLONG). */
 char *path_name(const struct path *p, char *buf, size_t size);
 /* For /proc/PID/...: relative to another root. */

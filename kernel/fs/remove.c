@@ -26,13 +26,25 @@ void dir_died(struct dentry *d)
 	d_prune_children(d);
 }
 
-static int do_unlink(struct inode *dir, struct dentry *d)
+static void name_gone(struct inode *dir, struct dentry *d)
 {
-	return dir->ops->unlink ? dir->ops->unlink(dir, d) : -EPERM;
+	d_make_negative(d);
+	notify_remove(dir, d);
 }
 
-static int do_rmdir(struct inode *dir, struct dentry *d)
+int vfs_unlink(const struct path *parent, struct dentry *d)
 {
+	struct inode *dir = parent->dentry->inode;
+	int err = dir->ops->unlink ? dir->ops->unlink(dir, d) : -EPERM;
+
+	if (!err)
+		name_gone(dir, d);
+	return err;
+}
+
+static int do_rmdir(const struct path *parent, struct dentry *d)
+{
+	struct inode *dir = parent->dentry->inode;
 	int err;
 
 	if (!dir->ops->rmdir)
@@ -42,12 +54,13 @@ static int do_rmdir(struct inode *dir, struct dentry *d)
 	if (!err)
 		dir_died(d);
 	up_write(&d->inode->lock);
+	if (!err)
+		name_gone(dir, d);
 	return err;
 }
 
 static int remove_locked(struct walk *w, bool is_dir, struct dentry **victim)
 {
-	struct inode *dir = w->cur.dentry->inode;
 	struct dentry *d = d_lookup_or_load_locked(w->cur.dentry, w->last, w->last_len);
 	int err;
 
@@ -60,11 +73,7 @@ static int remove_locked(struct walk *w, bool is_dir, struct dentry **victim)
 		return S_ISDIR(d->inode->mode) ? -EISDIR : -ENOTDIR;
 	err = may_remove(&w->cur, d, is_dir);
 	if (!err)
-		err = is_dir ? do_rmdir(dir, d) : do_unlink(dir, d);
-	if (!err) {
-		d_make_negative(d);
-		notify_remove(dir, d);
-	}
+		err = is_dir ? do_rmdir(&w->cur, d) : vfs_unlink(&w->cur, d);
 	return err;
 }
 

@@ -186,7 +186,6 @@ static int attach(struct unix_sock *sk, const struct path *parent, struct dentry
 
 static int bind_path(struct unix_sock *sk, const char *path, struct unix_addr *a)
 {
-	struct inode *dir;
 	struct path parent;
 	struct dentry *d;
 	int err;
@@ -194,12 +193,11 @@ static int bind_path(struct unix_sock *sk, const char *path, struct unix_addr *a
 	err = path_create(AT_FDCWD, path, false, &parent, &d);
 	if (err)
 		return err == -EEXIST ? -EADDRINUSE : err;
-	dir = parent.dentry->inode;
 	err = addr_of(sk) ? -EINVAL
 			  : vfs_mknod(&parent, d, S_IFSOCK | (sk->file->inode->mode & 07777), 0);
 	if (!err) {
 		err = attach(sk, &parent, d, a);
-		if (err && dir->ops->unlink && dir->ops->unlink(dir, d))
+		if (err && vfs_unlink(&parent, d))
 			log_info("a socket's file stays behind: %s", path);
 	}
 	path_create_done(&parent, d);

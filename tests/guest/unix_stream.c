@@ -5,6 +5,7 @@
 #include "t.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -443,6 +444,47 @@ TEST(connection_goes_on_after_the_path_is_removed)
 	CHECK_EQ(write(c, "x", 1), 1);
 	CHECK_EQ(read(s, &x, 1), 1);
 	CHECK_ERR(try_connect("sock", SOCK_STREAM), ENOENT);
+}
+
+struct binder {
+	int *ready; /* both begin when it is 2 */
+	int fd;
+	const char *path;
+	int err;
+};
+
+static void *bind_once(void *arg)
+{
+	struct binder *b = arg;
+	struct sockaddr_un a = address(b->path);
+
+	__atomic_fetch_add(b->ready, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(b->ready, __ATOMIC_SEQ_CST) < 2)
+		;
+	b->err = bind(b->fd, (void *)&a, sizeof(a)) ? errno : 0;
+	return NULL;
+}
+
+TEST(loser_of_two_binds_leaves_no_name)
+{
+	int ready;
+	struct binder b[2] = {{&ready, .path = "x/sock"}, {&ready, .path = "y/sock"}};
+	pthread_t t;
+
+	t_cd_tmpdir();
+	MUST(mkdir("x", 0755));
+	MUST(mkdir("y", 0755));
+	for (int i = 0; i < 200; i++) {
+		b[0].fd = b[1].fd = MUST(socket(AF_UNIX, SOCK_STREAM, 0));
+		ready = 0;
+		CHECK_EQ(pthread_create(&t, NULL, bind_once, &b[0]), 0);
+		bind_once(&b[1]);
+		CHECK_EQ(pthread_join(t, NULL), 0);
+		CHECK_EQ(b[0].err + b[1].err, EINVAL);
+		CHECK_ERR(access(b[b[0].err == 0].path, F_OK), ENOENT);
+		MUST(unlink(b[b[0].err != 0].path));
+		MUST(close(b[0].fd));
+	}
 }
 
 TEST(hundred_clients)

@@ -40,6 +40,10 @@ int vfs_mknod(const struct path *parent, struct dentry *d, u32 mode, dev_t dev)
 {
 	return -ENOENT;
 }
+int vfs_unlink(const struct path *parent, struct dentry *d)
+{
+	return -ENOENT;
+}
 int path_lookup(int dfd, const char *name, unsigned flags, struct path *out)
 {
 	return -ENOENT;
