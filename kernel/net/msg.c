@@ -162,7 +162,9 @@ static int get_control(const struct msghdr *h, struct scm *scm)
 	return err;
 }
 
-static ssize_t do_sendmsg(struct unix_sock *sk, const struct file *f, uaddr_t umsg, int flags)
+/* *left (may be NULL): a part wasn't sent. */
+static ssize_t do_sendmsg(struct unix_sock *sk, const struct file *f, uaddr_t umsg, int flags,
+			  bool *left)
 {
 	struct iov_iter it;
 	struct sock_msg m = {.it = &it, .flags = flags};
@@ -180,6 +182,8 @@ static ssize_t do_sendmsg(struct unix_sock *sk, const struct file *f, uaddr_t um
 		n = get_control(&h, &m.scm);
 	if (!n)
 		n = send_msg(sk, f, &m);
+	if (left)
+		*left = iov_iter_count(&it) != 0;
 	iov_iter_done(&it);
 	return n;
 }
@@ -193,7 +197,7 @@ long sys_sendmsg(int fd, uaddr_t msg, unsigned int flags)
 	sk = sock_of_fd(fd, &f);
 	if (IS_ERR(sk))
 		return PTR_ERR(sk);
-	n = do_sendmsg(sk, f, msg, (int)flags);
+	n = do_sendmsg(sk, f, msg, (int)flags, NULL);
 	file_put(f);
 	return n;
 }
@@ -204,6 +208,7 @@ long sys_sendmmsg(int fd, uaddr_t msgs, unsigned int n, unsigned int flags)
 	struct unix_sock *sk;
 	struct file *f;
 	ssize_t r = 0;
+	bool left = false;
 
 	sk = sock_of_fd(fd, &f);
 	if (IS_ERR(sk))
@@ -212,14 +217,14 @@ long sys_sendmmsg(int fd, uaddr_t msgs, unsigned int n, unsigned int flags)
 	while (done < n) {
 		uaddr_t at = msgs + (u64)done * sizeof(struct mmsghdr);
 
-		r = do_sendmsg(sk, f, at, (int)flags);
+		r = do_sendmsg(sk, f, at, (int)flags, &left);
 		if (r < 0)
 			break;
 		r = put_user((unsigned)r, at + offsetof(struct mmsghdr, msg_len));
 		if (r)
 			break;
 		done++;
-		if (signal_pending(current))
+		if (left || signal_pending(current))
 			break;
 	}
 	file_put(f);

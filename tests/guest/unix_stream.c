@@ -422,6 +422,23 @@ TEST(vectors_through_a_socket)
 	CHECK_EQ(m.msg_flags, 0);
 }
 
+/* The second message would have room. */
+TEST(message_sent_in_part_is_the_last_of_its_call)
+{
+	enum { GOOD = 192 << 10 };
+	char *buf = MUST(mmap(NULL, GOOD + 4096, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	struct iovec iov[2] = {{buf, GOOD + 1}, {"x", 1}};
+	struct mmsghdr m[2] = {{.msg_hdr = {.msg_iov = &iov[0], .msg_iovlen = 1}},
+			       {.msg_hdr = {.msg_iov = &iov[1], .msg_iovlen = 1}}};
+
+	pair(SOCK_STREAM | SOCK_NONBLOCK);
+	MUST(munmap(buf + GOOD, 4096));
+	CHECK_EQ(sendmmsg(sp[0], m, 2, 0), 1);
+	CHECK(m[0].msg_len > 0 && m[0].msg_len <= GOOD);
+	CHECK_EQ(send(sp[0], "x", 1, 0), 1);
+}
+
 TEST(path_permissions_are_checked)
 {
 	t_cd_tmpdir();
