@@ -310,6 +310,10 @@ static long receive_many(struct unix_sock *sk, struct file *f, uaddr_t msgs, uns
 		if (r)
 			break;
 		done++;
+		if (signal_pending(current))
+			break;
+		if (!(done % 64)) /* n has no limit */
+			sched_yield_cpu();
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
 		if (deadline != KTIME_MAX && ktime_mono() >= deadline)

@@ -2,6 +2,9 @@
 #include "t.h"
 
 #include <poll.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -207,6 +210,40 @@ TEST(several_messages_in_one_call)
 		CHECK_EQ(m[i].msg_len, 1);
 		CHECK_EQ(buf[i][0], 'a' + i);
 	}
+}
+
+/* A call that receives very many shares its CPU with others. The same message and a small piece of memory do for all. */
+TEST(receiver_of_very_many_messages_lets_others_run)
+{
+	enum { PIECE = 1 << 21, PIECES = 4 };
+	struct turns {
+		bool begun, ended;
+	} *t = t_shared(sizeof(*t));
+	const cpu_set_t one = {{1}};
+	int sp[2], n = 0, mem = MUST(memfd_create("messages", 0));
+	char *m = MUST(mmap(NULL, PIECES * PIECE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	pid_t pid;
+
+	MUST(ftruncate(mem, PIECE));
+	for (int i = 0; i < PIECES; i++)
+		MUST(mmap(m + i * PIECE, PIECE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, mem,
+			  0));
+	MUST(sched_setaffinity(0, sizeof(one), &one));
+	MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, sp));
+	CHECK_EQ(send(sp[1], "", 0, 0), 0);
+	pid = SPAWN({
+		__atomic_store_n(&t->begun, true, __ATOMIC_SEQ_CST);
+		CHECK_EQ(recvmmsg(sp[0], (void *)m, PIECES * PIECE / sizeof(struct mmsghdr),
+				  MSG_PEEK, NULL),
+			 PIECES * PIECE / sizeof(struct mmsghdr));
+		__atomic_store_n(&t->ended, true, __ATOMIC_SEQ_CST);
+	});
+	while (!__atomic_load_n(&t->ended, __ATOMIC_SEQ_CST)) {
+		n += __atomic_load_n(&t->begun, __ATOMIC_SEQ_CST);
+		sched_yield();
+	}
+	CHECK_EXITED(t_wait(pid), 0);
+	CHECK(n > 5);
 }
 
 TEST(peer_that_leaves_is_an_error_if_messages_are_lost)
