@@ -68,8 +68,9 @@ bool dgram_peer_has_room(struct unix_sock *sk)
 /* sk was connected to old and isn't any more. If that loses messages, old learns it if it is connected to us. */
 static void disconnected(struct unix_sock *sk, struct unix_sock *old)
 {
-	bool lost = false, mutual;
-	struct skb *skb;
+	CDS_LIST_HEAD(taken);
+	struct skb *skb, *tmp;
+	bool lost, mutual;
 
 	mutex_lock(&sk->read_mutex);
 	while (sock_load(&sk->queue_len)) {
@@ -79,10 +80,13 @@ static void disconnected(struct unix_sock *sk, struct unix_sock *old)
 		if (!skb)
 			break;
 		skb_take(sk, skb);
-		skb_free(skb);
-		lost = true;
+		cds_list_add_tail(&skb->link, &taken);
 	}
 	mutex_unlock(&sk->read_mutex);
+	lost = !cds_list_empty(&taken);
+	/* Without the mutex: releasing the last reference to a file takes locks that come before it. */
+	cds_list_for_each_entry_safe(skb, tmp, &taken, link)
+		skb_free(skb);
 	wake_up_all(&sk->space_wait);
 	spin_lock(&old->lock);
 	mutual = !old->dead && old->peer == sk;

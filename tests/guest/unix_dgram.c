@@ -262,3 +262,28 @@ TEST(peer_that_leaves_is_an_error_if_messages_are_lost)
 		EXPECT_EQ(err, lost ? ECONNRESET : 0);
 	}
 }
+
+/* The last reference to a file that an epoll instance watches goes with the message. */
+TEST(watched_file_goes_with_a_lost_message)
+{
+	const struct sockaddr none = {.sa_family = AF_UNSPEC};
+	struct epoll_event ev = {.events = EPOLLIN};
+	char byte = 'f', control[CMSG_SPACE(sizeof(int))] = "";
+	struct iovec iov = {&byte, 1};
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = control,
+			   .msg_controllen = sizeof(control)};
+	int sp[2], ep = MUST(epoll_create1(0)), e = MUST(eventfd(1, 0));
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, sp));
+	MUST(epoll_ctl(ep, EPOLL_CTL_ADD, e, &ev));
+	*c = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+	memcpy(CMSG_DATA(c), &e, sizeof(e));
+	CHECK_EQ(sendmsg(sp[1], &m, 0), 1);
+	MUST(close(e));
+	CHECK_EQ(epoll_wait(ep, &ev, 1, 0), 1);
+	MUST(connect(sp[0], &none, sizeof(none)));
+	CHECK_EQ(epoll_wait(ep, &ev, 1, 0), 0);
+}
