@@ -101,14 +101,19 @@ static void disconnected(struct unix_sock *sk, struct unix_sock *old)
 	}
 }
 
-/* Sets sk's peer to other (NULL: none; takes the reference). 0, -ESTALE: other is dead, -EPERM: connected elsewhere. */
-static int set_peer(struct unix_sock *sk, struct unix_sock *other)
+/*
+ * Sets sk's peer to other (NULL: none; takes the reference), only in place of `expected` if that isn't NULL. 0, -ESTALE: other is dead,
+ * -EPERM: other is connected elsewhere, -ENOTCONN: the peer isn't the expected one.
+ */
+static int set_peer(struct unix_sock *sk, struct unix_sock *other, const struct unix_sock *expected)
 {
 	struct unix_sock *old, *relay;
 	int err = 0;
 
 	unix_lock_two(sk, other);
-	if (other && other->dead)
+	if (expected && sk->peer != expected)
+		err = -ENOTCONN;
+	else if (other && other->dead)
 		err = -ESTALE;
 	else if (other && !may_send_to(sk, other))
 		err = -EPERM;
@@ -141,7 +146,7 @@ int dgram_connect(struct unix_sock *sk, struct sockaddr_un *name, int len)
 	if (len < (int)sizeof(sa_family_t))
 		return -EINVAL;
 	if (name->sun_family == AF_UNSPEC)
-		return set_peer(sk, NULL);
+		return set_peer(sk, NULL, NULL);
 	err = unix_check_addr(name, len);
 	if (!err && sock_option(sk, OPT_PASSCRED))
 		err = unix_autobind(sk);
@@ -151,7 +156,7 @@ int dgram_connect(struct unix_sock *sk, struct sockaddr_un *name, int len)
 		other = unix_find(name, len, sk->type);
 		if (IS_ERR(other))
 			return (int)PTR_ERR(other);
-		err = set_peer(sk, other);
+		err = set_peer(sk, other, NULL);
 		if (err)
 			unix_put(other);
 	} while (err == -ESTALE);
@@ -205,17 +210,12 @@ static int wait_for_space(struct unix_sock *to, ktime_t deadline)
 	return err;
 }
 
-/* The peer is dead: no peer any more. */
+/* The peer is dead: no peer any more, unless a connect was faster. */
 static int lose_peer(struct unix_sock *sk, struct unix_sock *peer)
 {
-	bool ours;
-
 	if (sk->type == SOCK_SEQPACKET)
 		return -EPIPE;
-	spin_lock(&sk->lock);
-	ours = sk->peer == peer;
-	spin_unlock(&sk->lock);
-	return ours && !set_peer(sk, NULL) ? -ECONNREFUSED : -ECONNRESET;
+	return set_peer(sk, NULL, peer) ? -ECONNRESET : -ECONNREFUSED;
 }
 
 static int send_to(struct unix_sock *sk, struct unix_sock *to, struct skb *skb, ktime_t deadline)
