@@ -189,6 +189,31 @@ TEST(poll_follows_the_queue)
 	CHECK_EQ(recv(sp[1], &c, 1, 0), 1);
 }
 
+/* Who was refused is told of room by an edge, though other senders' messages filled the queue. */
+TEST(refused_sender_is_told_of_room)
+{
+	struct epoll_event ev = {.events = EPOLLOUT | EPOLLET};
+	struct sockaddr_un a = address("r");
+	int r, x, y, ep = MUST(epoll_create1(0));
+	char c;
+
+	t_cd_tmpdir();
+	r = bound("r");
+	x = MUST(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0));
+	y = MUST(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0));
+	MUST(connect(x, (void *)&a, sizeof(a)));
+	MUST(epoll_ctl(ep, EPOLL_CTL_ADD, x, &ev));
+	CHECK_EQ(epoll_wait(ep, &ev, 1, 0), 1);
+	while (sendto(y, "y", 1, 0, (void *)&a, sizeof(a)) == 1)
+		;
+	CHECK_ERR(send(x, "x", 1, 0), EAGAIN);
+	CHECK_EQ(epoll_wait(ep, &ev, 1, 0), 0);
+	CHECK_EQ(recv(r, &c, 1, 0), 1);
+	CHECK_EQ(epoll_wait(ep, &ev, 1, 10000), 1);
+	CHECK_EQ(ev.events, EPOLLOUT);
+	CHECK_EQ(send(x, "x", 1, 0), 1);
+}
+
 TEST(several_messages_in_one_call)
 {
 	struct mmsghdr m[3];
