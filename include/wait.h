@@ -79,7 +79,10 @@ struct wait_opts {
 must_check int wait_event(struct wait_queue *q, bool (*cond)(void *), void *arg,
 			  const struct wait_opts *opts);
 
-/* The same with an expression: `err = wait_event_expr(&q, x->ready, &opts)`. */
+/*
+ * The same with an expression: `err = wait_event_expr(&q, x->ready, &opts)`. Who gives up leaves the queue before the last look: what comes
+ * later wakes another exclusive waiter.
+ */
 #define wait_event_expr(q, expr, opts)                                                             \
 	({                                                                                         \
 		struct waiter wx_w;                                                                \
@@ -88,6 +91,7 @@ must_check int wait_event(struct wait_queue *q, bool (*cond)(void *), void *arg,
 		while (!(expr)) {                                                                  \
 			wx_err = wait_sleep(&wx_w, (opts));                                        \
 			if (wx_err) {                                                              \
+				wait_end(&wx_w);                                                   \
 				if (expr)                                                          \
 					wx_err = 0;                                                \
 				break;                                                             \

@@ -147,6 +147,75 @@ START_TEST(a_signal_ends_a_sleep)
 }
 END_TEST
 
+static int looks;
+
+/* The third look is the last one of who was interrupted: after it there is a token. */
+static bool take_token_that_comes_late(void)
+{
+	bool got = take_token();
+
+	if (++looks == 3) {
+		__atomic_fetch_add(&tokens, 1, __ATOMIC_SEQ_CST);
+		wake_up(&q);
+	}
+	return got;
+}
+
+static void give_up(long arg)
+{
+	result = wait_event_expr(&q, take_token_that_comes_late(),
+				 &((struct wait_opts){.exclusive = true}));
+}
+
+static void take_one(long arg)
+{
+	int err = wait_event_expr(&q, take_token(), &((struct wait_opts){.exclusive = true}));
+
+	must(!err);
+	__atomic_fetch_add(&taken, 1, __ATOMIC_SEQ_CST);
+}
+
+static void nothing(void *arg)
+{
+}
+
+static void until_asleep(struct test_thread *t)
+{
+	while (!kthread_while_asleep(&t->kt, nothing, NULL))
+		sleep_us(1000);
+}
+
+static void interrupt_the_first_of_two(void)
+{
+	struct test_thread *first = tt_make("first", &tt_ops, give_up, 0);
+	struct test_thread *second = tt_make("second", &tt_ops, take_one, 0);
+
+	wait_queue_init(&q);
+	tokens = taken = looks = 0;
+	first->keep = second->keep = true;
+	kthread_start(&first->kt);
+	until_asleep(first);
+	kthread_start(&second->kt);
+	until_asleep(second);
+	__atomic_store_n(&first->signalled, true, __ATOMIC_SEQ_CST);
+	wake_up_state(&first->kt, 1u << KT_INTERRUPTIBLE);
+	while (__atomic_load_n(&tt_live, __ATOMIC_SEQ_CST) > 2)
+		sleep_us(1000);
+	sleep_us(20000);
+	must_eq(__atomic_load_n(&taken, __ATOMIC_SEQ_CST), 1);
+	join_all();
+	must_eq(result, -ERESTARTSYS);
+	must_eq(looks, 3);
+	kfree(first);
+	kfree(second);
+}
+
+START_TEST(a_wake_up_is_not_spent_on_who_gives_up)
+{
+	with_cpus(cpu_counts[_i], interrupt_the_first_of_two);
+}
+END_TEST
+
 static void time_out(void)
 {
 	struct wait_opts o = {.deadline = ktime_mono() + 3 * NSEC_PER_MSEC};
@@ -236,6 +305,7 @@ int main(void)
 	tcase_add_loop_test(tc, no_wake_up_is_lost, 0, 3);
 	tcase_add_loop_test(tc, exclusive_waiters_are_woken_singly, 0, 3);
 	tcase_add_loop_test(tc, a_signal_ends_a_sleep, 0, 3);
+	tcase_add_loop_test(tc, a_wake_up_is_not_spent_on_who_gives_up, 0, 3);
 	tcase_add_loop_test(tc, a_deadline_ends_a_sleep, 0, 3);
 	tcase_add_test(tc, callbacks_see_events_until_removed);
 	tcase_add_loop_test(tc, foreign_threads_wake_kthreads, 0, 3);
