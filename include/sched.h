@@ -143,6 +143,8 @@ void sched_enter_kernel(void);
  */
 void sched_set_affinity(struct kthread *kt, u64 allowed);
 void sched_set_policy(struct kthread *kt, int policy, int rt_priority, int nice);
+/* Only the nice value, whatever others do to its policy meanwhile. */
+void sched_set_nice(struct kthread *kt, int nice);
 /* --debug migrate: every schedule moves the task to the next CPU. Constant after boot. */
 extern bool sched_debug_migrate;
 

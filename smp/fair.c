@@ -25,11 +25,14 @@ static const u32 nice_weight[NICE_MAX - NICE_MIN + 1] = {
 	110,   88,    70,    56,    45,	   36,	  29,	 23,	18,    15,
 };
 
+static bool policy_is_rt(int policy)
+{
+	return policy == SCHED_FIFO || policy == SCHED_RR;
+}
+
 static bool is_rt(const struct kthread *kt)
 {
-	u8 policy = load_relaxed(&kt->policy);
-
-	return policy == SCHED_FIFO || policy == SCHED_RR;
+	return policy_is_rt(load_relaxed(&kt->policy));
 }
 
 static u32 weight(const struct kthread *kt)
@@ -172,6 +175,15 @@ static void policy_migrate(struct run_queue *from, struct run_queue *to, struct 
 	kt->vruntime += load_relaxed(&to->min_vruntime) - load_relaxed(&from->min_vruntime);
 }
 
+/* Real-time work advances no vruntime: who ends it has nothing to make up for. */
+static void policy_change(struct run_queue *rq, struct kthread *kt, int policy)
+{
+	u64 least = load_relaxed(&rq->min_vruntime);
+
+	if (is_rt(kt) && !policy_is_rt(policy) && before(kt->vruntime, least))
+		store_relaxed(&kt->vruntime, least);
+}
+
 const struct sched_policy fair_policy = {
 	.name = "fair",
 	.enqueue = policy_enqueue,
@@ -182,4 +194,5 @@ const struct sched_policy fair_policy = {
 	.slice_left = policy_slice_left,
 	.yield = policy_yield,
 	.migrate = policy_migrate,
+	.change = policy_change,
 };

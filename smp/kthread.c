@@ -113,20 +113,38 @@ bool kthread_while_asleep(struct kthread *kt, void (*fn)(void *arg), void *arg)
 	return asleep;
 }
 
-void sched_set_policy(struct kthread *kt, int policy, int rt_priority, int nice)
+static void set_params_locked(struct run_queue *rq, struct kthread *kt, int policy, int rt_priority,
+			      int nice)
 {
-	struct run_queue *rq = rq_lock_of(kt);
 	bool queued = load_relaxed(&kt->on_rq) == ON_RQ;
 
 	ASSERT(nice >= NICE_MIN && nice <= NICE_MAX);
 	ASSERT(rt_priority >= 0 && rt_priority < RT_LEVELS);
 	if (queued)
 		rq_dequeue(rq, kt);
-	store_relaxed(&kt->policy, policy);
+	sched_policy->change(rq, kt, policy);
+	/* After what that has set: from now on kt, if it runs, may advance it. */
+	store_release(&kt->policy, policy);
 	store_relaxed(&kt->rt_priority, rt_priority);
 	store_relaxed(&kt->nice, nice);
 	if (queued)
 		rq_enqueue(rq, kt, RQ_EXPIRED, kt->enqueued);
+}
+
+void sched_set_policy(struct kthread *kt, int policy, int rt_priority, int nice)
+{
+	struct run_queue *rq = rq_lock_of(kt);
+
+	set_params_locked(rq, kt, policy, rt_priority, nice);
+	spin_unlock(&rq->lock);
+	balance_notify(rq->cpu, true);
+}
+
+void sched_set_nice(struct kthread *kt, int nice)
+{
+	struct run_queue *rq = rq_lock_of(kt);
+
+	set_params_locked(rq, kt, load_relaxed(&kt->policy), load_relaxed(&kt->rt_priority), nice);
 	spin_unlock(&rq->lock);
 	balance_notify(rq->cpu, true);
 }

@@ -63,6 +63,8 @@ struct sched_policy {
 	void (*yield)(struct run_queue *rq, struct kthread *curr);
 	/* kt goes from one queue to another; it is on neither. */
 	void (*migrate)(struct run_queue *from, struct run_queue *to, struct kthread *kt);
+	/* kt is to have this policy (SCHED_*); it isn't queued, but may run. */
+	void (*change)(struct run_queue *rq, struct kthread *kt, int policy);
 };
 extern const struct sched_policy fair_policy;
 extern const struct sched_policy *sched_policy; /* constant after boot */

@@ -118,7 +118,7 @@ static void renice_one(struct task *t, void *arg)
 	} else {
 		if (r->err == -ESRCH)
 			r->err = 0;
-		sched_set_policy(&t->kt, RACY(t->kt.policy), RACY(t->kt.rt_priority), r->nice);
+		sched_set_nice(&t->kt, r->nice);
 	}
 }
 

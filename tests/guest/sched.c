@@ -327,3 +327,30 @@ TEST(threads_inherit_one_of_the_policies)
 	policies_done = true;
 	CHECK_EQ(pthread_join(changer, NULL), 0);
 }
+
+static volatile bool renice_done;
+
+static void *renice(void *arg)
+{
+	id_t tid = (id_t) * (pid_t *)arg;
+
+	while (!renice_done)
+		MUST(setpriority(PRIO_PROCESS, tid, 1));
+	return NULL;
+}
+
+TEST(a_policy_stays_whoever_sets_the_nice_value_meanwhile)
+{
+	static const int policies[] = {SCHED_OTHER, SCHED_BATCH};
+	struct sched_param p = {0};
+	pid_t tid = (pid_t)syscall(SYS_gettid);
+	pthread_t other;
+
+	CHECK_EQ(pthread_create(&other, NULL, renice, &tid), 0);
+	for (int i = 0; i < 20000; i++) {
+		MUST(sched_setscheduler(0, policies[i % 2], &p));
+		CHECK_EQ(sched_getscheduler(0), policies[i % 2]);
+	}
+	renice_done = true;
+	CHECK_EQ(pthread_join(other, NULL), 0);
+}

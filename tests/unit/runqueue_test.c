@@ -93,6 +93,59 @@ START_TEST(real_time_first_then_least_vruntime)
 }
 END_TEST
 
+/* On a CPU that has hardly run yet: nobody's vruntime is below zero. */
+START_TEST(who_has_slept_is_first_on_a_new_cpu)
+{
+	struct kthread *sleeper, *worker;
+	struct run_queue *rq;
+
+	ck_assert_int_eq(smp_init(1), 0);
+	rq = cpus[0].rq;
+	worker = queued("worker", rq->min_vruntime + 1000, SCHED_OTHER, 0);
+	sleeper = queued("sleeper", rq->min_vruntime, SCHED_OTHER, 0);
+	spin_lock(&rq->lock);
+	rq_dequeue(rq, sleeper);
+	sleeper->vruntime = rq->min_vruntime - 60 * NSEC_PER_SEC;
+	rq_enqueue(rq, sleeper, RQ_WOKEN, 2);
+	ck_assert_ptr_eq(sched_policy->first(rq), sleeper);
+	rq_dequeue(rq, sleeper);
+	rq_dequeue(rq, worker);
+	spin_unlock(&rq->lock);
+	kthread_destroy(sleeper);
+	kthread_destroy(worker);
+	kfree(sleeper);
+	kfree(worker);
+}
+END_TEST
+
+/* Somebody else had the CPU by the fair rules meanwhile. */
+START_TEST(who_comes_back_from_real_time_waits_as_others_do)
+{
+	struct kthread *back, *fair;
+	struct run_queue *rq;
+
+	ck_assert_int_eq(smp_init(1), 0);
+	rq = cpus[0].rq;
+	rq->min_vruntime = 60 * NSEC_PER_SEC;
+	back = queued("back", NSEC_PER_SEC, SCHED_FIFO, 5);
+	fair = queued("fair", rq->min_vruntime + 1000, SCHED_OTHER, 0);
+	sched_set_policy(back, SCHED_OTHER, 0, 0);
+	spin_lock(&rq->lock);
+	ck_assert_ptr_eq(sched_policy->first(rq), back);
+	rq_dequeue(rq, back);
+	sched_policy->charge(rq, back, NSEC_PER_MSEC);
+	rq_enqueue(rq, back, RQ_EXPIRED, 2);
+	ck_assert_ptr_eq(sched_policy->first(rq), fair);
+	rq_dequeue(rq, fair);
+	rq_dequeue(rq, back);
+	spin_unlock(&rq->lock);
+	kthread_destroy(back);
+	kthread_destroy(fair);
+	kfree(back);
+	kfree(fair);
+}
+END_TEST
+
 /* ---- kthreads ---- */
 
 static int counter;
@@ -548,6 +601,8 @@ int main(void)
 
 	tcase_add_test(tc, heap_gives_keys_in_order_after_random_removals);
 	tcase_add_test(tc, real_time_first_then_least_vruntime);
+	tcase_add_test(tc, who_has_slept_is_first_on_a_new_cpu);
+	tcase_add_test(tc, who_comes_back_from_real_time_waits_as_others_do);
 	tcase_add_loop_test(tc, every_started_kthread_runs_once, 0, 3);
 	tcase_add_loop_test(tc, yielding_kthreads_all_advance, 0, 3);
 	tcase_add_test(tc, cpu_time_follows_nice);
