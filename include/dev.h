@@ -20,6 +20,13 @@ struct file_operations;
 #define DEV_PTMX DEV_NUMBER(5, 2)
 #define PTS_MAJOR 136
 
+/*
+ * Random bytes, as getrandom(2) and the devices give them: how many, fewer if a signal came (after the first 256) or behind a bad address;
+ * -EFAULT, -ENOMEM. May sleep.
+ */
+struct iov_iter;
+must_check ssize_t random_to_iter(struct iov_iter *to);
+
 extern const struct file_operations null_fops, zero_fops, full_fops, random_fops;
 extern const struct file_operations dev_tty_fops, console_fops, ptmx_fops,
 	pts_fops; /* kernel/tty/ */

@@ -127,6 +127,11 @@ bool kthread_while_asleep(struct kthread *kt, void (*fn)(void *arg), void *arg);
 /* Makes kt enter the kernel soon, if it is in the guest: new signals, changed affinity. */
 void kick_kthread(struct kthread *kt);
 void sched_yield_cpu(void);
+/*
+ * In long work that doesn't sleep, every hundred microseconds or so: does for timers, RCU and those who wait for this CPU what a return to
+ * the guest does. May sleep. Signals are the caller's to look for.
+ */
+void cond_resched(void);
 /* Ends the current kthread: never returns; ops->dead runs later elsewhere. */
 noreturn_ void kthread_exit(void);
 /*

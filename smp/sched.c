@@ -274,6 +274,33 @@ static bool slice_over(struct cpu *c, ktime_t now)
 	return load_relaxed(&c->rq->nr_queued) && !sched_policy->slice_left(c->rq, c->current, now);
 }
 
+/* Has somebody else had the CPU, whose turn it was? */
+static bool give_way(struct cpu *c, ktime_t now)
+{
+	if (likely(!load_relaxed(&c->need_resched) && !slice_over(c, now)))
+		return false;
+	if (slice_over(c, now)) {
+		balance_even(c);
+		sched_switch(c, now, RQ_EXPIRED);
+	} else {
+		sched_switch(c, now, RQ_PREEMPTED);
+	}
+	return true;
+}
+
+void cond_resched(void)
+{
+	struct cpu *c = this_cpu();
+	ktime_t now;
+
+	lockcheck_may_sleep("cond_resched", NULL);
+	ASSERT(load_relaxed(&c->current->state) == KT_RUNNING);
+	now = sched_account(c, IN_KERNEL);
+	run_due(c, now);
+	if (!give_way(c, now))
+		rcu_quiescent_state();
+}
+
 /* Until when the guest may run undisturbed. */
 static ktime_t next_event(struct cpu *c, ktime_t now)
 {
@@ -301,14 +328,8 @@ void sched_return_to_guest(void)
 			store_mb(&c->kick_pending, 0); /* before looking at what it is about */
 		now = sched_account(c, IN_KERNEL);
 		run_due(c, now);
-		if (likely(!load_relaxed(&c->need_resched) && !slice_over(c, now)))
+		if (!give_way(c, now))
 			break;
-		if (slice_over(c, now)) {
-			balance_even(c);
-			sched_switch(c, now, RQ_EXPIRED);
-		} else {
-			sched_switch(c, now, RQ_PREEMPTED);
-		}
 	}
 	host_cpu_timer(c, next_event(c, now));
 }

@@ -60,8 +60,9 @@ static ssize_t zero_read(struct file *f, struct iov_iter *to, u64 *pos)
 		total += n;
 		if (n < want)
 			return total ? (ssize_t)total : -EFAULT;
-		if (iov_iter_count(to) && signal_pending(current))
+		if (!iov_iter_count(to) || signal_pending(current))
 			break;
+		cond_resched();
 	}
 	return total;
 }
@@ -80,7 +81,7 @@ static ssize_t full_write(struct file *f, struct iov_iter *from, u64 *pos)
 
 #define RANDOM_PIECE 4096u
 
-static ssize_t random_read(struct file *f, struct iov_iter *to, u64 *pos)
+ssize_t random_to_iter(struct iov_iter *to)
 {
 	size_t total = 0;
 	u8 small[256], *buf = small;
@@ -98,14 +99,20 @@ static ssize_t random_read(struct file *f, struct iov_iter *to, u64 *pos)
 		host_random(buf, want);
 		n = copy_to_iter(buf, want, to);
 		total += n;
-		if (n < want || (iov_iter_count(to) && signal_pending(current)))
+		if (n < want || !iov_iter_count(to) || signal_pending(current))
 			break;
+		cond_resched();
 	}
 	if (buf != small)
 		kfree(buf);
 	if (!total && iov_iter_count(to))
 		return -EFAULT;
 	return total;
+}
+
+static ssize_t random_read(struct file *f, struct iov_iter *to, u64 *pos)
+{
+	return random_to_iter(to);
 }
 
 /* Entropy from the guest isn't needed: it is read and forgotten. */
@@ -120,8 +127,10 @@ static ssize_t random_write(struct file *f, struct iov_iter *from, u64 *pos)
 		total += n;
 		if (!n)
 			return total ? (ssize_t)total : -EFAULT;
-		if (iov_iter_count(from) && signal_pending(current))
+		if (!iov_iter_count(from) || signal_pending(current))
 			break;
+		if (total % RANDOM_PIECE == 0)
+			cond_resched();
 	}
 	return total;
 }

@@ -48,6 +48,7 @@ size_t mm_file_io(struct fh *h, struct iov_iter *it, u64 off, bool write)
 		done += ret;
 		if ((size_t)ret < n)
 			break;
+		cond_resched();
 		len = iov_iter_user_piece(it, &addr);
 	}
 	put_fh(h);

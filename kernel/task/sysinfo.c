@@ -1,6 +1,7 @@
 /* About the system: uname and its names, sysinfo, getrandom, membarrier. */
 #include "alloc.h"
 #include "cred.h"
+#include "dev.h"
 #include "event.h"
 #include "host.h"
 #include "ktime.h"
@@ -118,25 +119,19 @@ long sys_sysinfo(uaddr_t info)
 
 long sys_getrandom(uaddr_t buf, size_t count, unsigned int flags)
 {
-	u8 chunk[256];
-	size_t done = 0, n;
+	struct iov_iter it;
+	ssize_t ret;
 
 	if (flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE_))
 		return -EINVAL;
 	if ((flags & (GRND_RANDOM | GRND_INSECURE_)) == (GRND_RANDOM | GRND_INSECURE_))
 		return -EINVAL;
-	count = min(count, (size_t)INT32_MAX & PAGE_MASK);
-	while (done < count) {
-		n = min(count - done, sizeof(chunk));
-		host_random(chunk, n);
-		if (copy_to_user(buf + done, chunk, n))
-			return done ? (long)done : -EFAULT;
-		done += n;
-		/* Requests of up to 256 bytes are never interrupted. */
-		if (done < count && signal_pending(current))
-			break;
-	}
-	return (long)done;
+	ret = iov_iter_user(&it, buf, min(count, (size_t)INT32_MAX & PAGE_MASK));
+	if (ret)
+		return ret;
+	ret = random_to_iter(&it);
+	iov_iter_done(&it);
+	return ret;
 }
 
 /* ---- membarrier ---- */

@@ -1,8 +1,11 @@
 /* uname, sysinfo, /proc files about the system, /dev, /sys as programs read them. */
 #include "t.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
+#include <sys/time.h>
 #include <sys/utsname.h>
 
 static int cpus(void)
@@ -159,6 +162,83 @@ TEST(random_bytes_come_from_every_source)
 	CHECK_EQ(read(MUST(open("/dev/urandom", O_RDONLY)), b, 32), 32);
 	CHECK(memcmp(a, b, 32));
 	CHECK_EQ(strlen(t_read_file("/proc/sys/kernel/random/uuid")), 37);
+}
+
+#define LARGE (256ul << 20)
+
+static void *large(void)
+{
+	return MUST(mmap(NULL, LARGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+}
+
+static void nothing(int sig)
+{
+	(void)sig;
+}
+
+/* A signal each 10 ms. */
+static void alarms(void)
+{
+	struct itimerval each = {{0, 10000}, {0, 10000}};
+
+	MUST(sigaction(SIGALRM, &(struct sigaction){.sa_handler = nothing}, NULL));
+	MUST(setitimer(ITIMER_REAL, &each, NULL));
+}
+
+TEST(a_signal_ends_a_long_getrandom)
+{
+	void *buf = large();
+	long n;
+
+	alarms();
+	n = syscall(SYS_getrandom, buf, LARGE, 0);
+	CHECK(n > 0 && n < (long)LARGE);
+}
+
+TEST(a_signal_ends_a_long_read_of_urandom)
+{
+	int fd = MUST(open("/dev/urandom", O_RDONLY));
+	void *buf = large();
+	ssize_t n;
+
+	alarms();
+	n = read(fd, buf, LARGE);
+	CHECK(n > 0 && n < (ssize_t)LARGE);
+}
+
+static volatile int others;
+
+static void *count(void *arg)
+{
+	while (!*(volatile bool *)arg) {
+		t_sleep_ms(1);
+		others++;
+	}
+	return NULL;
+}
+
+/* On the same CPU. */
+TEST(long_calls_let_others_run)
+{
+	int zero = MUST(open("/dev/zero", O_RDONLY)), before;
+	static volatile bool done;
+	void *buf = large();
+	pthread_t thread;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	MUST(sched_setaffinity(0, sizeof(set), &set));
+	CHECK_EQ(pthread_create(&thread, NULL, count, (void *)&done), 0);
+	before = others;
+	CHECK_EQ(read(zero, buf, LARGE), LARGE);
+	CHECK(others > before);
+	before = others;
+	CHECK_EQ(syscall(SYS_getrandom, buf, LARGE / 4, 0), LARGE / 4);
+	CHECK(others > before);
+	done = true;
+	CHECK_EQ(pthread_join(thread, NULL), 0);
 }
 
 TEST(limits_of_the_kernel_are_told)

@@ -595,6 +595,34 @@ START_TEST(guest_and_kernel_time_are_told_apart)
 }
 END_TEST
 
+/* One in the kernel that never sleeps, another one and a timer. */
+static u64 had_a_turn;
+
+static void take_a_turn(long arg)
+{
+	sleep_us(2000);
+	__atomic_store_n(&had_a_turn, 1, __ATOMIC_SEQ_CST);
+}
+
+static void long_work(void)
+{
+	ktime_t end = ktime_mono() + 10 * NSEC_PER_SEC;
+
+	had_a_turn = 0;
+	spawn(take_a_turn, 0);
+	while (!__atomic_load_n(&had_a_turn, __ATOMIC_SEQ_CST) && ktime_mono() < end) {
+		burn_us(50);
+		cond_resched();
+	}
+	must(had_a_turn);
+}
+
+START_TEST(long_work_in_the_kernel_gives_way)
+{
+	with_cpus(1, long_work);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("sched");
@@ -616,5 +644,6 @@ int main(void)
 	tcase_add_loop_test(tc, idle_cpus_do_not_wake_up, 0, 3);
 	tcase_add_loop_test(tc, migration_at_every_schedule_loses_nobody, 0, 3);
 	tcase_add_test(tc, guest_and_kernel_time_are_told_apart);
+	tcase_add_test(tc, long_work_in_the_kernel_gives_way);
 	return run_suite(tc, "runqueue");
 }
