@@ -238,11 +238,14 @@ static void fork_prepare(struct host_mm *parent, struct host_mm *hm, int report)
 	ctl->nops = 0;
 	op_add(ctl, 0, SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
 	op_add(ctl, OPF_EXPECT, SYS_getppid, 0, 0, 0, 0, 0, 0)->expect = ctl->kernel_pid;
-	for (int i = 0; i < hm->nr_areas; i++)
-		if (hm->areas[i].base)
-			op_add(ctl, 0, SYS_mmap, hm->areas[i].base, TRAMP_AREA_SIZE,
-			       PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, KEEPER_FD_CTL,
-			       tramp_file_offset(hm, i));
+	for (int i = 0; i < hm->nr_areas; i++) {
+		if (!hm->areas[i].base)
+			continue;
+		op_add(ctl, 0, SYS_mmap, hm->areas[i].base, TRAMP_AREA_SIZE, PROT_READ | PROT_EXEC,
+		       MAP_SHARED | MAP_FIXED, KEEPER_FD_CTL, tramp_file_offset(hm, i));
+		op_add(ctl, 0, SYS_madvise, hm->areas[i].base, TRAMP_AREA_SIZE, MADV_DONTFORK, 0, 0,
+		       0);
+	}
 	op_add(ctl, 0, SYS_mmap, STUB_SLOTS, 2 * SLOT_SIZE, PROT_READ | PROT_WRITE,
 	       MAP_SHARED | MAP_FIXED, KEEPER_FD_SLOTS, (u64)2 * hm->id * SLOT_SIZE);
 	if (parent->slots_end > 2)

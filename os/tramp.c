@@ -50,9 +50,14 @@ int host_mm_tramp_area(struct host_mm *hm, uaddr_t addr)
 	batch_init(&b);
 	batch_add(&b, SYS_mmap, addr, TRAMP_AREA_SIZE, PROT_READ | PROT_EXEC,
 		  MAP_SHARED | MAP_FIXED, KEEPER_FD_CTL, tramp_file_offset(hm, hm->nr_areas));
+	batch_add(&b, SYS_madvise, addr, TRAMP_AREA_SIZE, MADV_DONTFORK, 0, 0, 0);
 	err = host_mm_run(hm, &b, NULL, NULL);
-	if (err)
+	if (err) {
+		batch_init(&b);
+		batch_add(&b, SYS_munmap, addr, TRAMP_AREA_SIZE, 0, 0, 0, 0);
+		(void)!host_mm_run(hm, &b, NULL, NULL); /* what stays is mapped over some day */
 		return err;
+	}
 	hm->areas[hm->nr_areas].base = addr;
 	hm->areas[hm->nr_areas].n = 0;
 	return __atomic_fetch_add(&hm->nr_areas, 1, __ATOMIC_RELEASE);

@@ -2,6 +2,7 @@
 #include "commit.h"
 #include "kernel/mm/vma.h"
 #include "mm.h"
+#include "patch.h"
 #include "stub/layout.h"
 #include "syscalls.h"
 #include "task.h"
@@ -51,7 +52,7 @@ long sys_brk(unsigned long addr)
 			mm->brk = addr;
 	} else if (to == from) {
 		mm->brk = addr;
-	} else if (vma_reserve_cut(mm, to, from) == 0 &&
+	} else if (vma_reserve_cut(mm, to, from) == 0 && patch_restore(mm, to, from) == 0 &&
 		   mm_host_call(mm, __NR_munmap, to, from - to, 0) == 0) {
 		vma_cut(mm, to, from);
 		mm->brk = addr;

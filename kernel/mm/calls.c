@@ -200,12 +200,22 @@ static long advise_drop(struct mm *mm, uaddr_t addr, size_t len, int advice)
 	return ret;
 }
 
+static bool has_tramps(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+	for (int i = vma_index(mm, start); i < mm->nr_vmas && mm->vmas[i].start < end; i++)
+		if (mm->vmas[i].flags & VM_TRAMP)
+			return true;
+	return false;
+}
+
 static long advise_flags(struct mm *mm, uaddr_t addr, size_t len, int advice, u32 set, u32 clear)
 {
 	long ret;
 
 	down_write(&mm->lock);
 	ret = vma_reserve(mm, 2);
+	if (!ret && clear & VM_DONTFORK && has_tramps(mm, addr, addr + len))
+		ret = -EINVAL;	       /* a child has its own */
 	if (!ret && set & VM_DONTFORK) /* a child lacks what is patched there */
 		ret = patch_restore(mm, addr, addr + len);
 	if (!ret)

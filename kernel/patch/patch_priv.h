@@ -19,7 +19,7 @@ struct site {
 struct patches {
 	int n, cap;
 	int nr_areas;
-	uaddr_t area[TRAMP_AREAS]; /* 0: the guest unmapped it */
+	uaddr_t area[TRAMP_AREAS]; /* 0: the guest unmapped it, or a part of it */
 	struct site *sites;
 };
 

@@ -60,12 +60,26 @@ static struct site *site_new(struct mm *mm, uaddr_t addr)
 	return &p->sites[p->n++];
 }
 
+static void area_insert(struct mm *mm, uaddr_t addr)
+{
+	struct vma v = {.start = addr,
+			.end = addr + TRAMP_AREA_SIZE,
+			.flags = VM_READ | VM_EXEC | VM_TRAMP | VM_DONTFORK};
+
+	vma_insert(mm, &v);
+}
+
 int patch_fork(struct mm *to, const struct mm *from)
 {
 	const struct patches *p = from->patches;
 
 	if (!p)
 		return 0;
+	if (vma_reserve(to, p->nr_areas))
+		return -ENOMEM;
+	for (int i = 0; i < p->nr_areas; i++)
+		if (p->area[i])
+			area_insert(to, p->area[i]);
 	to->patches = kmemdup(p, sizeof(*p));
 	if (!to->patches)
 		return -ENOMEM;
@@ -123,7 +137,6 @@ static int area_near(struct mm *mm, uaddr_t at)
 {
 	struct patches *p = mm->patches;
 	uaddr_t low = at > REACH ? at - REACH : 0x10000, addr;
-	struct vma v;
 	int n;
 
 	for (int i = 0; i < p->nr_areas; i++)
@@ -137,10 +150,7 @@ static int area_near(struct mm *mm, uaddr_t at)
 		return n;
 	p->area[n] = addr;
 	p->nr_areas = n + 1;
-	v = (struct vma){.start = addr,
-			 .end = addr + TRAMP_AREA_SIZE,
-			 .flags = VM_READ | VM_EXEC | VM_TRAMP};
-	vma_insert(mm, &v);
+	area_insert(mm, addr);
 	return n;
 }
 

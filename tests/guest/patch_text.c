@@ -218,6 +218,29 @@ TEST(other_code_where_padding_was_is_left_alone)
 		2); /* which of the loop's two instructions it is that signals find is up to the machine */
 }
 
+/* Text between the heap's start and the break goes with it; what comes there next is left alone. */
+TEST(text_that_the_break_passed_is_forgotten)
+{
+	size_t size = image_size();
+	char *heap, *image, *seen = malloc(size);
+	int fd = open_self();
+
+	CHECK(seen);
+	heap = sbrk(0);
+	heap += -(unsigned long)heap & 4095; /* a page's start */
+	CHECK_EQ(brk(heap + size), 0);
+	image = map_image(heap, MAP_PRIVATE | MAP_FIXED, fd);
+	heat_all(image);
+	memcpy(seen, image, size); /* as it is patched, if it is */
+	CHECK_EQ(brk(heap), 0);
+	CHECK_EQ(brk(heap + size), 0);
+	memcpy(heap, seen, size);
+	MUST(mprotect(heap, size, PROT_READ));
+	CHECK(!memcmp(heap, seen, size));
+	MUST(close(fd));
+	free(seen);
+}
+
 TEST(generated_code_over_text_works)
 {
 	char *image = private_image(), *page = page_of(IN(image, a_getpid));
@@ -289,19 +312,35 @@ TEST(calls_work_when_all_that_is_foreign_is_unmapped)
 		CHECK_EQ(syscall(SYS_getpid), getpid());
 }
 
-TEST(first_page_of_what_is_foreign_unmapped_leaves_calls_working)
+/* Where that mapping is, the last one, and its bytes. 0: there is none. */
+static unsigned long find_foreign(unsigned long *size)
 {
-	FILE *f;
-	char line[512], *image = private_image();
-	unsigned long start, found = 0;
+	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned long start, end, found = 0;
+	char line[512];
 
-	heat_all(image);
-	f = fopen("/proc/self/maps", "re");
 	CHECK(f);
 	while (fgets(line, sizeof(line), f))
-		if (strstr(line, "[heddle]") && sscanf(line, "%lx-", &start) == 1)
+		if (strstr(line, "[heddle]") && sscanf(line, "%lx-%lx", &start, &end) == 2) {
 			found = start;
+			*size = end - start;
+		}
 	fclose(f);
+	return found;
+}
+
+static void *room(unsigned long size)
+{
+	return MUST(mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+}
+
+TEST(first_page_of_what_is_foreign_unmapped_leaves_calls_working)
+{
+	char *image = private_image();
+	unsigned long size, found;
+
+	heat_all(image);
+	found = find_foreign(&size);
 	if (found) {
 		CHECK_ERR(mprotect((void *)found, 4096, PROT_READ | PROT_WRITE), EACCES);
 		heat_all(image);
@@ -315,24 +354,53 @@ TEST(first_page_of_what_is_foreign_unmapped_leaves_calls_working)
 
 TEST(foreign_mapping_can_be_moved)
 {
-	FILE *f;
-	char line[512], *image = private_image();
-	unsigned long start, end, found = 0, size = 0;
+	char *image = private_image();
+	unsigned long size, found;
 
 	heat_all(image);
-	f = fopen("/proc/self/maps", "re");
-	CHECK(f);
-	while (fgets(line, sizeof(line), f))
-		if (strstr(line, "[heddle]") && sscanf(line, "%lx-%lx", &start, &end) == 2) {
-			found = start;
-			size = end - start;
-		}
-	fclose(f);
+	found = find_foreign(&size);
 	if (found)
-		(void)mremap((void *)found, size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
-			     MUST(mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)));
+		(void)mremap((void *)found, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, room(size));
 	heat_all(image);
 	CHECK_EXITED(IN_CHILD(heat_all(image)), 0);
+}
+
+static bool is_mapped(unsigned long addr)
+{
+	unsigned char vec;
+
+	return mincore((void *)addr, 4096, &vec) == 0;
+}
+
+/* A child has nothing of what was its parent's, if that isn't whole. */
+static void lose_a_part(bool move)
+{
+	char *image = private_image();
+	unsigned long at, size;
+
+	heat_all(image);
+	at = find_foreign(&size);
+	if (!at)
+		return;
+	CHECK_ERR(madvise((void *)at, size, MADV_DOFORK), EINVAL);
+	if (move)
+		at = (unsigned long)MUST(
+			mremap((void *)at, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, room(size)));
+	else
+		MUST(munmap((void *)at, 4096));
+	CHECK(is_mapped(at + 4096));
+	CHECK_EXITED(IN_CHILD(CHECK(!is_mapped(at + 4096))), 0);
+	heat_all(image);
+}
+
+TEST(children_have_nothing_of_what_is_left_of_a_foreign_mapping)
+{
+	lose_a_part(false);
+}
+
+TEST(children_have_nothing_of_a_foreign_mapping_that_was_moved)
+{
+	lose_a_part(true);
 }
 
 /* ---- what isn't changed at all ---- */
