@@ -30,7 +30,8 @@ struct segment {
 
 struct dump {
 	struct file *f;
-	u64 pos, limit; /* bytes */
+	u64 pos, limit;	     /* bytes; holes don't count */
+	u64 written, length; /* how much of it isn't a hole; where the last such piece ends */
 	struct segment *seg;
 	int nr_segs;
 	u8 *buf; /* CHUNK */
@@ -45,8 +46,9 @@ static int put(struct dump *d, const void *p, size_t n)
 
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	if (n > d->limit || d->pos > d->limit - n)
+	if (n > d->limit || d->written > d->limit - n)
 		return -EFBIG;
+	d->written += n;
 	while (n) {
 		iov_iter_kernel(&it, (void *)p, n);
 		done = d->f->ops->write(d->f, &it, &d->pos);
@@ -56,7 +58,26 @@ static int put(struct dump *d, const void *p, size_t n)
 		p = (const u8 *)p + done;
 		n -= (size_t)done;
 	}
+	d->length = d->pos;
 	return 0;
+}
+
+/* A hole of n bytes. */
+static int skip(struct dump *d, size_t n)
+{
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	d->pos += n;
+	return 0;
+}
+
+/* What ends in a hole gets its length by its last byte. */
+static int put_end(struct dump *d)
+{
+	if (d->pos == d->length)
+		return 0;
+	d->pos--;
+	return put(d, "", 1);
 }
 
 static int put_padding(struct dump *d, u64 align)
@@ -251,7 +272,12 @@ static int put_headers(struct dump *d, u32 notes)
 	return err;
 }
 
-/* Pages that can't be read are zeros. */
+static bool all_zeros(const u8 *p, size_t n)
+{
+	return !p[0] && !memcmp(p, p + 1, n - 1);
+}
+
+/* Pages that can't be read are zeros, and zeros are holes: most of such memory was never touched. */
 static int put_memory(struct dump *d)
 {
 	size_t n, got;
@@ -265,12 +291,13 @@ static int put_memory(struct dump *d)
 			n = (size_t)min(d->seg[i].end - at, CHUNK);
 			got = copy_from_user_partial(d->buf, at, n);
 			memset(d->buf + got, 0, n - got);
-			err = put(d, d->buf, n);
+			err = all_zeros(d->buf, n) ? skip(d, n) : put(d, d->buf, n);
 			if (err)
 				return err;
+			cond_resched();
 		}
 	}
-	return 0;
+	return put_end(d);
 }
 
 static int write_core(struct dump *d, int sig, const siginfo_t *si)

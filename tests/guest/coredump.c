@@ -163,6 +163,28 @@ static bool core_has(char kind)
 	return found;
 }
 
+/* As large as it was, but where nothing was written there is nothing in the file. */
+TEST(core_has_holes_where_memory_was_never_touched)
+{
+	enum { LARGE = 64 << 20 };
+	struct stat st;
+
+	if (!cores_come_here())
+		return;
+	CHECK(WCOREDUMP(IN_CHILD({
+		char *p = MUST(mmap(NULL, LARGE, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+
+		p[LARGE / 4] = 1;
+		mark(MAP_PRIVATE, 'A');
+		raise(SIGSEGV);
+	})));
+	MUST(stat("core", &st));
+	CHECK(st.st_size > LARGE);
+	CHECK(st.st_blocks < LARGE / 2 / 512);
+	CHECK(core_has('A'));
+}
+
 TEST(coredump_filter_decides_what_a_core_holds)
 {
 	static const struct {
