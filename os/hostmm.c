@@ -178,7 +178,6 @@ static struct host_mm *host_mm_alloc(void)
 	CDS_INIT_LIST_HEAD(&hm->parked);
 	CDS_INIT_LIST_HEAD(&hm->tasks);
 	slot_prepare(2 * hm->id + 1, 1);
-	memset(hm->ctl, 0, CTL_OPS);
 	host_task_info(hm, 1, NULL);
 	hm->ctl->kernel_pid = os.kernel_pid;
 	hm->ctl->task_flags = engine->setup->filter_flags;
@@ -188,10 +187,17 @@ static struct host_mm *host_mm_alloc(void)
 	return hm;
 }
 
+/* Orders, what they point to, and what tasks may know of themselves: up to the last that there was. */
+static void ctl_wipe(struct host_mm *hm)
+{
+	memset(hm->ctl, 0, CTL_INFO + min(hm->slots_end, INFO_MAX) * INFO_SIZE);
+}
+
 static void host_mm_free(struct host_mm *hm)
 {
 	host_mm_tramps_forget(hm);
 	slots_free(hm);
+	ctl_wipe(hm);
 	spin_lock(&os.lock);
 	bit_free(os.id_used, hm->id, &os.id_hint);
 	spin_unlock(&os.lock);

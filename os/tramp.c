@@ -350,6 +350,8 @@ void host_mm_tramps_forget(struct host_mm *hm)
 {
 	hm->nr_areas = 0;
 	for (int i = 0; i < TRAMP_AREAS; i++) {
+		if (hm->tramps[i])
+			memset(hm->ctl->tramp[i], 0, sizeof(hm->ctl->tramp[i]));
 		kfree(hm->tramps[i]);
 		hm->tramps[i] = NULL;
 	}

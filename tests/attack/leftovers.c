@@ -1,9 +1,10 @@
 /* test: quick=no limit=60
  * What a small program leaves behind in its host process and its slot, when it has ended: the next program finds nothing of it, whatever signal
  * masks, signal stacks or memory it had made itself by frames of its own. Programs are started by vfork, one behind the other, since then they get
- * what the last one had.
+ * what the last one had. And what the kernel left behind: the control page.
  */
 #include "attack.h"
+#include <pthread.h>
 #include <spawn.h>
 #include <sys/time.h>
 #include <ucontext.h>
@@ -149,4 +150,39 @@ TEST(nor_while_others_run)
 	for (int i = 0; i < ROUNDS; i++)
 		CHECK_EXITED(run("victim", "-"), 0);
 	CHECK_EXITED(t_wait(pid), 0);
+}
+
+#define THREADS 8
+
+static void *hold(void *arg)
+{
+	pause();
+	return arg;
+}
+
+/* In slots that this process never had a thread in. */
+static bool knows_of_threads(void)
+{
+	const struct stub_ctl *ctl = (const void *)STUB_CTL;
+
+	for (int i = 2; i < 2 + THREADS; i++)
+		if (ctl->info[i].tid && ctl->info[i].tid != INFO_NONE)
+			return true;
+	return false;
+}
+
+TEST(control_page_tells_nothing_of_its_last_owner)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		CHECK_EXITED(IN_CHILD({
+				     pthread_t t;
+
+				     for (int k = 0; k < THREADS; k++)
+					     CHECK_EQ(pthread_create(&t, NULL, hold, NULL), 0);
+				     _exit(0);
+			     }),
+			     0);
+		t_sleep_ms(5); /* for the page to be free */
+		CHECK_EXITED(IN_CHILD(_exit(knows_of_threads())), 0);
+	}
 }
