@@ -282,8 +282,11 @@ static int fork_run(struct host_mm *parent, struct host_mm *hm, pid_t *task)
 	/* The child's keeper answers last, so this CPU sleeps once, not twice; and little, should there be no child. */
 	shared_futex_wait(slot_alias(2 * hm->id), 0, ktime_mono() + 2 * NSEC_PER_MSEC);
 	err = keeper_finish(parent, &done, &last);
-	if (!err)
-		err = batch_result(parent->ctl->nops, done, last);
+	if (err) {
+		hm->astray = true;
+		return err;
+	}
+	err = batch_result(parent->ctl->nops, done, last);
 	if (err)
 		return err;
 	hm->keeper = last;
@@ -322,7 +325,7 @@ int host_mm_copy(struct host_mm *parent, struct host_mm **out, struct host_task 
 		host_process_free(ht);
 		if (hm->keeper)
 			reap_later(&hm->corpse, hm->keeper, keeper_reaped, hm);
-		else
+		else if (!hm->astray)
 			host_mm_free(hm);
 		return err;
 	}

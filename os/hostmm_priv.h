@@ -44,6 +44,11 @@ struct host_mm {
 	struct cds_list_head parked;
 	struct cds_list_head tasks; /* l: those in use */
 	bool dead;		    /* l: the keeper died */
+	/*
+	 * c: the keeper that was to make its own died, perhaps behind that: then one lives of which nobody knows the pid, until the kernel ends, and takes
+	 * what is in this control page for its orders. So it is never anybody else's.
+	 */
+	bool astray;
 
 	/* b: trampolines (tramp.c). Tasks of the mm look at them, too: a count grows when what it counts is there. */
 	int nr_areas;
