@@ -15,7 +15,7 @@
  * call into its slot and looks there for the answer, without the host (ht->spun). Only memory says so, which other threads of the guest can
  * write: what they can make up that way is a call of their sibling's, in whose memory they can write anything else as well.
  *
- * What a guest can do is to block the kick (by a forged frame that it returns from). So who doesn't answer one is killed, see overdue().
+ * What a guest can do is to block the kick (by a forged frame that it returns from). So who doesn't answer one is killed, see listener.c.
  */
 #include "alloc.h"
 #include "cpu.h"
@@ -25,7 +25,7 @@
 #include "log.h"
 #include "os/atonce.h"
 #include "os/context.h"
-#include "os/fault.h"
+#include "os/listener.h"
 #include "os/slotcall.h"
 #include "os/slotregs.h"
 #include "os/stopframe.h"
@@ -34,22 +34,14 @@
 #include "stub/layout.h"
 #include <linux/audit.h>
 #include <linux/seccomp.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
-#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
-#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
-#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP 1ULL
-#endif
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
 #endif
@@ -66,109 +58,18 @@ static const struct stub_setup seccomp_setup = {
 	.takes_kicks = true,
 };
 
-/* A kick that isn't answered is looked after this often; who has computed for so long in spite of it is killed. */
-#define KICK_CHECK (250 * NSEC_PER_MSEC)
-#define KICK_CPU_MAX (200 * NSEC_PER_MSEC)
-
 #define SYSCALL_SIZE 2 /* of the instruction */
 
-/* ---- notifications ---- */
-
-static ktime_t process_cputime(pid_t pid)
-{
-	struct timespec ts;
-
-	/* The CPU-time clock of a process: see clock_getcpuclockid(3). */
-	if (clock_gettime((clockid_t)(~(u32)pid << 3 | 2), &ts))
-		return 0;
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
-
-/* Its kick was on its way when it had used `then` ns of CPU time. */
-static bool overdue(const struct host_task *ht, ktime_t then)
-{
-	return process_cputime(ht->pid) - then > KICK_CPU_MAX;
-}
-
-bool seccomp_polls;
-
-/* Is there a notification? Waits for KICK_CHECK at most. -EINTR: a host signal came; -EAGAIN: none yet, or it died. */
-static int notified(const struct host_task *ht)
-{
-	struct pollfd p = {.fd = ht->listener, .events = POLLIN};
-
-	if (poll(&p, 1, KICK_CHECK / NSEC_PER_MSEC) < 0)
-		return -errno;
-	return p.revents & POLLIN ? 0 : -EAGAIN;
-}
-
-/*
- * Receives the next notification. -ESRCH: the process died. A host signal (an IPI) that interrupts this has kicked the process; the kick has
- * to be answered.
- */
+/* The next notification. -ESRCH: the process died. */
 static int receive(struct context *c, struct seccomp_notif *n, bool kicked)
 {
-	struct host_task *ht = c->ht;
-	bool late = false;
-	ktime_t used = 0; /* when it was first found late */
-
-	for (;;) {
-		int err = kicked || seccomp_polls ? notified(ht) : 0;
-
-		if (err && process_is_dead(ht->pid))
-			return -ESRCH;
-		if (err && !kicked) {
-			kicked = err == -EINTR;
-			continue;
-		}
-		/* Not only when its time is up: kicks come as often. */
-		if (err) {
-			if (!late)
-				used = process_cputime(ht->pid);
-			late = true;
-			if (!overdue(ht, used))
-				continue;
-			log_info("host process %d ignores kicks: killed\n", ht->pid);
-			kill(ht->pid, SIGKILL);
-			return -ESRCH;
-		}
-		memset(n, 0, sizeof(*n));
-		if (fault_inject(FAULT_notif))
-			kill(ht->pid, SIGKILL);
-		if (ioctl(ht->listener, SECCOMP_IOCTL_NOTIF_RECV, n) == 0) {
-			ht->notif_id = n->id;
-			return 0;
-		}
-		if (errno == EINTR && !kicked)
-			kicked = true;
-		else if (errno != EINTR && (errno != ENOENT || process_is_dead(ht->pid)))
-			return -ESRCH;
-	}
-}
-
-/* A listener's calls other than RECV. EINTR: a host signal (an IPI) came while another call had its lock, and nothing was done. */
-static int listener_call(int fd, unsigned long request, void *arg)
-{
-	int ret;
-
-	do
-		ret = ioctl(fd, request, arg);
-	while (ret < 0 && errno == EINTR);
-	return ret < 0 ? -errno : ret;
+	return listener_receive(c->ht, n, kicked);
 }
 
 /* Answers the call in which the process sleeps: it finds `val` in rax. */
 static void answer(struct context *c, u64 val)
 {
-	struct seccomp_notif_resp r = {.id = c->ht->notif_id};
-
-	if ((s64)val < 0 && (s64)val >= -MAX_ERRNO)
-		r.error = (s32)val;
-	else
-		r.val = val;
-	if (fault_inject(FAULT_notif))
-		kill(c->ht->pid, SIGKILL);
-	if (listener_call(c->ht->listener, SECCOMP_IOCTL_NOTIF_SEND, &r))
+	if (listener_answer(c->ht, val))
 		context_died(c);
 }
 
@@ -363,43 +264,6 @@ static void write_stop(struct context *c)
 
 /* ---- a new process ---- */
 
-/* fd is a new descriptor or an error: is it worth trying again? */
-static bool freed_descriptors(int fd)
-{
-	return fd == -EMFILE && this_cpu() && host_free_descriptors && host_free_descriptors();
-}
-
-static int fetch_listener(struct host_task *ht)
-{
-	int pidfd, fd, err = 0;
-
-	do
-		pidfd = HOST_CALL(pidfd, syscall(SYS_pidfd_open, ht->pid, 0));
-	while (freed_descriptors(pidfd));
-	if (pidfd < 0)
-		return pidfd == -ESRCH ? -ESRCH : -EAGAIN;
-	do
-		fd = HOST_CALL(pidfd, syscall(SYS_pidfd_getfd, pidfd, 0, 0));
-	while (freed_descriptors(fd));
-	if (fd < 0)
-		err = fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM ? -EAGAIN : -ESRCH;
-	close(pidfd);
-	if (err)
-		return err;
-	/*
-	 * Whoever says for it that it is ready, before it is, has us fetch another descriptor. Of a listener no notification has this number.
-	 */
-	if (listener_call(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &(u64){0}) != -ENOENT) {
-		close(fd);
-		return -ESRCH;
-	}
-	/* Older hosts lack it: slower. */
-	(void)listener_call(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS,
-			    (void *)SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
-	ht->listener = fd;
-	return 0;
-}
-
 static int seccomp_adopt(struct host_task *ht)
 {
 	struct cpu *cpu = this_cpu();
@@ -409,7 +273,7 @@ static int seccomp_adopt(struct host_task *ht)
 
 	if (cpu)
 		host_task_pin(ht->pid, &ht->core, cpu->host_core);
-	err = wait_ready(ht) ? fetch_listener(ht) : -ESRCH;
+	err = wait_ready(ht) ? listener_fetch(ht) : -ESRCH;
 	if (!err)
 		err = receive(&c, &n, true);
 	if (!err && n.data.instruction_pointer != STUB_START_IP)
@@ -753,16 +617,6 @@ AT_ONCE static void seccomp_kick_self(struct cpu *cpu)
 	host_cpu_timer(cpu, at_once_clock() + KICK_CHECK);
 }
 
-/* The end of a process ends who waits for its notifications, since Linux 6.11. */
-static bool listeners_tell_of_death(void)
-{
-	struct utsname u;
-	int major, minor;
-
-	return !uname(&u) && sscanf(u.release, "%d.%d", &major, &minor) == 2 &&
-	       (major > 6 || (major == 6 && minor >= 11));
-}
-
 static int seccomp_probe(char *why, size_t size)
 {
 	u32 action = SECCOMP_RET_USER_NOTIF;
@@ -783,8 +637,7 @@ static int seccomp_probe(char *why, size_t size)
 		snprintf(why, size, "Linux 5.19 or later is needed (WAIT_KILLABLE_RECV)");
 		return -ENOSYS;
 	}
-	if (!listeners_tell_of_death())
-		seccomp_polls = true;
+	listener_probe();
 	return 0;
 }
 
