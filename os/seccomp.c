@@ -283,11 +283,33 @@ static int seccomp_adopt(struct host_task *ht)
 	return err;
 }
 
-/* From a stop, since only so a frame can be loaded: kicks and a signal stack that the guest forged end with that. */
+/*
+ * A guest can jump to the call by which the stub's handler stops, with kicks open and a signal stack of its choice, which would be in force until it
+ * has loaded its next frame. From one of ours, which leads nowhere, it comes to a stop for which the host has entered the handler.
+ */
+static int stop_anew(struct context *c)
+{
+	struct seccomp_notif n;
+	struct stop s;
+
+	stopframe_first(c->ht);
+	answer(c, c->ht->uc);
+	if (c->dead || receive(c, &n, true)) {
+		context_died(c);
+		return -ESRCH;
+	}
+	if (!is_stop(&n) || !read_stop(c, &n, &s, 0)) {
+		kill_process(c);
+		return -ESRCH;
+	}
+	return 0;
+}
+
+/* From a stop, since only so a frame can be loaded: kicks and a signal stack that the guest forged end with that. Its memory is unmapped already. */
 static int seccomp_renew(struct context *c)
 {
 	c->ht->save = 0;
-	if (need_frame(c))
+	if (c->ht->stopped ? stop_anew(c) : need_frame(c))
 		return -ESRCH;
 	host_mm_renew(c->hm, c->ht);
 	stopframe_first(c->ht);
