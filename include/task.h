@@ -79,8 +79,8 @@ struct thread_group {
 	struct thread_group *parent; /* tasklist_lock */
 	pid_t parent_tid; /* tasklist_lock: the parent's thread that forked it, for __WNOTHREAD */
 	struct cds_list_head child_link; /* tasklist_lock */
-	bool is_subreaper, has_subreaper_ancestor;
-	int exit_signal;   /* sent to the parent; SIGCHLD mostly */
+	bool is_subreaper;		 /* tasklist_lock */
+	int exit_signal;		 /* sent to the parent; SIGCHLD mostly */
 	bool exit_decided; /* siglock: the last member has begun to exit; exit_status is final */
 	int exit_status;   /* siglock; valid when zombie */
 	bool zombie;	   /* tasklist_lock: all threads gone, not yet reaped */

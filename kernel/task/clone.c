@@ -97,7 +97,6 @@ static int copy_thread_group(struct task *t, struct task *from, const struct clo
 		return err;
 	tg->exit_signal = rq->exit_signal;
 	tg->oom_score_adj = old->oom_score_adj;
-	tg->has_subreaper_ancestor = old->has_subreaper_ancestor || old->is_subreaper;
 	tty_inherit(tg, old);
 	return 0;
 }

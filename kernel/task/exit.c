@@ -75,10 +75,9 @@ static struct thread_group *find_reaper(struct thread_group *tg)
 {
 	struct thread_group *init = init_task->tg;
 
-	if (tg->has_subreaper_ancestor)
-		for (struct thread_group *p = tg->parent; p && p != init; p = p->parent)
-			if (p->is_subreaper && p->nr_threads)
-				return p;
+	for (struct thread_group *p = tg->parent; p && p != init; p = p->parent)
+		if (p->is_subreaper && p->nr_threads)
+			return p;
 	return init;
 }
 

@@ -113,14 +113,8 @@ static long ambient(unsigned long op, unsigned long cap)
 
 static long set_subreaper(unsigned long v)
 {
-	struct thread_group *tg = current->tg, *child;
-
 	spin_lock(&tasklist_lock);
-	tg->is_subreaper = v;
-	/* Descendants that exist learn it from their parents only when they are made: so tell the children. */
-	if (v)
-		cds_list_for_each_entry(child, &tg->children, child_link)
-			child->has_subreaper_ancestor = true;
+	current->tg->is_subreaper = v;
 	spin_unlock(&tasklist_lock);
 	return 0;
 }

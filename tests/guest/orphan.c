@@ -66,6 +66,29 @@ TEST(orphan_goes_to_the_nearest_subreaper)
 	CHECK_ERR(wait(NULL), ECHILD);
 }
 
+TEST(orphan_goes_to_an_ancestor_that_became_a_subreaper_late)
+{
+	pid_t *orphan = t_shared(4096), me = getpid();
+	struct t_gate ready = t_gate(), set = t_gate(), gate = t_gate();
+
+	pid_t child = SPAWN(CHECK_EXITED(IN_CHILD({
+						 *orphan = SPAWN({
+							 t_gate_open(&ready);
+							 t_gate_pass(&gate);
+							 CHECK_EQ(getppid(), me);
+							 _exit(6);
+						 });
+						 t_gate_pass(&set);
+					 }),
+					 0));
+	t_gate_pass(&ready);
+	MUST(prctl(PR_SET_CHILD_SUBREAPER, 1));
+	t_gate_open(&set);
+	CHECK_EXITED(t_wait(child), 0);
+	t_gate_open(&gate);
+	CHECK_EXITED(t_wait(*orphan), 6);
+}
+
 TEST(subreaper_attribute_is_not_inherited)
 {
 	int value = -1;
