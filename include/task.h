@@ -186,10 +186,11 @@ struct task {
 	struct task *vfork_parent;    /* waits for our exec or exit: see vfork_done */
 	struct wait_queue vfork_wait; /* parent sleeps here on the child's */
 	bool vfork_done;
-	int pdeath_signal;
+	racy_int pdeath_signal; /* o to write */
 	struct scm_files *
 		scm_doomed; /* o: files of dropped messages, while this task puts them (kernel/net/scm.c) */
-	bool scm_dropping; /* o: the same */
+	bool scm_dropping;   /* o: the same */
+	bool nproc_exceeded; /* o: setuid() took its user over RLIMIT_NPROC, for exec to tell */
 	racy_u64 timer_slack_ns;
 	racy_bool
 		sched_reset_on_fork; /* by whoever may change its policy: children start with the default one */

@@ -61,7 +61,8 @@ static bool notify_parent_locked(struct thread_group *tg)
 	bool autoreap = parent_ignores(parent, sig);
 	siginfo_t si;
 
-	if (sig && !(autoreap && sighand_action(parent, SIGCHLD).handler == 1)) {
+	/* clone() takes any number; some are no signals. */
+	if (sig && sig <= NSIG && !(autoreap && sighand_action(parent, SIGCHLD).handler == 1)) {
 		siginfo_child(&si, tg, sig);
 		send_signal_group(parent, &si);
 	}
@@ -81,20 +82,32 @@ static struct thread_group *find_reaper(struct thread_group *tg)
 	return init;
 }
 
+/* The thread that child has for a parent ends. tasklist_lock held. */
+static void parent_died_locked(struct thread_group *child)
+{
+	struct task *t;
+	siginfo_t si;
+	int sig;
+
+	cds_list_for_each_entry(t, &child->threads, group_link) {
+		sig = t->pdeath_signal;
+		if (!sig)
+			continue;
+		siginfo_user(&si, sig, SI_USER);
+		send_signal_group(child, &si);
+	}
+}
+
 static void reparent_children_locked(struct thread_group *tg, struct cds_list_head *dead)
 {
 	struct thread_group *reaper = find_reaper(tg), *child, *next;
-	siginfo_t si;
 
 	cds_list_for_each_entry_safe(child, next, &tg->children, child_link) {
 		cds_list_move(&child->child_link, &reaper->children);
 		child->parent = reaper;
 		child->parent_tid = tg_nr(reaper);
 		child->exit_signal = SIGCHLD;
-		if (child->leader->pdeath_signal) {
-			siginfo_user(&si, child->leader->pdeath_signal, SI_USER);
-			send_signal_group(child, &si);
-		}
+		parent_died_locked(child);
 		if (child->zombie) {
 			if (notify_parent_locked(child)) {
 				cds_list_del(&child->child_link);
@@ -120,9 +133,23 @@ static void hand_children_over_locked(struct thread_group *tg, pid_t from, pid_t
 {
 	struct thread_group *child;
 
-	cds_list_for_each_entry(child, &tg->children, child_link)
-		if (child->parent_tid == from)
-			child->parent_tid = to;
+	cds_list_for_each_entry(child, &tg->children, child_link) {
+		if (child->parent_tid != from)
+			continue;
+		child->parent_tid = to;
+		parent_died_locked(child);
+	}
+}
+
+/* Who has the children of a thread that ends: the leader, or if it has ended too, any other. siglock held. */
+static pid_t heir_locked(struct thread_group *tg)
+{
+	struct task *t;
+
+	cds_list_for_each_entry(t, &tg->threads, group_link)
+		if (!t->exiting)
+			return t->tid;
+	return tg_nr(tg);
 }
 
 static void exit_notify(struct task *t)
@@ -130,6 +157,7 @@ static void exit_notify(struct task *t)
 	struct thread_group *tg = t->tg, *child, *next;
 	CDS_LIST_HEAD(dead);
 	bool last, reap_self = false, leader;
+	pid_t heir;
 
 	spin_lock(&tasklist_lock);
 	spin_lock(&tg->siglock);
@@ -142,11 +170,12 @@ static void exit_notify(struct task *t)
 		__atomic_store_n(&tg->zombie, true, __ATOMIC_RELEASE);
 	if (tg->exec_task && tg->nr_threads <= 1)
 		wake_up_all(&tg->exec_wait);
+	heir = heir_locked(tg);
 	spin_unlock(&tg->siglock);
 	if (!leader)
 		release_thread_locked(t);
 	if (!last)
-		hand_children_over_locked(tg, t->tid, tg_nr(tg));
+		hand_children_over_locked(tg, t->tid, heir);
 	if (last) {
 		reparent_children_locked(tg, &dead);
 		pgrp_check_orphaned_locked(tg, tg->parent);

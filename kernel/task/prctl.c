@@ -145,8 +145,11 @@ static long prctl_simple(int option, unsigned long arg, bool rest_zero)
 	switch (option) {
 	case PR_SET_PDEATHSIG:
 		return set_pdeathsig(arg);
-	case PR_GET_PDEATHSIG:
-		return put_user(t->pdeath_signal, arg);
+	case PR_GET_PDEATHSIG: {
+		int sig = t->pdeath_signal;
+
+		return put_user(sig, arg);
+	}
 	case PR_GET_DUMPABLE:
 		return __atomic_load_n(&t->mm->dumpable, __ATOMIC_RELAXED);
 	case PR_SET_DUMPABLE:

@@ -166,6 +166,86 @@ TEST(parent_death_signal_is_sent)
 	CHECK_EQ(si->si_pid, middle);
 }
 
+static struct t_gate has_signal;
+
+static void *die_with_parent(void *arg)
+{
+	MUST(prctl(PR_SET_PDEATHSIG, SIGUSR1));
+	t_gate_open(&has_signal);
+	pause();
+	return arg;
+}
+
+static void *fork_one_that_dies_with_us(void *pid)
+{
+	*(pid_t *)pid = SPAWN(die_with_parent(NULL));
+	t_gate_pass(&has_signal);
+	return NULL;
+}
+
+TEST(parent_death_signal_is_sent_when_the_thread_ends_that_forked)
+{
+	pthread_t thread;
+	pid_t pid;
+
+	has_signal = t_gate();
+	CHECK_EQ(pthread_create(&thread, NULL, fork_one_that_dies_with_us, &pid), 0);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	CHECK_KILLED(t_wait(pid), SIGUSR1);
+}
+
+struct forker {
+	pid_t pid;
+	struct t_gate forked, end;
+};
+
+static void *fork_and_end_later(void *arg)
+{
+	struct forker *f = arg;
+
+	fork_one_that_dies_with_us(&f->pid);
+	t_gate_open(&f->forked);
+	t_gate_pass(&f->end);
+	return NULL;
+}
+
+TEST(parent_death_signal_waits_for_the_thread_that_forked)
+{
+	struct forker late = {.forked = t_gate(), .end = t_gate()};
+	pthread_t thread, other;
+	pid_t pid;
+
+	has_signal = t_gate();
+	CHECK_EQ(pthread_create(&thread, NULL, fork_and_end_later, &late), 0);
+	t_gate_pass(&late.forked);
+	CHECK_EQ(pthread_create(&other, NULL, fork_one_that_dies_with_us, &pid), 0);
+	CHECK_EQ(pthread_join(other, NULL), 0);
+	CHECK_KILLED(t_wait(pid), SIGUSR1);
+	CHECK_EQ(waitpid(late.pid, NULL, WNOHANG), 0);
+	t_gate_open(&late.end);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	CHECK_KILLED(t_wait(late.pid), SIGUSR1);
+}
+
+TEST(parent_death_signal_of_a_thread_is_sent)
+{
+	pid_t *child = t_shared(4096);
+	pthread_t thread;
+
+	has_signal = t_gate();
+	MUST(prctl(PR_SET_CHILD_SUBREAPER, 1));
+	CHECK_EXITED(IN_CHILD({
+			     *child = SPAWN({
+				     CHECK_EQ(pthread_create(&thread, NULL, die_with_parent, NULL),
+					      0);
+				     pause();
+			     });
+			     t_gate_pass(&has_signal);
+		     }),
+		     0);
+	CHECK_KILLED(t_wait(*child), SIGUSR1);
+}
+
 TEST(parent_death_signal_is_cleared_by_fork_and_can_be_read)
 {
 	int sig = -1;
