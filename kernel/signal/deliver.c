@@ -193,8 +193,7 @@ static void frame_failed(struct task *t, int sig)
 static void handle(struct task *t, struct ksignal *ks)
 {
 	struct pt_regs *regs = engine->regs(t->ctx);
-	bool saved = __atomic_fetch_and(&t->work, ~WORK_RESTORE_MASK, __ATOMIC_RELAXED) &
-		     WORK_RESTORE_MASK;
+	bool saved = __atomic_load_n(&t->work, __ATOMIC_RELAXED) & WORK_RESTORE_MASK;
 	ksigset_t oldmask = saved ? t->saved_mask : t->blocked;
 	ksigset_t mask = t->blocked | ks->sa.mask;
 	int err;
@@ -208,6 +207,8 @@ static void handle(struct task *t, struct ksignal *ks)
 		frame_failed(t, ks->sig);
 		return;
 	}
+	/* The saved mask is in the frame now. */
+	__atomic_and_fetch(&t->work, ~WORK_RESTORE_MASK, __ATOMIC_RELAXED);
 	if (!(ks->sa.flags & KSA_NODEFER))
 		mask |= sig_bit(ks->sig);
 	set_current_blocked(mask);

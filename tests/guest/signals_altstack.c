@@ -224,3 +224,30 @@ TEST(autodisarm_drops_the_stack_while_the_handler_runs)
 	MUST(sigaltstack(NULL, &after));
 	CHECK(after.ss_sp == alt && after.ss_size == SIZE);
 }
+
+static void check_mask(int sig, siginfo_t *si, void *uc)
+{
+	(void)sig;
+	(void)si;
+	_exit(sigismember(&((ucontext_t *)uc)->uc_sigmask, SIGUSR1) ? 0 : 1);
+}
+
+/* The mask of before the call is restored in the end, whichever signal gets a frame. */
+TEST(signal_that_finds_no_stack_in_sigsuspend_keeps_the_old_mask)
+{
+	struct sigaction sa = {.sa_sigaction = check_mask, .sa_flags = SA_ONSTACK | SA_SIGINFO};
+	unsigned long none = 0;
+
+	on_alt();
+	sigemptyset(&sa.sa_mask);
+	MUST(sigaction(SIGSEGV, &sa, NULL));
+	t_handle(SIGUSR1, note_place);
+	t_block(SIGUSR1);
+	raise(SIGUSR1);
+	/* rt_sigsuspend(&none, 8) without a stack. */
+	__asm__ volatile("xor %%esp, %%esp; mov $130, %%eax; syscall"
+			 :
+			 : "D"(&none), "S"(8L)
+			 : "rax", "rcx", "r11", "memory");
+	CHECK(false);
+}
