@@ -48,7 +48,7 @@ void stop_end_locked(struct thread_group *tg, bool by_cont)
 	}
 	if (by_cont) {
 		tg->cld_notify = tg->stopped ? CLD_CONTINUED : CLD_STOPPED;
-		tg->continued = tg->stopped;
+		tg->continued = true; /* also of a stop that wasn't complete */
 		if (teller)
 			signal_wake_locked(teller);
 	}

@@ -296,3 +296,39 @@ TEST(wnowait_leaves_a_stop_to_be_reported)
 	CHECK(WIFSTOPPED(status));
 	finish(pid);
 }
+
+static struct t_gate blocked, never;
+
+/* Its parent, this thread, can't stop before it is done. */
+static void *vfork_one_that_blocks(void *arg)
+{
+	if (!vfork()) {
+		t_gate_open(&blocked);
+		t_gate_pass(&never);
+		_exit(0);
+	}
+	return arg;
+}
+
+TEST(continue_is_reported_even_if_the_stop_was_not_complete)
+{
+	pid_t pid;
+	int status;
+
+	blocked = t_gate();
+	never = t_gate();
+	pid = SPAWN({
+		pthread_t thread;
+		CHECK_EQ(pthread_create(&thread, NULL, vfork_one_that_blocks, NULL), 0);
+		for (;;)
+			pause();
+	});
+	t_gate_pass(&blocked);
+	MUST(kill(pid, SIGSTOP));
+	t_wait_state(pid, 'T');
+	CHECK_EQ(waitpid(pid, &status, WUNTRACED | WNOHANG), 0);
+	MUST(kill(pid, SIGCONT));
+	CHECK_EQ(waitpid(pid, &status, WCONTINUED), pid);
+	CHECK(WIFCONTINUED(status));
+	finish(pid);
+}
