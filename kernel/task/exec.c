@@ -203,6 +203,7 @@ static int load_headers(struct exec *x)
 	struct elf_head head;
 	int err = elf_read(x->im.file, &x->head, x->elf);
 
+	x->im.unreadable = inode_permission(x->im.file->inode, MAY_READ) != 0;
 	if (err || !x->elf->interp[0])
 		return err;
 	x->im.interp = open_exec(AT_FDCWD, x->elf->interp, 0);
@@ -211,6 +212,7 @@ static int load_headers(struct exec *x)
 		x->im.interp = NULL;
 		return err;
 	}
+	x->im.unreadable |= inode_permission(x->im.interp->inode, MAY_READ) != 0;
 	err = elf_read_head(x->im.interp, &head);
 	notify_file(x->im.interp, IN_ACCESS);
 	if (!err)
@@ -386,7 +388,7 @@ static int install(struct exec *x)
 	err = exec_map(t->mm, &x->im);
 	if (err)
 		return err;
-	__atomic_store_n(&t->mm->dumpable, !x->im.secure, __ATOMIC_RELAXED);
+	__atomic_store_n(&t->mm->dumpable, !x->im.secure && !x->im.unreadable, __ATOMIC_RELAXED);
 	posix_timers_exit(t->tg);
 	sighand_flush_exec(t);
 	files_close_on_exec(t->files);

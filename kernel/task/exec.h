@@ -28,6 +28,7 @@ struct exec_image {
 	struct exec_strings *strings;
 	struct cred *cred;
 	bool secure;
+	bool unreadable; /* the caller may execute the program or its interpreter, but not read it */
 	/* results of mapping */
 	uaddr_t entry, base, phdr; /* where to start; interpreter's bias; program headers */
 	uaddr_t sp;

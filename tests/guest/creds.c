@@ -374,3 +374,27 @@ TEST(set_user_id_program_is_secure_and_not_dumpable)
 		     }),
 		     0);
 }
+
+HELPER(report_not_dumpable)
+{
+	return prctl(PR_GET_DUMPABLE) != 1 ? 0 : 1;
+}
+
+TEST(program_that_can_be_executed_but_not_read_is_not_dumpable)
+{
+	t_become_ordinary();
+	t_cd_tmpdir();
+	copy_self("prog");
+	MUST(chmod("prog", 0111));
+	CHECK_EXITED(IN_CHILD({
+			     execl("./prog", "prog", "--helper", "report_not_dumpable", NULL);
+			     _exit(98);
+		     }),
+		     0);
+	MUST(chmod("prog", 0555));
+	CHECK_EXITED(IN_CHILD({
+			     execl("./prog", "prog", "--helper", "report_not_dumpable", NULL);
+			     _exit(98);
+		     }),
+		     1);
+}
