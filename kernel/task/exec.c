@@ -498,10 +498,22 @@ static int prepare(struct exec *x)
 	return 0;
 }
 
+/* Has setuid() made too many processes of its user, and are they still? */
+static int check_nproc(struct task *t)
+{
+	if (t->nproc_exceeded && __atomic_load_n(&t->cred->user->processes, __ATOMIC_RELAXED) >
+					 t->tg->rlim[RLIMIT_NPROC].rlim_cur)
+		return -EAGAIN;
+	t->nproc_exceeded = false;
+	return 0;
+}
+
 static int exec_run(struct exec *x)
 {
-	int err = prepare(x);
+	int err = check_nproc(current);
 
+	if (!err)
+		err = prepare(x);
 	if (!err)
 		err = exec_kill_others(current);
 	if (err)

@@ -141,6 +141,17 @@ static struct ids user_ids(void)
 	return (struct ids){c->uid, c->euid, c->suid};
 }
 
+/* A new real user may have too many processes with this one. Few expect setuid() to fail, so it is execve() that does: see execve(2), EAGAIN. */
+static void note_nproc(const struct cred *c)
+{
+	struct task *t = current;
+
+	if (c->user != t->cred->user)
+		t->nproc_exceeded = c->uid &&
+				    __atomic_load_n(&c->user->processes, __ATOMIC_RELAXED) >
+					    t->tg->rlim[RLIMIT_NPROC].rlim_cur;
+}
+
 static long commit_user_ids(const struct ids *ids)
 {
 	const struct cred *old = current->cred;
@@ -162,6 +173,7 @@ static long commit_user_ids(const struct ids *ids)
 	c->euid = c->fsuid = ids->effective;
 	c->suid = ids->saved;
 	fix_caps(c, old);
+	note_nproc(c);
 	cred_commit(c);
 	return 0;
 }

@@ -398,3 +398,27 @@ TEST(program_that_can_be_executed_but_not_read_is_not_dumpable)
 		     }),
 		     1);
 }
+
+TEST(exec_of_a_user_with_too_many_processes_is_eagain)
+{
+	struct t_gate ready = t_gate();
+	pid_t other;
+
+	NEED_ROOT;
+	MUST(setrlimit(RLIMIT_NPROC, &(struct rlimit){0, 0}));
+	other = SPAWN({
+		t_become_ordinary();
+		t_gate_open(&ready);
+		pause();
+	});
+	t_gate_pass(&ready);
+	CHECK_EXITED(IN_CHILD({
+			     t_become_ordinary();
+			     CHECK_ERR(execl("/bin/true", "true", NULL), EAGAIN);
+			     CHECK_ERR(execl("/no/such/program", "x", NULL), EAGAIN);
+			     _exit(7);
+		     }),
+		     7);
+	MUST(kill(other, SIGKILL));
+	CHECK_KILLED(t_wait(other), SIGKILL);
+}
