@@ -97,6 +97,15 @@ static struct pid *group_to_join_locked(struct thread_group *tg, struct pid *wan
 	return member->session == current->tg->session ? wanted : NULL;
 }
 
+static bool is_thread(pid_t tid)
+{
+	struct task *t = find_task(tid);
+
+	if (t)
+		task_put(t);
+	return t;
+}
+
 long sys_setpgid(int pid, int pgid)
 {
 	struct thread_group *tg;
@@ -111,7 +120,7 @@ long sys_setpgid(int pid, int pgid)
 		return -EINVAL;
 	tg = find_process(pid);
 	if (!tg)
-		return -ESRCH;
+		return is_thread(pid) ? -EINVAL : -ESRCH;
 	wanted = find_pid(pgid);
 	spin_lock(&tasklist_lock);
 	err = may_move_locked(tg);

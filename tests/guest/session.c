@@ -1,6 +1,7 @@
 /* Sessions, process groups, the controlling terminal, orphaned groups. */
 #include "t.h"
 
+#include <pthread.h>
 #include <pty.h>
 #include <sys/ioctl.h>
 #include <termios.h>
@@ -61,6 +62,20 @@ TEST(group_errors)
 	CHECK_ERR(getpgid(INT_MAX), ESRCH);
 	CHECK_ERR(getsid(INT_MAX), ESRCH);
 	CHECK_EXITED(IN_CHILD(CHECK_ERR(setpgid(0, INT_MAX), EPERM)), 0);
+}
+
+static void *move_this_thread(void *arg)
+{
+	CHECK_ERR(setpgid((pid_t)syscall(SYS_gettid), 0), EINVAL);
+	return arg;
+}
+
+TEST(group_of_a_thread_that_is_no_leader_is_einval)
+{
+	pthread_t thread;
+
+	CHECK_EQ(pthread_create(&thread, NULL, move_this_thread, NULL), 0);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
 }
 
 HELPER(wait_for_byte)
