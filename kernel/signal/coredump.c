@@ -144,7 +144,8 @@ static void fill_info(struct task *t, struct elf_prpsinfo *p)
 	p->pr_ppid = t->tg->parent ? tg_nr(t->tg->parent) : 0;
 	p->pr_pgrp = t->tg->pgrp->nr;
 	p->pr_sid = t->tg->session->nr;
-	memcpy(p->pr_fname, t->comm, min(sizeof(p->pr_fname), (size_t)TASK_COMM_LEN));
+	_Static_assert(sizeof(p->pr_fname) == TASK_COMM_LEN, "pr_fname");
+	task_get_comm(t, p->pr_fname);
 	n = copy_from_user_partial(p->pr_psargs, mm->arg_start, n);
 	for (i = 0; i < n; i++)
 		if (!p->pr_psargs[i])

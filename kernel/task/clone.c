@@ -163,7 +163,7 @@ static void copy_signals(struct task *t, struct task *from, const struct clone_r
 
 static void copy_rest(struct task *t, struct task *from, const struct clone_request *rq)
 {
-	memcpy(t->comm, from->comm, TASK_COMM_LEN);
+	task_get_comm(from, t->comm);
 	memcpy(t->kt.name, from->kt.name, sizeof(t->kt.name));
 	t->timer_slack_ns = from->timer_slack_ns;
 	t->kt.nice = RACY(from->kt.nice);
