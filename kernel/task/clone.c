@@ -53,6 +53,8 @@ static int clone_check(const struct clone_request *rq)
 		return -EINVAL;
 	if (f & CLONE_PIDFD && f & (CLONE_DETACHED | CLONE_THREAD))
 		return -EINVAL;
+	if (f & CLONE_PIDFD && f & CLONE_PARENT_SETTID && rq->pidfd == rq->ptid)
+		return -EINVAL;
 	return f & CLONE_SETTLS && rq->tls >= TASK_SIZE ? -EPERM : 0;
 }
 
@@ -407,10 +409,6 @@ long sys_clone(unsigned long flags, unsigned long stack, uaddr_t ptid, uaddr_t c
 		.tls = tls,
 	};
 
-	if (rq.flags & CLONE_PIDFD && rq.flags & CLONE_PARENT_SETTID)
-		return -EINVAL;
-	if (rq.exit_signal > NSIG)
-		return -EINVAL;
 	return kernel_clone(&rq);
 }
 
@@ -467,7 +465,7 @@ long sys_clone3(uaddr_t uargs, size_t size)
 		return -EINVAL;
 	if (!a.stack != !a.stack_size || (a.stack && !access_ok(a.stack, a.stack_size)))
 		return -EINVAL;
-	if (a.set_tid || a.set_tid_size || a.cgroup) /* checkpoint/restore and cgroups: not here */
+	if (a.set_tid || a.set_tid_size) /* checkpoint/restore: not here */
 		return a.set_tid_size > 32 ? -EINVAL : -EPERM;
 	rq = (struct clone_request){
 		.flags = a.flags,

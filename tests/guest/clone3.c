@@ -58,6 +58,32 @@ TEST(clone3_pidfd_may_be_combined_with_parent_settid_unlike_clone)
 		  EINVAL);
 }
 
+TEST(pidfd_and_tid_in_the_same_place_are_einval)
+{
+	int word;
+	struct clone_args args = {.flags = CLONE_PIDFD | CLONE_PARENT_SETTID,
+				  .exit_signal = SIGCHLD,
+				  .pidfd = (uintptr_t)&word,
+				  .parent_tid = (uintptr_t)&word};
+	long pid = do_clone3(&args);
+
+	if (pid == 0)
+		_exit(0);
+	CHECK_EQ(pid, -1);
+	CHECK_EQ(errno, EINVAL);
+}
+
+TEST(cgroup_without_its_flag_is_ignored)
+{
+	struct clone_args args = {.exit_signal = SIGCHLD, .cgroup = 4711};
+	long pid = do_clone3(&args);
+
+	if (pid == 0)
+		_exit(5);
+	CHECK(pid > 0);
+	CHECK_EXITED(t_wait((pid_t)pid), 5);
+}
+
 static void nothing(int sig)
 {
 	(void)sig;

@@ -225,6 +225,19 @@ TEST(exit_signal_is_what_the_clone_says)
 	CHECK_EQ(waitpid(pid, NULL, __WALL), pid);
 }
 
+TEST(exit_signal_that_is_no_signal_is_taken_and_not_sent)
+{
+	for (int sig = 65; sig < 256; sig += 95) {
+		pid_t pid = (pid_t)MUST(syscall(SYS_clone, sig, NULL, NULL, NULL, NULL));
+		int status;
+
+		if (!pid)
+			_exit(3);
+		CHECK_EQ(waitpid(pid, &status, __WCLONE), pid);
+		CHECK_EXITED(status, 3);
+	}
+}
+
 TEST(clone_io_and_sysvsem_are_taken)
 {
 	pid_t pid = MUST(clone(return_zero, stack_top(), CLONE_IO | SIGCHLD, NULL));
