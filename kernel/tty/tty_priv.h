@@ -18,6 +18,7 @@ struct tty;
 #define LDISC_SIZE 4096u       /* bytes of input, and the longest line with its newline */
 #define TTY_QUEUE_SIZE 65536u  /* input that the discipline has no room for yet; output */
 #define TTY_ECHO_RESERVE 4096u /* output room that only echoes may use */
+#define TTY_OPOST_MAX 8u       /* bytes that output processing makes of one, at most: a tab */
 
 /*
  * The line discipline's state (N_TTY). Positions are free-running counts; buf[pos % LDISC_SIZE]. Readers may take:

@@ -167,12 +167,18 @@ static bool stops_background(struct tty *t)
 	return r;
 }
 
+/* Whatever comes next finds room: a write that found none waits until then. */
+static bool has_room_locked(const struct tty *t)
+{
+	return !t->stopped && byteq_room(&t->out) >= TTY_ECHO_RESERVE + TTY_OPOST_MAX;
+}
+
 bool tty_has_room(struct tty *t)
 {
 	bool room;
 
 	spin_lock(&t->lock);
-	room = !t->stopped && byteq_room(&t->out) > TTY_ECHO_RESERVE;
+	room = has_room_locked(t);
 	spin_unlock(&t->lock);
 	return room;
 }
@@ -200,6 +206,7 @@ static size_t write_chunk(struct file *f, struct tty *t, const u8 *buf, size_t n
 	size_t done = 0;
 
 	for (;;) {
+		bool no_memory;
 		size_t got;
 
 		if (file_hung_up(f)) {
@@ -208,13 +215,16 @@ static size_t write_chunk(struct file *f, struct tty *t, const u8 *buf, size_t n
 		}
 		spin_lock(&t->lock);
 		got = opost_write(t, buf + done, n - done);
+		no_memory = !got && has_room_locked(t);
 		spin_unlock(&t->lock);
 		done += got;
 		if (got)
 			t->driver->output(t);
 		if (done == n)
 			return done;
-		if (nonblocking(f))
+		if (no_memory)
+			*err = -ENOMEM;
+		else if (nonblocking(f))
 			*err = -EAGAIN;
 		else
 			*err = wait_event_expr(&t->write_wait, writable_now(f, t), &opts);
@@ -275,7 +285,7 @@ u32 tty_poll(struct file *f, struct poll_table *pt)
 	spin_lock(&t->lock);
 	if (ldisc_readable(t, true))
 		events |= POLLIN | POLLRDNORM;
-	if (!t->stopped && byteq_room(&t->out) > TTY_ECHO_RESERVE)
+	if (has_room_locked(t))
 		events |= POLLOUT | POLLWRNORM;
 	spin_unlock(&t->lock);
 	return events;

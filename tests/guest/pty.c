@@ -523,6 +523,74 @@ TEST(stop_and_start_characters_hold_output)
 	CHECK_EXITED(t_wait(pid), 0);
 }
 
+/* Writes without a newline until there is no room, then makes room for one byte. */
+static void fill_but_one(void)
+{
+	static char x[8192];
+	char c;
+
+	memset(x, 'x', sizeof(x));
+	MUST(fcntl(s, F_SETFL, O_RDWR | O_NONBLOCK));
+	while (write(s, x, sizeof(x)) > 0)
+		;
+	CHECK_EQ(errno, EAGAIN);
+	CHECK_EQ(read(m, &c, 1), 1);
+}
+
+TEST(writable_means_room_for_both_characters_of_a_newline)
+{
+	struct pollfd p;
+
+	open_pty();
+	fill_but_one();
+	p = (struct pollfd){s, POLLOUT, 0};
+	if (poll(&p, 1, 0))
+		CHECK_EQ(write(s, "\n", 1), 1);
+}
+
+TEST(writer_of_a_newline_without_room_can_be_killed)
+{
+	int status;
+	pid_t pid;
+
+	open_pty();
+	fill_but_one();
+	MUST(fcntl(s, F_SETFL, O_RDWR));
+	pid = SPAWN(CHECK_EQ(write(s, "\n", 1), 1));
+	t_wait_state(pid, 'S'); /* or it has found room and ended */
+	MUST(kill(pid, SIGKILL));
+	status = t_wait(pid);
+	if (!WIFEXITED(status))
+		CHECK_KILLED(status, SIGKILL);
+}
+
+TEST(more_lines_than_there_is_room_for_arrive_whole)
+{
+	enum { LINES = 40, LEN = 5000 };
+	static char line[LEN], buf[4096];
+	size_t have = 0, newlines = 0;
+	pid_t pid;
+
+	open_pty();
+	memset(line, 'x', sizeof(line));
+	line[LEN - 1] = '\n';
+	pid = SPAWN({
+		for (int i = 0; i < LINES; i++)
+			CHECK_EQ(write(s, line, LEN), LEN);
+	});
+	while (have < LINES * (LEN + 1)) {
+		ssize_t n = read(m, buf, sizeof(buf));
+
+		CHECK(n > 0);
+		for (ssize_t i = 0; i < n; i++)
+			newlines += buf[i] == '\n';
+		have += (size_t)n;
+	}
+	CHECK_EQ(have, LINES * (LEN + 1));
+	CHECK_EQ(newlines, LINES);
+	CHECK_EXITED(t_wait(pid), 0);
+}
+
 TEST(long_line_is_cut_at_4095_bytes)
 {
 	static char line[6000], buf[8000];
