@@ -67,6 +67,7 @@ struct eventpoll {
 	struct mutex mtx;	     /* rank EPOLL */
 	struct spinlock lock;	     /* rank POLLQ */
 	struct cds_list_head ready;  /* l */
+	bool scanning;		     /* l: somebody, with mtx, has taken what was ready */
 	struct wait_queue wq;	     /* epoll_wait sleeps here */
 	struct wait_queue poll_wait; /* poll, and outer eventpolls */
 	struct ep_table table;	     /* m */
@@ -91,6 +92,7 @@ void ep_table_destroy(struct ep_table *t);		 /* empty it first */
 int ep_table_each(const struct ep_table *t, int (*fn)(struct epitem *epi, void *arg), void *arg);
 
 /* epoll_wait.c */
+/* Is it worth to take mtx and look? Also while somebody goes through the list: what he finds ready is on it again after that. */
 bool ep_has_ready(struct eventpoll *ep);
 u32 ep_item_events(struct epitem *epi,
 		   struct poll_table *pt); /* what its file says now, of what it wants. Under mtx */

@@ -16,7 +16,7 @@ bool ep_has_ready(struct eventpoll *ep)
 	bool ready;
 
 	spin_lock(&ep->lock);
-	ready = !cds_list_empty(&ep->ready);
+	ready = ep->scanning || !cds_list_empty(&ep->ready);
 	spin_unlock(&ep->lock);
 	return ready;
 }
@@ -38,6 +38,7 @@ static void scan_begin(struct eventpoll *ep, struct cds_list_head *list)
 	spin_lock(&ep->lock);
 	cds_list_splice(&ep->ready, list);
 	CDS_INIT_LIST_HEAD(&ep->ready);
+	ep->scanning = true;
 	spin_unlock(&ep->lock);
 }
 
@@ -60,6 +61,7 @@ static void scan_end(struct eventpoll *ep, struct cds_list_head *list)
 {
 	spin_lock(&ep->lock);
 	cds_list_splice(list, &ep->ready);
+	ep->scanning = false;
 	spin_unlock(&ep->lock);
 }
 

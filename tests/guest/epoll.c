@@ -4,6 +4,7 @@
  */
 #include "t.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -332,6 +333,31 @@ TEST(oneshot_with_many_threads_loses_no_event)
 	for (int i = 0; i < 4; i++)
 		CHECK_EQ(pthread_join(thread[i], NULL), 0);
 	CHECK_EQ(total, 800);
+}
+
+static bool enough;
+
+static void *poll_the_epoll(void *arg)
+{
+	struct pollfd p = {ep, POLLIN, 0};
+
+	while (!__atomic_load_n(&enough, __ATOMIC_RELAXED))
+		CHECK_EQ(poll(&p, 1, 0), 1);
+	return NULL;
+}
+
+TEST(who_polls_an_epoll_hides_nothing_from_who_waits)
+{
+	struct epoll_event ev;
+	pthread_t thread;
+
+	set_up();
+	add(MUST(eventfd(1, 0)), EPOLLIN);
+	CHECK_EQ(pthread_create(&thread, NULL, poll_the_epoll, NULL), 0);
+	for (int i = 0; i < 5000; i++)
+		CHECK_EQ(epoll_wait(ep, &ev, 1, -1), 1);
+	__atomic_store_n(&enough, true, __ATOMIC_RELAXED);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
 }
 
 static void nothing(int sig)

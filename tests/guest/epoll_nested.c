@@ -2,6 +2,7 @@
 #include "t.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/select.h>
@@ -143,4 +144,32 @@ TEST(one_descriptor_in_two_epolls)
 	put(fd);
 	CHECK_EQ(epoll_wait(a, &ev, 1, 0), 1);
 	CHECK_EQ(epoll_wait(b, &ev, 1, 0), 1);
+}
+
+static int inner;
+static bool enough;
+
+static void *wait_for_the_inner(void *arg)
+{
+	struct epoll_event ev;
+
+	while (!__atomic_load_n(&enough, __ATOMIC_RELAXED))
+		CHECK_EQ(epoll_wait(inner, &ev, 1, -1), 1);
+	return NULL;
+}
+
+TEST(who_waits_for_the_inner_hides_nothing_from_who_waits_for_the_outer)
+{
+	int out = MUST(epoll_create1(0));
+	struct epoll_event ev;
+	pthread_t thread;
+
+	inner = MUST(epoll_create1(0));
+	add(inner, MUST(eventfd(1, 0)), EPOLLIN);
+	add(out, inner, EPOLLIN);
+	CHECK_EQ(pthread_create(&thread, NULL, wait_for_the_inner, NULL), 0);
+	for (int i = 0; i < 5000; i++)
+		CHECK_EQ(epoll_wait(out, &ev, 1, -1), 1);
+	__atomic_store_n(&enough, true, __ATOMIC_RELAXED);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
 }
