@@ -107,15 +107,10 @@ void poll_set_done(struct poll_set *ps)
 
 u32 poll_set_ask(struct poll_set *ps, struct file *f, u32 events)
 {
-	u32 ready;
-
 	events |= POLLERR | POLLHUP;
 	ps->file = f;
 	ps->pt.events = events;
-	ready = file_poll(f, &ps->pt) & events;
-	if (ready)
-		ps->pt.queue = NULL; /* it won't sleep */
-	return ready;
+	return file_poll(f, &ps->pt) & events;
 }
 
 bool poll_set_sleep(struct poll_set *ps, ktime_t deadline)

@@ -40,7 +40,10 @@ struct poll_set {
 void poll_set_init(struct poll_set *ps, bool wait);
 /* Leaves all queues. */
 void poll_set_done(struct poll_set *ps);
-/* Events of f among `events` now (and POLLERR, POLLHUP); queues on it, in the first round and until something is ready. */
+/*
+ * Events of f among `events` now (and POLLERR, POLLHUP); queues on it if pt.queue is set. The caller clears that after the first round,
+ * or once it knows that it won't sleep.
+ */
 u32 poll_set_ask(struct poll_set *ps, struct file *f, u32 events);
 /* Sleeps until a wake-up, a signal, or the deadline (KTIME_MAX: none): then false. */
 bool poll_set_sleep(struct poll_set *ps, ktime_t deadline);

@@ -197,6 +197,28 @@ TEST(select_waits_and_is_woken)
 	CHECK_EXITED(t_wait(pid), 0);
 }
 
+TEST(select_is_woken_by_what_stands_behind_an_event_that_nobody_asked_for)
+{
+	int hung_up[2], fd[2];
+	pid_t pid;
+
+	MUST(pipe(hung_up));
+	MUST(pipe(fd));
+	MUST(close(hung_up[1])); /* no exceptional condition */
+	pid = SPAWN({
+		fd_set r, e;
+		FD_ZERO(&r);
+		FD_ZERO(&e);
+		FD_SET(hung_up[0], &e);
+		FD_SET(fd[0], &r);
+		CHECK_EQ(select(fd[0] + 1, &r, NULL, &e, NULL), 1);
+		CHECK(FD_ISSET(fd[0], &r));
+	});
+	t_wait_state(pid, 'S');
+	CHECK_EQ(write(fd[1], "x", 1), 1);
+	CHECK_EXITED(t_wait(pid), 0);
+}
+
 TEST(select_with_a_high_descriptor)
 {
 	struct timeval tv = {0, 0};
