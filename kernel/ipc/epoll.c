@@ -245,19 +245,18 @@ static struct eventpoll *watcher_of(struct file *f)
 	return ep;
 }
 
-/* An item of f in ep; it stays, because ep->mtx is held. */
-static struct epitem *item_of(struct file *f, struct eventpoll *ep)
+/* The first item of f, if it is in ep: then it stays, because ep->mtx is held. */
+static struct epitem *first_item_in(struct file *f, struct eventpoll *ep)
 {
-	struct epitem *epi, *found = NULL;
+	struct epitem *epi = NULL;
 
 	spin_lock(&f->lock);
-	cds_list_for_each_entry(epi, &f->epoll_links, file_link)
-		if (epi->ep == ep) {
-			found = epi;
-			break;
-		}
+	if (!cds_list_empty(&f->epoll_links))
+		epi = cds_list_first_entry(&f->epoll_links, struct epitem, file_link);
+	if (epi && epi->ep != ep)
+		epi = NULL;
 	spin_unlock(&f->lock);
-	return found;
+	return epi;
 }
 
 void epoll_file_released(struct file *f)
@@ -265,24 +264,28 @@ void epoll_file_released(struct file *f)
 	struct eventpoll *ep;
 	struct epitem *epi;
 
-	/* Nobody adds watches any more: that takes a reference on f. */
+	/* Nobody adds watches any more: that takes a reference on f. No search among them: there may be a million. */
 	while ((ep = watcher_of(f))) {
 		mutex_lock(&ep->mtx);
-		while ((epi = item_of(f, ep)))
+		while ((epi = first_item_in(f, ep)))
 			item_remove(epi);
 		mutex_unlock(&ep->mtx);
 		ep_put(ep);
 	}
 }
 
+static int remove_each(struct epitem *epi, void *arg)
+{
+	item_remove(epi);
+	return 0;
+}
+
 static void ep_release(struct file *f)
 {
 	struct eventpoll *ep = f->priv;
-	struct epitem *epi;
 
 	mutex_lock(&ep->mtx);
-	while ((epi = ep_table_first(&ep->table)))
-		item_remove(epi);
+	ep_table_each(&ep->table, remove_each, NULL);
 	mutex_unlock(&ep->mtx);
 	ep_put(ep);
 }

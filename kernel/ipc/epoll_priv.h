@@ -86,9 +86,8 @@ static inline bool file_is_epoll(const struct file *f)
 must_check int ep_table_add(struct ep_table *t, struct epitem *epi); /* -ENOMEM */
 struct epitem *ep_table_find(const struct ep_table *t, const struct file *file, int fd);
 void ep_table_del(struct ep_table *t, struct epitem *epi);
-struct epitem *ep_table_first(const struct ep_table *t); /* any; NULL: empty */
-void ep_table_destroy(struct ep_table *t);		 /* empty it first */
-/* Goes through all: fn's nonzero result ends it and is returned. fn doesn't change the table. */
+void ep_table_destroy(struct ep_table *t); /* empty it first */
+/* Goes through all: fn's nonzero result ends it and is returned. fn may delete the item, but not change the table otherwise. */
 int ep_table_each(const struct ep_table *t, int (*fn)(struct epitem *epi, void *arg), void *arg);
 
 /* epoll_wait.c */

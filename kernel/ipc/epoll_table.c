@@ -62,27 +62,13 @@ void ep_table_del(struct ep_table *t, struct epitem *epi)
 	t->nr_items--;
 }
 
-static int stop_at_first(struct epitem *epi, void *arg)
-{
-	*(struct epitem **)arg = epi;
-	return 1;
-}
-
-struct epitem *ep_table_first(const struct ep_table *t)
-{
-	struct epitem *epi = NULL;
-
-	ep_table_each(t, stop_at_first, &epi);
-	return epi;
-}
-
 int ep_table_each(const struct ep_table *t, int (*fn)(struct epitem *epi, void *arg), void *arg)
 {
-	struct epitem *epi;
+	struct epitem *epi, *tmp;
 	int r;
 
 	for (u32 i = 0; t->nr_items && i < t->nr_buckets; i++) {
-		cds_list_for_each_entry(epi, &t->buckets[i], hash_link) {
+		cds_list_for_each_entry_safe(epi, tmp, &t->buckets[i], hash_link) {
 			r = fn(epi, arg);
 			if (r)
 				return r;

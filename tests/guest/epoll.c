@@ -360,6 +360,53 @@ TEST(who_polls_an_epoll_hides_nothing_from_who_waits)
 	CHECK_EQ(pthread_join(thread, NULL), 0);
 }
 
+#define FILES 40
+#define NUMBERS 800 /* of descriptors, from 200 */
+
+/* The last close of `fd`, which removes all watches, takes no longer than making them did, but for a stall of the machine. */
+static void close_within(int fd, long long ms)
+{
+	long long start = t_now_ms();
+
+	MUST(close(fd));
+	CHECK(t_now_ms() - start < ms + 500);
+}
+
+TEST(epoll_with_many_watches_is_closed_without_a_search)
+{
+	int files[FILES];
+	long long start;
+
+	set_up();
+	for (int k = 0; k < FILES; k++)
+		files[k] = MUST(eventfd(0, 0));
+	start = t_now_ms();
+	for (int n = 200; n < 200 + NUMBERS; n++)
+		for (int k = 0; k < FILES; k++)
+			add(MUST(dup2(files[k], n)), EPOLLIN);
+	close_within(ep, t_now_ms() - start);
+}
+
+TEST(file_with_many_watches_is_closed_without_a_search)
+{
+	int eps[FILES], fd = MUST(eventfd(0, 0));
+	long long start;
+
+	for (int k = 0; k < FILES; k++)
+		eps[k] = MUST(epoll_create1(0));
+	start = t_now_ms();
+	for (int n = 200; n < 200 + NUMBERS; n++) {
+		MUST(dup2(fd, n));
+		for (int k = 0; k < FILES; k++) {
+			ep = eps[k];
+			add(n, EPOLLIN);
+		}
+	}
+	MUST((int)syscall(SYS_close_range, 201, 200 + NUMBERS, 0));
+	MUST(close(fd));
+	close_within(200, t_now_ms() - start);
+}
+
 static void nothing(int sig)
 {
 	(void)sig;
