@@ -36,7 +36,7 @@ static int pts_open(struct inode *inode, struct file *f)
 	if (!p)
 		return -EIO;
 	spin_lock(&p->tty.lock);
-	refused = p->locked || !p->master_open;
+	refused = p->locked;
 	spin_unlock(&p->tty.lock);
 	if (refused) {
 		tty_put(&p->tty);
@@ -78,7 +78,6 @@ static void ptmx_release(struct file *f)
 		return;
 	devpts_remove(p->index);
 	spin_lock(&p->tty.lock);
-	p->master_open = false;
 	p->tty.other_closed = true;
 	p->packet = false;
 	spin_unlock(&p->tty.lock);

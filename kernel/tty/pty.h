@@ -14,7 +14,6 @@
 struct pty {
 	struct tty tty;		       /* first member */
 	int index;		       /* c */
-	bool master_open;	       /* l */
 	bool slave_opened;	       /* l: once */
 	bool locked;		       /* l: TIOCSPTLCK: the slave can't be opened */
 	bool packet;		       /* l: TIOCPKT */

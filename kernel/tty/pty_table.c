@@ -111,7 +111,6 @@ struct pty *pty_create(void)
 	__atomic_store_n(&p->tty.refs, 0, __ATOMIC_RELAXED);
 	wait_queue_init(&p->master_wait);
 	fasync_list_init(&p->async);
-	p->master_open = true;
 	p->locked = true;
 	index = reserve_index(p);
 	if (index < 0) {

@@ -151,23 +151,27 @@ bool file_hung_up(const struct file *f)
 int tty_file_open(struct tty *t, struct file *f)
 {
 	struct tty_file *tf = kzalloc(sizeof(*tf));
-	bool refused;
+	int err = 0;
 
 	if (!tf) {
 		tty_put(t);
 		return -ENOMEM;
 	}
+	/* With the generation: a master that goes first marks its tty and then begins a new one, which isn't to be opened. */
 	spin_lock(&t->lock);
-	refused = t->exclusive && t->opens;
-	if (!refused) {
+	if (t->other_closed) {
+		err = -EIO;
+	} else if (t->exclusive && t->opens) {
+		err = -EBUSY;
+	} else {
 		t->opens++;
 		tf->generation = t->generation;
 	}
 	spin_unlock(&t->lock);
-	if (refused) {
+	if (err) {
 		kfree(tf);
 		tty_put(t);
-		return -EBUSY;
+		return err;
 	}
 	tf->tty = t;
 	f->priv = tf;

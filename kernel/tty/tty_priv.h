@@ -124,8 +124,8 @@ struct tty_file {
 bool tty_has_room(struct tty *t); /* for output, which isn't stopped */
 void tty_init(struct tty *t, const struct tty_driver *driver, dev_t dev);
 void tty_free_state(struct tty *t); /* queues and pids, from driver->destroy */
-must_check int tty_file_open(
-	struct tty *t, struct file *f); /* takes the reference of the caller even on failure */
+/* Takes the reference of the caller even on failure: -EIO (a pty whose master is gone), -EBUSY (TIOCEXCL), -ENOMEM. */
+must_check int tty_file_open(struct tty *t, struct file *f);
 void tty_file_release(struct file *f);
 struct tty *file_tty(const struct file *f); /* borrowed from f */
 bool file_hung_up(const struct file *f);
