@@ -221,7 +221,7 @@ static void session_release_tty(struct tty *t, struct thread_group *leader, bool
 	struct pid *pgrp;
 
 	spin_lock(&t->lock);
-	pgrp = t->pgrp ? pid_get(t->pgrp) : NULL;
+	pgrp = t->session == leader->session && t->pgrp ? pid_get(t->pgrp) : NULL;
 	spin_unlock(&t->lock);
 	if (pgrp) {
 		kill_pgrp(pgrp, SIGHUP, true);
@@ -230,8 +230,10 @@ static void session_release_tty(struct tty *t, struct thread_group *leader, bool
 		pid_put(pgrp);
 	}
 	spin_lock(&tasklist_lock);
-	session_clear_tty(leader->session, t);
-	tty_set_owner(t, NULL, NULL);
+	if (t->session == leader->session) { /* another leader may have stolen it meanwhile */
+		session_clear_tty(leader->session, t);
+		tty_set_owner(t, NULL, NULL);
+	}
 	spin_unlock(&tasklist_lock);
 }
 
