@@ -127,15 +127,15 @@ static void collect(struct eventpoll *ep, struct cds_list_head *list, struct ep_
 	}
 }
 
-/* Gives the batch to the guest; if it can't have it, all is as before. */
+/* Gives the batch to the guest: how many it can have. The others are as before. */
 static int deliver(struct eventpoll *ep, const struct ep_batch *b, uaddr_t to)
 {
-	if (copy_to_user(to, b->events, (size_t)b->n * sizeof(b->events[0]))) {
-		for (int i = b->n; i--;)
-			make_ready(b->items[i], true);
-		return -EFAULT;
-	}
-	for (int i = 0; i < b->n; i++) {
+	size_t size = sizeof(b->events[0]);
+	int n = (int)(copy_to_user_partial(to, b->events, (size_t)b->n * size) / size);
+
+	for (int i = b->n; i-- > n;)
+		make_ready(b->items[i], true);
+	for (int i = 0; i < n; i++) {
 		struct epitem *epi = b->items[i];
 
 		if (epi->events & EPOLLONESHOT) {
@@ -146,7 +146,7 @@ static int deliver(struct eventpoll *ep, const struct ep_batch *b, uaddr_t to)
 			make_ready(epi, false);
 		}
 	}
-	return 0;
+	return n;
 }
 
 /* At most max ready events, to the guest: how many; -EFAULT. */
@@ -154,8 +154,8 @@ static long send_ready(struct eventpoll *ep, uaddr_t to, int max)
 {
 	struct cds_list_head list;
 	struct ep_batch b;
-	int done = 0, err = 0;
-	bool more;
+	int done = 0, n;
+	bool more, fault = false;
 
 	mutex_lock(&ep->mtx);
 	scan_begin(ep, &list);
@@ -163,16 +163,16 @@ static long send_ready(struct eventpoll *ep, uaddr_t to, int max)
 		collect(ep, &list, &b, max - done);
 		if (!b.n)
 			break;
-		err = deliver(ep, &b, to + (u64)done * sizeof(b.events[0]));
-		if (!err)
-			done += b.n;
-	} while (!err && b.n == BATCH && done < max);
+		n = deliver(ep, &b, to + (u64)done * sizeof(b.events[0]));
+		done += n;
+		fault = n < b.n;
+	} while (n == BATCH && done < max);
 	scan_end(ep, &list);
 	more = ep_has_ready(ep);
 	mutex_unlock(&ep->mtx);
 	if (more) /* others may have slept through the wake-ups that we took */
 		wake_up_poll(&ep->wq, POLLIN);
-	return done ? done : err;
+	return !done && fault ? -EFAULT : done;
 }
 
 static long ep_wait(struct eventpoll *ep, uaddr_t events, int max, ktime_t deadline)

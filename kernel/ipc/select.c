@@ -45,8 +45,11 @@ static u64 word_of(const struct fd_sets *s, unsigned i)
 	return s->asked[0][i] | s->asked[1][i] | s->asked[2][i];
 }
 
-/* One descriptor: its bits in `ready`. How many of them; -EBADF if it isn't open at all. */
-static int select_fd(struct poll_set *ps, struct fd_sets *s, int fd)
+/*
+ * One descriptor: its bits in `ready`. How many of them; -EBADF if it isn't open at all in the first round. Later another thread may have
+ * closed it: that is an event.
+ */
+static int select_fd(struct poll_set *ps, struct fd_sets *s, int fd, bool first)
 {
 	u64 bit = 1ULL << (fd % 64);
 	u32 want = 0, ready = POLLNVAL;
@@ -59,7 +62,7 @@ static int select_fd(struct poll_set *ps, struct fd_sets *s, int fd)
 	if (f) {
 		ready = poll_set_ask(ps, f, want);
 		file_put(f);
-	} else {
+	} else if (first) {
 		f = fd_get_raw(fd);
 		if (!f)
 			return -EBADF;
@@ -73,7 +76,7 @@ static int select_fd(struct poll_set *ps, struct fd_sets *s, int fd)
 	return count;
 }
 
-static int select_round(struct poll_set *ps, struct fd_sets *s)
+static int select_round(struct poll_set *ps, struct fd_sets *s, bool first)
 {
 	int count = 0;
 
@@ -84,7 +87,7 @@ static int select_round(struct poll_set *ps, struct fd_sets *s)
 
 			if (fd >= s->n)
 				break;
-			r = select_fd(ps, s, fd);
+			r = select_fd(ps, s, fd, first);
 			if (r < 0)
 				return r;
 			count += r;
@@ -99,8 +102,8 @@ static long select_loop(struct poll_set *ps, struct fd_sets *s, ktime_t deadline
 {
 	bool over = !deadline;
 
-	for (;;) {
-		int count = select_round(ps, s);
+	for (bool first = true;; first = false) {
+		int count = select_round(ps, s, first);
 
 		ps->pt.queue = NULL;
 		if (count)

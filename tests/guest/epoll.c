@@ -139,6 +139,35 @@ TEST(control_errors)
 	CHECK_ERR(epoll_ctl(ep, EPOLL_CTL_ADD, ep, &ev), EINVAL);
 }
 
+TEST(random_can_be_watched_and_urandom_cannot)
+{
+	int random = MUST(open("/dev/random", O_RDWR)),
+	    urandom = MUST(open("/dev/urandom", O_RDWR));
+	struct epoll_event ev = {.events = EPOLLIN};
+
+	set_up();
+	add(random, EPOLLIN | EPOLLOUT);
+	CHECK_EQ(ready(random), EPOLLIN);
+	CHECK_ERR(epoll_ctl(ep, EPOLL_CTL_ADD, urandom, &ev), EPERM);
+}
+
+TEST(events_that_fit_before_a_bad_page_are_given)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), size = sizeof(struct epoll_event);
+	char *end = (char *)MUST(mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) +
+		    page;
+	struct epoll_event ev[8];
+
+	MUST(munmap(end, page));
+	set_up();
+	for (int i = 0; i < 8; i++)
+		add(MUST(eventfd(1, 0)), i < 4 ? EPOLLIN | EPOLLET : EPOLLIN);
+	CHECK_ERR(epoll_wait(ep, (struct epoll_event *)(end - size / 2), 8, 0), EFAULT);
+	CHECK_EQ(epoll_wait(ep, (struct epoll_event *)(end - 3 * size - size / 2), 8, 0), 3);
+	CHECK_EQ(epoll_wait(ep, ev, 8, 0), 5); /* three edges have been told */
+}
+
 TEST(duplicates_are_watched_apart)
 {
 	int fd = MUST(eventfd(1, 0)), copy = MUST(dup(fd));

@@ -5,6 +5,7 @@
 #include "t.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/select.h>
 #include <sys/socket.h>
@@ -217,6 +218,40 @@ TEST(select_is_woken_by_what_stands_behind_an_event_that_nobody_asked_for)
 	t_wait_state(pid, 'S');
 	CHECK_EQ(write(fd[1], "x", 1), 1);
 	CHECK_EXITED(t_wait(pid), 0);
+}
+
+static void *close_it(void *arg)
+{
+	int *fd = arg;
+
+	t_wait_thread_state(getpid(), getpid(), 'S');
+	MUST(close(fd[0]));
+	CHECK_EQ(write(fd[1], "x", 1), 1);
+	return NULL;
+}
+
+TEST(select_reports_what_was_closed_meanwhile_in_every_set)
+{
+	int closed[2], fd[2], arg[2];
+	pthread_t thread;
+	fd_set r, w, e;
+
+	MUST(pipe(closed));
+	MUST(pipe(fd));
+	FD_ZERO(&r);
+	FD_ZERO(&w);
+	FD_ZERO(&e);
+	FD_SET(closed[0], &r);
+	FD_SET(closed[0], &w);
+	FD_SET(closed[0], &e);
+	FD_SET(fd[0], &r);
+	arg[0] = closed[0];
+	arg[1] = fd[1];
+	CHECK_EQ(pthread_create(&thread, NULL, close_it, arg), 0);
+	CHECK_EQ(select(fd[0] + 1, &r, &w, &e, NULL), 4);
+	CHECK(FD_ISSET(closed[0], &r) && FD_ISSET(closed[0], &w) && FD_ISSET(closed[0], &e));
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	CHECK_ERR(select(fd[0] + 1, &r, NULL, NULL, NULL), EBADF);
 }
 
 TEST(select_with_a_high_descriptor)

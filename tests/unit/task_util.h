@@ -38,6 +38,11 @@ int copy_to_user(uaddr_t to, const void *from, size_t n)
 	return 0;
 }
 
+size_t copy_to_user_partial(uaddr_t to, const void *from, size_t n)
+{
+	return copy_to_user(to, from, n) ? 0 : n;
+}
+
 /* ---- tasks ---- */
 
 static inline bool tu_signal_pending(struct kthread *kt, bool fatal_only)
