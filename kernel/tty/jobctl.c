@@ -372,14 +372,15 @@ static long get_foreground(struct tty *t, u64 arg, bool master)
 	return put_user(nr, arg);
 }
 
-/* Is pgrp a group of that session? Under tasklist_lock. */
-static bool group_in_session(struct pid *pgrp, struct pid *session)
+/* The session of a group, or of the process with that id if there is no such group (as on Linux). NULL: neither. Under tasklist_lock. */
+static struct pid *session_of_pgrp(struct pid *pgrp)
 {
-	struct thread_group *tg;
+	struct cds_list_head *members = &pgrp->tasks[PIDTYPE_PGID];
+	struct thread_group *tg = rcu_dereference(pgrp->tg);
 
-	cds_list_for_each_entry(tg, &pgrp->tasks[PIDTYPE_PGID], pgrp_link)
-		return tg->session == session;
-	return false;
+	if (!cds_list_empty(members))
+		tg = cds_list_first_entry(members, struct thread_group, pgrp_link);
+	return tg ? tg->session : NULL;
 }
 
 static long set_foreground(struct tty *t, u64 arg)
@@ -402,11 +403,7 @@ static long set_foreground(struct tty *t, u64 arg)
 	if (!pgrp)
 		return -ESRCH;
 	spin_lock(&tasklist_lock);
-	err = -EPERM;
-	if (cds_list_empty(&pgrp->tasks[PIDTYPE_PGID]))
-		err = -ESRCH;
-	else if (group_in_session(pgrp, current->tg->session))
-		err = 0;
+	err = session_of_pgrp(pgrp) == current->tg->session ? 0 : -EPERM;
 	if (!err) {
 		spin_lock(&t->lock);
 		old = t->pgrp;
@@ -454,7 +451,7 @@ long sys_vhangup(void)
 {
 	struct tty *t;
 
-	if (!capable(CAP_SYS_ADMIN))
+	if (!capable(CAP_SYS_TTY_CONFIG))
 		return -EPERM;
 	t = tty_of(current->tg);
 	if (t) {

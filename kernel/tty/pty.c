@@ -344,6 +344,12 @@ static long ptmx_ioctl(struct file *f, unsigned cmd, u64 arg)
 		return put_user((int)__atomic_load_n(&p->packet, __ATOMIC_RELAXED), arg);
 	case TIOCGPTPEER:
 		return open_peer(f, p, arg);
+	case TIOCEXCL:
+	case TIOCNXCL:
+		__atomic_store_n(&p->master_exclusive, cmd == TIOCEXCL, __ATOMIC_RELAXED);
+		return 0;
+	case TIOCGEXCL:
+		return put_user((int)__atomic_load_n(&p->master_exclusive, __ATOMIC_RELAXED), arg);
 	case TIOCSIG:
 		if (arg != SIGINT && arg != SIGQUIT && arg != SIGTSTP)
 			return -EINVAL;

@@ -9,7 +9,7 @@
  * The pair is one object: the slave's tty, whose `out` is what the master reads and whose `in` and discipline are what the
  * master writes to.
  *
- * c constant   l tty.lock   T the table's lock
+ * c constant   l tty.lock   a atomic   T the table's lock
  */
 struct pty {
 	struct tty tty;		       /* first member */
@@ -17,6 +17,7 @@ struct pty {
 	bool slave_opened;	       /* l: once */
 	bool locked;		       /* l: TIOCSPTLCK: the slave can't be opened */
 	bool packet;		       /* l: TIOCPKT */
+	bool master_exclusive;	       /* a: TIOCEXCL on the master, which nobody can open again */
 	u8 status;		       /* l: TIOCPKT_* that the master has not read */
 	struct wait_queue master_wait; /* the master's readers */
 	struct fasync_list async;      /* the master's file, if it has O_ASYNC */

@@ -95,6 +95,46 @@ TEST(pty_peer_can_be_opened_without_its_name)
 	CHECK_EQ(c, 'x');
 }
 
+TEST(exclusive_terminal_is_refused_to_ordinary_users_only)
+{
+	char name[64];
+	int m, s, on = 9;
+
+	MUST(openpty(&m, &s, name, NULL, NULL));
+	MUST(chmod(name, 0666));
+	MUST(ioctl(s, TIOCEXCL));
+	MUST(ioctl(s, TIOCGEXCL, &on));
+	CHECK_EQ(on, 1);
+	if (t_is_root())
+		CHECK_EQ(close(MUST(open(name, O_RDWR | O_NOCTTY))), 0);
+	CHECK_EXITED(IN_CHILD({
+			     t_become_ordinary();
+			     CHECK_ERR(open(name, O_RDWR | O_NOCTTY), EBUSY);
+		     }),
+		     0);
+	MUST(ioctl(s, TIOCNXCL));
+	CHECK_EXITED(IN_CHILD({
+			     t_become_ordinary();
+			     MUST(open(name, O_RDWR | O_NOCTTY));
+		     }),
+		     0);
+}
+
+TEST(exclusive_use_of_the_master_is_not_that_of_the_slave)
+{
+	int m, s, on = 9;
+
+	MUST(openpty(&m, &s, NULL, NULL, NULL));
+	MUST(ioctl(m, TIOCEXCL));
+	MUST(ioctl(m, TIOCGEXCL, &on));
+	CHECK_EQ(on, 1);
+	MUST(ioctl(s, TIOCGEXCL, &on));
+	CHECK_EQ(on, 0);
+	MUST(ioctl(m, TIOCNXCL));
+	MUST(ioctl(m, TIOCGEXCL, &on));
+	CHECK_EQ(on, 0);
+}
+
 TEST(output_queue_of_a_terminal_is_empty_when_read)
 {
 	int m, s, n = -1;

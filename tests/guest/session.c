@@ -205,6 +205,27 @@ TEST(foreground_group_can_be_changed)
 		     0);
 }
 
+TEST(process_that_leads_no_group_can_be_made_the_foreground)
+{
+	CHECK_EXITED(IN_CHILD({
+			     take_terminal();
+			     pid_t pid = SPAWN(pause());
+			     MUST(tcsetpgrp(slave, pid));
+			     CHECK_EQ(tcgetpgrp(slave), pid);
+			     MUST(kill(pid, SIGKILL));
+			     CHECK_KILLED(t_wait(pid), SIGKILL);
+		     }),
+		     0);
+	CHECK_EXITED(IN_CHILD({
+			     pid_t pid = SPAWN(pause()); /* of our old session */
+			     take_terminal();
+			     CHECK_ERR(tcsetpgrp(slave, pid), EPERM);
+			     MUST(kill(pid, SIGKILL));
+			     CHECK_KILLED(t_wait(pid), SIGKILL);
+		     }),
+		     0);
+}
+
 /* Starts the block in a background group of our session; gives its pid. */
 #define BACKGROUND(...)                                                                            \
 	({                                                                                         \
