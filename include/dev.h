@@ -27,7 +27,7 @@ struct file_operations;
 struct iov_iter;
 must_check ssize_t random_to_iter(struct iov_iter *to);
 
-extern const struct file_operations null_fops, zero_fops, full_fops, random_fops;
+extern const struct file_operations null_fops, zero_fops, full_fops, random_fops, urandom_fops;
 extern const struct file_operations dev_tty_fops, console_fops, ptmx_fops,
 	pts_fops; /* kernel/tty/ */
 

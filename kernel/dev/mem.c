@@ -8,25 +8,7 @@
 #include "task.h"
 #include <sys/mman.h>
 
-/* Position means nothing to these, but seeking works. */
-static s64 dev_llseek(struct file *f, s64 off, int whence)
-{
-	switch (whence) {
-	case SEEK_SET:
-		break;
-	case SEEK_CUR:
-		off += f->pos;
-		break;
-	default:
-		return -EINVAL;
-	}
-	if (off < 0)
-		return -EINVAL;
-	f->pos = off;
-	return off;
-}
-
-/* null and zero: seeking goes nowhere. */
+/* Seeking goes nowhere. */
 static s64 null_llseek(struct file *f, s64 off, int whence)
 {
 	return f->pos = 0;
@@ -76,7 +58,7 @@ static int zero_mmap(struct file *f, int prot, int flags, u64 off, size_t len,
 
 static ssize_t full_write(struct file *f, struct iov_iter *from, u64 *pos)
 {
-	return iov_iter_count(from) ? -ENOSPC : 0;
+	return -ENOSPC; /* even of nothing */
 }
 
 #define RANDOM_PIECE 4096u
@@ -142,6 +124,12 @@ static long random_ioctl(struct file *f, unsigned cmd, u64 arg)
 	return cmd == RNDGETENTCNT ? put_user(256, arg) : -EINVAL;
 }
 
+/* There are random bytes from the start, so nobody ever waits. */
+static u32 random_poll(struct file *f, struct poll_table *pt)
+{
+	return POLLIN | POLLRDNORM;
+}
+
 /* A signal would say that the pool has been filled, which it is from the start: so it never comes. */
 static int random_fasync(int fd, struct file *f, bool on)
 {
@@ -172,7 +160,16 @@ const struct file_operations full_fops = {
 const struct file_operations random_fops = {
 	.read = random_read,
 	.write = random_write,
-	.llseek = dev_llseek,
+	.llseek = null_llseek,
+	.poll = random_poll,
+	.ioctl = random_ioctl,
+	.fasync = random_fasync,
+};
+
+const struct file_operations urandom_fops = {
+	.read = random_read,
+	.write = random_write,
+	.llseek = null_llseek,
 	.ioctl = random_ioctl,
 	.fasync = random_fasync,
 };

@@ -10,7 +10,7 @@ DEVICE(dev_null, "null", DEV_NULL, 0666, null_fops);
 DEVICE(dev_zero, "zero", DEV_ZERO, 0666, zero_fops);
 DEVICE(dev_full, "full", DEV_FULL, 0666, full_fops);
 DEVICE(dev_random, "random", DEV_RANDOM, 0666, random_fops);
-DEVICE(dev_urandom, "urandom", DEV_URANDOM, 0666, random_fops);
+DEVICE(dev_urandom, "urandom", DEV_URANDOM, 0666, urandom_fops);
 DEVICE(dev_tty, "tty", DEV_TTY, 0666, dev_tty_fops);
 DEVICE(dev_console, "console", DEV_CONSOLE, 0620, console_fops);
 

@@ -327,8 +327,11 @@ TEST(device_files_behave)
 	fd = MUST(open("/dev/full", O_RDWR));
 	CHECK_EQ(read(fd, buf, 8), 8);
 	CHECK_ERR(write(fd, buf, 8), ENOSPC);
+	CHECK_ERR(write(fd, buf, 0), ENOSPC);
 	fd = MUST(open("/dev/urandom", O_RDONLY));
 	CHECK_EQ(read(fd, buf, 16), 16);
+	CHECK_EQ(lseek(fd, 5, SEEK_SET), 0);
+	CHECK_EQ(lseek(fd, -1, SEEK_END), 0);
 }
 
 TEST(permissions_are_checked_for_ordinary_users)
