@@ -86,6 +86,13 @@ static int allow_path(int ruleset, const char *path, u64 access)
 	return err;
 }
 
+static bool is_directory(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 /* What os/ opens itself, whatever the guest's root. */
 static int allow_own_files(int ruleset, u64 known)
 {
@@ -100,9 +107,10 @@ static int allow_own_files(int ruleset, u64 known)
 
 	for (size_t i = 0; i < ARRAY_SIZE(read_only) && !err; i++)
 		err = allow_path(ruleset, read_only[i], ACCESS_READ);
-	/* Terminals and pipes are opened anew, see os/stdio.c. */
+	/* Terminals and pipes are opened anew, see os/stdio.c. A directory isn't, and a rule would be one for all that is in it. */
 	for (int fd = 0; fd < 3 && !err; fd++)
-		err = allow_fd(ruleset, fd, known & ACCESS_FILE);
+		if (!is_directory(fd))
+			err = allow_fd(ruleset, fd, known & ACCESS_FILE);
 	return err;
 }
 

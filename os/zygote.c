@@ -1,6 +1,7 @@
 /* The zygote: files that it shares with the kernel, and its start from a sealed memfd. */
 #include "os/zygote.h"
 #include "stub/layout.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -17,13 +18,19 @@
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
 #endif
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U
+#endif
 
 extern const char zygote_elf_start[], zygote_elf_end[];
 
+/* One is executed, and another's pages are, so none takes what vm.memfd_noexec says. */
 static int memfd(const char *name, size_t size)
 {
-	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
 
+	if (fd < 0 && errno == EINVAL) /* a host before 6.3 */
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
 	if (size && ftruncate(fd, size) < 0) {

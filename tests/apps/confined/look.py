@@ -17,6 +17,10 @@ def test(fn):
     return fn
 
 
+class Skip(Exception):
+    pass
+
+
 def is_(what, got, wanted):
     if got != wanted:
         raise AssertionError(f"{what}: {got!r}, not {wanted!r}")
@@ -168,6 +172,36 @@ def killed_task_is_noticed_by_who_polls():
     killed_while_it_computes("--debug", "poll")
 
 
+def rules_for_stdin(path):
+    trace = os.path.join(WORK, "rules")
+    fd = os.open(path, os.O_RDONLY)
+    subprocess.run(["strace", "-o", trace, "-e", "trace=landlock_add_rule", *heddle(), "true"], stdin=fd, check=True)
+    os.close(fd)
+    with open(trace) as f:
+        return len(re.findall(r"parent_fd=0\b", f.read()))
+
+
+@test
+def directory_as_stdin_opens_nothing_in_it():
+    if os.environ["ENGINE"] == "ptrace" or not shutil.which("strace"):
+        raise Skip("a kernel that traces can't be traced, or there is no strace")
+    if "confined by Landlock" not in run(["--verbose"], "true")[1]:
+        raise Skip("no Landlock")
+    is_("rules for /dev/null", rules_for_stdin("/dev/null"), 1)
+    is_("rules for a directory", rules_for_stdin(WORK), 0)
+
+
+@test
+def starts_where_memfds_are_not_executable():
+    in_namespace = ["unshare", "-Urpf", "--mount-proc", "sh", "-c"]
+    setting = "echo 1 2>/dev/null >/proc/sys/vm/memfd_noexec"
+    if subprocess.run([*in_namespace, setting], stderr=subprocess.DEVNULL, check=False).returncode:
+        raise Skip("the host has no such setting, or not for us")
+    r = subprocess.run([*in_namespace, f'{setting}; "$@"; exit', "sh", *heddle(), "echo", "started"],
+                       capture_output=True, text=True, check=False)
+    is_("output", r.stdout + r.stderr, "started\n")
+
+
 @test
 def verbose_tells():
     _, err = run(["--verbose", "-v", f"hostfs:{WORK}:/mnt:ro"], "true")
@@ -247,5 +281,7 @@ for t in TESTS:
     try:
         t()
         print(f"ok {t.__name__}")
-    except (AssertionError, OSError) as e:
+    except Skip as e:
+        print(f"skip {t.__name__}: {e}")
+    except (AssertionError, OSError, subprocess.CalledProcessError) as e:
         print(f"FAIL {t.__name__}: {e}".replace("\n", " "))
