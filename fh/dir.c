@@ -23,14 +23,14 @@ int fh_stat_at(struct fh *dir, const char *name, struct kstat *st)
 	return WITH_DIR(dir, host_statat(fd, name, st));
 }
 
-char *fh_readlink_at(struct fh *dir, const char *name)
+char *fh_readlink(struct fh *h)
 {
 	char *buf = kmalloc(PATH_MAX), *fit;
 	ssize_t n;
 
 	if (!buf)
 		return ERR_PTR(-ENOMEM);
-	n = WITH_DIR(dir, host_readlinkat(fd, name, buf, PATH_MAX - 1));
+	n = WITH_DIR(h, host_freadlink(fd, buf, PATH_MAX - 1));
 	if (n < 0) {
 		kfree(buf);
 		return ERR_PTR(n);
@@ -109,21 +109,20 @@ int fh_setattr_at(struct fh *dir, const char *name, u32 valid, u32 mode, u32 uid
 	return WITH_DIR(dir, setattr_name(fd, name, valid, mode, uid, gid, times));
 }
 
-ssize_t fh_getxattr(struct fh *h, const char *name, const char *xattr, void *value, size_t size)
+ssize_t fh_getxattr(struct fh *h, const char *name, void *value, size_t size)
 {
-	return WITH_DIR(h, host_getxattr(fd, name, xattr, value, size));
+	return WITH_DIR(h, host_fgetxattr(fd, name, value, size));
 }
 
-ssize_t fh_listxattr(struct fh *h, const char *name, char *names, size_t size)
+ssize_t fh_listxattr(struct fh *h, char *names, size_t size)
 {
-	return WITH_DIR(h, host_listxattr(fd, name, names, size));
+	return WITH_DIR(h, host_flistxattr(fd, names, size));
 }
 
-int fh_setxattr(struct fh *h, const char *name, const char *xattr, const void *value, size_t size,
-		int flags)
+int fh_setxattr(struct fh *h, const char *name, const void *value, size_t size, int flags)
 {
-	return WITH_DIR(h, value ? host_setxattr(fd, name, xattr, value, size, flags)
-				 : host_removexattr(fd, name, xattr));
+	return WITH_DIR(h, value ? host_fsetxattr(fd, name, value, size, flags)
+				 : host_fremovexattr(fd, name));
 }
 
 ssize_t fh_getdents(struct fh *h, void *buf, size_t size, u64 *pos)

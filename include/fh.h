@@ -125,7 +125,7 @@ int fh_stat(struct fh *h, struct kstat *st);
 int fh_stat_at(struct fh *dir, const char *name, struct kstat *st); /* never follows */
 struct kstatfs;
 int fh_statfs(struct fh *h, struct kstatfs *st);
-char *fh_readlink_at(struct fh *dir, const char *name); /* fresh memory; ERR_PTR */
+char *fh_readlink(struct fh *h); /* of a symlink, opened with O_PATH; fresh memory; ERR_PTR */
 int fh_mkdir_at(struct fh *dir, const char *name, u32 mode);
 int fh_mknod_at(struct fh *dir, const char *name, u32 mode, dev_t dev);
 int fh_symlink_at(struct fh *dir, const char *name, const char *target);
@@ -148,11 +148,10 @@ int fh_link_into(struct fh *h, struct fh *dir, const char *name);
 int fh_setattr_at(struct fh *dir, const char *name, u32 valid, u32 mode, u32 uid, u32 gid,
 		  const struct timespec times[2]);
 int fh_setattr(struct fh *h, u32 valid, u32 mode, u32 uid, u32 gid, const struct timespec times[2]);
-/* Extended attributes of name in dir (never followed), or of h itself if name is NULL. As xattr operations in fs.h. */
-ssize_t fh_getxattr(struct fh *h, const char *name, const char *xattr, void *value, size_t size);
-ssize_t fh_listxattr(struct fh *h, const char *name, char *names, size_t size);
-int fh_setxattr(struct fh *h, const char *name, const char *xattr, const void *value, size_t size,
-		int flags);
+/* Extended attributes; h may be an O_PATH handle. As xattr operations in fs.h. */
+ssize_t fh_getxattr(struct fh *h, const char *name, void *value, size_t size);
+ssize_t fh_listxattr(struct fh *h, char *names, size_t size);
+int fh_setxattr(struct fh *h, const char *name, const void *value, size_t size, int flags);
 int fh_add_seals(struct fh *h, unsigned seals); /* of a memfd */
 int fh_get_seals(struct fh *h);
 /*

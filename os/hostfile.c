@@ -251,9 +251,9 @@ int host_fstatfs(int fd, struct kstatfs *st)
 	return 0;
 }
 
-ssize_t host_readlinkat(int dirfd, const char *name, char *buf, size_t size)
+ssize_t host_freadlink(int fd, char *buf, size_t size)
 {
-	return RETRY(readlink, readlinkat(dirfd, name, buf, size));
+	return RETRY(readlink, readlinkat(fd, "", buf, size));
 }
 
 ssize_t host_getdents(int fd, void *buf, size_t size)
@@ -366,50 +366,35 @@ int host_futimens(int fd, const struct timespec times[2])
 		       : err;
 }
 
-/* Paths by way of /proc, which leads to the descriptor's file: there are no calls for names in a directory before Linux 6.13. */
-static const char *proc_fd_name(char *buf, size_t size, int fd, const char *name)
+/* Paths by way of /proc, which leads to the descriptor's file: calls on descriptors refuse those of O_PATH before Linux 6.13. */
+
+ssize_t host_fgetxattr(int fd, const char *name, void *value, size_t size)
 {
-	snprintf(buf, size, "/proc/self/fd/%d%s%s", fd, name ? "/" : "", name ? name : "");
-	return buf;
+	char path[40];
+
+	return RETRY(xattr, getxattr(proc_fd_path(path, sizeof(path), fd), name, value, size));
 }
 
-#define PROC_NAME_MAX (40 + NAME_MAX)
-
-ssize_t host_getxattr(int fd, const char *name, const char *xattr, void *value, size_t size)
+ssize_t host_flistxattr(int fd, char *names, size_t size)
 {
-	char path[PROC_NAME_MAX];
+	char path[40];
 
-	proc_fd_name(path, sizeof(path), fd, name);
-	return name ? RETRY(xattr, lgetxattr(path, xattr, value, size))
-		    : RETRY(xattr, getxattr(path, xattr, value, size));
+	return RETRY(xattr, listxattr(proc_fd_path(path, sizeof(path), fd), names, size));
 }
 
-ssize_t host_listxattr(int fd, const char *name, char *names, size_t size)
+int host_fsetxattr(int fd, const char *name, const void *value, size_t size, int flags)
 {
-	char path[PROC_NAME_MAX];
+	char path[40];
 
-	proc_fd_name(path, sizeof(path), fd, name);
-	return name ? RETRY(xattr, llistxattr(path, names, size))
-		    : RETRY(xattr, listxattr(path, names, size));
+	return RETRY(xattr,
+		     setxattr(proc_fd_path(path, sizeof(path), fd), name, value, size, flags));
 }
 
-int host_setxattr(int fd, const char *name, const char *xattr, const void *value, size_t size,
-		  int flags)
+int host_fremovexattr(int fd, const char *name)
 {
-	char path[PROC_NAME_MAX];
+	char path[40];
 
-	proc_fd_name(path, sizeof(path), fd, name);
-	return name ? RETRY(xattr, lsetxattr(path, xattr, value, size, flags))
-		    : RETRY(xattr, setxattr(path, xattr, value, size, flags));
-}
-
-int host_removexattr(int fd, const char *name, const char *xattr)
-{
-	char path[PROC_NAME_MAX];
-
-	proc_fd_name(path, sizeof(path), fd, name);
-	return name ? RETRY(xattr, lremovexattr(path, xattr))
-		    : RETRY(xattr, removexattr(path, xattr));
+	return RETRY(xattr, removexattr(proc_fd_path(path, sizeof(path), fd), name));
 }
 
 u64 host_raise_nofile(void)

@@ -42,7 +42,7 @@ int host_get_seals(int fd);
 int host_fstat(int fd, struct kstat *st);
 int host_statat(int dirfd, const char *name, struct kstat *st);
 int host_fstatfs(int fd, struct kstatfs *st);
-ssize_t host_readlinkat(int dirfd, const char *name, char *buf, size_t size);
+ssize_t host_freadlink(int fd, char *buf, size_t size);
 ssize_t host_getdents(int fd, void *buf, size_t size);
 
 int host_mkdirat(int dirfd, const char *name, u32 mode);
@@ -60,12 +60,11 @@ int host_utimensat(int dirfd, const char *name,
 		   const struct timespec times[2]); /* tv_nsec UTIME_OMIT: leave */
 int host_futimens(int fd, const struct timespec times[2]);
 
-/* Of name in the directory fd, or of fd itself, which may be an O_PATH descriptor, if name is NULL. */
-ssize_t host_getxattr(int fd, const char *name, const char *xattr, void *value, size_t size);
-ssize_t host_listxattr(int fd, const char *name, char *names, size_t size);
-int host_setxattr(int fd, const char *name, const char *xattr, const void *value, size_t size,
-		  int flags);
-int host_removexattr(int fd, const char *name, const char *xattr);
+/* Of fd, which may be an O_PATH descriptor. */
+ssize_t host_fgetxattr(int fd, const char *name, void *value, size_t size);
+ssize_t host_flistxattr(int fd, char *names, size_t size);
+int host_fsetxattr(int fd, const char *name, const void *value, size_t size, int flags);
+int host_fremovexattr(int fd, const char *name);
 
 /* Raises the soft limit of descriptors to the hard one, and returns it. */
 u64 host_raise_nofile(void);

@@ -297,6 +297,75 @@ TEST(mknod_makes_devices_for_root)
 	CHECK_EQ(read(MUST(open("null", O_RDONLY)), &c, 1), 0);
 }
 
+/* fd is open on what had this name; another one has it now. */
+static void check_others_are_left_alone(int fd, const char *name)
+{
+	const struct timespec old[2] = {{1, 0}, {1, 0}};
+	struct stat st;
+
+	MUST(fchmod(fd, 0777));
+	MUST(futimens(fd, old));
+	MUST(fstat(fd, &st));
+	CHECK_EQ(st.st_mode & 07777, 0777);
+	CHECK_EQ(st.st_mtime, 1);
+	MUST(stat(name, &st));
+	CHECK_EQ(st.st_mode & 07777, 0600);
+	CHECK(st.st_mtime != 1);
+}
+
+TEST(attributes_of_what_was_removed_are_its_own)
+{
+	int fd;
+
+	t_cd_tmpdir();
+	MUST(mkdir("d", 0700));
+	fd = MUST(open("d", O_RDONLY | O_DIRECTORY));
+	MUST(rmdir("d"));
+	MUST(mkdir("d", 0600));
+	check_others_are_left_alone(fd, "d");
+	MUST(mkfifo("p", 0700));
+	fd = MUST(open("p", O_RDWR));
+	MUST(unlink("p"));
+	MUST(mkfifo("p", 0600));
+	check_others_are_left_alone(fd, "p");
+	t_write_file("f", "");
+	fd = MUST(open("f", O_RDONLY));
+	MUST(unlink("f"));
+	MUST(close(MUST(open("f", O_RDONLY | O_CREAT, 0600))));
+	check_others_are_left_alone(fd, "f");
+}
+
+TEST(attributes_of_what_was_replaced_are_its_own)
+{
+	int fd;
+
+	t_cd_tmpdir();
+	MUST(mkdir("d", 0700));
+	MUST(mkdir("e", 0600));
+	fd = MUST(open("d", O_RDONLY | O_DIRECTORY));
+	MUST(rename("e", "d"));
+	check_others_are_left_alone(fd, "d");
+	MUST(mkfifo("p", 0700));
+	MUST(mkfifo("q", 0600));
+	fd = MUST(open("p", O_RDWR));
+	MUST(rename("q", "p"));
+	check_others_are_left_alone(fd, "p");
+}
+
+TEST(a_removed_symlink_leads_where_it_led)
+{
+	char target[10];
+	int fd;
+
+	t_cd_tmpdir();
+	MUST(symlink("old", "l"));
+	fd = MUST(open("l", O_PATH | O_NOFOLLOW));
+	MUST(unlink("l"));
+	MUST(symlink("other", "l"));
+	CHECK_EQ(readlinkat(fd, "", target, sizeof(target)), 3);
+	CHECK(!memcmp(target, "old", 3));
+}
+
 TEST(sticky_directory_protects_files_of_others)
 {
 	if (!t_is_root())

@@ -180,6 +180,23 @@ TEST(directories_have_them_too)
 	CHECK_STR(value("e", "user.a"), "1");
 }
 
+TEST(those_of_a_removed_directory_are_its_own)
+{
+	char c;
+	int fd;
+
+	new_file();
+	MUST(mkdir("d", 0755));
+	fd = MUST(open("d", O_RDONLY | O_DIRECTORY));
+	MUST(rmdir("d"));
+	MUST(mkdir("d", 0755));
+	MUST(setxattr("d", "user.other", "1", 1, 0));
+	CHECK_ERR(fgetxattr(fd, "user.other", &c, 1), ENODATA);
+	MUST(fsetxattr(fd, "user.a", "1", 1, 0));
+	CHECK_EQ(fgetxattr(fd, "user.a", &c, 1), 1);
+	CHECK_STR(names("d"), "user.other");
+}
+
 TEST(symlinks_have_none_for_users)
 {
 	char buf[10];

@@ -92,22 +92,10 @@ static int set_size(struct inode *inode, u64 size)
 	return err;
 }
 
-static int set_by_name(struct inode *inode, const struct iattr *a, const struct timespec times[2])
-{
-	struct fh_place *p = hostfs_place(inode);
-	int err;
-
-	if (p)
-		err = fh_setattr_at(p->dir, p->name, a->valid, a->mode & 07777, a->uid, a->gid,
-				    times);
-	else
-		err = fh_setattr_at(hostfs_sb(inode->sb)->root, ".", a->valid, a->mode & 07777,
-				    a->uid, a->gid, times);
-	fh_place_put(p);
-	return err;
-}
-
-/* By handle if there is one (the file may have no name), else by name. Handles that couldn't be opened any more afterwards stay open. */
+/*
+ * By handle: a name may be another's by now, of whom the guest's kernel hasn't asked whether this may be. Handles that couldn't be opened any more
+ * afterwards stay open.
+ */
 static int set_others(struct inode *inode, const struct iattr *a)
 {
 	const struct timespec omit = {.tv_nsec = UTIME_OMIT};
@@ -118,12 +106,11 @@ static int set_others(struct inode *inode, const struct iattr *a)
 
 	if (a->valid & (ATTR_MODE | ATTR_UID | ATTR_GID) && S_ISREG(inode->mode))
 		n = hostfs_pin_all(inode, pinned);
-	h = S_ISREG(inode->mode) ? hostfs_any_handle(inode) : NULL;
-	if (h)
-		err = fh_setattr(h, a->valid, a->mode & 07777, a->uid, a->gid, times);
-	else
-		err = set_by_name(inode, a, times);
-	fh_put(h);
+	h = hostfs_get_handle(inode);
+	err = IS_ERR(h) ? (int)PTR_ERR(h)
+			: fh_setattr(h, a->valid, a->mode & 07777, a->uid, a->gid, times);
+	if (!IS_ERR(h))
+		fh_put(h);
 	hostfs_unpin_all(pinned, n);
 	return err;
 }
@@ -181,18 +168,18 @@ int hostfs_setattr(struct inode *inode, struct iattr *attr)
 char *hostfs_readlink(struct inode *inode)
 {
 	struct hostfs_inode *hi = hostfs_i(inode);
-	struct fh_place *p;
+	struct fh *h;
 	char *target, *copy;
 
 	if (__atomic_load_n(&hi->target, __ATOMIC_ACQUIRE)) {
 		copy = kstrdup(hi->target); /* constant once it is there */
 		return copy ? copy : ERR_PTR(-ENOMEM);
 	}
-	p = hostfs_place(inode);
-	if (!p)
-		return ERR_PTR(-EINVAL);
-	target = fh_readlink_at(p->dir, p->name);
-	fh_place_put(p);
+	h = hostfs_get_handle(inode);
+	if (IS_ERR(h))
+		return ERR_PTR(PTR_ERR(h));
+	target = fh_readlink(h);
+	fh_put(h);
 	if (IS_ERR(target) || !hostfs_sb(inode->sb)->opt.exclusive)
 		return target;
 	copy = kstrdup(target);

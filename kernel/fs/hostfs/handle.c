@@ -376,6 +376,33 @@ struct fh *hostfs_any_handle(struct inode *inode)
 	return h;
 }
 
+struct fh *hostfs_get_handle(struct inode *inode)
+{
+	struct fh *h = hostfs_any_handle(inode);
+	struct fh_id id = hostfs_id(inode);
+	struct fh_place *p;
+	int fd;
+
+	if (h)
+		return h;
+	if (__atomic_load_n(&hostfs_i(inode)->unnamed, __ATOMIC_ACQUIRE))
+		return ERR_PTR(-ENOENT);
+	p = hostfs_place(inode);
+	if (!p)
+		return fh_get(hostfs_sb(inode->sb)->root);
+	h = fh_known(p, O_PATH, &id);
+	fh_place_put(p);
+	if (!h)
+		return ERR_PTR(-ENOMEM);
+	fd = get_fh(h);
+	if (fd < 0) {
+		fh_put(h);
+		return ERR_PTR(fd == -ESTALE ? -ENOENT : fd);
+	}
+	put_fh(h);
+	return h;
+}
+
 /* ---- names that go ---- */
 
 /* Undoes the first n. */

@@ -145,6 +145,11 @@ void hostfs_close_handle(struct inode *inode, struct fh *h);
 /* Gives a new inode the handle (reference taken over) by which its file was made, for reading and writing. */
 void hostfs_adopt(struct inode *inode, struct fh *h);
 struct fh *hostfs_any_handle(struct inode *inode); /* +1, or NULL */
+/*
+ * One of any file: what is open, or opened for this once (O_PATH) under the name that we know, if that is still its own and not another's. +1.
+ * ERR_PTR: -ENOENT: it isn't; others as of open.
+ */
+must_check struct fh *hostfs_get_handle(struct inode *inode);
 void hostfs_moved(struct inode *inode,
 		  struct fh_place *p); /* that is where it is now: its handles go along */
 /*

@@ -13,44 +13,15 @@ static bool passes(const char *name)
 	       !strcmp(name, XATTR_NAME_CAPS);
 }
 
-/* Where the file is: p and p->dir, p->name, or an open handle h; or the root's handle. */
-struct where {
-	struct fh_place *p;
-	struct fh *h;
-};
-
-static int where_get(struct inode *inode, struct where *w)
-{
-	*w = (struct where){};
-	if (!__atomic_load_n(&hostfs_i(inode)->unnamed, __ATOMIC_ACQUIRE)) {
-		w->p = hostfs_place(inode);
-		w->h = fh_get(w->p ? w->p->dir : hostfs_sb(inode->sb)->root);
-		return 0;
-	}
-	w->h = hostfs_any_handle(inode);
-	return w->h ? 0 : -ESTALE;
-}
-
-static const char *name_of(const struct where *w)
-{
-	return w->p ? w->p->name : NULL;
-}
-
-static void where_put(struct where *w)
-{
-	fh_put(w->h);
-	fh_place_put(w->p);
-}
-
 ssize_t hostfs_getxattr(struct inode *inode, const char *name, void *value, size_t size)
 {
-	struct where w;
-	ssize_t n = passes(name) ? where_get(inode, &w) : -ENODATA;
+	struct fh *h = passes(name) ? hostfs_get_handle(inode) : ERR_PTR(-ENODATA);
+	ssize_t n;
 
-	if (n)
-		return n;
-	n = fh_getxattr(w.h, name_of(&w), name, value, size);
-	where_put(&w);
+	if (IS_ERR(h))
+		return PTR_ERR(h);
+	n = fh_getxattr(h, name, value, size);
+	fh_put(h);
 	return n;
 }
 
@@ -72,13 +43,13 @@ static size_t filter(char *names, size_t n)
 
 ssize_t hostfs_listxattr(struct inode *inode, char *names, size_t size)
 {
-	struct where w;
-	ssize_t n = where_get(inode, &w);
+	struct fh *h = hostfs_get_handle(inode);
+	ssize_t n;
 
-	if (n)
-		return n;
-	n = fh_listxattr(w.h, name_of(&w), names, size);
-	where_put(&w);
+	if (IS_ERR(h))
+		return PTR_ERR(h);
+	n = fh_listxattr(h, names, size);
+	fh_put(h);
 	if (n == -EOPNOTSUPP)
 		return 0;
 	return n > 0 && size ? (ssize_t)filter(names, n) : n;
@@ -87,16 +58,16 @@ ssize_t hostfs_listxattr(struct inode *inode, char *names, size_t size)
 int hostfs_setxattr(struct inode *inode, const char *name, const void *value, size_t size,
 		    int flags)
 {
-	struct where w;
+	struct fh *h;
 	int err;
 
 	if (!hostfs_sb(inode->sb)->opt.rw)
 		return -EROFS;
-	err = passes(name) ? where_get(inode, &w) : -EOPNOTSUPP;
-	if (err)
-		return err;
-	err = fh_setxattr(w.h, name_of(&w), name, value, size, flags);
-	where_put(&w);
+	h = passes(name) ? hostfs_get_handle(inode) : ERR_PTR(-EOPNOTSUPP);
+	if (IS_ERR(h))
+		return PTR_ERR(h);
+	err = fh_setxattr(h, name, value, size, flags);
+	fh_put(h);
 	hostfs_changed(inode);
 	return err;
 }
