@@ -29,10 +29,12 @@ static struct dentry *below(struct dentry *d, const struct dentry *top)
 	return NULL;
 }
 
+/* File systems see to it that a directory has one dentry only; if one doesn't, nobody may hang. */
 static void lock_pair(struct inode *a, struct inode *b)
 {
 	down_write(&a->lock);
-	down_write_nested(&b->lock); /* the caller's order */
+	if (b != a)
+		down_write_nested(&b->lock); /* the caller's order */
 }
 
 static void lock_dirs(struct renaming *r)
@@ -63,7 +65,8 @@ static void unlock_dirs(struct renaming *r)
 
 	up_write(&a->inode->lock);
 	if (a != b) {
-		up_write(&b->inode->lock);
+		if (b->inode != a->inode)
+			up_write(&b->inode->lock);
 		mutex_unlock(&a->sb->rename_mutex);
 	}
 }

@@ -49,7 +49,7 @@ if [ -z "$HEDDLE_BIN" ]; then
 		cached_names_ask_the_host_nothing what_the_host_refuses_is_asked_once unprivileged.files_made_without_permission_to_write \
 		unprivileged.chmod_leaves_open_files_alone unprivileged.permissions_hold_for_new_opens hosts_proc_shows_the_machine \
 		hosts_proc_shows_no_process hosts_proc_is_not_written a_process_is_not_mounted root_shows_no_process \
-		a_slow_disk_stalls_no_cpu fsync_error_is_told_once_for_each_open_file; do
+		a_slow_disk_stalls_no_cpu a_directory_that_comes_back_can_be_renamed_in fsync_error_is_told_once_for_each_open_file; do
 		echo "skip $name: no kernel of ours"
 	done
 	exit 0
@@ -183,6 +183,26 @@ see()
 say strict_mounts_see_them "$(see strict | tr '\n' ' ')" 'one 4 three 6 new '
 # Whoever says exclusive means it: attributes and names that were not there are remembered.
 say exclusive_ones_remember "$(see exclusive | tr '\n' ' ')" 'one 4 one 4 '
+
+# ---- a directory that goes and comes back ----
+
+# Moved through another mount, while somebody has it open.
+comes_back='
+import os
+d = os.open("/mnt/d", os.O_RDONLY)
+os.rename("/other/d", "/other/e")
+assert not os.path.exists("/mnt/d")
+os.rename("/other/e", "/other/d")
+assert os.listdir("/mnt/d") == ["x"]
+os.rename("x", "/mnt/d/y", src_dir_fd=d)
+print(os.listdir("/mnt/d"), os.listdir(d))
+'
+fresh
+mkdir "$WORK/dir/d"
+touch "$WORK/dir/d/x"
+say a_directory_that_comes_back_can_be_renamed_in \
+	"$(timeout -s KILL 60 "$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" -v "hostfs:$WORK/dir:/mnt" -v "hostfs:$WORK/dir:/other" -- \
+		python3 -c "$comes_back" 2>&1)" "['y'] ['y']"
 
 # ---- host calls ----
 

@@ -229,6 +229,9 @@ bool hostfs_revalidate(struct dentry *d)
 		else
 			err = hostfs_found(inode, &st, h, name);
 	}
+	/* Its dentry goes, but may be somebody's working directory: the next one gets an inode of its own, since a directory has one place in the tree. */
+	if (inode && err && S_ISDIR(inode->mode))
+		ihash_remove(&hostfs_sb(inode->sb)->inodes, &hostfs_i(inode)->node);
 	inode_put(dir);
 	return inode ? !err : err == -ENOENT;
 }
