@@ -64,10 +64,11 @@ static void close_raw(struct fh *h, int fd)
 
 /* ---- BUSY ---- */
 
-/* Sleeps while somebody opens or closes h. */
-static void wait_not_busy(struct fh *h)
+/* Sleeps while somebody opens or closes h. Had it to? */
+static bool wait_not_busy(struct fh *h)
 {
 	u32 w = __atomic_load_n(&h->word, __ATOMIC_ACQUIRE);
+	bool waited = w & FH_BUSY;
 
 	while (w & FH_BUSY) {
 		if (!(w & FH_WAITERS) &&
@@ -78,6 +79,7 @@ static void wait_not_busy(struct fh *h)
 		host_futex_wait(&h->word, w | FH_WAITERS, KTIME_MAX);
 		w = __atomic_load_n(&h->word, __ATOMIC_ACQUIRE);
 	}
+	return waited;
 }
 
 /* CLOSED -> BUSY. False if it is open or busy. */
@@ -125,12 +127,13 @@ bool handle_claim_idle(struct fh *h)
 
 /*
  * Closes what handle_claim_idle() claimed. Nobody holds a reference for us: fh_free() waits for the end of BUSY, so h is not touched
- * after it. False if it had to stay open, since the host would not tell its identity.
+ * after it. False if it had to stay open, since the host would not tell its identity: it is back on the ring, for another time.
  */
 bool handle_close_busy(struct fh *h)
 {
 	if (!h->known) {
 		if (fd_id(h->fd, &h->id)) {
+			clock_add(h);
 			end_busy(h, FH_OPEN);
 			return false;
 		}
@@ -648,8 +651,10 @@ static struct fh *fh_free(struct fh *h)
 	struct fh_place *p = h->place;
 	u32 w;
 
-	clock_remove(h); /* from here on nobody else finds it; somebody may still be closing it */
-	wait_not_busy(h);
+	/* Off the ring nobody finds it; but who was closing it may have put it back. */
+	do
+		clock_remove(h);
+	while (wait_not_busy(h));
 	w = __atomic_load_n(&h->word, __ATOMIC_ACQUIRE);
 	ASSERT(!FH_PINS(w));
 	if (w & FH_OPEN)

@@ -1,6 +1,8 @@
 /* Host file handles: pinning, reclaim under a tiny budget, reopening, and files that are not the same any more. */
 #include "fh.h"
+#include "fh/handle.h"
 #include "fs.h"
+#include "hostfault.h"
 #include "smp_util.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -251,6 +253,36 @@ START_TEST(deep_paths_reopen_from_the_nearest_open_directory)
 }
 END_TEST
 
+static u64 reopened(void)
+{
+	struct fh_stats s;
+
+	fh_get_stats(&s);
+	return s.reopened;
+}
+
+START_TEST(a_handle_that_could_not_be_closed_is_closed_later)
+{
+	struct fh *h;
+	u64 seed, before = reopened();
+
+	start(2);
+	write_host("a", "text");
+	h = fh_open_at(root, "a", O_RDONLY, 0);
+	ck_assert(!IS_ERR(h));
+	ck_assert_ptr_null(fault_add("stat:EIO:1"));
+	fault_start(&seed);
+	ck_assert_uint_eq(clock_reclaim(1), 0);
+	ck_assert(reads(h, "text"));
+	ck_assert_uint_eq(reopened(), before);
+	ck_assert_uint_eq(clock_reclaim(1), 1);
+	ck_assert(reads(h, "text"));
+	ck_assert_uint_eq(reopened(), before + 1);
+	fh_put(h);
+	finish();
+}
+END_TEST
+
 START_TEST(bad_names_are_refused)
 {
 	char longest[300];
@@ -337,6 +369,7 @@ int main(void)
 	tcase_add_test(tc, unlinked_handle_keeps_its_descriptor);
 	tcase_add_test(tc, moved_handle_reopens_at_its_new_place);
 	tcase_add_test(tc, deep_paths_reopen_from_the_nearest_open_directory);
+	tcase_add_test(tc, a_handle_that_could_not_be_closed_is_closed_later);
 	tcase_add_test(tc, bad_names_are_refused);
 	tcase_add_loop_test(tc, tasks_share_a_tiny_budget, 0, 3);
 	return run_suite(tc, "fh");
