@@ -199,6 +199,7 @@ void fh_get_stats(struct fh_stats *s)
 		.reopened = __atomic_load_n(&fh_count.reopened, __ATOMIC_RELAXED),
 		.stale = __atomic_load_n(&fh_count.stale, __ATOMIC_RELAXED),
 		.waits = __atomic_load_n(&fh_count.waits, __ATOMIC_RELAXED),
+		.passed = __atomic_load_n(&fh_count.passed, __ATOMIC_RELAXED),
 		.budget = __atomic_load_n(&budget, __ATOMIC_RELAXED),
 	};
 	spin_lock(&clock_lock);

@@ -3,7 +3,8 @@
  *
  * Reopening goes by (directory handle, name), with O_NOFOLLOW and without the flags that create or truncate, and checks device, inode
  * and birth time. The identity is taken when a handle is first closed, unless its opener knew it. The directory is a handle too and may itself be
- * closed: then the nearest open ancestor is pinned and the path is reopened downwards, step by step, without recursion.
+ * closed: then the nearest open ancestor is pinned and the path is reopened downwards, step by step, without recursion. Of a long way the half is
+ * opened first, so that who looks for the next step doesn't come by all of it each time.
  *
  * The guest renames files while their handles are closed. What was not found under its old name may be under way to a new one: so renames are
  * announced (fh_move), and before a handle is called stale the moves that had begun by then have to be over, and its place has to
@@ -324,22 +325,46 @@ struct step {
 	u32 moves;		/* of x */
 };
 
-/* Finds the highest closed handle on the way from h to the root. -ESTALE if a closed handle has no place. */
-static int find_closed(struct fh *h, struct step *s)
+static void unpin_and_put(struct fh *h)
 {
+	if (h) {
+		put_fh(h);
+		fh_put(h);
+	}
+}
+
+#define NEAR 64 /* handles */
+
+/*
+ * Finds the highest closed handle on the way from h to the root. Is it not near, and half not NULL: *half, +1, is one in the middle of the way, and s
+ * unset. -ESTALE if a closed handle has no place.
+ */
+static int find_closed(struct fh *h, struct step *s, struct fh **half)
+{
+	struct fh *middle = h, *open = NULL;
 	int err = 0;
+	u64 n = 0;
 
 	spin_lock(&place_lock);
-	while (h->place && !fh_try_pin(h->place->dir))
+	for (; h->place && !fh_try_pin(h->place->dir); n++) {
 		h = h->place->dir;
-	if (h->place) {
+		if (n % 2)
+			middle = middle->place->dir;
+	}
+	if (!h->place) {
+		err = -ESTALE;
+	} else if (half && n > NEAR) {
+		*half = fh_get(middle);
+		open = h->place->dir;
+		fh_get(open);
+	} else {
 		s->x = fh_get(h);
 		s->place = fh_place_get(h->place);
 		s->moves = h->moves;
-	} else {
-		err = -ESTALE;
 	}
 	spin_unlock(&place_lock);
+	__atomic_add_fetch(&fh_count.passed, n, __ATOMIC_RELAXED);
+	unpin_and_put(open);
 	return err;
 }
 
@@ -351,14 +376,6 @@ struct fh_place *handle_place(struct fh *h)
 	p = h->place ? fh_place_get(h->place) : NULL;
 	spin_unlock(&place_lock);
 	return p;
-}
-
-static void unpin_and_put(struct fh *h)
-{
-	if (h) {
-		put_fh(h);
-		fh_put(h);
-	}
 }
 
 /* Opens s->x, or waits for who does it. *held: it, pinned by us with the reference of s, or NULL. */
@@ -386,30 +403,67 @@ static int open_step(struct step *s, struct fh **held)
 	return err;
 }
 
+/* The way to a handle: the handle itself, half of the way to it, half of the way to that ..., the last of which is opened first. */
+struct way {
+	struct fh *goal[16]; /* enough for four million; each but the first +1 */
+	int top, room;	     /* the last one; and how far that may go */
+};
+
+static void forget_halves(struct way *w)
+{
+	while (w->top)
+		fh_put(w->goal[w->top--]);
+}
+
+/* One step to the last goal. *held: an ancestor opened by us, pinned until the next one is; or NULL. */
+static int go_on(struct way *w, struct fh **held)
+{
+	struct fh *h = w->goal[w->top], *half = NULL;
+	struct step s = {0};
+	int err;
+
+	if (__atomic_load_n(&h->word, __ATOMIC_RELAXED) & FH_BUSY) {
+		wait_not_busy(h);
+		return 0;
+	}
+	err = find_closed(h, &s, w->top < w->room ? &half : NULL);
+	if (err)
+		return err;
+	if (half) {
+		w->goal[++w->top] = half;
+		return 0;
+	}
+	unpin_and_put(*held);
+	return open_step(&s, held);
+}
+
 /* Pins h, which was closed a moment ago. The descriptor or -errno. */
 static int pin_slow(struct fh *h)
 {
+	struct way way = {.goal = {h}, .room = ARRAY_SIZE(way.goal) - 1};
 	struct starving hunger = {0};
-	struct fh *held = NULL,
-		  *next; /* held: an ancestor opened by us, pinned until the next is */
-	struct step s;
+	struct fh *held = NULL;
 	int err = 0;
 
-	while (!err && !fh_try_pin(h)) {
-		if (__atomic_load_n(&h->word, __ATOMIC_RELAXED) & FH_BUSY) {
-			wait_not_busy(h);
+	while (!err) {
+		if (fh_try_pin(way.goal[way.top])) {
+			if (!way.top)
+				break;
+			unpin_and_put(held);
+			held = way.goal[way.top--];
 			continue;
 		}
-		err = find_closed(h, &s);
-		if (err)
-			break;
-		unpin_and_put(held);
-		err = open_step(&s, &next);
-		held = next;
+		err = go_on(&way, &held);
+		if (err == -ESTALE && way.top) { /* it may not be on the way any more: without */
+			forget_halves(&way);
+			way.room = 0;
+			err = 0;
+		}
 		if (none_left(err))
 			err = clock_starve(&hunger);
 	}
 	clock_fed(&hunger);
+	forget_halves(&way);
 	unpin_and_put(held);
 	if (err == -ESTALE)
 		FH_COUNT(stale);

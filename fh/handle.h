@@ -87,7 +87,7 @@ bool handle_claim_idle(struct fh *h);
 bool handle_close_busy(struct fh *h);
 
 struct fh_counters {
-	u64 handles, reclaimed, reopened, stale, waits; /* atomic */
+	u64 handles, reclaimed, reopened, stale, waits, passed; /* atomic */
 };
 extern struct fh_counters fh_count;
 #define FH_COUNT(field) __atomic_add_fetch(&fh_count.field, 1, __ATOMIC_RELAXED)

@@ -162,6 +162,7 @@ ssize_t fh_getdents(struct fh *h, void *buf, size_t size, u64 *pos);
 
 struct fh_stats {
 	u64 open, pinned, handles, reclaimed, reopened, stale, waits, budget;
+	u64 passed; /* on the way to what had to be opened first */
 };
 void fh_get_stats(struct fh_stats *s);
 void fh_set_budget(u64 budget); /* tests */

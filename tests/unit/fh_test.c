@@ -253,6 +253,39 @@ START_TEST(deep_paths_reopen_from_the_nearest_open_directory)
 }
 END_TEST
 
+#define DEEP 4000
+
+/* Else each directory that is opened on the way would cost as much as there are closed ones below it. */
+START_TEST(a_long_way_is_not_gone_at_each_step)
+{
+	struct fh *dir, *sub, *h;
+	struct fh_stats before, s;
+
+	start(3);
+	dir = fh_get(root);
+	for (int i = 0; i < DEEP; i++) {
+		ck_assert_int_eq(fh_mkdir_at(dir, "d", 0755), 0);
+		sub = fh_open_at(dir, "d", O_PATH | O_DIRECTORY, 0);
+		ck_assert(!IS_ERR(sub));
+		fh_put(dir);
+		dir = sub;
+	}
+	h = fh_open_at(dir, "leaf", O_RDWR | O_CREAT, 0644);
+	ck_assert(!IS_ERR(h));
+	ck_assert_int_eq(fh_pwrite(h, "deep", 4, 0), 4);
+	fh_put(dir);
+	push_out(h);
+	push_out(h);
+	fh_get_stats(&before);
+	ck_assert(reads(h, "deep"));
+	fh_get_stats(&s);
+	ck_assert_uint_gt(s.reopened - before.reopened, DEEP);
+	ck_assert_uint_lt(s.passed - before.passed, 100 * DEEP);
+	fh_put(h);
+	finish();
+}
+END_TEST
+
 static u64 reopened(void)
 {
 	struct fh_stats s;
@@ -369,6 +402,7 @@ int main(void)
 	tcase_add_test(tc, unlinked_handle_keeps_its_descriptor);
 	tcase_add_test(tc, moved_handle_reopens_at_its_new_place);
 	tcase_add_test(tc, deep_paths_reopen_from_the_nearest_open_directory);
+	tcase_add_test(tc, a_long_way_is_not_gone_at_each_step);
 	tcase_add_test(tc, a_handle_that_could_not_be_closed_is_closed_later);
 	tcase_add_test(tc, bad_names_are_refused);
 	tcase_add_loop_test(tc, tasks_share_a_tiny_budget, 0, 3);
