@@ -322,6 +322,9 @@ struct fh *hostfs_open_handle(struct inode *inode, bool read, bool write, bool d
 		h = handle(inode, k, 0);
 		fd = IS_ERR(h) ? (int)PTR_ERR(h) : get_fh(h);
 		if (fd >= 0) {
+			/* Published after hostfs_unname() has looked: it keeps its descriptor, too. */
+			if (__atomic_load_n(&hi->unnamed, __ATOMIC_ACQUIRE) && fh_unlinked(h))
+				ASSERT(false); /* it is pinned */
 			put_fh(h);
 			return h;
 		}
@@ -412,21 +415,12 @@ static void still_named(struct fh **h, int n)
 		fh_named(h[i]);
 }
 
-int hostfs_unname(struct inode *inode, bool in_use)
+/* All handles that there are keep their descriptors. -errno: not all can, and none does. */
+static int keep_all(struct inode *inode)
 {
-	struct hostfs_inode *hi = hostfs_i(inode);
-	struct fh *h[HANDLES], *path;
-	int n, err = 0, i;
+	struct fh *h[HANDLES];
+	int n = all_handles(inode, h), err = 0, i;
 
-	if (__atomic_load_n(&hi->unnamed, __ATOMIC_ACQUIRE))
-		return 0;
-	n = all_handles(inode, h);
-	if (!n && in_use) {
-		path = handle(inode, H_PATH, 0);
-		if (IS_ERR(path))
-			return PTR_ERR(path) == -ESTALE ? 0 : PTR_ERR(path);
-		h[n++] = path;
-	}
 	for (i = 0; i < n && !err; i++) {
 		err = fh_unlinked(h[i]);
 		/* It has gone already, without us; or the host won't give us another descriptor of it than those we have. */
@@ -435,9 +429,33 @@ int hostfs_unname(struct inode *inode, bool in_use)
 	}
 	if (err)
 		still_named(h, i);
-	else
-		__atomic_store_n(&hi->unnamed, true, __ATOMIC_RELEASE);
 	put_handles(h, n);
+	return err;
+}
+
+int hostfs_unname(struct inode *inode, bool in_use)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+	struct fh *h;
+	int err;
+
+	if (__atomic_load_n(&hi->unnamed, __ATOMIC_ACQUIRE))
+		return 0;
+	h = hostfs_any_handle(inode);
+	if (!h && in_use) {
+		h = handle(inode, H_PATH, 0);
+		if (IS_ERR(h))
+			return PTR_ERR(h) == -ESTALE ? 0 : PTR_ERR(h);
+	}
+	fh_put(h);
+	err = keep_all(inode);
+	if (err)
+		return err;
+	__atomic_store_n(&hi->unnamed, true, __ATOMIC_RELEASE);
+	/* Also those published meanwhile. Who publishes one after this sees `unnamed` and keeps it himself. */
+	err = keep_all(inode);
+	if (err)
+		hostfs_not_unnamed(inode);
 	return err;
 }
 
