@@ -227,6 +227,60 @@ START_TEST(a_new_file_is_none_that_had_its_number)
 }
 END_TEST
 
+static u64 written;	 /* atomic: the file's size so far */
+static bool written_all; /* atomic */
+
+/* What one task sees never falls behind what another one had written before. */
+static void look(long arg)
+{
+	struct stat st;
+	u64 least;
+
+	while (!__atomic_load_n(&written_all, __ATOMIC_ACQUIRE)) {
+		least = __atomic_load_n(&written, __ATOMIC_ACQUIRE);
+		must(!sys_lstat(U("/grows"), U(&st)));
+		must((u64)st.st_size >= least);
+	}
+}
+
+static void write_on(long arg)
+{
+	const char text[] = "0123456789";
+	u64 size = 0;
+
+	for (int i = 0; i < 4000; i++) {
+		int append = i % 4 == 3 ? O_APPEND : 0;
+
+		must(!guest_write("/grows", O_WRONLY | append, text, append ? 0 : size));
+		size += strlen(text);
+		__atomic_store_n(&written, size, __ATOMIC_RELEASE);
+	}
+	__atomic_store_n(&written_all, true, __ATOMIC_RELEASE);
+}
+
+static void write_while_others_look(void)
+{
+	mount_humfs();
+	must(!guest_write("/grows", O_WRONLY | O_CREAT, "", 0));
+	spawn(look, 0);
+	spawn(look, 0);
+	spawn(write_on, 0);
+	join_all();
+	vfs_stop();
+	run("test \"$(sed -n 's/used //p' %s/h/superblock)\" = 40000");
+}
+
+START_TEST(who_looks_does_not_change_what_is_used)
+{
+	build_humfs();
+	ck_assert_int_eq(fh_init(), 0);
+	written = 0;
+	written_all = false;
+	with_cpus(4, write_while_others_look);
+	run("rm -rf %s");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("humfs");
@@ -236,5 +290,6 @@ int main(void)
 	tcase_add_test(tc, mounting_is_refused);
 	tcase_add_test(tc, orphans_are_in_nobodys_way);
 	tcase_add_test(tc, a_new_file_is_none_that_had_its_number);
+	tcase_add_test(tc, who_looks_does_not_change_what_is_used);
 	return run_forked(tc, "humfs");
 }

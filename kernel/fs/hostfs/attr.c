@@ -31,6 +31,16 @@ void hostfs_changed(struct inode *inode)
 	__atomic_add_fetch(&hostfs_i(inode)->changes, 1, __ATOMIC_RELEASE);
 }
 
+void hostfs_set_size(struct inode *inode, u64 size)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+
+	spin_lock(&inode->spin);
+	hi->sized = __atomic_add_fetch(&hi->changes, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&inode->size, size, __ATOMIC_RELAXED);
+	spin_unlock(&inode->spin);
+}
+
 static bool up_to_date(struct inode *inode)
 {
 	struct hostfs_inode *hi = hostfs_i(inode);
@@ -48,7 +58,7 @@ int hostfs_refresh(struct inode *inode)
 {
 	struct hostfs_inode *hi = hostfs_i(inode);
 	struct kstat st;
-	u32 changes;
+	u64 changes;
 	int err;
 
 	if (up_to_date(inode))
@@ -61,7 +71,11 @@ int hostfs_refresh(struct inode *inode)
 		return err;
 	/* Of two who do this at once the later changes count. */
 	spin_lock(&inode->spin);
-	if ((s32)(changes - hi->known) >= 0) {
+	if (changes >= hi->known) {
+		if (changes >= hi->sized)
+			hi->sized = changes;
+		else
+			st.size = inode->size;
 		hostfs_update_locked(inode, &st);
 		hi->known = changes;
 	}
@@ -160,8 +174,11 @@ int hostfs_setattr(struct inode *inode, struct iattr *attr)
 		err = set_on_host(inode, &a);
 	hostfs_changed(inode);
 	/* What is done isn't undone by a host that won't tell: until it does, we know what we asked for. */
-	if (!err && hostfs_refresh(inode))
+	if (!err && hostfs_refresh(inode)) {
+		if (a.valid & ATTR_SIZE)
+			hostfs_set_size(inode, a.size);
 		err = generic_setattr(inode, &a);
+	}
 	return err;
 }
 

@@ -64,17 +64,16 @@ ssize_t hostfs_write_locked(struct file *f, struct iov_iter *from, u64 *pos)
 		n = max(n, (ssize_t)0) + done;
 	if (n <= 0)
 		return n;
-	hostfs_changed(inode);
 	if (append) {
-		/* A host that won't tell where it went: as far as we know there is no other writer. */
+		hostfs_changed(inode);
 		err = hostfs_refresh(inode);
-		*pos = err ? inode->size + n : inode->size;
+		/* A host that won't tell where it went: as far as we know there is no other writer. */
 		if (err)
-			__atomic_store_n(&inode->size, *pos, __ATOMIC_RELAXED);
+			hostfs_set_size(inode, inode->size + n);
+		*pos = inode->size;
 	} else {
 		*pos += n;
-		if (*pos > inode->size)
-			__atomic_store_n(&inode->size, *pos, __ATOMIC_RELAXED);
+		hostfs_set_size(inode, max(*pos, inode->size));
 	}
 	return n;
 }
@@ -144,7 +143,7 @@ int hostfs_fallocate_locked(struct file *f, int mode, u64 off, u64 len)
 	hostfs_changed(inode);
 	/* It is done, even if the host won't tell. The modes that move data are for the next refresh. */
 	if (!err && hostfs_refresh(inode) && !mode && off + len > inode->size)
-		__atomic_store_n(&inode->size, off + len, __ATOMIC_RELAXED);
+		hostfs_set_size(inode, off + len);
 	return err;
 }
 

@@ -68,10 +68,11 @@ struct hostfs_inode {
 		char *target;	  /* s to set: a symlink's, cached if exclusive */
 	};
 	u32 opens;   /* s: open files that use the handles */
-	u32 changes; /* a: how often we have changed something that the attributes tell */
+	u64 changes; /* a: how often we have changed something that the attributes tell */
 	struct wb_err
 		wb_err; /* those that the host told for the descriptors that all open files share */
-	u32 known;	/* s: the attributes are those after so many changes */
+	u64 known;	/* s: the attributes are those after so many changes */
+	u64 sized;	/* s: but for the size, which is that after so many */
 	bool unnamed; /* a: the place is not its name any more, and no other one is known; handles keep their descriptors */
 	bool mapped;  /* a: somebody may write through a mapping, which changes attributes unseen */
 	bool procfs;  /* a: in a proc file system of the host's, see procfs.c */
@@ -170,6 +171,8 @@ must_check int hostfs_host_attributes(struct inode *inode, struct kstat *st);
 int hostfs_refresh(
 	struct inode *inode); /* attributes from the host, unless what is known is right */
 void hostfs_changed(struct inode *inode); /* we have changed something: what is known is old */
+/* We have changed something, and this is the size now: what others have asked the host before doesn't count. inode->lock. */
+void hostfs_set_size(struct inode *inode, u64 size);
 int hostfs_getattr(struct inode *inode, struct kstat *st);
 int hostfs_setattr(struct inode *inode, struct iattr *a);
 char *hostfs_readlink(struct inode *inode);

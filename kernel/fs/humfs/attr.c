@@ -5,10 +5,8 @@
 
 void humfs_refresh(struct inode *inode)
 {
-	struct kstat st;
-
-	if (!hostfs_host_attributes(inode, &st))
-		hostfs_update(inode, &st);
+	hostfs_changed(inode);
+	(void)!hostfs_refresh(inode);
 }
 
 static bool earlier(const struct timespec *a, const struct timespec *b)

@@ -6,7 +6,7 @@
 static ssize_t write_locked(struct file *f, struct iov_iter *from, u64 *pos)
 {
 	struct inode *inode = f->inode;
-	u64 size = inode->size, at, end, want, got, cut;
+	u64 size = inode->size, at, end, want, got, cut, grown;
 	bool append = __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_APPEND;
 	ssize_t n;
 
@@ -22,7 +22,8 @@ static ssize_t write_locked(struct file *f, struct iov_iter *from, u64 *pos)
 	from->count -= cut;
 	n = hostfs_write_locked(f, from, pos);
 	from->count += cut;
-	humfs_unreserve(inode->sb, got - (inode->size > size ? inode->size - size : 0));
+	grown = inode->size > size ? inode->size - size : 0;
+	humfs_unreserve(inode->sb, got - min(got, grown));
 	return n;
 }
 
