@@ -67,6 +67,7 @@ static void changed_below(void)
 	struct stat st;
 	struct file *f;
 	char buf[16];
+	long n;
 
 	must(!sys_stat(U("/a/a"), U(&st)));
 	must_eq(st.st_size, 4);
@@ -77,6 +78,14 @@ static void changed_below(void)
 	must_eq(st.st_size, 7);
 	must(!sys_stat(U("/a/x"), U(&st)));
 	must_eq(sys_stat(U("/b/a"), U(&st)), -ENOENT);
+	/* Of two names the one by which the file was found last goes: it is still found by the other one. */
+	run("ln %s/lower/a/x %s/lower/a/x2");
+	must(!sys_stat(U("/a/x2"), U(&st)));
+	must(!sys_stat(U("/a/x"), U(&st)));
+	must_eq(st.st_nlink, 2);
+	run("rm %s/lower/a/x2");
+	n = sys_getxattr(U("/a/x"), U("user.none"), U(buf), sizeof(buf));
+	must(n == -ENODATA || n == -EOPNOTSUPP);
 	/* An open file stays that file when its name goes to another. */
 	f = file_open(AT_FDCWD, "/a/x", O_RDONLY, 0);
 	must(!IS_ERR(f));

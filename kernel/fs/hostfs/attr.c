@@ -241,10 +241,15 @@ bool hostfs_revalidate(struct dentry *d)
 	h = hostfs_dir(dir);
 	err = IS_ERR(h) ? (int)PTR_ERR(h) : fh_stat_at(h, name, &st);
 	if (inode && !err) {
-		if (!hostfs_same(inode, &st))
+		/*
+		 * Its place isn't changed here, since without the directory's lock that could undo a rename or an unlink; nor is what is mounted
+		 * on it taken away.
+		 */
+		if (!hostfs_same(inode, &st) || (!hostfs_place_holds(inode, h, name) &&
+						 !__atomic_load_n(&d->mounted, __ATOMIC_RELAXED)))
 			err = -ESTALE;
 		else
-			err = hostfs_found(inode, &st, h, name);
+			hostfs_update(inode, &st);
 	}
 	/* Its dentry goes, but may be somebody's working directory: the next one gets an inode of its own, since a directory has one place in the tree. */
 	if (inode && err && S_ISDIR(inode->mode))

@@ -117,9 +117,8 @@ must_check struct inode *hostfs_hash(struct inode *inode, bool made);
 void hostfs_evict(struct inode *inode);
 u64 hostfs_ino(struct super_block *sb, dev_t dev, u64 ino);
 bool hostfs_same(const struct inode *inode, const struct kstat *st);
-/* It was just seen under (dir, name), with these attributes: one of its names, maybe another one than before. -ENOMEM. */
-must_check int hostfs_found(struct inode *inode, const struct kstat *st, struct fh *dir,
-			    const char *name);
+/* It was just seen under (dir, name). Is what we know as its place still right as well? */
+bool hostfs_place_holds(struct inode *inode, const struct fh *dir, const char *name);
 struct fh_id hostfs_id(const struct inode *inode);
 void hostfs_update(struct inode *inode,
 		   const struct kstat *st); /* cached attributes from the host's */

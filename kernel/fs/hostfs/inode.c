@@ -171,7 +171,23 @@ static bool is_other_dir(struct inode *inode, const struct fh *dir, const char *
 	return other;
 }
 
-int hostfs_found(struct inode *inode, const struct kstat *st, struct fh *dir, const char *name)
+bool hostfs_place_holds(struct inode *inode, const struct fh *dir, const char *name)
+{
+	struct fh_place *p;
+	struct kstat st;
+	bool holds;
+
+	if (__atomic_load_n(&hostfs_i(inode)->unnamed, __ATOMIC_ACQUIRE))
+		return false;
+	p = hostfs_place(inode);
+	holds = p && (is_place(p, dir, name) ||
+		      (!fh_stat_at(p->dir, p->name, &st) && hostfs_same(inode, &st)));
+	fh_place_put(p);
+	return holds;
+}
+
+/* It was just seen under (dir, name), with dir's lock held: one of its names, maybe another one than before. -ENOMEM. */
+static int found(struct inode *inode, const struct kstat *st, struct fh *dir, const char *name)
 {
 	struct hostfs_inode *hi = hostfs_i(inode);
 	struct fh_place *p;
@@ -238,7 +254,7 @@ static struct inode *hostfs_cached(struct super_block *sb, const struct kstat *s
 		inode_put(inode);
 		return NULL;
 	}
-	err = hostfs_found(inode, st, dir, name);
+	err = found(inode, st, dir, name);
 	if (err) {
 		inode_put(inode);
 		return ERR_PTR(err);
