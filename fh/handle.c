@@ -6,11 +6,7 @@
  * closed: then the nearest open ancestor is pinned and the path is reopened downwards, step by step, without recursion. Of a long way the half is
  * opened first, so that who looks for the next step doesn't come by all of it each time.
  *
- * The guest renames files while their handles are closed. What was not found under its old name may be under way to a new one: so renames are
- * announced (fh_move), and before a handle is called stale the moves that had begun by then have to be over, and its place has to
- * be what it was.
- *
- * Locks: place_lock protects every handle's place and the list of moves; clock_lock (clock.c) the list of reclaimable handles.
+ * Locks: place_lock (place.c) protects every handle's place and the list of moves; clock_lock (clock.c) the list of reclaimable handles.
  * Neither is held over a host call, nor with the other.
  */
 #include "fh/handle.h"
@@ -26,7 +22,6 @@
 
 #define CREATION_FLAGS (O_CREAT | O_EXCL | O_TRUNC)
 
-static struct spinlock place_lock = SPINLOCK_INIT("fh places", RANK_FH);
 struct fh_counters fh_count;
 
 struct fh_id fh_id_of(const struct kstat *st)
@@ -147,97 +142,6 @@ bool handle_close_busy(struct fh *h)
 	return true;
 }
 
-/* ---- moves ---- */
-
-static CDS_LIST_HEAD(moves); /* place_lock; oldest first */
-static u64 next_move;	     /* place_lock */
-static u32 moves_over;	     /* atomic, and a host futex */
-static u32 move_waiters;     /* atomic */
-
-static void move_begin(struct fh_move *m)
-{
-	spin_lock(&place_lock);
-	m->nr = next_move++;
-	cds_list_add_tail(&m->link, &moves);
-	spin_unlock(&place_lock);
-}
-
-void fh_move_end(struct fh_move *m)
-{
-	spin_lock(&place_lock);
-	cds_list_del(&m->link);
-	spin_unlock(&place_lock);
-	__atomic_add_fetch(&moves_over, 1, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&move_waiters, __ATOMIC_SEQ_CST))
-		host_futex_wake(&moves_over, INT32_MAX);
-}
-
-static bool older_move(u64 limit)
-{
-	bool any;
-
-	spin_lock(&place_lock);
-	any = !cds_list_empty(&moves) &&
-	      cds_list_first_entry(&moves, struct fh_move, link)->nr < limit;
-	spin_unlock(&place_lock);
-	return any;
-}
-
-/* Waits for the moves that have begun. Like BUSY, a move never spans a sleep of its task. */
-static void wait_for_moves(void)
-{
-	u64 limit;
-
-	spin_lock(&place_lock);
-	limit = next_move;
-	spin_unlock(&place_lock);
-	for (;;) {
-		u32 over = __atomic_load_n(&moves_over, __ATOMIC_SEQ_CST);
-
-		if (!older_move(limit))
-			return;
-		__atomic_add_fetch(&move_waiters, 1, __ATOMIC_SEQ_CST);
-		host_futex_wait(&moves_over, over, KTIME_MAX);
-		__atomic_sub_fetch(&move_waiters, 1, __ATOMIC_SEQ_CST);
-	}
-}
-
-/* Has h, which was not found, another place by now? */
-static bool moved_since(struct fh *h, u32 nr)
-{
-	bool moved;
-
-	wait_for_moves();
-	spin_lock(&place_lock);
-	moved = h->moves != nr;
-	spin_unlock(&place_lock);
-	return moved;
-}
-
-int fh_rename_at(struct fh *od, const char *on, struct fh *nd, const char *nn, unsigned flags,
-		 struct fh_move *m)
-{
-	struct fh_move alone;
-	int oldfd, newfd, err;
-
-	/* Both first: while a move is announced nothing may have to be opened. */
-	oldfd = get_fh(od);
-	if (oldfd < 0)
-		return oldfd;
-	newfd = get_fh(nd);
-	if (newfd < 0) {
-		put_fh(od);
-		return newfd;
-	}
-	move_begin(m ? m : &alone);
-	err = host_renameat(oldfd, on, newfd, nn, flags);
-	if (err || !m)
-		fh_move_end(m ? m : &alone);
-	put_fh(nd);
-	put_fh(od);
-	return err;
-}
-
 /* ---- opening ---- */
 
 static bool none_left(int err)
@@ -318,14 +222,7 @@ static int reopen_claimed(struct fh *h, int dirfd, const char *name)
 	return 0;
 }
 
-/* What is to be opened next on the way to a handle. */
-struct step {
-	struct fh *x;		/* +1: closed a moment ago */
-	struct fh_place *place; /* +1: of x; its dir is pinned */
-	u32 moves;		/* of x */
-};
-
-static void unpin_and_put(struct fh *h)
+void handle_unpin_and_put(struct fh *h)
 {
 	if (h) {
 		put_fh(h);
@@ -333,53 +230,8 @@ static void unpin_and_put(struct fh *h)
 	}
 }
 
-#define NEAR 64 /* handles */
-
-/*
- * Finds the highest closed handle on the way from h to the root. Is it not near, and half not NULL: *half, +1, is one in the middle of the way, and s
- * unset. -ESTALE if a closed handle has no place.
- */
-static int find_closed(struct fh *h, struct step *s, struct fh **half)
-{
-	struct fh *middle = h, *open = NULL;
-	int err = 0;
-	u64 n = 0;
-
-	spin_lock(&place_lock);
-	for (; h->place && !fh_try_pin(h->place->dir); n++) {
-		h = h->place->dir;
-		if (n % 2)
-			middle = middle->place->dir;
-	}
-	if (!h->place) {
-		err = -ESTALE;
-	} else if (half && n > NEAR) {
-		*half = fh_get(middle);
-		open = h->place->dir;
-		fh_get(open);
-	} else {
-		s->x = fh_get(h);
-		s->place = fh_place_get(h->place);
-		s->moves = h->moves;
-	}
-	spin_unlock(&place_lock);
-	__atomic_add_fetch(&fh_count.passed, n, __ATOMIC_RELAXED);
-	unpin_and_put(open);
-	return err;
-}
-
-struct fh_place *handle_place(struct fh *h)
-{
-	struct fh_place *p;
-
-	spin_lock(&place_lock);
-	p = h->place ? fh_place_get(h->place) : NULL;
-	spin_unlock(&place_lock);
-	return p;
-}
-
 /* Opens s->x, or waits for who does it. *held: it, pinned by us with the reference of s, or NULL. */
-static int open_step(struct step *s, struct fh **held)
+static int open_step(struct fh_step *s, struct fh **held)
 {
 	int err = 0;
 
@@ -396,7 +248,7 @@ static int open_step(struct step *s, struct fh **held)
 	}
 	put_fh(s->place->dir);
 	fh_place_put(s->place);
-	if (err == -ESTALE && moved_since(s->x, s->moves))
+	if (err == -ESTALE && handle_moved_since(s->x, s->moves))
 		err = 0; /* look for it there */
 	if (!*held)
 		fh_put(s->x);
@@ -419,21 +271,21 @@ static void forget_halves(struct way *w)
 static int go_on(struct way *w, struct fh **held)
 {
 	struct fh *h = w->goal[w->top], *half = NULL;
-	struct step s = {0};
+	struct fh_step s = {0};
 	int err;
 
 	if (__atomic_load_n(&h->word, __ATOMIC_RELAXED) & FH_BUSY) {
 		wait_not_busy(h);
 		return 0;
 	}
-	err = find_closed(h, &s, w->top < w->room ? &half : NULL);
+	err = handle_find_closed(h, &s, w->top < w->room ? &half : NULL);
 	if (err)
 		return err;
 	if (half) {
 		w->goal[++w->top] = half;
 		return 0;
 	}
-	unpin_and_put(*held);
+	handle_unpin_and_put(*held);
 	return open_step(&s, held);
 }
 
@@ -449,7 +301,7 @@ static int pin_slow(struct fh *h)
 		if (fh_try_pin(way.goal[way.top])) {
 			if (!way.top)
 				break;
-			unpin_and_put(held);
+			handle_unpin_and_put(held);
 			held = way.goal[way.top--];
 			continue;
 		}
@@ -464,7 +316,7 @@ static int pin_slow(struct fh *h)
 	}
 	clock_fed(&hunger);
 	forget_halves(&way);
-	unpin_and_put(held);
+	handle_unpin_and_put(held);
 	if (err == -ESTALE)
 		FH_COUNT(stale);
 	return err ? err : h->fd;
@@ -482,54 +334,6 @@ void put_fh(struct fh *h)
 	ASSERT(FH_PINS(w));
 	if (unlikely(__atomic_load_n(&fh_hungry, __ATOMIC_RELAXED)))
 		clock_chance();
-}
-
-/* ---- places ---- */
-
-static bool component_ok(const char *name)
-{
-	size_t len = strlen(name);
-
-	return len && len <= NAME_MAX && !strchr(name, '/') && strcmp(name, "..");
-}
-
-struct fh_place *fh_place_new(struct fh *dir, const char *name)
-{
-	size_t size = strlen(name) + 1;
-	struct fh_place *p;
-
-	if (!component_ok(name))
-		return ERR_PTR(size > NAME_MAX + 1 ? -ENAMETOOLONG : -EINVAL);
-	p = kmalloc(sizeof(*p) + size);
-	if (!p)
-		return ERR_PTR(-ENOMEM);
-	p->refs = 1;
-	p->dir = fh_get(dir);
-	memcpy(p->name, name, size);
-	return p;
-}
-
-struct fh_place *fh_place_get(struct fh_place *p)
-{
-	__atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
-	return p;
-}
-
-/* The directory whose reference is the caller's to put, or NULL. */
-static struct fh *place_drop(struct fh_place *p)
-{
-	struct fh *dir = NULL;
-
-	if (p && !__atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL)) {
-		dir = p->dir;
-		kfree(p);
-	}
-	return dir;
-}
-
-void fh_place_put(struct fh_place *p)
-{
-	fh_put(place_drop(p));
 }
 
 /* ---- making and ending handles ---- */
@@ -715,7 +519,7 @@ static struct fh *fh_free(struct fh *h)
 		close_raw(NULL, h->fd);
 	kfree(h);
 	FH_UNCOUNT(handles);
-	return place_drop(p);
+	return handle_place_drop(p);
 }
 
 /* A loop, because a chain of directories may end here. */
@@ -723,19 +527,6 @@ void fh_put(struct fh *h)
 {
 	while (h && !__atomic_sub_fetch(&h->refs, 1, __ATOMIC_ACQ_REL))
 		h = fh_free(h);
-}
-
-void fh_moved(struct fh *h, struct fh_place *p)
-{
-	struct fh_place *old;
-
-	fh_place_get(p);
-	spin_lock(&place_lock);
-	old = h->place;
-	h->place = p;
-	h->moves++;
-	spin_unlock(&place_lock);
-	fh_place_put(old);
 }
 
 /* ---- what can't be reopened ---- */
@@ -797,28 +588,6 @@ void fh_check_reopen(struct fh *h)
 		keep(h, FH_DENIED); /* or there is no descriptor to find out */
 	}
 	fh_place_put(p);
-}
-
-char *fh_path(struct fh *h, struct fh *top, char *buf, size_t size)
-{
-	char *p = buf + size - 1;
-	size_t n;
-
-	*p = '\0';
-	spin_lock(&place_lock);
-	for (; h != top; h = h->place->dir) {
-		n = h->place ? strlen(h->place->name) : 0;
-		if (!h->place || n + 1 > (size_t)(p - buf)) {
-			p = ERR_PTR(h->place ? -ENAMETOOLONG : -ESTALE);
-			break;
-		}
-		if (*p)
-			*--p = '/';
-		p -= n;
-		memcpy(p, h->place->name, n);
-	}
-	spin_unlock(&place_lock);
-	return p;
 }
 
 int fh_lock(struct fh *h, bool exclusive)

@@ -80,8 +80,25 @@ void clock_chance(void);	    /* a handle is idle now, or closed, and somebody st
 void handle_cant_tell(struct fh *h, bool write);
 /* A new handle in dir: what is known of others there. */
 void handle_learn(struct fh *h, const struct fh *dir);
-/* handle.c: where it is now, +1; NULL: the root, or no name */
+/* place.c: where it is now, +1; NULL: the root, or no name */
 struct fh_place *handle_place(struct fh *h);
+/* Drops a reference. The directory whose reference is the caller's to put, or NULL. */
+struct fh *handle_place_drop(struct fh_place *p);
+/* Has h, which was not found, another place by now than when `moves` was nr? */
+bool handle_moved_since(struct fh *h, u32 nr);
+/* What is to be opened next on the way to a handle. */
+struct fh_step {
+	struct fh *x;		/* +1: closed a moment ago */
+	struct fh_place *place; /* +1: of x; its dir is pinned */
+	u32 moves;		/* of x */
+};
+/*
+ * Finds the highest closed handle on the way from h to the root. Is it not near, and half not NULL: *half, +1, is one in the middle of the way, and s
+ * unset. -ESTALE if a closed handle has no place.
+ */
+must_check int handle_find_closed(struct fh *h, struct fh_step *s, struct fh **half);
+/* handle.c: put_fh() and fh_put(), if there is one */
+void handle_unpin_and_put(struct fh *h);
 /* OPEN -> BUSY if it is idle and had its second chance; then closes it. */
 bool handle_claim_idle(struct fh *h);
 bool handle_close_busy(struct fh *h);
