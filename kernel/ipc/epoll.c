@@ -3,6 +3,7 @@
 #include "alloc.h"
 #include "epoll_priv.h"
 #include "ipc.h"
+#include "sched.h"
 #include "syscalls.h"
 #include "task.h"
 #include <stdio.h>
@@ -10,6 +11,8 @@
 
 #define EXCLUSIVE_OK                                                                               \
 	((u32)(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE))
+
+#define REMOVE_BATCH 256 /* items, after which the CPU may do something else */
 
 static u32 nr_items; /* atomic: of all eventpolls */
 
@@ -263,12 +266,16 @@ void epoll_file_released(struct file *f)
 {
 	struct eventpoll *ep;
 	struct epitem *epi;
+	unsigned n = 0;
 
 	/* Nobody adds watches any more: that takes a reference on f. No search among them: there may be a million. */
 	while ((ep = watcher_of(f))) {
 		mutex_lock(&ep->mtx);
-		while ((epi = first_item_in(f, ep)))
+		while ((epi = first_item_in(f, ep))) {
 			item_remove(epi);
+			if (++n % REMOVE_BATCH == 0)
+				cond_resched();
+		}
 		mutex_unlock(&ep->mtx);
 		ep_put(ep);
 	}
@@ -276,7 +283,11 @@ void epoll_file_released(struct file *f)
 
 static int remove_each(struct epitem *epi, void *arg)
 {
+	struct eventpoll *ep = arg;
+
 	item_remove(epi);
+	if (ep->table.nr_items % REMOVE_BATCH == 0)
+		cond_resched();
 	return 0;
 }
 
@@ -285,7 +296,7 @@ static void ep_release(struct file *f)
 	struct eventpoll *ep = f->priv;
 
 	mutex_lock(&ep->mtx);
-	ep_table_each(&ep->table, remove_each, NULL);
+	ep_table_each(&ep->table, remove_each, ep);
 	mutex_unlock(&ep->mtx);
 	ep_put(ep);
 }
