@@ -176,10 +176,15 @@ static size_t master_put(struct file *f, struct pty *p, const u8 *buf, size_t n,
 	size_t done = 0;
 
 	for (;;) {
-		done += tty_input(&p->tty, buf + done, n - done);
+		ssize_t got = tty_input(&p->tty, buf + done, n - done);
+
+		if (got > 0)
+			done += got;
 		if (done == n)
 			return done;
-		if (nonblocking(f))
+		if (got < 0)
+			*err = (int)got;
+		else if (nonblocking(f))
 			*err = -EAGAIN;
 		else
 			*err = wait_event_expr(&p->tty.room_wait, pty_has_room(p), &opts);

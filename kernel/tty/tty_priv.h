@@ -142,8 +142,8 @@ void turn_give(struct turn *turn);
 ssize_t tty_read(struct file *f, struct iov_iter *to, u64 *pos);
 ssize_t tty_write(struct file *f, struct iov_iter *from, u64 *pos);
 u32 tty_poll(struct file *f, struct poll_table *pt);
-/* Bytes that came in from the device: as many as there is room for. Any thread. */
-size_t tty_input(struct tty *t, const u8 *buf, size_t n);
+/* Bytes that came in from the device: as many as there is room for; -ENOMEM: none, though there is room. Any thread. */
+ssize_t tty_input(struct tty *t, const u8 *buf, size_t n);
 /* For drivers, under t->lock: output that may be sent now. */
 size_t tty_out_ready(const struct tty *t);
 

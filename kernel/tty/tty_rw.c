@@ -293,10 +293,11 @@ u32 tty_poll(struct file *f, struct poll_table *pt)
 
 /* ---- input ---- */
 
-size_t tty_input(struct tty *t, const u8 *buf, size_t n)
+ssize_t tty_input(struct tty *t, const u8 *buf, size_t n)
 {
 	struct tty_fx fx = {0};
 	size_t got = 0;
+	bool no_memory;
 
 	spin_lock(&t->lock);
 	if (byteq_used(&t->in))
@@ -305,7 +306,8 @@ size_t tty_input(struct tty *t, const u8 *buf, size_t n)
 		got = ldisc_receive(t, buf, n, &fx);
 	if (got < n)
 		got += byteq_put(&t->in, buf + got, n - got);
+	no_memory = !got && byteq_room(&t->in);
 	spin_unlock(&t->lock);
 	tty_fx_run(t, &fx);
-	return got;
+	return no_memory ? -ENOMEM : (ssize_t)got;
 }
