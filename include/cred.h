@@ -56,7 +56,10 @@ void cred_commit(struct cred *c);
 bool in_group(const struct cred *c, u32 gid); /* fsgid or a supplementary group */
 bool cred_capable(const struct cred *c, int cap);
 bool capable(int cap); /* the current task's */
-/* What exec of a file with this mode and owner makes of c (set-uid bits, capabilities rules): changes the private copy c. True if it gained privileges. */
-bool cred_exec(struct cred *c, u32 mode, u32 uid, u32 gid);
+/*
+ * What exec of a file with this mode and owner makes of c (set-uid bits, capabilities rules): changes the private copy c. True if it gained privileges,
+ * or would have: a process that shares its fs context with another gets none that it hasn't.
+ */
+bool cred_exec(struct cred *c, u32 mode, u32 uid, u32 gid, bool shared);
 
 #endif

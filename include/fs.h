@@ -383,7 +383,8 @@ extern struct mount *root_mount;
 
 /* cwd, root, umask: shared by CLONE_FS. */
 struct fs_context {
-	u32 refs;	      /* a */
+	u32 refs;  /* a */
+	u32 users; /* a: tasks that have it; who looks at a task's only has a reference */
 	struct spinlock lock; /* rank FS */
 	struct path root, pwd;
 	u32 umask;
@@ -392,6 +393,9 @@ must_check struct fs_context *fs_context_new(
 	const struct fs_context *from); /* NULL from: root_mount; NULL: no memory */
 struct fs_context *fs_context_get(struct fs_context *fs);
 void fs_context_put(struct fs_context *fs);
+/* The same for a task that is one more user of it, and that no longer is. fs_context_new()'s is for a user. */
+struct fs_context *fs_context_share(struct fs_context *fs);
+void fs_context_leave(struct fs_context *fs);
 void fs_get_root(struct path *out); /* of current, +1; before the first task: root_mount's */
 void fs_get_pwd(struct path *out);
 u32 fs_umask(void);

@@ -61,7 +61,7 @@ struct fs_context *fs_context_new(const struct fs_context *from)
 
 	if (!fs)
 		return NULL;
-	fs->refs = 1;
+	fs->refs = fs->users = 1;
 	spin_init(&fs->lock, "fs_context", RANK_FS);
 	if (from) {
 		struct fs_context *src = (struct fs_context *)from;
@@ -96,6 +96,18 @@ void fs_context_put(struct fs_context *fs)
 	path_put(&fs->root);
 	path_put(&fs->pwd);
 	kfree(fs);
+}
+
+struct fs_context *fs_context_share(struct fs_context *fs)
+{
+	__atomic_fetch_add(&fs->users, 1, __ATOMIC_RELAXED);
+	return fs_context_get(fs);
+}
+
+void fs_context_leave(struct fs_context *fs)
+{
+	__atomic_sub_fetch(&fs->users, 1, __ATOMIC_RELEASE);
+	fs_context_put(fs);
 }
 
 static void get_path(struct path *out, size_t offset)

@@ -114,7 +114,7 @@ static int copy_files(struct task *t, struct task *from, const struct clone_requ
 			return PTR_ERR(f);
 		t->files = f;
 	}
-	t->fs = rq->flags & CLONE_FS ? fs_context_get(from->fs) : fs_context_new(from->fs);
+	t->fs = rq->flags & CLONE_FS ? fs_context_share(from->fs) : fs_context_new(from->fs);
 	return t->fs ? 0 : -ENOMEM;
 }
 
@@ -198,7 +198,7 @@ static void copy_undo(struct task *t)
 	if (t->files)
 		files_put(t->files);
 	if (t->fs)
-		fs_context_put(t->fs);
+		fs_context_leave(t->fs);
 	if (t->tg && t->tg->leader == t) {
 		itimers_exit(t->tg);
 		tty_detach(t->tg);

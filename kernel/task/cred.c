@@ -229,11 +229,11 @@ static void exec_caps(struct cred *c, bool changed)
 	c->cap_effective = file_effective ? c->cap_permitted : c->cap_ambient;
 }
 
-bool cred_exec(struct cred *c, u32 mode, u32 uid, u32 gid)
+bool cred_exec(struct cred *c, u32 mode, u32 uid, u32 gid, bool shared)
 {
 	u32 old_euid = c->euid, old_egid = c->egid;
 	kcap_t old_permitted = c->cap_permitted;
-	bool changed;
+	bool may_set = cred_capable(c, CAP_SETUID), changed;
 
 	if (!c->no_new_privs) {
 		if (mode & S_ISUID)
@@ -243,6 +243,14 @@ bool cred_exec(struct cred *c, u32 mode, u32 uid, u32 gid)
 	}
 	changed = c->euid != old_euid || c->egid != old_egid;
 	exec_caps(c, changed);
+	if (shared && (changed || (c->cap_permitted & ~old_permitted))) {
+		if (!may_set) {
+			c->euid = old_euid;
+			c->egid = old_egid;
+		}
+		c->cap_permitted &= old_permitted;
+		c->cap_effective &= old_permitted;
+	}
 	c->suid = c->fsuid = c->euid;
 	c->sgid = c->fsgid = c->egid;
 	c->securebits &= ~(u32)SECBIT_KEEP_CAPS;

@@ -222,8 +222,10 @@ static int load_headers(struct exec *x)
 
 /* ---- credentials ---- */
 
+/* When the other threads are gone: who shares its fs context then is another process, which could lead a set-id program astray. */
 static int prepare_creds(struct exec *x)
 {
+	bool shared = __atomic_load_n(&current->fs->users, __ATOMIC_ACQUIRE) > 1;
 	struct inode *inode = x->im.file->inode;
 	u32 mode = inode->mode;
 	struct kstat st;
@@ -235,7 +237,7 @@ static int prepare_creds(struct exec *x)
 	if ((x->im.file->path.mnt && x->im.file->path.mnt->flags & MS_NOSUID) ||
 	    current->cred->no_new_privs)
 		mode &= ~(S_ISUID | S_ISGID);
-	x->im.secure = cred_exec(x->im.cred, mode, st.uid, st.gid) ||
+	x->im.secure = cred_exec(x->im.cred, mode, st.uid, st.gid, shared) ||
 		       x->im.cred->euid != current->cred->uid ||
 		       x->im.cred->egid != current->cred->gid;
 	return 0;
@@ -477,8 +479,6 @@ static int prepare(struct exec *x)
 	err = resolve_scripts(x);
 	if (!err)
 		err = load_headers(x);
-	if (!err)
-		err = prepare_creds(x);
 	if (err)
 		return err;
 	if (x->env.len) { /* strings end up in one buffer */
@@ -519,6 +519,8 @@ static int exec_run(struct exec *x)
 	if (err)
 		return err;
 	err = unshare_for_exec(current);
+	if (!err)
+		err = prepare_creds(x);
 	if (!err)
 		err = install(x);
 	if (err) {

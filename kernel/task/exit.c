@@ -231,7 +231,7 @@ static void exit_files(struct task *t)
 	if (files)
 		files_put(files);
 	if (fs)
-		fs_context_put(fs);
+		fs_context_leave(fs);
 }
 
 /* Is t the last to begin its exit? Its process is over then, but for the rest of this path, and its status is known. */

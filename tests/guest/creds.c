@@ -355,6 +355,46 @@ TEST(no_new_privs_ignores_set_user_id)
 	CHECK_EXITED(run_as_ordinary("65534", "65534", "65534", true), 0);
 }
 
+static void *wait_for_the_end(void *arg)
+{
+	pause();
+	return arg;
+}
+
+TEST(set_user_id_program_gets_nothing_while_it_shares_its_directory)
+{
+	struct t_gate end = t_gate();
+
+	NEED_ROOT;
+	t_cd_tmpdir();
+	copy_self("prog");
+	MUST(chown("prog", 4242, 4242));
+	MUST(chmod("prog", 06755));
+	CHECK_EXITED(
+		IN_CHILD({
+			t_become_ordinary();
+			if (!MUST(syscall(SYS_clone, CLONE_FS | SIGCHLD, NULL, NULL, NULL, NULL))) {
+				t_gate_pass(&end);
+				_exit(0);
+			}
+			execl("./prog", "prog", "--helper", "report_ids", "65534", "65534", "65534",
+			      NULL);
+			_exit(98);
+		}),
+		0);
+	t_gate_open(&end);
+	/* With a thread, which the exec ends, it doesn't matter. */
+	CHECK_EXITED(IN_CHILD({
+			     pthread_t thread;
+			     t_become_ordinary();
+			     CHECK_EQ(pthread_create(&thread, NULL, wait_for_the_end, NULL), 0);
+			     execl("./prog", "prog", "--helper", "report_ids", "65534", "4242",
+				   "4242", NULL);
+			     _exit(98);
+		     }),
+		     0);
+}
+
 HELPER(report_secure)
 {
 	return getauxval(AT_SECURE) == 1 && prctl(PR_GET_DUMPABLE) != 1 ? 0 : 1;
