@@ -68,9 +68,10 @@ struct mm {
 	u64 auxv[64];
 	int auxv_len;	       /* bytes */
 	struct file *exe_file; /* +1; lock */
-	int dumpable; /* atomic */
-	u32 core_filter; /* atomic: CORE_*, what a core dump holds; kept by fork and exec */
+	int dumpable;	       /* atomic */
+	u32 core_filter;       /* atomic: CORE_*, what a core dump holds; kept by fork and exec */
 	u64 hiwater_rss_kb;
+	u32 membarrier; /* atomic: MEMBARRIER_CMD_*, what was done, registrations above all; kept by fork */
 	struct patches *patches; /* lock: what is patched of its text; NULL: nothing (patch.h) */
 	bool vdso_gone;		 /* the guest unmapped it: exec can't keep this host mm */
 	bool stale;		 /* the host mm holds the old program still: exec is to unmap it */

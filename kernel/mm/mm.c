@@ -160,6 +160,7 @@ static void copy_layout(struct mm *to, const struct mm *from)
 	to->auxv_len = from->auxv_len;
 	to->dumpable = __atomic_load_n(&from->dumpable, __ATOMIC_RELAXED);
 	to->core_filter = __atomic_load_n(&from->core_filter, __ATOMIC_RELAXED);
+	to->membarrier = __atomic_load_n(&from->membarrier, __ATOMIC_RELAXED);
 	to->vdso_gone = from->vdso_gone;
 }
 

@@ -33,6 +33,22 @@ TEST(private_membarrier_needs_a_registration)
 	CHECK_EQ(membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0), 0);
 }
 
+HELPER(isn_t_registered)
+{
+	return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0) == -1 && errno == EPERM ? 0 : 1;
+}
+
+TEST(registration_is_kept_by_fork_but_not_by_exec)
+{
+	need(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+	CHECK_EQ(membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0), 0);
+	CHECK_EXITED(IN_CHILD({
+			     CHECK_EQ(membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0), 0);
+			     T_EXEC_HELPER("isn_t_registered");
+		     }),
+		     0);
+}
+
 /*
  * Store buffering: each side writes its own word and reads the other's. Without barriers both may read 0; with the compiler's barrier on the
  * fast side and membarrier on the slow one they never do.
