@@ -1,5 +1,6 @@
 /* brk: the heap is an anonymous mapping of ours behind the program's data. */
 #include "commit.h"
+#include "kernel/mm/limits.h"
 #include "kernel/mm/vma.h"
 #include "mm.h"
 #include "patch.h"
@@ -12,17 +13,14 @@
 /* Grows to `end`; both page-aligned, mm->lock held for writing. */
 static int brk_grow(struct mm *mm, uaddr_t from, uaddr_t end)
 {
-	u64 limit = current->tg->rlim[RLIMIT_DATA].rlim_cur,
-	    as = current->tg->rlim[RLIMIT_AS].rlim_cur;
 	struct vma v = {
 		.start = from, .end = end, .flags = VM_READ | VM_WRITE | VM_MAYWRITE | VM_HEAP};
 	struct batch b;
 	int err = -ESRCH;
 
 	if (end > STUB_VDSO_AREA || !vma_range_free(mm, from, end + PAGE_SIZE) ||
-	    (limit != RLIM64_INFINITY && end - mm->brk_start > limit) ||
-	    (as != RLIM64_INFINITY && (mm->total_pages << PAGE_SHIFT) + (end - from) > as) ||
-	    vma_reserve(mm, 1) || mm_charge(mm, (end - from) >> PAGE_SHIFT))
+	    !may_expand_vm(mm, v.flags, (end - from) >> PAGE_SHIFT) || vma_reserve(mm, 1) ||
+	    mm_charge(mm, (end - from) >> PAGE_SHIFT))
 		return -ENOMEM;
 	batch_init(&b);
 	batch_add(&b, __NR_mmap, from, end - from, PROT_READ | PROT_WRITE,
@@ -45,7 +43,7 @@ long sys_brk(unsigned long addr)
 	down_write(&mm->lock);
 	from = PAGE_ALIGN(mm->brk);
 	to = PAGE_ALIGN(addr);
-	if (addr < mm->brk_start || addr > STUB_VDSO_AREA) {
+	if (addr < mm->brk_start || addr > STUB_VDSO_AREA || !may_set_brk(mm, addr)) {
 		/* nothing */
 	} else if (to > from) {
 		if (brk_grow(mm, from, to) == 0)

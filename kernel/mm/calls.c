@@ -1,5 +1,6 @@
 /* System calls on the address space, but for mremap (mremap.c) and brk (brk.c). */
 #include "fs.h"
+#include "kernel/mm/limits.h"
 #include "kernel/mm/vma.h"
 #include "mm.h"
 #include "patch.h"
@@ -25,6 +26,8 @@ static int mmap_check(unsigned long prot, unsigned long flags)
 
 	(void)prot; /* Linux ignores unknown protection bits */
 	if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE)
+		return -EINVAL;
+	if (type == MAP_SHARED_VALIDATE && flags & MAP_ANONYMOUS)
 		return -EINVAL;
 	if (type == MAP_SHARED_VALIDATE && flags & ~(unsigned long)MAP_KNOWN)
 		return -EOPNOTSUPP;
@@ -251,39 +254,33 @@ long sys_msync(unsigned long addr, size_t len, int flags)
 	return range_call(__NR_msync, addr, len, flags, -ENOMEM);
 }
 
-/* May so many bytes more be locked? 0, -ENOMEM, -EPERM. */
-static int check_memlock(struct mm *mm, size_t len)
+/* What is locked already doesn't count twice. mm->lock is held. */
+static bool may_lock(struct mm *mm, uaddr_t addr, size_t len)
 {
-	u64 limit = current->tg->rlim[RLIMIT_MEMLOCK].rlim_cur, locked;
+	u64 more = (len >> PAGE_SHIFT) - vma_locked(mm, addr, addr + len);
 
-	if (limit == RLIM64_INFINITY)
-		return 0;
-	down_read(&mm->lock);
-	locked = mm->locked_pages << PAGE_SHIFT;
-	up_read(&mm->lock);
-	if (locked + len <= limit)
-		return 0;
-	return limit ? -ENOMEM : -EPERM;
+	return mlock_future_ok(mm, VM_LOCKED, more);
 }
 
 static long lock_range(u64 nr, unsigned long addr, size_t len, int flags)
 {
+	bool lock = nr != __NR_munlock;
 	struct mm *mm = current->mm;
 	long ret;
 
+	if (lock && !can_do_mlock())
+		return -EPERM;
 	len += addr & ~PAGE_MASK;
 	addr &= PAGE_MASK;
-	ret = nr == __NR_munlock ? 0 : check_memlock(mm, len);
+	ret = range_check(addr, &len, -EINVAL);
 	if (ret)
-		return ret;
-	ret = range_call(nr, addr, len, flags, -EINVAL);
-	if (ret || !len)
-		return ret;
+		return min(ret, 0L);
 	down_write(&mm->lock);
-	ret = vma_reserve(mm, 2);
+	ret = lock && !may_lock(mm, addr, len) ? -ENOMEM : vma_reserve(mm, 2);
 	if (!ret)
-		vma_change(mm, addr, addr + PAGE_ALIGN(len), nr == __NR_munlock ? 0 : VM_LOCKED,
-			   nr == __NR_munlock ? VM_LOCKED : 0);
+		ret = range_call_locked(mm, nr, addr, len, flags);
+	if (!ret)
+		vma_change(mm, addr, addr + len, lock ? VM_LOCKED : 0, lock ? 0 : VM_LOCKED);
 	up_write(&mm->lock);
 	return ret;
 }

@@ -2,6 +2,7 @@
 #include "alloc.h"
 #include "commit.h"
 #include "fs.h"
+#include "kernel/mm/limits.h"
 #include "kernel/mm/vma.h"
 #include "mm.h"
 #include "patch.h"
@@ -85,20 +86,14 @@ static long choose_address(struct mm *mm, uaddr_t hint, size_t len, int flags)
 
 /* ---- what ---- */
 
-/* RLIMIT_AS, RLIMIT_DATA and the guest's memory as a whole. */
-static int check_limits(struct mm *mm, size_t len, u32 vmflags)
+/* What [addr, addr + len) replaces doesn't count, but for locked memory. */
+static int check_limits(struct mm *mm, uaddr_t addr, size_t len, u32 vmflags)
 {
-	struct thread_group *tg = current->tg;
 	u64 pages = len >> PAGE_SHIFT;
 
-	if (mm->total_pages + pages > tg->rlim[RLIMIT_AS].rlim_cur >> PAGE_SHIFT &&
-	    tg->rlim[RLIMIT_AS].rlim_cur != RLIM64_INFINITY)
-		return -ENOMEM;
-	if ((vmflags & (VM_WRITE | VM_SHARED | VM_STACK)) == VM_WRITE &&
-	    tg->rlim[RLIMIT_DATA].rlim_cur != RLIM64_INFINITY &&
-	    mm->data_pages + pages > tg->rlim[RLIMIT_DATA].rlim_cur >> PAGE_SHIFT)
-		return -ENOMEM;
-	return 0;
+	if (!mlock_future_ok(mm, vmflags, pages))
+		return -EAGAIN;
+	return may_expand_vm(mm, vmflags, pages - vma_pages(mm, addr, addr + len)) ? 0 : -ENOMEM;
 }
 
 static int file_vm_flags(struct file *file, int prot, int flags, u32 *vmflags)
@@ -111,7 +106,7 @@ static int file_vm_flags(struct file *file, int prot, int flags, u32 *vmflags)
 		return -ENODEV;
 	if ((flags & MAP_TYPE) == MAP_PRIVATE) {
 		*vmflags |= VM_MAYWRITE;
-		return 0;
+		return *vmflags & VM_GROWSDOWN ? -EINVAL : 0;
 	}
 	*vmflags |= VM_SHARED;
 	if (file->mode & FMODE_WRITE)
@@ -159,7 +154,7 @@ static long mmap_locked(struct mm *mm, uaddr_t addr, size_t len, int prot, int f
 
 	if (at < 0)
 		return at;
-	err = check_limits(mm, len, vmflags);
+	err = check_limits(mm, at, len, vmflags);
 	if (!err)
 		err = vma_reserve(mm, 3);
 	if (!err && vma_accountable(vmflags)) {
@@ -201,8 +196,11 @@ long mm_mmap(struct mm *mm, uaddr_t addr, size_t len, int prot, int flags, struc
 		return off & ~PAGE_MASK ? -EINVAL : -EOVERFLOW;
 	if (flags & MAP_GROWSDOWN)
 		vmflags |= VM_GROWSDOWN;
-	if (flags & MAP_LOCKED)
+	if (flags & MAP_LOCKED) {
+		if (!can_do_mlock())
+			return -EPERM;
 		vmflags |= VM_LOCKED;
+	}
 	if (flags & MAP_NORESERVE && !commit_strict())
 		vmflags |= VM_NORESERVE;
 	if (file) {

@@ -1,6 +1,7 @@
 /* mremap: the kernel chooses the new place, the host moves the pages. */
 #include "commit.h"
 #include "fs.h"
+#include "kernel/mm/limits.h"
 #include "kernel/mm/vma.h"
 #include "mm.h"
 #include "patch.h"
@@ -92,15 +93,31 @@ static u64 more_pages(const struct remap *r)
 	return r->new_len > r->old_len ? (r->new_len - r->old_len) >> PAGE_SHIFT : 0;
 }
 
+/* The tail goes, whatever it consists of. */
+static long remap_shrink(const struct remap *r)
+{
+	uaddr_t start = r->old + r->new_len, end = r->old + r->old_len;
+	long err = 0;
+
+	if (start < end && !vma_range_free(r->mm, start, end)) {
+		err = mm_host_call(r->mm, __NR_munmap, start, end - start, 0);
+		if (!err)
+			vma_cut(r->mm, start, end);
+	}
+	return err ? err : (long)r->old;
+}
+
 static long remap_locked(struct remap *r)
 {
 	struct vma *found = vma_find(r->mm, r->old), v;
-	u64 as = current->tg->rlim[RLIMIT_AS].rlim_cur;
+	u64 more;
 
 	if (!found || found->start > r->old)
 		return -EFAULT;
 	v = *found;
-	if (r->old + r->old_len > v.end)
+	if (r->new_len <= r->old_len && !(r->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)))
+		return remap_shrink(r);
+	if (r->old + min(r->old_len, r->new_len) > v.end)
 		return -EFAULT;
 	if (!r->old_len && !(v.flags & VM_SHARED))
 		return -EINVAL;
@@ -109,23 +126,16 @@ static long remap_locked(struct remap *r)
 		return -EFAULT;
 	if (r->flags & MREMAP_DONTUNMAP && r->old_len != r->new_len)
 		return -EINVAL;
-	if (r->new_len > r->old_len && as != RLIM64_INFINITY &&
-	    (r->mm->total_pages << PAGE_SHIFT) + (r->new_len - r->old_len) > as)
+	if (r->new_len > r->old_len &&
+	    !mlock_future_ok(r->mm, v.flags, (r->new_len - r->old_len) >> PAGE_SHIFT))
+		return -EAGAIN;
+	more = more_pages(r);
+	if (more && !may_expand_vm(r->mm, v.flags, more))
 		return -ENOMEM;
-	if (v.flags & VM_ACCOUNT && mm_charge(r->mm, more_pages(r)))
+	if (v.flags & VM_ACCOUNT && mm_charge(r->mm, more))
 		return -ENOMEM;
 	if (r->flags & MREMAP_FIXED)
 		return remap_move(r, v);
-	if (r->new_len <= r->old_len && !(r->flags & MREMAP_DONTUNMAP)) {
-		long err = r->new_len == r->old_len
-				   ? 0
-				   : mm_host_call(r->mm, __NR_munmap, r->old + r->new_len,
-						  r->old_len - r->new_len, 0);
-
-		if (!err)
-			vma_cut(r->mm, r->old + r->new_len, r->old + r->old_len);
-		return err ? err : (long)r->old;
-	}
 	if (r->old_len && !(r->flags & MREMAP_DONTUNMAP) && remap_expand(r, &v))
 		return r->old;
 	if (!(r->flags & MREMAP_MAYMOVE))

@@ -4,6 +4,7 @@
  */
 #include "kernel/mm/stack.h"
 #include "commit.h"
+#include "kernel/mm/limits.h"
 #include "kernel/mm/vma.h"
 #include "task.h"
 #include <asm/unistd_64.h>
@@ -26,6 +27,13 @@ static uaddr_t lowest_start(struct mm *mm, const struct vma *v)
 	return max(low, STACK_GUARD_GAP);
 }
 
+static bool may_grow(struct mm *mm, const struct vma *part)
+{
+	u64 pages = (part->end - part->start) >> PAGE_SHIFT;
+
+	return may_expand_vm(mm, part->flags, pages) && mlock_future_ok(mm, part->flags, pages);
+}
+
 static bool grow_locked(struct mm *mm, struct vma *v, uaddr_t addr)
 {
 	uaddr_t low = lowest_start(mm, v), start = addr & PAGE_MASK;
@@ -37,6 +45,10 @@ static bool grow_locked(struct mm *mm, struct vma *v, uaddr_t addr)
 		return false;
 	part.start = max(low, min(start, v->start - STACK_STEP));
 	part.end = v->start;
+	if (!may_grow(mm, &part))
+		part.start = start;
+	if (!may_grow(mm, &part))
+		return false;
 	if (mm_charge(mm, (part.end - part.start) >> PAGE_SHIFT))
 		return false;
 	batch_init(&b);

@@ -203,6 +203,16 @@ u64 vma_unaccounted(const struct mm *mm, uaddr_t start, uaddr_t end)
 	return count(mm, start, end, VM_ACCOUNT | VM_SHARED | VM_NORESERVE, 0);
 }
 
+u64 vma_pages(const struct mm *mm, uaddr_t start, uaddr_t end)
+{
+	return count(mm, start, end, 0, 0);
+}
+
+u64 vma_locked(const struct mm *mm, uaddr_t start, uaddr_t end)
+{
+	return count(mm, start, end, VM_LOCKED, VM_LOCKED);
+}
+
 uaddr_t vma_gap_down(const struct mm *mm, size_t len, uaddr_t bottom, uaddr_t top)
 {
 	int i = vma_index(mm, top);

@@ -17,6 +17,9 @@ static inline bool vma_accountable(u32 flags)
 /* Pages in [start, end) that are accounted, and that would be accounted if they became writable. Reading suffices. */
 u64 vma_accounted(const struct mm *mm, uaddr_t start, uaddr_t end);
 u64 vma_unaccounted(const struct mm *mm, uaddr_t start, uaddr_t end);
+/* Pages in [start, end) that are mapped, and locked. Reading suffices. */
+u64 vma_pages(const struct mm *mm, uaddr_t start, uaddr_t end);
+u64 vma_locked(const struct mm *mm, uaddr_t start, uaddr_t end);
 /* Index of the first vma that ends behind addr; nr_vmas if none. Reading suffices. */
 int vma_index(const struct mm *mm, uaddr_t addr);
 /* Makes sure that n more vmas can be inserted without failing. -ENOMEM: memory, or MAX_MAP_COUNT. */

@@ -339,6 +339,19 @@ TEST(thousand_mappings_come_and_go)
 		MUST(munmap((void *)p[(i * 7) % 1000], PAGE));
 }
 
+TEST(anonymous_memory_knows_no_validated_sharing)
+{
+	CHECK_ERR(mmap(NULL, PAGE, PROT_READ, MAP_SHARED_VALIDATE | MAP_ANONYMOUS, -1, 0), EINVAL);
+}
+
+TEST(files_do_not_grow_down)
+{
+	int self = MUST(open(t_self(), O_RDONLY)), zero = MUST(open("/dev/zero", O_RDWR));
+
+	CHECK_ERR(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_GROWSDOWN, self, 0), EINVAL);
+	CHECK_ERR(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_GROWSDOWN, zero, 0), EINVAL);
+}
+
 TEST(mlock_and_munlock_are_taken)
 {
 	volatile char *p = anon(4);

@@ -38,6 +38,36 @@ TEST(shrinking_keeps_the_start)
 	CHECK(!mapped(p + 2 * PAGE));
 }
 
+/* Not one mapping any more: protections differ, and there is a hole. */
+static char *pieces(void)
+{
+	char *p = numbered(8);
+
+	MUST(mprotect(p + 4 * PAGE, PAGE, PROT_READ));
+	MUST(munmap(p + 6 * PAGE, PAGE));
+	return p;
+}
+
+TEST(shrinking_takes_whatever_the_tail_consists_of)
+{
+	char *p = pieces();
+
+	CHECK(mremap(p, 8 * PAGE, 8 * PAGE, 0) == p);
+	CHECK(mremap(p, 8 * PAGE, 3 * PAGE, 0) == p);
+	check_numbers(p, 3);
+	CHECK(!mapped(p + 3 * PAGE) && !mapped(p + 4 * PAGE) && !mapped(p + 7 * PAGE));
+}
+
+TEST(what_moves_and_shrinks_may_have_such_a_tail_too)
+{
+	char *p = pieces(), *q = numbered(8);
+
+	CHECK_ERR(mremap(p, 8 * PAGE, 5 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, q), EFAULT);
+	CHECK(mremap(p, 8 * PAGE, 3 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, q) == q);
+	check_numbers(q, 8);
+	CHECK(!mapped(p) && !mapped(p + 4 * PAGE) && !mapped(p + 7 * PAGE));
+}
+
 TEST(growing_in_place_gives_zeroes)
 {
 	char *p = numbered(2);
@@ -158,6 +188,27 @@ TEST(growing_respects_the_address_space_limit)
 			     CHECK_EQ(p[0], 1);
 		     }),
 		     0);
+}
+
+TEST(growing_respects_the_data_limit)
+{
+	char *rw = numbered(1), *ro = numbered(1);
+
+	MUST(mprotect(ro, PAGE, PROT_READ));
+	MUST(setrlimit(RLIMIT_DATA, &(struct rlimit){64 << 20, 64 << 20}));
+	CHECK_ERR(mremap(rw, PAGE, 100 << 20, MREMAP_MAYMOVE), ENOMEM);
+	MUST(mremap(ro, PAGE, 100 << 20, MREMAP_MAYMOVE));
+}
+
+TEST(growing_respects_the_limit_of_locked_memory)
+{
+	char *p = numbered(1), *q = numbered(1);
+
+	t_become_ordinary();
+	MUST(setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){65536, 65536}));
+	MUST(mlock(p, PAGE));
+	CHECK_ERR(mremap(p, PAGE, 1 << 20, MREMAP_MAYMOVE), EAGAIN);
+	MUST(mremap(q, PAGE, 1 << 20, MREMAP_MAYMOVE));
 }
 
 TEST(doubling_a_buffer_as_realloc_does)

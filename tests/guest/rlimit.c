@@ -189,6 +189,93 @@ TEST(locked_memory_limit_is_for_ordinary_users)
 	CHECK_ERR(mlock(p + 8192, 4096), EPERM);
 }
 
+static char *memory(size_t size, int flags)
+{
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+}
+
+TEST(pages_are_what_counts_as_locked_and_only_once)
+{
+	char *p = MUST(memory(1 << 20, 0));
+
+	t_become_ordinary();
+	MUST(setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){65536 + 2048, 65536 + 2048}));
+	CHECK_ERR(mlock(p, 65537), ENOMEM);
+	CHECK_EQ(mlock(p, 65536), 0);
+	CHECK_EQ(mlock(p, 65536), 0);
+	CHECK_ERR(mlock(p + 32768, 65536), ENOMEM);
+	CHECK_EQ(munlock(p, 32768), 0);
+	CHECK_EQ(mlock(p + 32768, 65536), 0);
+}
+
+TEST(mapping_of_locked_memory_respects_its_limit)
+{
+	t_become_ordinary();
+	MUST(setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){65536, 65536}));
+	CHECK_ERR(memory(65537, MAP_LOCKED), EAGAIN);
+	MUST(memory(65536, MAP_LOCKED));
+	MUST(setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){0, 0}));
+	CHECK_ERR(memory(4096, MAP_LOCKED), EPERM);
+}
+
+TEST(root_locks_more_than_the_limit)
+{
+	char *p = MUST(memory(1 << 20, 0));
+
+	if (!t_is_root())
+		return;
+	MUST(setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){4096, 4096}));
+	CHECK_EQ(mlock(p, 16384), 0);
+	MUST(memory(16384, MAP_LOCKED));
+	MUST(setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){0, 0}));
+	CHECK_EQ(mlock(p + 65536, 4096), 0);
+}
+
+/* So many bytes more, and no more, may be mapped. */
+static void limit_address_space(size_t more)
+{
+	unsigned long pages;
+
+	CHECK_EQ(sscanf(t_read_file("/proc/self/statm"), "%lu", &pages), 1);
+	more += pages * 4096;
+	MUST(setrlimit(RLIMIT_AS, &(struct rlimit){more, more}));
+}
+
+TEST(what_a_mapping_replaces_does_not_count)
+{
+	char *p = MUST(memory(64 << 20, 0));
+
+	limit_address_space(8 << 20);
+	CHECK_ERR(memory(64 << 20, 0), ENOMEM);
+	CHECK(mmap(p, 64 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p);
+}
+
+TEST(memory_that_grows_down_respects_the_address_space_limit)
+{
+	char *room = MUST(memory(64 << 20, 0)), *end = room + (64 << 20);
+
+	MUST(munmap(room, 64 << 20));
+	CHECK(mmap(end - 4096, 4096, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN, -1, 0) == end - 4096);
+	CHECK_EXITED(IN_CHILD(end[-(4 << 20)] = 1), 0);
+	limit_address_space(1 << 20);
+	end[-(512 << 10)] = 1;
+	CHECK_KILLED(IN_CHILD(end[-(4 << 20)] = 1), SIGSEGV);
+}
+
+static volatile char initialised[2 << 20] = {1};
+
+TEST(data_limit_counts_the_heap_and_what_the_program_brought)
+{
+	char *now = sbrk(0);
+
+	CHECK(initialised[0]);
+	MUST(setrlimit(RLIMIT_DATA, &(struct rlimit){3 << 20, 64 << 20}));
+	CHECK_ERR(brk(now + (2 << 20)), ENOMEM);
+	MUST(setrlimit(RLIMIT_DATA, &(struct rlimit){64 << 20, 64 << 20}));
+	CHECK_EQ(brk(now + (2 << 20)), 0);
+}
+
 /* By far the most that there is below "infinite": sums with it must not wrap. */
 TEST(cpu_limit_of_ages_does_nothing)
 {
