@@ -119,11 +119,11 @@ int unix_autobind(struct unix_sock *sk)
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
 	struct unix_addr *a;
 	u32 nr;
-	int err = -ENOSPC;
+	int err = -EADDRINUSE;
 
 	if (addr_of(sk))
 		return 0;
-	for (int tries = 0; tries < 0x100000 && (err == -ENOSPC || err == -EADDRINUSE); tries++) {
+	for (int tries = 0; tries < 0x100000; tries++) {
 		nr = __atomic_fetch_add(&next_auto, 1, __ATOMIC_RELAXED) & 0xfffff;
 		snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "%05x", nr);
 		a = addr_alloc(&name, UNIX_ADDR_EMPTY + 6, sk->type);
@@ -132,6 +132,12 @@ int unix_autobind(struct unix_sock *sk)
 		err = bind_abstract(sk, a);
 		if (err)
 			unix_addr_put(a);
+		if (err != -EADDRINUSE)
+			break;
+		/* With nearly all names taken, and long chains, it may go on for minutes. */
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
 	}
 	if (err == -EINVAL) /* somebody else was faster */
 		return 0;

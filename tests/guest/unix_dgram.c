@@ -271,6 +271,52 @@ TEST(receiver_of_very_many_messages_lets_others_run)
 	CHECK(n > 5);
 }
 
+/* CPU time of the thread. */
+static long long cpu_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+/* Names of the kind that it gives are taken, from the first one on. Linux begins anywhere, and so seldom has to search. */
+TEST(search_for_an_automatic_name_lets_others_run)
+{
+	const struct rlimit lim = {20000, 20000};
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	const cpu_set_t one = {{1}};
+	struct search {
+		bool begun, ended;
+		long long ms;
+	} *s = t_shared(sizeof(*s));
+	int fd, n = 0;
+	pid_t pid;
+
+	if (setrlimit(RLIMIT_NOFILE, &lim) < 0)
+		SKIP("not so many files");
+	for (int i = 0; i < 19900; i++) {
+		fd = MUST(socket(AF_UNIX, SOCK_DGRAM, 0));
+		snprintf(a.sun_path + 1, 6, "%05x", i);
+		CHECK(bind(fd, (void *)&a, sizeof(a.sun_family) + 6) == 0 || errno == EADDRINUSE);
+	}
+	MUST(sched_setaffinity(0, sizeof(one), &one));
+	fd = MUST(socket(AF_UNIX, SOCK_DGRAM, 0));
+	pid = SPAWN({
+		s->ms = -cpu_ms();
+		__atomic_store_n(&s->begun, true, __ATOMIC_SEQ_CST);
+		MUST(bind(fd, (void *)&a, sizeof(a.sun_family)));
+		s->ms += cpu_ms();
+		__atomic_store_n(&s->ended, true, __ATOMIC_SEQ_CST);
+	});
+	while (!__atomic_load_n(&s->ended, __ATOMIC_SEQ_CST)) {
+		n += __atomic_load_n(&s->begun, __ATOMIC_SEQ_CST);
+		sched_yield();
+	}
+	CHECK_EXITED(t_wait(pid), 0);
+	CHECK(n > 2 || s->ms < 10);
+}
+
 TEST(peer_that_leaves_is_an_error_if_messages_are_lost)
 {
 	const struct sockaddr none = {.sa_family = AF_UNSPEC};
