@@ -310,10 +310,9 @@ static long receive_many(struct unix_sock *sk, struct file *f, uaddr_t msgs, uns
 		if (r)
 			break;
 		done++;
-		if (signal_pending(current))
+		if (signal_pending(current)) /* n has no limit */
 			break;
-		if (!(done % 64)) /* n has no limit */
-			sched_yield_cpu();
+		cond_resched();
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
 		if (deadline != KTIME_MAX && ktime_mono() >= deadline)
