@@ -70,4 +70,13 @@ void down_write(struct rwsem *s);
 void down_write_nested(struct rwsem *s);
 void up_write(struct rwsem *s);
 
+/* What sleeps only now and then says so each time: debug builds panic if the caller holds a spinlock, or is in an RCU read section. */
+#ifdef HEDDLE_DEBUG
+void might_sleep(const char *what);
+#else
+static inline void might_sleep(const char *what)
+{
+}
+#endif
+
 #endif

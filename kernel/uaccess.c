@@ -3,6 +3,7 @@
 #include "alloc.h"
 #include "engine.h"
 #include "fs.h"
+#include "lock.h"
 #include "mm.h"
 #include "task.h"
 #include <limits.h>
@@ -95,12 +96,14 @@ static size_t copy_some(struct mm *mm, void *buf, uaddr_t addr, size_t n, enum d
 
 /*
  * The same; where it fails below a stack that may grow, grows it and goes on. A place that still fails then does so for another reason: it
- * can't be read, or the host processes are gone. Takes mm->lock.
+ * can't be read, or the host processes are gone. Takes mm->lock: may sleep.
  */
 static size_t copy_range(struct mm *mm, void *buf, uaddr_t addr, size_t n, enum direction dir)
 {
-	size_t done = copy_some(mm, buf, addr, n, dir), grown = n;
+	size_t done, grown = n;
 
+	might_sleep("a copy that may grow a stack");
+	done = copy_some(mm, buf, addr, n, dir);
 	while (done < n && grown != done && may_grow(mm, addr + done)) {
 		grown = done;
 		done += copy_some(mm, (u8 *)buf + done, addr + done, n - done, dir);
@@ -121,6 +124,12 @@ int copy_to_mm(struct mm *mm, uaddr_t to, const void *from, size_t n)
 int copy_from_user(void *to, uaddr_t from, size_t n)
 {
 	return copy_from_mm(current->mm, to, from, n);
+}
+
+int copy_from_user_nofault(void *to, uaddr_t from, size_t n)
+{
+	return access_ok(from, n) && copy_some(current->mm, to, from, n, FROM_USER) == n ? 0
+											 : -EFAULT;
 }
 
 int copy_to_user(uaddr_t to, const void *from, size_t n)

@@ -95,6 +95,11 @@ void lockcheck_may_sleep(const char *what, const void *except)
 		panic("%s in an RCU read section", what);
 }
 
+void might_sleep(const char *what)
+{
+	lockcheck_may_sleep(what, NULL);
+}
+
 void lockcheck_acquire(const void *lock, const char *name, u16 rank, enum lock_how how)
 {
 	if (!rank)

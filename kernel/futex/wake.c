@@ -113,7 +113,7 @@ static int compare_locked(uaddr_t uaddr, const u32 *cmp)
 
 	if (!cmp)
 		return 0;
-	if (get_user(now, uaddr))
+	if (copy_from_user_nofault(&now, uaddr, sizeof(now)))
 		return -EFAULT;
 	return now == *cmp ? 0 : -EAGAIN;
 }
@@ -123,9 +123,10 @@ static long requeue_keys(struct requeue *r, uaddr_t uaddr1, const u32 *cmp)
 	struct futex_wakes wakes;
 	struct futex_bucket *b1, *b2;
 	bool done = true;
+	u32 word;
 	long err;
 
-	do {
+	for (;;) {
 		wakes.n = 0;
 		futex_bucket_lock2(&r->k1, &r->k2, &b1, &b2);
 		err = compare_locked(uaddr1, cmp);
@@ -133,9 +134,19 @@ static long requeue_keys(struct requeue *r, uaddr_t uaddr1, const u32 *cmp)
 			done = requeue_pass(r, b1, b2, &wakes);
 		futex_bucket_unlock2(b1, b2);
 		futex_wake_marked(&wakes);
+		if (err == -EFAULT && !get_user(word, uaddr1)) {
+			/* It wasn't there, but is: others map and unmap it, or it is a stack's, which had to grow. */
+			if (signal_pending(current))
+				return -ERESTARTNOINTR;
+			cond_resched();
+			continue;
+		}
+		if (err)
+			return err;
+		if (done)
+			return r->woken + r->moved;
 		cmp = NULL;
-	} while (!err && !done);
-	return err ? err : r->woken + r->moved;
+	}
 }
 
 long futex_requeue(const struct futex_pair *p, const u32 *cmp)
@@ -235,8 +246,10 @@ static int op_on_user(uaddr_t uaddr, u32 encoded)
 			return -EFAULT;
 		if (found == old)
 			return compare(cmp, (int)old, cmparg);
-		if (fatal_signal_pending(current))
+		/* Somebody changes it all the time: nothing is done yet, so others may have their turn. */
+		if (signal_pending(current))
 			return -ERESTARTNOINTR;
+		cond_resched();
 		old = found;
 	}
 }

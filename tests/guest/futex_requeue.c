@@ -3,6 +3,7 @@
 
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 
 static volatile int first, second;
 static struct t_gate ready;
@@ -222,4 +223,105 @@ TEST(wake_op_is_atomic_against_user_space)
 	for (int i = 0; i < 3; i++)
 		CHECK_EQ(pthread_join(thread[i], NULL), 0);
 	CHECK_EQ(atomic_word, 200000 + 2 * 2000);
+}
+
+/* ---- words that come and go ---- */
+
+static volatile int *page;
+static volatile bool enough;
+
+static void on_cpu(int n)
+{
+	cpu_set_t all, one;
+
+	MUST(sched_getaffinity(0, sizeof(all), &all));
+	CPU_ZERO(&one);
+	for (int i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &all) && n-- == 0)
+			CPU_SET(i, &one);
+	if (CPU_COUNT(&one))
+		MUST(sched_setaffinity(0, sizeof(one), &one));
+}
+
+static void *map_and_unmap(void *arg)
+{
+	on_cpu(1);
+	while (!enough) {
+		if (mmap((void *)page, 4096, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != page)
+			break;
+		munmap((void *)page, 4096);
+	}
+	return arg;
+}
+
+static void *requeue_there(void *arg)
+{
+	on_cpu(0);
+	while (!enough)
+		futex(page, FUTEX_CMP_REQUEUE, 1, 1, &second, 0);
+	return arg;
+}
+
+static void *wake_there(void *arg)
+{
+	on_cpu(0);
+	while (!enough)
+		futex(page, FUTEX_WAKE, 1, 0, NULL, 0);
+	return arg;
+}
+
+/* Below the stack, where a page that isn't there may be one to come. */
+TEST(words_below_the_stack_that_come_and_go_block_nobody)
+{
+	void *(*const body[])(void *) = {map_and_unmap, requeue_there, wake_there, requeue_there};
+	pthread_t thread[4];
+	char here;
+
+	enough = false;
+	page = (void *)(((uintptr_t)&here & -4096UL) - (2 << 20));
+	for (int i = 0; i < 4; i++)
+		CHECK_EQ(pthread_create(&thread[i], NULL, body[i], NULL), 0);
+	usleep(700000);
+	enough = true;
+	for (int i = 0; i < 4; i++)
+		CHECK_EQ(pthread_join(thread[i], NULL), 0);
+}
+
+static void *increment(void *arg)
+{
+	on_cpu(1);
+	while (!enough)
+		++*page;
+	return arg;
+}
+
+static void *op_there(void *arg)
+{
+	on_cpu(0);
+	while (!enough)
+		futex(&first, FUTEX_WAKE_OP, 0, 0, page,
+		      wake_op(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0));
+	return arg;
+}
+
+/* Somebody stores into the word all the time: that costs who shares the CPU with a WAKE_OP nothing. */
+TEST(wake_op_of_a_word_that_never_rests_leaves_others_their_turn)
+{
+	static volatile int word;
+	struct timespec tick = {0, 1000000};
+	pthread_t inc, op;
+	int turns = 0;
+
+	enough = false;
+	page = &word;
+	on_cpu(0);
+	CHECK_EQ(pthread_create(&inc, NULL, increment, NULL), 0);
+	CHECK_EQ(pthread_create(&op, NULL, op_there, NULL), 0);
+	for (long long end = t_now_ms() + 500; t_now_ms() < end; turns++)
+		nanosleep(&tick, NULL);
+	enough = true;
+	CHECK_EQ(pthread_join(inc, NULL), 0);
+	CHECK_EQ(pthread_join(op, NULL), 0);
+	EXPECT(turns >= 10);
 }
