@@ -123,6 +123,35 @@ static int range_check(unsigned long addr, size_t *len, int absurd)
 	return *len > GUEST_TOP || addr > GUEST_TOP - *len ? -ENOMEM : 0;
 }
 
+/* What the host has to find memory for, or look at, in some milliseconds. */
+#define POPULATE_PIECE (4UL << 20)
+#define MINCORE_PIECE (1UL << 30)
+
+/* After a piece of what takes long: others have the CPU. -EINTR: the task is being killed. May sleep. */
+static int between_pieces(void)
+{
+	cond_resched();
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
+/* A call by which the host fills a range with memory. *done: so many bytes of it are. mm->lock is held. */
+static long populate_call_locked(struct mm *mm, u64 nr, uaddr_t addr, size_t len, u64 arg,
+				 size_t *done)
+{
+	long ret = 0;
+
+	for (*done = 0; *done < len && !ret;) {
+		size_t n = min(len - *done, POPULATE_PIECE);
+
+		ret = mm_host_call(mm, nr, addr + *done, n, arg);
+		if (!ret) {
+			*done += n;
+			ret = between_pieces();
+		}
+	}
+	return ret;
+}
+
 /* A call whose work the host does on a range; behind a hole it goes on, but fails in the end. mm->lock is held. */
 static long range_call_locked(struct mm *mm, u64 nr, uaddr_t addr, size_t len, u64 arg)
 {
@@ -229,6 +258,17 @@ static long advise_flags(struct mm *mm, uaddr_t addr, size_t len, int advice, u3
 	return ret;
 }
 
+static long advise_populate(struct mm *mm, uaddr_t addr, size_t len, int advice)
+{
+	size_t done;
+	long ret;
+
+	down_read(&mm->lock);
+	ret = populate_call_locked(mm, __NR_madvise, addr, len, advice, &done);
+	up_read(&mm->lock);
+	return ret;
+}
+
 long sys_madvise(unsigned long addr, size_t len, int advice)
 {
 	struct mm *mm = current->mm;
@@ -244,6 +284,8 @@ long sys_madvise(unsigned long addr, size_t len, int advice)
 		return advise_flags(mm, addr, len, advice, set, clear);
 	if (advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE)
 		return advise_drop(mm, addr, len, advice);
+	if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE)
+		return advise_populate(mm, addr, len, advice);
 	return range_call(__NR_madvise, addr, len, advice, -EINVAL);
 }
 
@@ -262,13 +304,13 @@ static bool may_lock(struct mm *mm, uaddr_t addr, size_t len)
 	return mlock_future_ok(mm, VM_LOCKED, more);
 }
 
-static long lock_range(u64 nr, unsigned long addr, size_t len, int flags)
+long sys_mlock(unsigned long addr, size_t len)
 {
-	bool lock = nr != __NR_munlock;
 	struct mm *mm = current->mm;
+	size_t done = 0;
 	long ret;
 
-	if (lock && !can_do_mlock())
+	if (!can_do_mlock())
 		return -EPERM;
 	len += addr & ~PAGE_MASK;
 	addr &= PAGE_MASK;
@@ -276,30 +318,41 @@ static long lock_range(u64 nr, unsigned long addr, size_t len, int flags)
 	if (ret)
 		return min(ret, 0L);
 	down_write(&mm->lock);
-	ret = lock && !may_lock(mm, addr, len) ? -ENOMEM : vma_reserve(mm, 2);
+	ret = may_lock(mm, addr, len) ? vma_reserve(mm, 2) : -ENOMEM;
 	if (!ret)
-		ret = range_call_locked(mm, nr, addr, len, flags);
-	if (!ret)
-		vma_change(mm, addr, addr + len, lock ? VM_LOCKED : 0, lock ? 0 : VM_LOCKED);
+		ret = populate_call_locked(mm, __NR_mlock, addr, len, 0, &done);
+	if (done) /* what it came to stays, on Linux too */
+		vma_change(mm, addr, addr + done, VM_LOCKED, 0);
 	up_write(&mm->lock);
 	return ret;
 }
 
-long sys_mlock(unsigned long addr, size_t len)
-{
-	return lock_range(__NR_mlock, addr, len, 0);
-}
-
 long sys_munlock(unsigned long addr, size_t len)
 {
-	return lock_range(__NR_munlock, addr, len, 0);
+	struct mm *mm = current->mm;
+	long ret;
+
+	len += addr & ~PAGE_MASK;
+	addr &= PAGE_MASK;
+	ret = range_check(addr, &len, -EINVAL);
+	if (ret)
+		return min(ret, 0L);
+	down_write(&mm->lock);
+	ret = vma_reserve(mm, 2);
+	if (!ret)
+		ret = range_call_locked(mm, __NR_munlock, addr, len, 0);
+	if (!ret)
+		vma_change(mm, addr, addr + len, 0, VM_LOCKED);
+	up_write(&mm->lock);
+	return ret;
 }
 
 /* The keeper writes the vector straight into the guest's memory, which it shares. */
 long sys_mincore(unsigned long addr, size_t len, uaddr_t vec)
 {
 	struct mm *mm = current->mm;
-	size_t pages = PAGE_ALIGN(len) >> PAGE_SHIFT;
+	size_t pages = PAGE_ALIGN(len) >> PAGE_SHIFT, done, n;
+	long ret = 0;
 
 	if (addr & ~PAGE_MASK)
 		return -EINVAL;
@@ -307,5 +360,11 @@ long sys_mincore(unsigned long addr, size_t len, uaddr_t vec)
 		return -ENOMEM;
 	if (vec > GUEST_TOP - pages)
 		return -EFAULT;
-	return mm_host_call(mm, __NR_mincore, addr, len, vec);
+	for (done = 0; done < len && !ret; done += n) {
+		n = min(len - done, MINCORE_PIECE);
+		ret = mm_host_call(mm, __NR_mincore, addr + done, n, vec + (done >> PAGE_SHIFT));
+		if (!ret)
+			ret = between_pieces();
+	}
+	return ret;
 }

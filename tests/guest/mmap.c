@@ -1,6 +1,9 @@
 /* mmap and munmap in all their forms. */
 #include "t.h"
 
+#include <pthread.h>
+#include <sched.h>
+
 #define PAGE 4096ul
 #define RW (PROT_READ | PROT_WRITE)
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
@@ -350,6 +353,55 @@ TEST(files_do_not_grow_down)
 
 	CHECK_ERR(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_GROWSDOWN, self, 0), EINVAL);
 	CHECK_ERR(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_GROWSDOWN, zero, 0), EINVAL);
+}
+
+static volatile int others;
+static volatile bool populated;
+
+static void *count(void *arg)
+{
+	while (!populated) {
+		t_sleep_ms(1);
+		others++;
+	}
+	return arg;
+}
+
+/* On the same CPU. */
+TEST(who_populates_much_memory_lets_others_run)
+{
+	size_t size = 128ul << 20;
+	pthread_t thread;
+	cpu_set_t set;
+	int before;
+	char *p = MUST(mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	MUST(sched_setaffinity(0, sizeof(set), &set));
+	MUST(madvise(p, size, MADV_NOHUGEPAGE));
+	CHECK_EQ(pthread_create(&thread, NULL, count, NULL), 0);
+	before = others;
+	CHECK_EQ(madvise(p, size, MADV_POPULATE_WRITE), 0);
+	CHECK(others > before);
+	populated = true;
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
+/* With a hole behind the fifth MiB: as far as that, and an error. */
+TEST(populating_ends_at_a_hole)
+{
+	size_t size = 8ul << 20;
+	unsigned char vec = 0;
+	char *p =
+		MUST(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+
+	MUST(munmap(p + (5 << 20), PAGE));
+	CHECK_ERR(madvise(p, size, MADV_POPULATE_WRITE), ENOMEM);
+	MUST(mincore(p + (5 << 20) - PAGE, PAGE, &vec));
+	CHECK_EQ(vec & 1, 1);
+	CHECK_ERR(mlock(p, size), ENOMEM);
 }
 
 TEST(mlock_and_munlock_are_taken)
