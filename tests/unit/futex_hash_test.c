@@ -51,6 +51,10 @@ int mm_futex_key(struct mm *mm, uaddr_t addr, struct inode **inode, u64 *off)
 	}
 	return 0;
 }
+int copy_from_user_nofault(void *to, uaddr_t from, size_t n)
+{
+	return copy_from_user(to, from, n);
+}
 int mm_cmpxchg32(struct mm *mm, uaddr_t addr, u32 expect, u32 val, u32 *old)
 {
 	if (addr < PAGE_SIZE)
