@@ -405,21 +405,23 @@ static void receive_char(struct tty *t, u8 typed, struct tty_fx *fx)
 
 /*
  * Bytes that may come now. One place is kept free so that a full line can be ended; a line that is too long and unfinished
- * goes on in that last place, so what exceeds it is lost.
+ * goes on in that last place, so what exceeds it is lost. Never is more in use than there is.
  */
 static size_t receive_room(struct tty *t)
 {
 	struct ldisc *ld = &t->ld;
-	u32 left = LDISC_SIZE - (ld->head - ld->tail);
+	u32 used = ld->head - ld->tail, left = LDISC_SIZE - used, last = 1;
 
-	if (I_FLAG(t, PARMRK))
+	if (I_FLAG(t, PARMRK)) { /* a character may take several places */
 		left = (left + 2) / 3;
+		last = 3;
+	}
 	if (left > 1)
 		return left - 1;
 	if (!canonical(t) || ld->canon != ld->tail)
 		return 0;
-	if (ld->head - ld->tail >= LDISC_SIZE)
-		ld->head = ld->tail + LDISC_SIZE - 1;
+	if (used > LDISC_SIZE - last)
+		ld->head = ld->tail + LDISC_SIZE - last;
 	return 1;
 }
 

@@ -450,6 +450,33 @@ START_TEST(input_bits_are_stripped_marked_and_lowered)
 }
 END_TEST
 
+static u32 in_use(void)
+{
+	return tty.ld.head - tty.ld.tail;
+}
+
+/* Each may take two places, where there is but one left. */
+START_TEST(marked_bytes_never_need_more_room_than_there_is)
+{
+	open_tty();
+	set_lflag(tty.termios.c_lflag & ~ECHO);
+	tty.termios.c_iflag = PARMRK;
+	for (int i = 0; i < 5000; i++) {
+		type("\xff");
+		ck_assert_uint_le(in_use(), LDISC_SIZE);
+	}
+	tty.termios.c_iflag = 0;
+	for (int i = 0; i < 5000; i++) {
+		type("\t");
+		ck_assert_uint_le(in_use(), LDISC_SIZE);
+	}
+	type("\025"); /* ^U */
+	ck_assert_uint_eq(in_use(), 0);
+	type("a\n");
+	assert_line("a\n");
+}
+END_TEST
+
 START_TEST(echonl_echoes_newlines_only)
 {
 	open_tty();
@@ -600,7 +627,8 @@ UNIT_MAIN("line discipline", a_line_is_readable_when_it_ends, erase_takes_one_ch
 	  stop_and_start_hold_output, ixany_starts_by_any_key, turning_ixon_off_starts_output,
 	  raw_mode_gives_bytes_as_they_come, vmin_decides_when_poll_sees_input,
 	  input_survives_a_change_of_modes, carriage_returns_are_mapped,
-	  input_bits_are_stripped_marked_and_lowered, echonl_echoes_newlines_only,
+	  input_bits_are_stripped_marked_and_lowered,
+	  marked_bytes_never_need_more_room_than_there_is, echonl_echoes_newlines_only,
 	  echoctl_off_echoes_control_characters_themselves, output_is_processed, tabs_become_spaces,
 	  writers_leave_room_for_echoes, a_device_does_its_own_output_processing,
 	  a_flush_drops_what_the_master_has_not_taken, a_flush_leaves_what_the_driver_is_sending,
