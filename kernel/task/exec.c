@@ -226,14 +226,16 @@ static int load_headers(struct exec *x)
 static int prepare_creds(struct exec *x)
 {
 	bool shared = __atomic_load_n(&current->fs->users, __ATOMIC_ACQUIRE) > 1;
-	struct inode *inode = x->im.file->inode;
-	u32 mode = inode->mode;
 	struct kstat st;
+	u32 mode;
 
+	ASSERT(x->im.file);
 	x->im.cred = cred_dup(current->cred);
 	if (!x->im.cred)
 		return -ENOMEM;
-	generic_getattr(inode, &st);
+	/* Mode and owner of the same moment: a set-id file may be given to another user meanwhile, without these bits. */
+	generic_getattr(x->im.file->inode, &st);
+	mode = st.mode;
 	if ((x->im.file->path.mnt && x->im.file->path.mnt->flags & MS_NOSUID) ||
 	    current->cred->no_new_privs)
 		mode &= ~(S_ISUID | S_ISGID);
