@@ -40,6 +40,56 @@ static int mmap_check(unsigned long prot, unsigned long flags)
 	return 0;
 }
 
+/* What the host has to find memory for, or look at, in some milliseconds. */
+#define POPULATE_PIECE (4UL << 20)
+#define MINCORE_PIECE (1UL << 30)
+
+/* After a piece of what takes long: others have the CPU. -EINTR: the task is being killed. May sleep. */
+static int between_pieces(void)
+{
+	cond_resched();
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
+/* A call by which the host fills a range with memory. *done: so many bytes of it are. mm->lock is held. */
+static long populate_call_locked(struct mm *mm, u64 nr, uaddr_t addr, size_t len, u64 arg,
+				 size_t *done)
+{
+	long ret = 0;
+
+	for (*done = 0; *done < len && !ret;) {
+		size_t n = min(len - *done, POPULATE_PIECE);
+
+		ret = mm_host_call(mm, nr, addr + *done, n, arg);
+		if (!ret) {
+			*done += n;
+			ret = between_pieces();
+		}
+	}
+	return ret;
+}
+
+static long advise_populate(struct mm *mm, uaddr_t addr, size_t len, int advice)
+{
+	size_t done;
+	long ret;
+
+	down_read(&mm->lock);
+	ret = populate_call_locked(mm, __NR_madvise, addr, len, advice, &done);
+	up_read(&mm->lock);
+	return ret;
+}
+
+/* MAP_POPULATE: as far as it goes. Private memory that can be written is wanted to write to. */
+static void map_populate(struct mm *mm, uaddr_t addr, size_t len, unsigned long prot,
+			 unsigned long flags)
+{
+	bool write = prot & PROT_WRITE && (flags & MAP_TYPE) == MAP_PRIVATE;
+
+	(void)!advise_populate(mm, addr, PAGE_ALIGN(len),
+			       write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+}
+
 long sys_mmap(unsigned long addr, size_t len, unsigned long prot, unsigned long flags, int fd,
 	      loff_t off)
 {
@@ -77,6 +127,8 @@ long sys_mmap(unsigned long addr, size_t len, unsigned long prot, unsigned long 
 		      flags & MAP_KNOWN, file, off);
 	if (file)
 		file_put(file);
+	if (ret >= 0 && (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
+		map_populate(current->mm, ret, len, prot, flags);
 	return ret;
 }
 
@@ -121,35 +173,6 @@ static int range_check(unsigned long addr, size_t *len, int absurd)
 	if (!*len || addr + *len < addr)
 		return absurd;
 	return *len > GUEST_TOP || addr > GUEST_TOP - *len ? -ENOMEM : 0;
-}
-
-/* What the host has to find memory for, or look at, in some milliseconds. */
-#define POPULATE_PIECE (4UL << 20)
-#define MINCORE_PIECE (1UL << 30)
-
-/* After a piece of what takes long: others have the CPU. -EINTR: the task is being killed. May sleep. */
-static int between_pieces(void)
-{
-	cond_resched();
-	return fatal_signal_pending(current) ? -EINTR : 0;
-}
-
-/* A call by which the host fills a range with memory. *done: so many bytes of it are. mm->lock is held. */
-static long populate_call_locked(struct mm *mm, u64 nr, uaddr_t addr, size_t len, u64 arg,
-				 size_t *done)
-{
-	long ret = 0;
-
-	for (*done = 0; *done < len && !ret;) {
-		size_t n = min(len - *done, POPULATE_PIECE);
-
-		ret = mm_host_call(mm, nr, addr + *done, n, arg);
-		if (!ret) {
-			*done += n;
-			ret = between_pieces();
-		}
-	}
-	return ret;
 }
 
 /* A call whose work the host does on a range; behind a hole it goes on, but fails in the end. mm->lock is held. */
@@ -255,17 +278,6 @@ static long advise_flags(struct mm *mm, uaddr_t addr, size_t len, int advice, u3
 	if (!ret)
 		vma_change(mm, addr, addr + len, set, clear);
 	up_write(&mm->lock);
-	return ret;
-}
-
-static long advise_populate(struct mm *mm, uaddr_t addr, size_t len, int advice)
-{
-	size_t done;
-	long ret;
-
-	down_read(&mm->lock);
-	ret = populate_call_locked(mm, __NR_madvise, addr, len, advice, &done);
-	up_read(&mm->lock);
 	return ret;
 }
 

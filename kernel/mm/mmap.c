@@ -119,7 +119,7 @@ static int file_vm_flags(struct file *file, int prot, int flags, u32 *vmflags)
 /* The host call for a mapping of `file` (or none) at addr. May change *vm: /dev/zero becomes anonymous. */
 static int host_map(struct mm *mm, struct vma *vm, int prot, int flags)
 {
-	int hflags = MAP_FIXED | (flags & (MAP_NORESERVE | MAP_POPULATE | MAP_LOCKED | MAP_STACK));
+	int hflags = MAP_FIXED | (flags & (MAP_NORESERVE | MAP_LOCKED | MAP_STACK));
 	struct mmap_target t = {.hostfd = -1};
 	size_t len = vm->end - vm->start;
 	int err;
