@@ -69,11 +69,11 @@ ssize_t hostfs_write_locked(struct file *f, struct iov_iter *from, u64 *pos)
 		err = hostfs_refresh(inode);
 		/* A host that won't tell where it went: as far as we know there is no other writer. */
 		if (err)
-			hostfs_set_size(inode, inode->size + n);
-		*pos = inode->size;
+			hostfs_set_size(inode, inode_size(inode) + n);
+		*pos = inode_size(inode);
 	} else {
 		*pos += n;
-		hostfs_set_size(inode, max(*pos, inode->size));
+		hostfs_set_size(inode, max(*pos, inode_size(inode)));
 	}
 	return n;
 }
@@ -142,7 +142,7 @@ int hostfs_fallocate_locked(struct file *f, int mode, u64 off, u64 len)
 
 	hostfs_changed(inode);
 	/* It is done, even if the host won't tell. The modes that move data are for the next refresh. */
-	if (!err && hostfs_refresh(inode) && !mode && off + len > inode->size)
+	if (!err && hostfs_refresh(inode) && !mode && off + len > inode_size(inode))
 		hostfs_set_size(inode, off + len);
 	return err;
 }

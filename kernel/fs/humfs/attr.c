@@ -50,7 +50,7 @@ static int set_meta(struct inode *inode, const struct iattr *a)
 static int set_data(struct inode *inode, const struct iattr *a)
 {
 	struct iattr data = *a;
-	u64 old = inode->size, more = 0;
+	u64 old = inode_size(inode), more = 0;
 	int err;
 
 	data.valid &= ATTR_SIZE | ATTR_ATIME | ATTR_MTIME | ATTR_OPEN;

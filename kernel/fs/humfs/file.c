@@ -6,7 +6,7 @@
 static ssize_t write_locked(struct file *f, struct iov_iter *from, u64 *pos)
 {
 	struct inode *inode = f->inode;
-	u64 size = inode->size, at, end, want, got, cut, grown;
+	u64 size = inode_size(inode), now, at, end, want, got, cut;
 	bool append = __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_APPEND;
 	ssize_t n;
 
@@ -22,8 +22,8 @@ static ssize_t write_locked(struct file *f, struct iov_iter *from, u64 *pos)
 	from->count -= cut;
 	n = hostfs_write_locked(f, from, pos);
 	from->count += cut;
-	grown = inode->size > size ? inode->size - size : 0;
-	humfs_unreserve(inode->sb, got - min(got, grown));
+	now = inode_size(inode);
+	humfs_unreserve(inode->sb, got - min(got, now > size ? now - size : 0));
 	return n;
 }
 
@@ -43,7 +43,7 @@ static ssize_t humfs_write(struct file *f, struct iov_iter *from, u64 *pos)
 static int fallocate_locked(struct file *f, int mode, u64 off, u64 len)
 {
 	struct inode *inode = f->inode;
-	u64 size = inode->size, want = 0, got, grown;
+	u64 size = inode_size(inode), now, want = 0, got;
 	int err;
 
 	if (mode & FALLOC_FL_INSERT_RANGE)
@@ -56,10 +56,10 @@ static int fallocate_locked(struct file *f, int mode, u64 off, u64 len)
 		return -ENOSPC;
 	}
 	err = hostfs_fallocate_locked(f, mode, off, len);
-	grown = inode->size > size ? inode->size - size : 0;
-	humfs_unreserve(inode->sb, got - min(got, grown));
-	if (inode->size < size)
-		humfs_unreserve(inode->sb, size - inode->size);
+	now = inode_size(inode);
+	humfs_unreserve(inode->sb, got - min(got, now > size ? now - size : 0));
+	if (now < size)
+		humfs_unreserve(inode->sb, size - now);
 	return err;
 }
 

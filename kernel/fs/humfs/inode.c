@@ -119,7 +119,7 @@ void humfs_evict(struct inode *inode)
 	if (!humfs_i(inode))
 		return;
 	if (S_ISREG(inode->mode) && !inode->nlink)
-		humfs_unreserve(inode->sb, inode->size);
+		humfs_unreserve(inode->sb, inode_size(inode));
 	release_meta(inode);
 	hostfs_evict(inode);
 }

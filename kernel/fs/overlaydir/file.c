@@ -78,7 +78,7 @@ static ssize_t odir_write(struct file *f, struct iov_iter *from, u64 *pos)
 			*pos = st.size;
 	}
 	n = err ? err : real->ops->write(real, from, pos);
-	if (n > 0 && odir_take_attrs(inode) && *pos > inode->size)
+	if (n > 0 && odir_take_attrs(inode) && *pos > inode_size(inode))
 		__atomic_store_n(&inode->size, *pos, __ATOMIC_RELAXED);
 	up_write(&inode->lock);
 	return n;
