@@ -17,7 +17,7 @@ static u32 setattr_event(u32 valid)
 	return event;
 }
 
-int path_setattr(const struct path *p, struct iattr *a)
+int path_setattr(const struct path *p, struct iattr *a, attr_check *check)
 {
 	struct inode *i = p->dentry->inode;
 	int err;
@@ -27,7 +27,9 @@ int path_setattr(const struct path *p, struct iattr *a)
 		a->valid |= ATTR_CTIME;
 	}
 	down_write(&i->lock);
-	err = i->ops && i->ops->setattr ? i->ops->setattr(i, a) : generic_setattr(i, a);
+	err = check ? check(i, a) : 0;
+	if (!err)
+		err = i->ops && i->ops->setattr ? i->ops->setattr(i, a) : generic_setattr(i, a);
 	up_write(&i->lock);
 	if (!err)
 		notify_dentry(p->dentry, setattr_event(a->valid));
@@ -42,6 +44,19 @@ static unsigned at_lookup(int flags)
 
 /* ---- mode ---- */
 
+/* What a new mode needs, whichever call sets it; set-gid is for those in the file's group, which may be new, too. */
+static int may_chmod(const struct inode *i, struct iattr *a)
+{
+	const struct cred *cred = vfs_cred();
+
+	if (!inode_owner_or_capable(i))
+		return -EPERM;
+	if (!in_group(cred, a->valid & ATTR_GID ? a->gid : i->gid) &&
+	    !cred_capable(cred, CAP_FSETID))
+		a->mode &= ~S_ISGID;
+	return 0;
+}
+
 static int do_chmod(const struct path *p, u32 mode)
 {
 	struct inode *i = p->dentry->inode;
@@ -52,11 +67,7 @@ static int do_chmod(const struct path *p, u32 mode)
 		return err;
 	if (S_ISLNK(i->mode))
 		return -EOPNOTSUPP;
-	if (!inode_owner_or_capable(i))
-		return -EPERM;
-	if (!in_group(vfs_cred(), i->gid) && !cred_capable(vfs_cred(), CAP_FSETID))
-		a.mode &= ~S_ISGID;
-	return path_setattr(p, &a);
+	return path_setattr(p, &a, may_chmod);
 }
 
 long sys_fchmodat2(int dfd, uaddr_t path, unsigned int mode, int flags)
@@ -103,44 +114,46 @@ long sys_umask(unsigned int mask)
 
 /* ---- owner ---- */
 
-static bool may_chown(const struct inode *i, u32 uid, u32 gid)
+static bool owner_may_become(const struct inode *i, const struct iattr *a)
 {
 	const struct cred *cred = vfs_cred();
 
 	if (cred_capable(cred, CAP_CHOWN))
 		return true;
-	if (uid != (u32)-1 && (cred->fsuid != i->uid || uid != i->uid))
+	if (a->valid & ATTR_UID && (cred->fsuid != i->uid || a->uid != i->uid))
 		return false;
-	if (gid != (u32)-1 && (cred->fsuid != i->uid || (gid != i->gid && !in_group(cred, gid))))
+	if (a->valid & ATTR_GID &&
+	    (cred->fsuid != i->uid || (a->gid != i->gid && !in_group(cred, a->gid))))
 		return false;
 	return true;
 }
 
+/* Set-id bits go, root or not; set-gid without x meant mandatory locking, and stays for those in the group. */
+static int may_chown(const struct inode *i, struct iattr *a)
+{
+	u32 kill = i->mode & S_ISUID;
+
+	if (!owner_may_become(i, a))
+		return -EPERM;
+	if (i->mode & S_ISGID && (i->mode & S_IXGRP || (!in_group(vfs_cred(), i->gid) &&
+							!cred_capable(vfs_cred(), CAP_FSETID))))
+		kill |= S_ISGID;
+	if (S_ISDIR(i->mode) || !kill)
+		return 0;
+	a->valid |= ATTR_MODE;
+	a->mode = i->mode & 07777 & ~kill;
+	return may_chmod(i, a); /* chown(-1, -1) is everybody's, but not if it takes bits away */
+}
+
 static int do_chown(const struct path *p, u32 uid, u32 gid)
 {
-	struct inode *i = p->dentry->inode;
 	struct iattr a = {.uid = uid, .gid = gid};
 	int err = path_want_write(p);
-	u32 kill = 0;
 
 	if (err)
 		return err;
-	if (!may_chown(i, uid, gid))
-		return -EPERM;
 	a.valid = (uid != (u32)-1 ? ATTR_UID : 0) | (gid != (u32)-1 ? ATTR_GID : 0);
-	/* Set-id bits go, root or not; set-gid without x meant mandatory locking, and stays for those in the group. */
-	if (!S_ISDIR(i->mode)) {
-		kill = i->mode & S_ISUID;
-		if (i->mode & S_ISGID &&
-		    (i->mode & S_IXGRP ||
-		     (!in_group(vfs_cred(), i->gid) && !cred_capable(vfs_cred(), CAP_FSETID))))
-			kill |= S_ISGID;
-	}
-	if (kill) {
-		a.valid |= ATTR_MODE;
-		a.mode = i->mode & 07777 & ~kill;
-	}
-	return path_setattr(p, &a);
+	return path_setattr(p, &a, may_chown);
 }
 
 long sys_fchownat(int dfd, uaddr_t path, unsigned int uid, unsigned int gid, int flags)

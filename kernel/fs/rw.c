@@ -41,20 +41,27 @@ ssize_t file_read_iter(struct file *f, struct iov_iter *to, u64 *pos)
 	return n;
 }
 
+u32 setid_to_kill(const struct inode *i)
+{
+	u32 mode = __atomic_load_n(&i->mode, __ATOMIC_RELAXED), kill = mode & S_ISUID;
+
+	if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+		kill |= S_ISGID;
+	return kill && !cred_capable(vfs_cred(), CAP_FSETID) ? kill : 0;
+}
+
+static int without_setid(const struct inode *i, struct iattr *a)
+{
+	a->mode = i->mode & 07777 & ~setid_to_kill(i);
+	return 0;
+}
+
 /* A write by somebody without privileges takes the set-id bits away. */
 static int drop_setid(struct file *f)
 {
-	u32 mode = __atomic_load_n(&f->inode->mode, __ATOMIC_RELAXED), kill = 0;
 	struct iattr a = {.valid = ATTR_MODE, .file = f};
 
-	if (mode & S_ISUID)
-		kill |= S_ISUID;
-	if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
-		kill |= S_ISGID;
-	if (!kill || cred_capable(vfs_cred(), CAP_FSETID))
-		return 0;
-	a.mode = mode & 07777 & ~kill;
-	return path_setattr(&f->path, &a);
+	return setid_to_kill(f->inode) ? path_setattr(&f->path, &a, without_setid) : 0;
 }
 
 /* How much may be written to a regular file at pos: RLIMIT_FSIZE and the largest offset. 0 with -EFBIG in *err. */

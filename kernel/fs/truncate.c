@@ -3,22 +3,24 @@
 #include "vfs.h"
 #include <linux/falloc.h>
 
+/* RLIMIT_FSIZE is only for what grows. */
+static int may_truncate(const struct inode *i, struct iattr *a)
+{
+	u32 kill = setid_to_kill(i);
+
+	if (kill) {
+		a->valid |= ATTR_MODE;
+		a->mode = i->mode & 07777 & ~kill;
+	}
+	return a->size > i->size ? check_fsize(a->size) : 0;
+}
+
 int do_truncate(const struct path *p, u64 size, struct file *f, u32 extra_valid)
 {
-	struct inode *i = p->dentry->inode;
 	struct iattr a = {.valid = ATTR_SIZE | ATTR_MTIME | extra_valid, .size = size, .file = f};
-	u32 kill = 0;
 
 	a.mtime = inode_now();
-	if (i->mode & S_ISUID)
-		kill |= S_ISUID;
-	if ((i->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
-		kill |= S_ISGID;
-	if (kill && !cred_capable(vfs_cred(), CAP_FSETID)) {
-		a.valid |= ATTR_MODE;
-		a.mode = i->mode & 07777 & ~kill;
-	}
-	return path_setattr(p, &a);
+	return path_setattr(p, &a, may_truncate);
 }
 
 static int truncate_path(const struct path *p, u64 size)
@@ -39,8 +41,6 @@ static int truncate_path(const struct path *p, u64 size)
 	__atomic_fetch_add(&i->writers, 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&i->exec_denied, __ATOMIC_SEQ_CST))
 		err = -ETXTBSY;
-	if (!err)
-		err = check_fsize(size);
 	if (!err)
 		err = do_truncate(p, size, NULL, 0);
 	__atomic_fetch_sub(&i->writers, 1, __ATOMIC_SEQ_CST);
@@ -75,8 +75,6 @@ long sys_ftruncate(int fd, int64_t length)
 	if (!S_ISREG(f->inode->mode) || !(f->mode & FMODE_WRITE))
 		err = -EINVAL;
 	else
-		err = check_fsize(length);
-	if (!err)
 		err = do_truncate(&f->path, length, f, 0);
 	file_put(f);
 	return err;
@@ -114,7 +112,7 @@ static int do_fallocate(struct file *f, int mode, u64 off, u64 len)
 		return -EFBIG;
 	if (!f->ops->fallocate)
 		return -EOPNOTSUPP;
-	if (!(mode & FALLOC_FL_KEEP_SIZE)) {
+	if (!(mode & FALLOC_FL_KEEP_SIZE) && off + len > inode_size(f->inode)) {
 		err = check_fsize(off + len);
 		if (err)
 			return err;

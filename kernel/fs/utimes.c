@@ -2,6 +2,11 @@
 #include "vfs.h"
 #include <utime.h>
 
+static int owner_only(const struct inode *i, struct iattr *a)
+{
+	return inode_owner_or_capable(i) ? 0 : -EPERM;
+}
+
 /* times NULL: both are now. tv_nsec may be UTIME_NOW or UTIME_OMIT. */
 static int set_times(const struct path *p, const struct timespec *times)
 {
@@ -24,14 +29,12 @@ static int set_times(const struct path *p, const struct timespec *times)
 			a.mtime = times[1];
 	}
 	/* Whoever may write may set both to now; the rest is the owner's. */
-	if (!inode_owner_or_capable(i)) {
-		if (!now)
-			return -EPERM;
+	if (now && !inode_owner_or_capable(i)) {
 		err = inode_permission(i, MAY_WRITE);
 		if (err)
 			return err;
 	}
-	return path_setattr(p, &a);
+	return path_setattr(p, &a, now ? NULL : owner_only);
 }
 
 static bool valid_nsec(const struct timespec *ts)

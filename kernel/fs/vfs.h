@@ -178,6 +178,8 @@ must_check ssize_t file_write_iter(struct file *f, struct iov_iter *from, u64 *p
 void raise_sigpipe(void);
 /* Has a file system operation for copies from in to out, and may it be used? */
 bool can_copy_range(const struct file *in, const struct file *out, u64 end);
+/* The set-id bits that a change of the contents by current takes away, going by the mode of this moment. */
+u32 setid_to_kill(const struct inode *i);
 /* RLIMIT_FSIZE for a file that is to be `size` long: -EFBIG and SIGXFSZ. */
 must_check int check_fsize(u64 size);
 
@@ -187,8 +189,10 @@ long fcntl_getlk(struct file *f, unsigned cmd, u64 arg);
 void file_locks_free(struct inode *inode);
 
 /* ---- attr.c ---- */
-/* With permission already checked: locks the inode, asks the file system. */
-must_check int path_setattr(const struct path *p, struct iattr *a);
+/* With i->lock held: may a be done to i as it is now? It may add to a, and change its mode. 0 or the error of the call. */
+typedef int attr_check(const struct inode *i, struct iattr *a);
+/* Locks the inode, checks (NULL: that was done, or is nobody's business), asks the file system. */
+must_check int path_setattr(const struct path *p, struct iattr *a, attr_check *check);
 must_check int do_truncate(const struct path *p, u64 size, struct file *f, u32 extra_valid);
 
 #endif

@@ -1,6 +1,7 @@
 /* chmod, chown, utimens, umask: attributes and who may change them. */
 #include "t.h"
 
+#include <sched.h>
 #include <sys/time.h>
 
 static unsigned int mode_of(const char *path)
@@ -83,6 +84,85 @@ TEST(chown_clears_set_user_id)
 	MUST(chmod("f", 06755));
 	MUST(chown("f", 1234, 1234));
 	CHECK_EQ(mode_of("f"), 0755);
+}
+
+TEST(chown_without_new_ids_takes_set_id_bits_from_ones_own_files_only)
+{
+	if (!t_is_root())
+		SKIP("needs root to have a file of another user");
+	t_cd_tmpdir();
+	t_write_file("f", "");
+	t_write_file("plain", "");
+	MUST(chmod("f", 06755));
+	t_become_ordinary();
+	CHECK_ERR(chown("f", -1u, -1u), EPERM);
+	CHECK_EQ(mode_of("f"), 06755);
+	CHECK_EQ(chown("plain", -1u, -1u), 0);
+	t_write_file("mine", "");
+	MUST(chmod("mine", 06755));
+	CHECK_EQ(chown("mine", -1u, -1u), 0);
+	CHECK_EQ(mode_of("mine"), 0755);
+}
+
+static unsigned int mode_of_fd(int fd)
+{
+	struct stat st;
+
+	MUST(fstat(fd, &st));
+	return st.st_mode & 07777;
+}
+
+TEST(file_that_root_takes_over_never_has_its_old_owners_set_user_id_bit)
+{
+	pid_t pid;
+	int fd;
+
+	if (!t_is_root())
+		SKIP("needs root");
+	t_cd_tmpdir();
+	fd = MUST(open("f", O_RDWR | O_CREAT, 0755));
+	MUST(fchown(fd, 65534, 65534));
+	pid = SPAWN({
+		t_become_ordinary();
+		for (;;) { /* EPERM while root has it */
+			fchmod(fd, 04755);
+			fchmod(fd, 0755);
+		}
+	});
+	for (int i = 0; i < 3000; i++) {
+		MUST(fchown(fd, 0, -1u));
+		CHECK_EQ(mode_of_fd(fd) & S_ISUID, 0);
+		sched_yield();
+		CHECK_EQ(mode_of_fd(fd) & S_ISUID, 0);
+		MUST(fchown(fd, 65534, -1u));
+	}
+	MUST(kill(pid, SIGKILL));
+	CHECK_KILLED(t_wait(pid), SIGKILL);
+}
+
+TEST(mode_stays_as_it_was_set_while_others_write_and_truncate)
+{
+	pid_t pid;
+	int fd;
+
+	t_become_ordinary();
+	t_cd_tmpdir();
+	fd = MUST(open("f", O_RDWR | O_CREAT, 0755));
+	pid = SPAWN({
+		for (;;) {
+			CHECK_EQ(pwrite(fd, "xx", 2, 0), 2);
+			MUST(ftruncate(fd, 1));
+		}
+	});
+	for (int i = 0; i < 3000; i++) {
+		MUST(fchmod(fd, 04777));
+		MUST(fchmod(fd, 0700));
+		CHECK_EQ(mode_of_fd(fd), 0700);
+		sched_yield();
+		CHECK_EQ(mode_of_fd(fd), 0700);
+	}
+	MUST(kill(pid, SIGKILL));
+	CHECK_KILLED(t_wait(pid), SIGKILL);
 }
 
 TEST(write_by_an_ordinary_user_clears_set_user_id)

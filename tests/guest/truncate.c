@@ -162,3 +162,20 @@ TEST(file_size_limit_stops_growth_by_every_call)
 	CHECK_ERR(truncate("f", 4097), EFBIG);
 	CHECK_EQ(ftruncate(fd, 4096), 0);
 }
+
+TEST(file_size_limit_is_only_for_what_grows)
+{
+	struct rlimit lim = {100, 100};
+	int fd = new_file("");
+
+	MUST(ftruncate(fd, 1000));
+	MUST(setrlimit(RLIMIT_FSIZE, &lim));
+	CHECK_EQ(ftruncate(fd, 500), 0);
+	CHECK_EQ(truncate("f", 400), 0);
+	CHECK_EQ(fallocate(fd, 0, 0, 400), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	CHECK_ERR(ftruncate(fd, 401), EFBIG);
+	CHECK_ERR(truncate("f", 401), EFBIG);
+	CHECK_ERR(fallocate(fd, 0, 0, 401), EFBIG);
+	CHECK_EQ(size_of(fd), 400);
+}
