@@ -135,7 +135,7 @@ static void file_release(struct file *f)
 			f->ops->release(f);
 	}
 	if (f->mode & FMODE_WRITER) {
-		__atomic_fetch_sub(&f->inode->writers, 1, __ATOMIC_RELEASE);
+		inode_put_write_access(f->inode);
 		if (f->path.mnt)
 			__atomic_fetch_sub(&f->path.mnt->writers, 1, __ATOMIC_RELEASE);
 	}

@@ -25,16 +25,28 @@ struct open_op {
 
 /* ---- a struct file for a path ---- */
 
-/* Counts a writer, unless the file is being executed. Who denies counts first, too, so that one of two sees the other. */
-static int get_writer(struct file *f)
+/* Who denies writers counts first, too, so that one of two sees the other. */
+int inode_get_write_access(struct inode *inode)
 {
-	struct inode *inode = f->inode;
-
 	__atomic_fetch_add(&inode->writers, 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&inode->exec_denied, __ATOMIC_SEQ_CST)) {
-		__atomic_fetch_sub(&inode->writers, 1, __ATOMIC_SEQ_CST);
+		inode_put_write_access(inode);
 		return -ETXTBSY;
 	}
+	return 0;
+}
+
+void inode_put_write_access(struct inode *inode)
+{
+	__atomic_fetch_sub(&inode->writers, 1, __ATOMIC_RELEASE);
+}
+
+static int get_writer(struct file *f)
+{
+	int err = inode_get_write_access(f->inode);
+
+	if (err)
+		return err;
 	if (f->path.mnt)
 		__atomic_fetch_add(&f->path.mnt->writers, 1, __ATOMIC_RELAXED);
 	f->mode |= FMODE_WRITER;
@@ -154,12 +166,21 @@ static int may_open(const struct path *p, const struct open_op *op)
 	return 0;
 }
 
-/* O_TRUNC, while nothing is open yet but the writer is counted. */
+/* O_TRUNC makes a writer of whoever opens for reading, too, as long as it takes. */
 static int truncate_open(const struct path *p, struct file *f)
 {
+	bool counted = f->mode & FMODE_WRITER;
+	int err;
+
 	if (!S_ISREG(f->inode->mode))
 		return 0;
-	return do_truncate(p, 0, f, ATTR_OPEN);
+	err = counted ? 0 : inode_get_write_access(f->inode);
+	if (err)
+		return err;
+	err = do_truncate(p, 0, f, ATTR_OPEN);
+	if (!counted)
+		inode_put_write_access(f->inode);
+	return err;
 }
 
 static struct file *finish(const struct path *p, struct open_op *op)

@@ -37,13 +37,11 @@ static int truncate_path(const struct path *p, u64 size)
 		err = inode_permission(i, MAY_WRITE);
 	if (err)
 		return err;
-	/* Counted as a writer meanwhile, so that nobody begins to execute it. */
-	__atomic_fetch_add(&i->writers, 1, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&i->exec_denied, __ATOMIC_SEQ_CST))
-		err = -ETXTBSY;
-	if (!err)
-		err = do_truncate(p, size, NULL, 0);
-	__atomic_fetch_sub(&i->writers, 1, __ATOMIC_SEQ_CST);
+	err = inode_get_write_access(i);
+	if (err)
+		return err;
+	err = do_truncate(p, size, NULL, 0);
+	inode_put_write_access(i);
 	return err;
 }
 

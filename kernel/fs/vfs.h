@@ -156,6 +156,9 @@ must_check char *path_name_reach(const struct path *p, const struct path *root, 
 
 /* ---- open.c ---- */
 must_check struct file *open_how(int dfd, const char *name, u64 flags, u32 mode, u64 resolve);
+/* Counts a writer, until inode_put_write_access(): nobody executes the file meanwhile. -ETXTBSY: somebody does. */
+must_check int inode_get_write_access(struct inode *inode);
+void inode_put_write_access(struct inode *inode);
 
 /* ---- file.c ---- */
 static inline u32 file_flags(const struct file *f)

@@ -310,6 +310,7 @@ TEST(running_program_cannot_be_written)
 	t_wait_state(pid, 'S');
 	EXPECT_ERR(open("prog", O_WRONLY), ETXTBSY);
 	EXPECT_ERR(open("prog", O_RDWR), ETXTBSY);
+	EXPECT_ERR(open("prog", O_RDONLY | O_TRUNC), ETXTBSY);
 	EXPECT_ERR(truncate("prog", 0), ETXTBSY);
 	MUST(kill(pid, SIGKILL));
 	CHECK_KILLED(t_wait(pid), SIGKILL);
