@@ -341,14 +341,14 @@ static int parse_flags(struct open_op *op, u64 flags, u32 mode, u64 resolve)
 	static const int acc[4] = {MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE};
 
 	*op = (struct open_op){.flags = flags, .mode = mode, .acc = acc[flags & O_ACCMODE]};
-	if ((flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY))
-		return -EINVAL;
-	if (flags & TMPFILE_BIT && (!(flags & O_DIRECTORY) || !(op->acc & MAY_WRITE)))
-		return -EINVAL;
-	if (flags & O_PATH) {
+	if (flags & O_PATH) { /* beats all others */
 		op->flags &= PATH_FLAGS;
 		op->acc = 0;
 	}
+	if ((op->flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY))
+		return -EINVAL;
+	if (op->flags & TMPFILE_BIT && (!(op->flags & O_DIRECTORY) || !(op->acc & MAY_WRITE)))
+		return -EINVAL;
 	if (op->flags & O_TRUNC)
 		op->acc |= MAY_WRITE;
 	if (op->flags & O_DIRECTORY && !(op->flags & TMPFILE_BIT))

@@ -101,6 +101,19 @@ TEST(nofollow_refuses_a_symlink_at_the_end_only)
 	CHECK_EQ(close(MUST(open("lf", O_PATH | O_NOFOLLOW))), 0);
 }
 
+TEST(path_descriptors_are_opened_whatever_else_the_flags_say)
+{
+	t_cd_tmpdir();
+	MUST(mkdir("d", 0755));
+	t_write_file("f", "x");
+	CHECK_EQ(close(MUST(open("d", O_PATH | O_CREAT | O_DIRECTORY, 0600))), 0);
+	CHECK_EQ(close(MUST(open("d", O_PATH | O_TMPFILE, 0600))), 0);
+	CHECK_EQ(close(MUST(open("f", O_PATH | (O_TMPFILE & ~O_DIRECTORY)))), 0);
+	CHECK_EQ(close(MUST(open("f", O_PATH | O_RDWR | O_TRUNC | O_CREAT | O_EXCL, 0600))), 0);
+	CHECK_STR(t_read_file("f"), "x");
+	CHECK_ERR(open("new", O_PATH | O_CREAT, 0600), ENOENT);
+}
+
 TEST(append_writes_at_the_end)
 {
 	int a, b;
