@@ -32,8 +32,6 @@ static int find_free(struct walk *w, bool is_dir, struct dentry **out)
 		err = -EEXIST;
 	else if (!is_dir && w->slashes)
 		err = -ENOENT;
-	else
-		err = may_create(&w->cur);
 	if (err)
 		d_put(d);
 	else
@@ -41,7 +39,7 @@ static int find_free(struct walk *w, bool is_dir, struct dentry **out)
 	return err;
 }
 
-int path_create(int dfd, const char *name, bool is_dir, struct path *parent, struct dentry **d)
+int path_free_name(int dfd, const char *name, bool is_dir, struct path *parent, struct dentry **d)
 {
 	struct walk w;
 	int err = walk_parent(&w, dfd, name, 0, vfs_cred());
@@ -63,6 +61,18 @@ int path_create(int dfd, const char *name, bool is_dir, struct path *parent, str
 	w.held = (struct path){NULL, NULL};
 	walk_end(&w);
 	return 0;
+}
+
+int path_create(int dfd, const char *name, bool is_dir, struct path *parent, struct dentry **d)
+{
+	int err = path_free_name(dfd, name, is_dir, parent, d);
+
+	if (err)
+		return err;
+	err = may_create(parent);
+	if (err)
+		path_create_done(parent, *d);
+	return err;
 }
 
 void path_create_done(struct path *parent, struct dentry *d)

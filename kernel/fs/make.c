@@ -2,8 +2,8 @@
 #include "kernel/fs/notify/notify.h"
 #include "vfs.h"
 
-/* path_create() of a path in guest memory: the dentry. ERR_PTR. */
-static struct dentry *user_path_create(int dfd, uaddr_t upath, bool is_dir, struct path *parent)
+/* path_free_name() of a path in guest memory: the dentry. ERR_PTR. */
+static struct dentry *user_path_free_name(int dfd, uaddr_t upath, bool is_dir, struct path *parent)
 {
 	char *name = path_from_user(upath);
 	struct dentry *d;
@@ -11,9 +11,24 @@ static struct dentry *user_path_create(int dfd, uaddr_t upath, bool is_dir, stru
 
 	if (IS_ERR(name))
 		return ERR_PTR(PTR_ERR(name));
-	err = path_create(dfd, name, is_dir, parent, &d);
+	err = path_free_name(dfd, name, is_dir, parent, &d);
 	kfree(name);
 	return err ? ERR_PTR(err) : d;
+}
+
+/* The same, with permission. */
+static struct dentry *user_path_create(int dfd, uaddr_t upath, bool is_dir, struct path *parent)
+{
+	struct dentry *d = user_path_free_name(dfd, upath, is_dir, parent);
+	int err;
+
+	if (IS_ERR(d))
+		return d;
+	err = may_create(parent);
+	if (!err)
+		return d;
+	path_create_done(parent, d);
+	return ERR_PTR(err);
 }
 
 long sys_mkdirat(int dfd, uaddr_t path, unsigned int mode)
@@ -118,13 +133,20 @@ static bool may_link(struct inode *inode)
 	       !inode_permission(inode, MAY_READ | MAY_WRITE);
 }
 
-/* With both locked: a file without a name gets its first one once. */
-static int link_locked(struct inode *dir, struct dentry *d, struct inode *inode)
+/* In Linux's order. */
+static int may_link_into(const struct path *parent, struct inode *inode)
 {
-	int err;
+	return may_link(inode) ? may_create(parent) : -EPERM;
+}
 
-	if (!may_link(inode))
-		return -EPERM;
+/* With both locked: a file without a name gets its first one once. */
+static int link_locked(const struct path *parent, struct dentry *d, struct inode *inode)
+{
+	struct inode *dir = parent->dentry->inode;
+	int err = may_link_into(parent, inode);
+
+	if (err)
+		return err;
 	if (!inode->nlink && !(inode->state & INODE_LINKABLE))
 		return -ENOENT;
 	if (inode->nlink >= inode->sb->max_links)
@@ -143,10 +165,12 @@ static int do_link(const struct path *old, const struct path *parent, struct den
 
 	if (old->mnt != parent->mnt)
 		return -EXDEV;
-	if (S_ISDIR(inode->mode) || !dir->ops->link)
-		return -EPERM;
+	if (S_ISDIR(inode->mode) || !dir->ops->link) {
+		err = may_link_into(parent, inode);
+		return err ? err : -EPERM;
+	}
 	down_write(&inode->lock);
-	err = link_locked(dir, d, inode);
+	err = link_locked(parent, d, inode);
 	up_write(&inode->lock);
 	if (err)
 		return err;
@@ -187,7 +211,7 @@ long sys_linkat(int olddfd, uaddr_t oldpath, int newdfd, uaddr_t newpath, int fl
 			       &old);
 	if (err)
 		return err;
-	d = user_path_create(newdfd, newpath, false, &parent);
+	d = user_path_free_name(newdfd, newpath, false, &parent);
 	if (IS_ERR(d)) {
 		err = PTR_ERR(d);
 	} else {

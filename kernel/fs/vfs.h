@@ -146,6 +146,9 @@ must_check int path_lookup_cred(int dfd, const char *name, unsigned flags, const
 
 /* ---- create.c ---- */
 must_check int may_create(const struct path *parent);
+/* path_create() for who calls may_create() himself. */
+must_check int path_free_name(int dfd, const char *name, bool is_dir, struct path *parent,
+			      struct dentry **d);
 /* The error for an operation that a directory lacks: in /proc, where nothing can be made, names that aren't there are just that. */
 int missing_op(const struct inode *dir, int err);
 

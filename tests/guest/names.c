@@ -32,6 +32,25 @@ TEST(link_errors)
 	CHECK_ERR(link("a", "/dev/shm/guest-test-link"), EXDEV);
 }
 
+TEST(links_to_the_files_of_others_are_as_protected_as_the_system_says)
+{
+	const char *protect = "/proc/sys/fs/protected_hardlinks";
+
+	if (!t_is_root())
+		SKIP("needs root to have a file of another user");
+	t_cd_tmpdir();
+	t_write_file("f", "");
+	MUST(mkdir("closed", 0755));
+	t_become_ordinary();
+	if (t_read_file(protect)[0] == '0') {
+		CHECK_EQ(link("f", "g"), 0);
+	} else {
+		CHECK_ERR(link("f", "g"), EPERM);
+		CHECK_ERR(link("f", "closed/g"), EPERM);
+		CHECK_ERR(link("f", "f"), EEXIST);
+	}
+}
+
 TEST(link_of_a_symlink_links_the_symlink)
 {
 	struct stat st;

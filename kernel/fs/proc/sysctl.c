@@ -256,7 +256,7 @@ static const struct proc_entry fs_table[] = {
 	PROC_FILE("pipe-user-pages-hard", 0444, show_zero),
 	PROC_FILE("pipe-user-pages-soft", 0444, show_pipe_pages),
 	PROC_FILE("protected_fifos", 0444, show_zero),
-	PROC_FILE("protected_hardlinks", 0444, show_zero),
+	PROC_FILE("protected_hardlinks", 0444, show_one),
 	PROC_FILE("protected_regular", 0444, show_zero),
 	PROC_FILE("protected_symlinks", 0444, show_zero),
 	PROC_FILE("suid_dumpable", 0444, show_zero),
