@@ -336,6 +336,8 @@ static int hostfs_tmpfile(struct inode *dir, struct inode **out, u32 mode)
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	err = fh_stat(file, &st);
+	if (!err)
+		err = fix_attributes(dir, NULL, NULL, file, mode, &st);
 	if (!err) {
 		inode = hostfs_made(dir->sb, &st, NULL, NULL);
 		err = IS_ERR(inode) ? (int)PTR_ERR(inode) : 0;

@@ -69,6 +69,16 @@ def tree():
         f.flush()
         check("holes_and_large_sizes", os.lseek(f.fileno(), 0, os.SEEK_DATA) == 2 << 30 and
               os.lseek(f.fileno(), 2 << 30, os.SEEK_HOLE) == (2 << 30) + 4096 and os.stat("holes").st_blocks < 1000)
+    ordinary = 65534 if os.geteuid() == 0 else os.geteuid()
+    mask, user = os.umask(0), os.geteuid()
+    os.seteuid(ordinary)
+    fd = os.open(".", os.O_TMPFILE | os.O_RDWR, 0o666)
+    made = os.fstat(fd)
+    os.fchmod(fd, 0o640)
+    os.seteuid(user)
+    os.umask(mask)
+    check("nameless_files_are_their_makers_with_the_mode_asked_for",
+          made.st_uid == ordinary and made.st_mode & 0o7777 == 0o666 and os.fstat(fd).st_mode & 0o7777 == 0o640)
     fd = os.open(".", os.O_TMPFILE | os.O_RDWR, 0o600)
     os.write(fd, b"named later")
     os.link(f"/proc/self/fd/{fd}", "later", src_dir_fd=fd, follow_symlinks=True)  # a dir_fd makes it linkat
