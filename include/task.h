@@ -240,6 +240,8 @@ bool task_dumpable(struct task *t);
 /* May the caller look into t? By file system ids or by real ones: ptrace(2), "Ptrace access mode checking". */
 enum trace_ids { TRACE_FSIDS, TRACE_REALIDS };
 bool task_may_trace(struct task *t, enum trace_ids ids);
+/* The same for who has these credentials and is not of t's process. */
+bool cred_may_trace(const struct cred *me, struct task *t, enum trace_ids ids);
 
 /* Sets bits in t->work and makes it notice: wakes nothing, but kicks it out of the guest. */
 void task_set_work(struct task *t, u32 bits);

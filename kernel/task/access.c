@@ -16,19 +16,23 @@ bool task_dumpable(struct task *t)
 	return r;
 }
 
-bool task_may_trace(struct task *t, enum trace_ids ids)
+bool cred_may_trace(const struct cred *me, struct task *t, enum trace_ids ids)
 {
-	const struct cred *me = current->cred;
 	u32 uid = ids == TRACE_FSIDS ? me->fsuid : me->uid,
 	    gid = ids == TRACE_FSIDS ? me->fsgid : me->gid;
 	struct cred *it;
 	bool ok;
 
-	if (t->tg == current->tg || capable(CAP_SYS_PTRACE))
+	if (cred_capable(me, CAP_SYS_PTRACE))
 		return true;
 	it = task_cred_get(t);
 	ok = uid == it->uid && uid == it->euid && uid == it->suid && gid == it->gid &&
 	     gid == it->egid && gid == it->sgid && !(it->cap_permitted & ~me->cap_permitted);
 	cred_put(it);
 	return ok && task_dumpable(t);
+}
+
+bool task_may_trace(struct task *t, enum trace_ids ids)
+{
+	return t->tg == current->tg || cred_may_trace(current->cred, t, ids);
 }

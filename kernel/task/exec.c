@@ -319,7 +319,7 @@ static struct mm *new_mm(struct task *t, struct context **ctx)
 	return IS_ERR(mm) ? mm_create(ctx) : mm;
 }
 
-static int switch_mm(struct task *t)
+static int switch_mm(struct task *t, bool dumpable)
 {
 	struct context *ctx;
 	struct mm *old = t->mm, *mm = new_mm(t, &ctx);
@@ -327,6 +327,8 @@ static int switch_mm(struct task *t)
 	if (IS_ERR(mm))
 		return PTR_ERR(mm);
 	mm->core_filter = __atomic_load_n(&old->core_filter, __ATOMIC_RELAXED);
+	/* Before others see the mm: for a while it has the old credentials. */
+	mm->dumpable = dumpable;
 	spin_lock(&t->lock);
 	t->mm = mm;
 	spin_unlock(&t->lock);
@@ -381,7 +383,7 @@ static int install(struct exec *x)
 			futex_wake_mm(t->mm, t->clear_child_tid, 1);
 	}
 	t->clear_child_tid = t->set_child_tid = 0;
-	err = switch_mm(t);
+	err = switch_mm(t, !x->im.secure && !x->im.unreadable);
 	if (err)
 		return err;
 	vfork_release(t);
@@ -392,7 +394,6 @@ static int install(struct exec *x)
 	err = exec_map(t->mm, &x->im);
 	if (err)
 		return err;
-	__atomic_store_n(&t->mm->dumpable, !x->im.secure && !x->im.unreadable, __ATOMIC_RELAXED);
 	posix_timers_exit(t->tg);
 	sighand_flush_exec(t);
 	files_close_on_exec(t->files);

@@ -395,6 +395,57 @@ TEST(set_user_id_program_gets_nothing_while_it_shares_its_directory)
 		     0);
 }
 
+#define OWN_MAPS 100
+#define MAY_READ 101
+
+HELPER(read_own_maps)
+{
+	char c;
+
+	if (read(MAY_READ, &c, 1) != 0)
+		return 1;
+	return read(OWN_MAPS, &c, 1) > 0 ? 2 : 0;
+}
+
+static pid_t spawn_set_id_reader(struct t_gate *go, struct t_gate *may_read)
+{
+	return SPAWN({
+		MUST(dup2(MUST(open("/proc/self/maps", O_RDONLY)), OWN_MAPS));
+		MUST(dup2(may_read->fd[0], MAY_READ));
+		t_gate_pass(go);
+		execl("./prog", "prog", "--helper", "read_own_maps", NULL);
+		_exit(98);
+	});
+}
+
+TEST(set_user_id_program_is_not_seen_through_files_of_before)
+{
+	struct t_gate go = t_gate(), started = t_gate(), may_read = t_gate();
+	int maps, environment;
+	char path[64], c;
+	pid_t pid;
+
+	NEED_ROOT;
+	t_cd_tmpdir();
+	copy_self("prog");
+	MUST(chown("prog", 4242, 4242));
+	MUST(chmod("prog", 04755));
+	t_become_ordinary();
+	MUST(prctl(PR_SET_DUMPABLE, 1));
+	pid = spawn_set_id_reader(&go, &may_read);
+	MUST(close(started.fd[1]));
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	maps = MUST(open(path, O_RDONLY));
+	snprintf(path, sizeof(path), "/proc/%d/environ", pid);
+	environment = MUST(open(path, O_RDONLY));
+	t_gate_open(&go);
+	CHECK_EQ(read(started.fd[0], &c, 1), 0); /* closed by the exec */
+	CHECK(read(maps, &c, 1) <= 0);
+	CHECK(read(environment, &c, 1) <= 0);
+	MUST(close(may_read.fd[1]));
+	CHECK_EXITED(t_wait(pid), 0);
+}
+
 HELPER(report_secure)
 {
 	return getauxval(AT_SECURE) == 1 && prctl(PR_GET_DUMPABLE) != 1 ? 0 : 1;

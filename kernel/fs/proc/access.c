@@ -9,6 +9,13 @@ int proc_may_trace(struct task *t)
 	return task_may_trace(t, TRACE_FSIDS) ? 0 : -EACCES;
 }
 
+int proc_may_read(const struct file *f, struct task *t)
+{
+	if (f->cred == current->cred)
+		return proc_may_trace(t);
+	return cred_may_trace(f->cred, t, TRACE_FSIDS) ? 0 : -EACCES;
+}
+
 /* Files belong to the task's effective user; to root if it must not be looked into. */
 int proc_inode_owner(struct task *t, u32 mode, racy_u32 *uid, racy_u32 *gid)
 {

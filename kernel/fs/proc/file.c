@@ -18,8 +18,9 @@ struct proc_file {
 };
 
 /* Makes the text. Under pf->lock, or before others can see the file. */
-static int make_text(struct proc_file *pf, const struct proc_inode *pi)
+static int make_text(struct file *f, struct proc_file *pf)
 {
+	const struct proc_inode *pi = proc_i(f->inode);
 	struct proc_ctx c;
 	int err = proc_ctx_get(&c, pi);
 
@@ -27,6 +28,9 @@ static int make_text(struct proc_file *pf, const struct proc_inode *pi)
 		return -ESRCH;
 	pf->text.len = 0;
 	err = pi->entry->show(&pf->text, &c);
+	/* Asked afterwards: if the task has executed another program meanwhile, the text may be of that. */
+	if (!err && pi->entry->flags & PROC_PRIVATE)
+		err = proc_may_read(f, c.task);
 	proc_ctx_put(&c);
 	if (!err && pf->text.failed) {
 		pf->text.failed = false;
@@ -64,7 +68,7 @@ static int proc_open(struct inode *inode, struct file *f)
 	mutex_init(&pf->lock, "proc file", RANK_SEQ);
 	seq_init(&pf->text);
 	if (pi->entry->flags & PROC_EARLY)
-		err = make_text(pf, pi);
+		err = make_text(f, pf);
 	if (err) {
 		seq_destroy(&pf->text);
 		kfree(pf);
@@ -98,7 +102,7 @@ static ssize_t proc_read(struct file *f, struct iov_iter *to, u64 *pos)
 		return -EINVAL;
 	mutex_lock(&pf->lock);
 	if (wants_fresh(pf, pi, *pos))
-		n = make_text(pf, pi);
+		n = make_text(f, pf);
 	if (!n && *pos < pf->text.len && iov_iter_count(to)) {
 		left = min(pf->text.len - (size_t)*pos, iov_iter_count(to));
 		n = copy_to_iter(pf->text.buf + *pos, left, to);

@@ -93,6 +93,11 @@ u64 proc_ino(pid_t pid, bool thread, const struct proc_entry *e, int fd);
 int proc_inode_owner(struct task *t, u32 mode, racy_u32 *uid, racy_u32 *gid);
 /* access.c: 0, -EACCES. */
 must_check int proc_may_trace(struct task *t);
+/*
+ * May who opened f still look into t? It may have executed a set-id program since, and so may the reader, whose output would tell: so a process
+ * that has opened its own file goes by the credentials of then, once it has others.
+ */
+must_check int proc_may_read(const struct file *f, struct task *t);
 /* fd.c: rows of descriptors, and whether one is still open with that access. */
 bool proc_is_fd(const struct proc_entry *e);
 bool proc_fd_valid(const struct proc_ctx *c, u32 mode);
