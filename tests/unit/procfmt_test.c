@@ -64,6 +64,38 @@ START_TEST(without_memory_it_says_so_and_stays_usable)
 }
 END_TEST
 
+static bool fill(struct seq *of, size_t n)
+{
+	char *p;
+
+	seq_init(of);
+	p = seq_reserve(of, n);
+	ck_assert(of->failed == !p);
+	return p;
+}
+
+START_TEST(all_texts_together_have_a_limit)
+{
+	struct seq many[9], small;
+
+	seq_limit(64 << 10);
+	for (int i = 0; i < 8; i++)
+		ck_assert(fill(&many[i], 5000)); /* takes 8 KiB */
+	ck_assert(!fill(&many[8], 5000));
+	ck_assert(fill(&small, 1000)); /* isn't counted */
+	seq_destroy(&small);
+	seq_destroy(&many[8]);
+	seq_destroy(&many[0]);
+	ck_assert(fill(&many[0], 5000));
+	for (int i = 0; i < 8; i++)
+		seq_destroy(&many[i]);
+	ck_assert(fill(&s, 64 << 10));
+	ck_assert(!seq_reserve(&s, (64 << 10) + 1));
+	seq_destroy(&s);
+	seq_limit(256 << 20);
+}
+END_TEST
+
 START_TEST(special_characters_are_octal)
 {
 	seq_init(&s);
@@ -119,4 +151,5 @@ START_TEST(padding_counts_from_where_it_is_told)
 END_TEST
 
 UNIT_MAIN("text of /proc", printf_grows_as_it_needs, without_memory_it_says_so_and_stays_usable,
-	  special_characters_are_octal, bit_lists_are_ranges, padding_counts_from_where_it_is_told)
+	  all_texts_together_have_a_limit, special_characters_are_octal, bit_lists_are_ranges,
+	  padding_counts_from_where_it_is_told)

@@ -32,10 +32,10 @@ static int make_text(struct file *f, struct proc_file *pf)
 	if (!err && pi->entry->flags & PROC_PRIVATE)
 		err = proc_may_read(f, c.task);
 	proc_ctx_put(&c);
-	if (!err && pf->text.failed) {
-		pf->text.failed = false;
+	if (!err && pf->text.failed)
 		err = -ENOMEM;
-	}
+	if (err)
+		seq_destroy(&pf->text);
 	pf->ready = !err;
 	return err;
 }

@@ -1,5 +1,6 @@
 /* What is read of the host once, at boot. */
 #include "alloc.h"
+#include "commit.h"
 #include "hostio.h"
 #include "kernel/fs/proc/proc_priv.h"
 #include <stdlib.h>
@@ -22,6 +23,8 @@ static char *first_cpu_block(void)
 
 int proc_init(const char *cmdline)
 {
+	/* Texts are kept while their files are open. The least is enough for smaps of a process with all the mappings it may have. */
+	seq_limit(max(memory_size() / 10, (u64)64 << 20));
 	host_info.cpu_block = first_cpu_block();
 	host_info.cmdline = kstrdup(cmdline);
 	return host_info.cpu_block && host_info.cmdline ? 0 : -ENOMEM;

@@ -8,6 +8,20 @@
 #include <string.h>
 
 #define SEQ_MAX (256u << 20)
+#define SEQ_SMALL 1024u /* a text up to here is in the price of its file */
+
+static u64 max_memory = SEQ_MAX; /* constant after boot */
+static u64 memory;		 /* atomic: of all texts that aren't small, in bytes */
+
+void seq_limit(u64 bytes)
+{
+	max_memory = bytes;
+}
+
+static size_t counted(size_t cap)
+{
+	return cap > SEQ_SMALL ? cap : 0;
+}
 
 void seq_init(struct seq *s)
 {
@@ -16,20 +30,34 @@ void seq_init(struct seq *s)
 
 void seq_destroy(struct seq *s)
 {
+	__atomic_fetch_sub(&memory, counted(s->cap), __ATOMIC_RELAXED);
 	kfree(s->buf);
 	seq_init(s);
 }
 
+/* NULL: no memory, or too much of it is in texts. */
+static char *grow(const struct seq *s, size_t cap)
+{
+	size_t more = counted(cap) - counted(s->cap);
+	char *buf = NULL;
+
+	if (__atomic_add_fetch(&memory, more, __ATOMIC_RELAXED) <= max_memory || !more)
+		buf = krealloc(s->buf, cap);
+	if (!buf)
+		__atomic_fetch_sub(&memory, more, __ATOMIC_RELAXED);
+	return buf;
+}
+
 char *seq_reserve(struct seq *s, size_t n)
 {
-	size_t cap = s->cap ? s->cap : 1024;
+	size_t cap = s->cap ? s->cap : SEQ_SMALL;
 	char *buf;
 
 	if (s->cap - s->len >= n)
 		return s->buf + s->len;
 	while (cap - s->len < n && cap < SEQ_MAX)
 		cap *= 2;
-	buf = cap - s->len >= n ? krealloc(s->buf, cap) : NULL;
+	buf = cap - s->len >= n ? grow(s, cap) : NULL;
 	if (!buf) {
 		s->failed = true;
 		return NULL;

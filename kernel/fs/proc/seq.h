@@ -13,6 +13,8 @@ struct seq {
 	bool failed; /* no memory: the text is short */
 };
 
+/* Boot: how many bytes all texts together may have; small ones (1 KiB) don't count. */
+void seq_limit(u64 bytes);
 void seq_init(struct seq *s);
 void seq_destroy(struct seq *s);
 void seq_printf(struct seq *s, const char *fmt, ...) printf_like(2, 3);
