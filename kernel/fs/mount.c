@@ -148,13 +148,31 @@ bool mount_is_attached(const struct mount *m)
 	return m == root_mount || m->at;
 }
 
+/* Whoever removes the directory holds its lock, too, and then either sees that it is a mount point or has left it dead. */
+static int count_mounted(struct dentry *point)
+{
+	struct inode *inode = point->inode;
+	int err = 0;
+
+	down_write(&inode->lock);
+	if (inode->state & INODE_DEAD)
+		err = -ENOENT;
+	else
+		__atomic_fetch_add(&point->mounted, 1, __ATOMIC_RELEASE);
+	up_write(&inode->lock);
+	return err;
+}
+
 /* Puts m at a place. mount_mutex held. Takes references on the place. */
 int mount_attach(struct mount *m, const struct path *where)
 {
 	struct mount_at *at = kzalloc(sizeof(*at));
+	int err = at ? count_mounted(where->dentry) : -ENOMEM;
 
-	if (!at)
-		return -ENOMEM;
+	if (err) {
+		kfree(at);
+		return err;
+	}
 	cds_lfht_node_init(&at->node);
 	at->mnt = m;
 	at->parent = mnt_get(where->mnt);
@@ -165,7 +183,6 @@ int mount_attach(struct mount *m, const struct path *where)
 	rcu_node_publish(&at->node);
 	cds_lfht_add(hash_table, at_hash(at->parent, at->point), &at->node);
 	rcu_read_unlock();
-	__atomic_fetch_add(&at->point->mounted, 1, __ATOMIC_RELEASE);
 	changed();
 	return 0;
 }

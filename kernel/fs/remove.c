@@ -17,7 +17,7 @@ int may_remove(const struct path *parent, const struct dentry *d, bool is_dir)
 		return -EISDIR;
 	if (dir->state & INODE_DEAD)
 		return -ENOENT;
-	return __atomic_load_n(&d->mounted, __ATOMIC_ACQUIRE) ? -EBUSY : 0;
+	return d_is_mounted(d) ? -EBUSY : 0;
 }
 
 void dir_died(struct dentry *d)
@@ -50,7 +50,8 @@ static int do_rmdir(const struct path *parent, struct dentry *d)
 	if (!dir->ops->rmdir)
 		return -EPERM;
 	down_write_nested(&d->inode->lock); /* child after parent */
-	err = dir->ops->rmdir(dir, d);
+	/* mount_attach() takes this lock, not the parent's. */
+	err = d_is_mounted(d) ? -EBUSY : dir->ops->rmdir(dir, d);
 	if (!err)
 		dir_died(d);
 	up_write(&d->inode->lock);

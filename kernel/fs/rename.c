@@ -201,7 +201,8 @@ static int do_rename(struct renaming *r)
 		return -ENOMEM;
 	}
 	lock_entries(r, true);
-	err = old_dir->ops->rename(&rc);
+	/* A directory that is replaced: as in do_rmdir(). */
+	err = d_is_mounted(r->new) ? -EBUSY : old_dir->ops->rename(&rc);
 	if (err) {
 		dname_free(dn);
 		kfree(dn2);

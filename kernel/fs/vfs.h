@@ -49,6 +49,10 @@ static inline u32 d_flags(const struct dentry *d)
 {
 	return __atomic_load_n(&d->flags, __ATOMIC_RELAXED);
 }
+static inline bool d_is_mounted(const struct dentry *d)
+{
+	return __atomic_load_n(&d->mounted, __ATOMIC_ACQUIRE);
+}
 must_check int dcache_init(void);
 /* Under RCU; no reference. NULL: not cached. */
 struct dentry *d_find(const struct dentry *dir, const char *name, size_t len);

@@ -227,3 +227,28 @@ TEST(dot_dot_crosses_a_mount)
 	CHECK(a.st_ino == b.st_ino && a.st_dev == b.st_dev);
 	MUST(umount("m"));
 }
+
+TEST(directory_is_not_removed_while_it_is_mounted_on)
+{
+	pid_t pid;
+
+	NEED_ROOT;
+	t_cd_tmpdir();
+	MUST(mkdir("m", 0755));
+	MUST(mkdir("from", 0755));
+	pid = SPAWN({
+		for (;;) {
+			rmdir("m");
+			mkdir("m", 0755);
+		}
+	});
+	for (int i = 0; i < 20000; i++) {
+		if (mount("from", "m", NULL, MS_BIND, NULL) < 0) {
+			CHECK_EQ(errno, ENOENT);
+			continue;
+		}
+		MUST(umount("m")); /* the name leads to it still */
+	}
+	MUST(kill(pid, SIGKILL));
+	CHECK_KILLED(t_wait(pid), SIGKILL);
+}
