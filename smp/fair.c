@@ -180,7 +180,7 @@ static void policy_change(struct run_queue *rq, struct kthread *kt, int policy)
 {
 	u64 least = load_relaxed(&rq->min_vruntime);
 
-	if (is_rt(kt) && !policy_is_rt(policy) && before(kt->vruntime, least))
+	if (is_rt(kt) && !policy_is_rt(policy) && before(load_relaxed(&kt->vruntime), least))
 		store_relaxed(&kt->vruntime, least);
 }
 
