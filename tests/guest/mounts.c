@@ -184,6 +184,28 @@ TEST(mounts_stack)
 	CHECK_ERR(umount("m"), EINVAL);
 }
 
+/* The work is so much for a name, not for each pair of them. */
+TEST(unmounting_takes_no_longer_than_filling)
+{
+	const int files = 80000;
+	long long start, filled, end;
+	char name[32];
+
+	NEED_ROOT;
+	t_cd_tmpdir();
+	MUST(mkdir("m", 0755));
+	MUST(mount("none", "m", "tmpfs", 0, "nr_inodes=0"));
+	start = t_now_ms();
+	for (int i = 0; i < files; i++) {
+		snprintf(name, sizeof(name), "m/%d", i);
+		MUST(mknod(name, S_IFREG | 0600, 0));
+	}
+	filled = t_now_ms();
+	MUST(umount("m"));
+	end = t_now_ms();
+	CHECK(end - filled <= filled - start);
+}
+
 TEST(mounts_are_listed)
 {
 	char want[256];

@@ -307,8 +307,11 @@ START_TEST(cookies_survive_changes)
 	}
 	for (int i = 0; i < NAMES; i += 2)
 		ck_assert_int_eq(seen[i], 1);
-	while ((e = memdir_next(&d, 0)))
-		memdir_remove(&d, e);
+	for (last = UINT64_MAX; (e = memdir_last(&d)); memdir_remove(&d, e)) {
+		ck_assert_uint_lt(e->cookie, last);
+		last = e->cookie;
+		ck_assert_ptr_null(memdir_next(&d, last + 1));
+	}
 	memdir_free(&d);
 }
 END_TEST

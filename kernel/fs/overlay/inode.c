@@ -155,7 +155,7 @@ static void free_names(struct memdir *d)
 	struct memdirent *e;
 
 	ASSERT(!d->live);
-	while ((e = memdir_next(d, 0)))
+	while ((e = memdir_last(d)))
 		memdir_remove(d, e);
 	memdir_free(d);
 }

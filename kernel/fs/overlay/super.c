@@ -5,6 +5,7 @@
 #include "commit.h"
 #include "fh.h"
 #include "kernel/fs/overlay/overlay_priv.h"
+#include "sched.h"
 
 #include <linux/magic.h>
 #include <stdio.h>
@@ -47,7 +48,7 @@ static void drop_entries(struct inode *dir, struct inode **list)
 	struct memdirent *e;
 	struct inode *child;
 
-	while ((e = memdir_next(d, 0))) {
+	while ((e = memdir_last(d))) {
 		child = memdir_remove(d, e);
 		if (child && S_ISDIR(child->mode) && !ovl_i(child)->lower) {
 			ovl_i(child)->next_dying = *list;
@@ -55,6 +56,8 @@ static void drop_entries(struct inode *dir, struct inode **list)
 		} else {
 			inode_put(child);
 		}
+		if ((d->live + d->whiteouts) % MEMDIR_BATCH == 0)
+			cond_resched();
 	}
 }
 
@@ -73,9 +76,12 @@ static void ovl_put_super(struct super_block *sb)
 		list = ovl_i(dir)->next_dying;
 		drop_entries(dir, &list);
 		inode_put(dir);
+		cond_resched();
 	}
-	cds_list_for_each_entry_safe(oi, tmp, &os->pinned, pin_link)
+	cds_list_for_each_entry_safe(oi, tmp, &os->pinned, pin_link) {
 		ovl_unpin(oi->inode);
+		cond_resched();
+	}
 	ihash_destroy(&os->inodes);
 	sb_put(os->lower);
 	kfree(os);

@@ -183,6 +183,11 @@ struct memdirent *memdir_next(const struct memdir *d, u64 from)
 	return NULL;
 }
 
+struct memdirent *memdir_last(const struct memdir *d)
+{
+	return d->nr_slots ? d->slots[d->nr_slots - 1].e : NULL;
+}
+
 void memdir_free(struct memdir *d)
 {
 	ASSERT(!d->live && !d->whiteouts);

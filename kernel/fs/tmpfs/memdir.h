@@ -34,6 +34,9 @@ struct memdir {
 	u32 nr_buckets;
 };
 
+/* Entries, after which who empties a directory lets the CPU do something else. */
+#define MEMDIR_BATCH 256
+
 /* Cookies 0 and 1 are left for "." and "..". */
 #define MEMDIR_FIRST_COOKIE 2
 
@@ -47,6 +50,11 @@ struct inode *memdir_remove(struct memdir *d, struct memdirent *e);
 struct inode *memdir_replace(struct memdir *d, struct memdirent *e, struct inode *inode);
 /* The first entry with a cookie >= from; NULL. */
 struct memdirent *memdir_next(const struct memdir *d, u64 from);
+/*
+ * The last entry; NULL. Who empties a directory takes this: from the front each search would go through the slots of all that were
+ * removed before.
+ */
+struct memdirent *memdir_last(const struct memdir *d);
 void memdir_free(struct memdir *d); /* empty */
 
 #endif

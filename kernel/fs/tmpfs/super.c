@@ -5,6 +5,7 @@
 #include "commit.h"
 #include "fh.h"
 #include "kernel/fs/tmpfs/tmpfs_priv.h"
+#include "sched.h"
 
 #include <linux/magic.h>
 #include <stdio.h>
@@ -159,7 +160,7 @@ static void drop_entries(struct inode *dir, struct inode **list)
 	struct memdirent *e;
 	struct inode *child;
 
-	while ((e = memdir_next(d, 0))) {
+	while ((e = memdir_last(d))) {
 		child = memdir_remove(d, e);
 		if (S_ISDIR(child->mode)) {
 			tmpfs_i(child)->next_dying = *list;
@@ -167,6 +168,8 @@ static void drop_entries(struct inode *dir, struct inode **list)
 		} else {
 			inode_put(child);
 		}
+		if (d->live % MEMDIR_BATCH == 0)
+			cond_resched();
 	}
 }
 
@@ -180,6 +183,7 @@ static void tmpfs_put_super(struct super_block *sb)
 		list = tmpfs_i(dir)->next_dying;
 		drop_entries(dir, &list);
 		inode_put(dir);
+		cond_resched();
 	}
 	kfree(ts);
 }
