@@ -50,22 +50,34 @@ static bool rest_locked(struct cpu_timers *c)
 	return !group_runs(c->tg);
 }
 
+/* cpu_clock_read_locked() of a timer's clock, for a walk of many: the group's times were read once. */
+static u64 clock_of_locked(struct thread_group *tg, const struct cpu_timer *ct, u64 ut, u64 st)
+{
+	if (ct->thread)
+		return cpu_clock_read_locked(tg, ct->thread, ct->clock);
+	return ct->clock == CPU_CLOCK_VIRT ? ut : ut + st;
+}
+
+/* The real time that passes at least until it expires. */
+static u64 time_left(struct thread_group *tg, const struct cpu_timer *ct, u64 now)
+{
+	u64 left = ct->expires > now ? ct->expires - now : 0;
+
+	return ct->thread ? left : left / max_parallel(tg);
+}
+
 /* Sets the check to the earliest possible expiry. */
 static void plan_locked(struct cpu_timers *c)
 {
 	struct cpu_timer *ct;
-	u64 left = UINT64_MAX, l, now, mono;
+	u64 left = UINT64_MAX, ut, st, mono;
 
 	/* The group is being made: its first member plans when it begins. */
 	if (!c->tg->nr_threads)
 		return;
-	cds_list_for_each_entry(ct, &c->list, link) {
-		now = cpu_clock_read_locked(c->tg, ct->thread, ct->clock);
-		l = ct->expires > now ? ct->expires - now : 0;
-		if (!ct->thread)
-			l /= max_parallel(c->tg);
-		left = min(left, l);
-	}
+	group_cputime_locked(c->tg, &ut, &st);
+	cds_list_for_each_entry(ct, &c->list, link)
+		left = min(left, time_left(c->tg, ct, clock_of_locked(c->tg, ct, ut, st)));
 	c->resting = false;
 	if (left == UINT64_MAX) {
 		timer_cancel(&c->check);
@@ -82,19 +94,22 @@ static void check_fn(struct timer *timer)
 	struct thread_group *tg = c->tg;
 	struct cpu_timer *ct, *next;
 	struct cds_list_head due;
-	u64 total;
+	u64 ut, st, total;
 
 	CDS_INIT_LIST_HEAD(&due);
 	spin_lock(&tg->siglock);
+	group_cputime_locked(tg, &ut, &st);
 	cds_list_for_each_entry_safe(ct, next, &c->list, link)
-		if (cpu_clock_read_locked(tg, ct->thread, ct->clock) >= ct->expires)
+		if (clock_of_locked(tg, ct, ut, st) >= ct->expires)
 			cds_list_move(&ct->link, &due);
+	c->checking = true;
 	while (!cds_list_empty(&due)) {
 		ct = cds_list_first_entry(&due, struct cpu_timer, link);
 		cds_list_del_init(&ct->link);
-		ct->fire(ct, tg);
+		ct->fire(ct, tg, clock_of_locked(tg, ct, ut, st));
 	}
-	total = cpu_clock_read_locked(tg, NULL, CPU_CLOCK_SCHED);
+	c->checking = false;
+	total = ut + st;
 	if (total != c->total || group_runs(tg) || cds_list_empty(&c->list) || !rest_locked(c))
 		plan_locked(c);
 	c->total = total;
@@ -125,7 +140,8 @@ void cpu_timer_arm_locked(struct thread_group *tg, struct cpu_timer *ct, u64 exp
 	cds_list_del_init(&ct->link);
 	ct->expires = expires;
 	cds_list_add_tail(&ct->link, &c->list);
-	plan_locked(c);
+	if (!c->checking) /* else who checks plans for all */
+		plan_locked(c);
 }
 
 void cpu_timer_disarm_locked(struct cpu_timer *ct)
@@ -143,24 +159,23 @@ static void signal_group_locked(struct thread_group *tg, int signo)
 	(void)signal_group_send_locked(tg, &si);
 }
 
-static void itimer_fire(struct cpu_timer *ct, struct thread_group *tg)
+static void itimer_fire(struct cpu_timer *ct, struct thread_group *tg, u64 now)
 {
 	struct cpu_itimer *it = caa_container_of(ct, struct cpu_itimer, ct);
-	u64 now, n;
+	u64 n;
 
 	signal_group_locked(tg, it->signo);
 	if (!it->interval)
 		return;
-	now = cpu_clock_read_locked(tg, NULL, ct->clock);
 	n = (now - ct->expires) / it->interval + 1;
 	ct->expires += n * it->interval;
 	cds_list_add_tail(&ct->link, &tg->cpu_timers->list);
 }
 
 /* SIGXCPU at the soft limit and every second after it, SIGKILL at the hard one. */
-static void limit_fire(struct cpu_timer *ct, struct thread_group *tg)
+static void limit_fire(struct cpu_timer *ct, struct thread_group *tg, u64 now)
 {
-	u64 secs = cpu_clock_read_locked(tg, NULL, CPU_CLOCK_PROF) / NSEC_PER_SEC;
+	u64 secs = now / NSEC_PER_SEC;
 
 	if (secs >= tg->rlim[RLIMIT_CPU].rlim_max) {
 		signal_group_locked(tg, SIGKILL);

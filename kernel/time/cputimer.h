@@ -19,12 +19,12 @@ struct cpu_timer {
 	struct task *thread;	   /* times this member; NULL: the group. The owner's reference */
 	enum cpu_clock clock;
 	u64 expires; /* ns of that clock */
-	void (*fire)(struct cpu_timer *ct,
-		     struct thread_group *tg); /* siglock held; may arm it again */
+	/* It expired; its clock showed `now` when the check began. siglock held; may arm it again. */
+	void (*fire)(struct cpu_timer *ct, struct thread_group *tg, u64 now);
 };
 
 static inline void cpu_timer_init(struct cpu_timer *ct, struct task *thread, enum cpu_clock clock,
-				  void (*fire)(struct cpu_timer *, struct thread_group *))
+				  void (*fire)(struct cpu_timer *, struct thread_group *, u64))
 {
 	CDS_INIT_LIST_HEAD(&ct->link);
 	ct->thread = thread;
@@ -55,6 +55,7 @@ struct cpu_timers {
 	struct thread_group *tg;
 	struct timer check;	     /* siglock to arm */
 	struct cds_list_head list;   /* siglock */
+	bool checking;		     /* siglock: timers fire, and `check` is set after them */
 	bool resting;		     /* siglock: `check` waits for a member to run */
 	u64 total;		     /* siglock: CPU time of the group when last checked */
 	struct cpu_itimer itimer[2]; /* siglock: ITIMER_VIRTUAL, ITIMER_PROF */

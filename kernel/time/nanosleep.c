@@ -70,7 +70,7 @@ struct cpu_sleeper {
 	bool fired; /* siglock */
 };
 
-static void cpu_sleeper_fire(struct cpu_timer *ct, struct thread_group *tg)
+static void cpu_sleeper_fire(struct cpu_timer *ct, struct thread_group *tg, u64 now)
 {
 	struct cpu_sleeper *s = caa_container_of(ct, struct cpu_sleeper, ct);
 

@@ -82,16 +82,16 @@ static void forward_locked(struct ktimer *kt, ktime_t now)
 }
 
 /* Its signal is ignored, or was dropped: it keeps time all the same, since that may change. */
-static void go_on_unseen_locked(struct ktimer *kt)
+static void go_on_unseen_locked(struct ktimer *kt, ktime_t now)
 {
 	if (!kt->on || !kt->interval)
 		return;
-	forward_locked(kt, timer_now_locked(kt) + IGNORED_MIN_NS);
+	forward_locked(kt, now + IGNORED_MIN_NS);
 	kt->overrun = 0;
 	arm_locked(kt);
 }
 
-static void expire_locked(struct ktimer *kt)
+static void expire_locked(struct ktimer *kt, ktime_t now)
 {
 	if (!kt->interval || (kt->target && kt->target->exiting))
 		kt->on = false;
@@ -100,30 +100,32 @@ static void expire_locked(struct ktimer *kt)
 	if (!cds_list_empty(&kt->q.link))
 		kt->overrun++;
 	else if (!send_prepared_locked(kt->tg, kt->target, &kt->q))
-		go_on_unseen_locked(kt);
+		go_on_unseen_locked(kt, now);
 }
 
 void posix_timer_dropped_locked(struct ktimer *kt)
 {
 	if (kt->target && kt->target->exiting)
 		kt->on = false;
-	go_on_unseen_locked(kt);
+	go_on_unseen_locked(kt, timer_now_locked(kt));
 }
 
 static void timer_fn(struct timer *timer)
 {
 	struct ktimer *kt = caa_container_of(timer, struct ktimer, timer);
 	struct thread_group *tg = kt->tg;
+	ktime_t now;
 
 	spin_lock(&tg->siglock);
-	if (kt->on && !timer_is_armed(timer) && kt->expires <= ktime_mono())
-		expire_locked(kt);
+	now = ktime_mono();
+	if (kt->on && !timer_is_armed(timer) && kt->expires <= now)
+		expire_locked(kt, now);
 	spin_unlock(&tg->siglock);
 }
 
-static void cpu_fire(struct cpu_timer *ct, struct thread_group *tg)
+static void cpu_fire(struct cpu_timer *ct, struct thread_group *tg, u64 now)
 {
-	expire_locked(caa_container_of(ct, struct ktimer, ct));
+	expire_locked(caa_container_of(ct, struct ktimer, ct), now);
 }
 
 void posix_timer_taken_locked(struct ktimer *kt, siginfo_t *si)

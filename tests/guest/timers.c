@@ -330,6 +330,57 @@ TEST(profiling_timer_sees_threads_that_start_later)
 	CHECK(used.tv_sec * 1000 + used.tv_nsec / 1000000 < 2500);
 }
 
+#define N_CPU_TIMERS 2000
+
+static timer_t *many_cpu_timers(void)
+{
+	static timer_t t[N_CPU_TIMERS];
+
+	for (int i = 0; i < N_CPU_TIMERS; i++)
+		t[i] = new_timer(CLOCK_PROCESS_CPUTIME_ID, SIGUSR1, i);
+	return t;
+}
+
+static void set_all(const timer_t *t)
+{
+	const struct itimerspec its = {{0, 1}, {0, 1}};
+
+	for (int i = 0; i < N_CPU_TIMERS; i++)
+		MUST(timer_settime(t[i], 0, &its, NULL));
+}
+
+static void *rest(void *arg)
+{
+	for (;;)
+		pause();
+	return arg;
+}
+
+/* The clock of a process is the sum of its threads' times, those that rest among them. */
+static void start_threads(void)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < 60; i++)
+		CHECK_EQ(pthread_create(&thread, NULL, rest, NULL), 0);
+	CHECK_EQ(pthread_create(&thread, NULL, compute, NULL), 0);
+}
+
+/* All start again at once, whenever they expire unseen. */
+TEST(thousands_of_ignored_cpu_timers_leave_time_for_work)
+{
+	timer_t *t = many_cpu_timers();
+	struct itimerspec left;
+
+	MUST(signal(SIGUSR1, SIG_IGN) == SIG_ERR ? -1 : 0);
+	set_all(t);
+	start_threads();
+	for (int i = 0; i < 100; i++) {
+		t_sleep_ms(1);
+		MUST(timer_gettime(t[i], &left));
+	}
+}
+
 TEST(itimer_microseconds_out_of_range_are_einval)
 {
 	struct itimerval it = {{0, 0}, {0, 1000000}};
