@@ -62,6 +62,11 @@ struct engine_ops {
 	bool adopts_anywhere; /* adopt() may be called by any thread, not only on the CPU that runs it first */
 	/* Makes a host process as one that was just adopted; its memory was emptied. -ESRCH: it died. NULL: it can't. */
 	int (*renew)(struct context *c);
+	/*
+	 * For an exec that keeps the host process: it computes nothing from here on until it is run, and goes on then with nothing that its old program
+	 * made. -ESRCH: it died.
+	 */
+	int (*exec)(struct context *c);
 	/* Runs the guest on this CPU until something happens. */
 	void (*run)(struct context *c, struct event *ev);
 	/* Completes a system call: what the guest finds in rax when it runs next. */
@@ -130,6 +135,11 @@ u64 host_process_sp(pid_t pid, const u64 args[6]);
  */
 must_check bool context_recycle(struct context *c,
 				void (*ended)(void *arg, const struct host_usage *u), void *arg);
+/*
+ * For an exec that wants to keep the host mm: is it so that nobody else may compute there, and c neither until it is run? Others may, where there ever
+ * were some: a host process whose thread has ended is left as it is, or dies some day. False: the program needs a new one.
+ */
+must_check bool context_exec(struct context *c);
 int context_copy_xstate(struct context *to, struct context *from);
 int context_reset_xstate(struct context *c);
 /*

@@ -260,6 +260,11 @@ bool context_recycle(struct context *c, void (*ended)(void *arg, const struct ho
 	return true;
 }
 
+bool context_exec(struct context *c)
+{
+	return host_mm_alone(c->hm) && engine->exec(c) == 0;
+}
+
 u64 host_process_sp(pid_t pid, const u64 args[6])
 {
 	char path[40], buf[256];

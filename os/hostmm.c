@@ -500,11 +500,24 @@ void host_mm_destroy(struct host_mm *hm)
 	reap_later(&hm->corpse, hm->keeper, keeper_reaped, hm); /* behind its tasks */
 }
 
+bool host_mm_alone(const struct host_mm *hm)
+{
+	return hm->slots_end == 2;
+}
+
+void host_task_wipe(struct host_task *ht)
+{
+	memset(slot_alias(ht->global_slot), 0, SLOT_SIZE);
+	ht->copies = false;
+	ht->save = 0;
+	ht->out_len = ht->tries = 0;
+}
+
 bool host_mm_clear(struct host_mm *hm)
 {
 	struct batch b;
 
-	if (hm->dead || hm->slots_end > 2 || !cds_list_empty(&hm->parked))
+	if (hm->dead || !host_mm_alone(hm) || !cds_list_empty(&hm->parked))
 		return false;
 	batch_init(&b);
 	batch_add_clear(&b);

@@ -182,6 +182,10 @@ must_check struct host_mm *spare_take(struct host_task **ht);
 must_check bool spare_wanted(void);
 void spare_give(struct host_mm *hm);
 void spare_make(void);
+/* Never had it more than one host process? For who serialises batches, or the only task. */
+must_check bool host_mm_alone(const struct host_mm *hm);
+/* Nothing of ht's program is left in its slot, and known of it; it sleeps in a call. */
+void host_task_wipe(struct host_task *ht);
 /*
  * hm has one host process left, ht, and no user: clear unmaps all that was the guest's; false: it is of no use any more. Renew does the rest that
  * makes it a new one but for ht's registers, which the engine knows; ht sleeps in a call.

@@ -391,6 +391,14 @@ static int ptrace_adopt(struct host_task *ht)
 	return 0;
 }
 
+/* It is stopped, or waits at STUB_PARK. In the slot of a new one is what it starts with. */
+static int ptrace_exec(struct context *c)
+{
+	if (!c->ht->fresh)
+		host_task_wipe(c->ht);
+	return 0;
+}
+
 AT_ONCE static void ptrace_kick_self(struct cpu *cpu)
 {
 	pid_t pid = userspace_pid[cpu->id];
@@ -411,6 +419,7 @@ const struct engine_ops ptrace_engine = {
 	.setup = &ptrace_setup,
 	.probe = ptrace_probe,
 	.adopt = ptrace_adopt,
+	.exec = ptrace_exec,
 	.run = ptrace_run,
 	.set_result = ptrace_set_result,
 	.regs = ptrace_regs,

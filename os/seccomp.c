@@ -316,6 +316,20 @@ static int seccomp_renew(struct context *c)
 	return 0;
 }
 
+/*
+ * Its memory is still the old program's. An execve that was trapped is a stop already; one by the slot is not, so whoever forged it may compute. Words in the
+ * slot that the trampolines go by, such as SLOT_LOAD, and masks in the frame are not to be those of the old program: the frame is ours.
+ */
+static int seccomp_exec(struct context *c)
+{
+	c->ht->save = 0;
+	if (need_frame(c))
+		return -ESRCH;
+	host_task_wipe(c->ht);
+	stopframe_first(c->ht);
+	return 0;
+}
+
 /* ---- running ---- */
 
 /* It was made from the trampolines' code: the original's address is in the slot. */
@@ -670,6 +684,7 @@ const struct engine_ops seccomp_engine = {
 	.adopt = seccomp_adopt,
 	.adopts_anywhere = true,
 	.renew = seccomp_renew,
+	.exec = seccomp_exec,
 	.run = seccomp_run,
 	.set_result = seccomp_set_result,
 	.regs = seccomp_regs,

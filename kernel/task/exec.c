@@ -1,6 +1,6 @@
 /*
  * execve. Up to the point of no return nothing of the old image is touched and errors are returned; behind it, an error
- * kills the process. An mm with no other user keeps its host address space, emptied; else the task gets a new one.
+ * kills the process. An mm with no other user keeps its host address space, emptied, if nobody can be computing there; else the task gets a new one.
  */
 #include "alloc.h"
 #include "cputime.h"
@@ -314,7 +314,7 @@ static struct mm *new_mm(struct task *t, struct context **ctx)
 	struct mm *mm = ERR_PTR(-EINVAL);
 
 	*ctx = NULL;
-	if (__atomic_load_n(&t->mm->refs, __ATOMIC_ACQUIRE) == 1)
+	if (__atomic_load_n(&t->mm->refs, __ATOMIC_ACQUIRE) == 1 && context_exec(t->ctx))
 		mm = mm_take_over(t->mm);
 	return IS_ERR(mm) ? mm_create(ctx) : mm;
 }

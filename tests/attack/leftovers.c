@@ -1,7 +1,7 @@
-/* test: quick=no limit=60
- * What a small program leaves behind in its host process and its slot, when it has ended: the next program finds nothing of it, whatever signal
- * masks, signal stacks or memory it had made itself by frames of its own. Programs are started by vfork, one behind the other, since then they get
- * what the last one had. And what the kernel left behind: the control page.
+/* test: quick=no limit=60 options=--spin,50
+ * What a program leaves behind in its host process and its slot, when it has ended or executes another: the next program finds nothing of it, whatever
+ * signal masks, signal stacks or memory it had made itself by frames of its own, and nobody of it that still computes. Programs are started by vfork, one
+ * behind the other, since then they get what the last one had; or by exec alone, which keeps it. And what the kernel left behind: the control page.
  */
 #include "attack.h"
 #include <linux/audit.h>
@@ -53,6 +53,48 @@ static void forge_stop(void)
 	r.rdx = (uint64_t)f;
 	r.rsp = (uint64_t)stack + sizeof(stack) / 2 - 8;
 	jump_with(&r, STUB_STOP_IP - 2);
+}
+
+/* The answer to a call by a trampoline: these registers, in the order of struct pt_regs. */
+enum {
+	NEW_R11 = 6,
+	NEW_R8 = 9,
+	NEW_RAX = 10,
+	NEW_RDX = 12,
+	NEW_RSI = 13,
+	NEW_RDI = 14,
+	NEW_RIP = 16,
+	NEW_FLAGS = 18,
+};
+
+static volatile uint64_t *slot_word(unsigned int n, uint64_t offset)
+{
+	return (volatile uint64_t *)(slot(n) + offset);
+}
+
+static void set_new(unsigned int n, int reg, uint64_t val)
+{
+	*slot_word(n, SLOT_NEW + 8 * reg) = val;
+}
+
+/* As soon as what waits at STUB_WAIT_IP is answered, it saves its vector state at `save`, and then stops, as it seems: there is a frame, but no signal. */
+static void forge_stop_behind(uint64_t save)
+{
+	siginfo_t *si = (siginfo_t *)(slot(1) + SLOT_FRAMES);
+	struct frame *f = (struct frame *)(si + 1);
+
+	memset(si, 0, sizeof(*si));
+	memset(f, 0, sizeof(*f));
+	f->flags = 6;
+	f->mc.gregs[REG_CSGSFS] = 0x33 | 0x2bLL << 48;
+	*slot_word(1, SLOT_SAVE_AT) = save;
+	*slot_word(1, SLOT_SAVE_MASK) = 3;
+	set_new(1, NEW_RDI, SIGURG);
+	set_new(1, NEW_RSI, (uint64_t)si);
+	set_new(1, NEW_RDX, (uint64_t)f);
+	set_new(1, NEW_R8, slot(1));
+	set_new(1, NEW_RIP, STUB_STOP_IP - 2);
+	set_new(1, NEW_FLAGS, 0x202);
 }
 
 /* Fills its slot, and goes on with a frame of its own. argv[1]: which. */
@@ -175,6 +217,158 @@ TEST(nor_while_others_run)
 	for (int i = 0; i < ROUNDS; i++)
 		CHECK_EXITED(run("victim", "-"), 0);
 	CHECK_EXITED(t_wait(pid), 0);
+}
+
+/* ---- exec in place ---- */
+
+static void set_call(unsigned int n, uint32_t nr, uint64_t a, uint64_t b, uint64_t c)
+{
+	*(volatile uint32_t *)(slot(n) + SLOT_NR) = nr << 16;
+	*slot_word(n, SLOT_ARGS) = a;
+	*slot_word(n, SLOT_ARGS + 8) = b;
+	*slot_word(n, SLOT_ARGS + 16) = c;
+	*(volatile uint32_t *)(slot(n) + SLOT_IN_LEN) = 0;
+}
+
+#define CALLS 3000 /* so many that their site is patched */
+
+/*
+ * Gives a call to the CPU that looks for one in slot n, ours, and doesn't wait for the answer. False: none came to look, since this engine doesn't, or there
+ * is no core for it.
+ */
+static bool give_call(unsigned int n, uint32_t nr, uint64_t a, uint64_t b, uint64_t c)
+{
+	for (int i = 0; i < CALLS; i++) {
+		uint32_t ready = CALL_READY;
+
+		getppid();
+		set_call(n, nr, a, b, c);
+		if (__atomic_compare_exchange_n((uint32_t *)(slot(n) + SLOT_STATE), &ready,
+						CALL_MADE, false, __ATOMIC_SEQ_CST,
+						__ATOMIC_SEQ_CST))
+			return true;
+	}
+	return false;
+}
+
+#define MXCSR (SLOT_IN + 24) /* where XSAVE puts what is never 0 */
+#define NOT_GIVEN 77
+
+/* Does the host process of a thread that has ended write to its slot, here as well? 0: it doesn't. */
+HELPER(next_to_a_thread)
+{
+	uint64_t at = slot(2) + MXCSR, val;
+
+	catch_faults();
+	if (!try_write(at, 0))
+		return 0;
+	for (int i = 0; i < 1000000; i++)
+		if (try_read(at, &val) && val)
+			return 20;
+	return 0;
+}
+
+/* Ends by a call that it gives away, and computes on in the stub: it saves its vector state to its slot, again and again. */
+static void *end_and_go_on(void *unused)
+{
+	struct jump_regs r = {.rax = 3, .r11 = slot(2) + SLOT_IN};
+
+	set_new(2, NEW_R11, r.r11);
+	set_new(2, NEW_RAX, r.rax);
+	set_new(2, NEW_RDX, 0);
+	set_new(2, NEW_RIP, STUB_SAVE);
+	set_new(2, NEW_FLAGS, 0x202);
+	if (!give_call(2, SYS_exit, 0, 0, 0))
+		return unused;
+	jump_with(&r, STUB_SAVE);
+}
+
+TEST(threads_that_ended_compute_beside_no_other_program)
+{
+	for (int i = 0; i < ROUNDS / 6; i++) {
+		pid_t pid = SPAWN({
+			pthread_t t;
+
+			CHECK_EQ(pthread_create(&t, NULL, end_and_go_on, NULL), 0);
+			CHECK_EQ(pthread_join(t, NULL), 0);
+			T_EXEC_HELPER("next_to_a_thread");
+		});
+
+		CHECK_EXITED(wait_or_kill(pid, 10000), 0);
+	}
+}
+
+/* At the same place in each program of this file. */
+static uint64_t target[128] __attribute__((aligned(64)));
+
+HELPER(target_is_zero)
+{
+	for (int i = 0; i < CALLS; i++)
+		getppid();
+	for (size_t i = 0; i < sizeof(target) / sizeof(target[0]); i++)
+		if (target[i])
+			return 30;
+	return 0;
+}
+
+/*
+ * The execve is given away, and then the old program waits in the stub, with kicks blocked: when it is to stop for the new program's first registers it saves
+ * its vector state to where that has a variable, and stops only then.
+ */
+static void exec_and_go_on(void)
+{
+	static char *argv[4] = {NULL, "--helper", "target_is_zero"};
+	struct jump_regs r = {.rax = SYS_sched_yield};
+
+	argv[0] = (char *)t_self();
+	forge_stop_behind((uint64_t)target);
+	if (!give_call(1, SYS_execve, (uint64_t)t_self(), (uint64_t)argv, (uint64_t)environ))
+		_exit(NOT_GIVEN);
+	*(volatile uint32_t *)(slot(1) + SLOT_LOAD) = 1;
+	jump_with(&r, STUB_WAIT_IP - 2);
+}
+
+static void block_all_and_exec(void)
+{
+	static struct frame f = {.flags = 6, .sigmask = ~0ULL};
+	struct jump_regs r = {.rax = SYS_rt_sigreturn, .rsp = (uint64_t)&f};
+
+	f.mc.gregs[REG_RIP] = (greg_t)exec_and_go_on;
+	f.mc.gregs[REG_RSP] = (greg_t)(stack + sizeof(stack) / 2 - 8);
+	f.mc.gregs[REG_EFL] = 0x202;
+	f.mc.gregs[REG_CSGSFS] = 0x33 | 0x2bLL << 48;
+	f.ss = (stack_t){.ss_sp = (void *)(slot(1) + SLOT_SIGSTACK), .ss_size = SLOT_SIGSTACK_SIZE};
+	jump_with(&r, STUB_SIGRETURN_IP - 2);
+}
+
+TEST(who_executes_computes_beside_no_other_program)
+{
+	for (int i = 0; i < ROUNDS / 6; i++) {
+		int end_ = wait_or_kill(SPAWN(block_all_and_exec()), 10000);
+
+		if (!WIFEXITED(end_) || WEXITSTATUS(end_) != NOT_GIVEN)
+			CHECK_EXITED(end_, 0);
+	}
+}
+
+/* By an instruction that is no patched site, since the way back from one goes by these words. */
+static void set_words_and_exec(const char *helper)
+{
+	char *argv[] = {(char *)t_self(), "--helper", (char *)helper, NULL};
+
+	mark_slot();
+	*slot_word(1, SLOT_SAVE_AT) = (uint64_t)target;
+	*slot_word(1, SLOT_SAVE_MASK) = 3;
+	*(volatile uint32_t *)(slot(1) + SLOT_LOAD) = 1;
+	__asm__ volatile("syscall" ::"a"(SYS_execve), "D"(t_self()), "S"(argv), "d"(environ)
+			 : "rcx", "r11", "memory");
+	_exit(98);
+}
+
+TEST(executed_program_finds_nothing_in_its_slot)
+{
+	CHECK_EXITED(wait_or_kill(SPAWN(set_words_and_exec("victim")), 10000), 0);
+	CHECK_EXITED(wait_or_kill(SPAWN(set_words_and_exec("target_is_zero")), 10000), 0);
 }
 
 #define THREADS 8
