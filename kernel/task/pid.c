@@ -240,8 +240,10 @@ struct thread_group *next_process(pid_t from)
 
 void pid_attach(struct pid *p, struct task *t)
 {
-	t->pid = p;
-	t->tid = p->nr;
+	if (t->pid != p) { /* else it has been its pid from the beginning, and others may look at it */
+		t->pid = p;
+		t->tid = p->nr;
+	}
 	rcu_assign_pointer(p->task, t);
 }
 
