@@ -23,7 +23,7 @@ static bool unlinked(const struct dentry *d)
 	return d->parent != d && !(d_flags(d) & DENTRY_HASHED);
 }
 
-/* Names from p up to root (true), or to the top of its tree. Under RCU. */
+/* Names from p up to root (true), or to the top of its tree; not on when the buffer is full. Under RCU. */
 static bool names_up(struct name_buf *b, struct path p, const struct path *root)
 {
 	for (;;) {
@@ -43,6 +43,8 @@ static bool names_up(struct name_buf *b, struct path p, const struct path *root)
 		dn = rcu_dereference(p.dentry->dn);
 		prepend(b, dn->str, dn->len);
 		prepend(b, "/", 1);
+		if (b->full)
+			return true;
 		p.dentry = rcu_dereference(p.dentry->parent);
 	}
 }
