@@ -465,9 +465,9 @@ struct file_owner {
  * o constant after open   a atomic
  */
 struct file {
-	u32 refs;			   /* a */
-	u32 flags;			   /* a: O_* status flags (O_APPEND, O_NONBLOCK ...) */
-	u32 mode;			   /* o: FMODE_* */
+	u64 refs;  /* a: descriptors and messages that hold it may be more than 32 bits count */
+	u32 flags; /* a: O_* status flags (O_APPEND, O_NONBLOCK ...) */
+	u32 mode;  /* o: FMODE_* */
 	const struct file_operations *ops; /* o */
 	struct inode *inode;   /* o: == path.dentry->inode, held by the dentry or f itself (+1) */
 	struct path path;      /* o, +1; mnt may be NULL for anonymous files */

@@ -113,7 +113,7 @@ struct file *file_get(struct file *f)
 
 bool file_tryget(struct file *f)
 {
-	u32 refs = __atomic_load_n(&f->refs, __ATOMIC_RELAXED);
+	u64 refs = __atomic_load_n(&f->refs, __ATOMIC_RELAXED);
 
 	do {
 		if (!refs)

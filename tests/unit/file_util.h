@@ -98,9 +98,9 @@ struct file *file_get(struct file *f)
 
 void file_put(struct file *f)
 {
-	u32 refs = __atomic_sub_fetch(&f->refs, 1, __ATOMIC_SEQ_CST);
+	u64 refs = __atomic_sub_fetch(&f->refs, 1, __ATOMIC_SEQ_CST);
 
-	must((s32)refs >= 0);
+	must((s64)refs >= 0);
 	if (refs)
 		return;
 	epoll_file_released(f);
