@@ -96,7 +96,7 @@ static void watch_link(struct watch *w)
 	__atomic_fetch_add(&notify_watches, 1, __ATOMIC_RELAXED);
 }
 
-/* The reference of those that w was linked to is then the caller's. */
+/* The reference of those that w was linked to is then the caller's, who also calls sum_masks() when all are unlinked that shall be. */
 static void watch_unlink(struct watch *w, bool tell, struct afterwards *after)
 {
 	struct watch **at = &w->inode->watches;
@@ -105,7 +105,6 @@ static void watch_unlink(struct watch *w, bool tell, struct afterwards *after)
 		at = &(*at)->of_inode;
 	*at = w->of_inode;
 	w->linked = false;
-	sum_masks(w->inode);
 	inotify_remove(w->owner, w, tell, &after->due);
 	spin_lock(&sb_lock);
 	cds_list_del(&w->of_sb);
@@ -168,8 +167,10 @@ void watch_remove(struct watch *w, bool tell)
 
 	spin_lock(&inode->spin);
 	linked = w->linked;
-	if (linked)
+	if (linked) {
 		watch_unlink(w, tell, &after);
+		sum_masks(inode);
+	}
 	spin_unlock(&inode->spin);
 	do_afterwards(&after);
 	if (linked)
@@ -190,6 +191,7 @@ static void tell(struct inode *inode, const struct notify_event *ev, bool no_nam
 		 struct afterwards *after)
 {
 	struct watch *w, *next;
+	bool unlinked = false;
 
 	if (!(__atomic_load_n(&inode->watch_mask, __ATOMIC_RELAXED) & ev->mask))
 		return;
@@ -199,9 +201,13 @@ static void tell(struct inode *inode, const struct notify_event *ev, bool no_nam
 		if (!(w->mask & ev->mask) || (no_name && w->flags & IN_EXCL_UNLINK))
 			continue;
 		inotify_queue(w->owner, w->wd, ev, &after->due);
-		if (w->flags & IN_ONESHOT)
+		if (w->flags & IN_ONESHOT) {
 			unlink_to(w, after);
+			unlinked = true;
+		}
 	}
+	if (unlinked)
+		sum_masks(inode);
 	spin_unlock(&inode->spin);
 }
 
@@ -303,6 +309,7 @@ static void tell_and_unlink(struct inode *inode, u32 event)
 			inotify_queue(w->owner, w->wd, &ev, &after.due);
 		unlink_to(w, &after);
 	}
+	sum_masks(inode);
 	spin_unlock(&inode->spin);
 	do_afterwards(&after);
 }
