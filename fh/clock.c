@@ -81,6 +81,18 @@ void clock_remove(struct fh *h)
 	spin_unlock(&clock_lock);
 }
 
+bool clock_forget(struct fh *h)
+{
+	bool idle;
+
+	spin_lock(&clock_lock);
+	idle = !(__atomic_load_n(&h->word, __ATOMIC_ACQUIRE) & FH_BUSY);
+	if (idle)
+		remove_locked(h);
+	spin_unlock(&clock_lock);
+	return idle;
+}
+
 /*
  * Up to n handles to close, now BUSY and off the ring. *steps: how far the hand may still go; 0 at first: two rounds, of which the first
  * takes used bits. Afterwards 0 if it has come that far.

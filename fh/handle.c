@@ -60,11 +60,10 @@ static void close_raw(struct fh *h, int fd)
 
 /* ---- BUSY ---- */
 
-/* Sleeps while somebody opens or closes h. Had it to? */
-static bool wait_not_busy(struct fh *h)
+/* Sleeps while somebody opens or closes h. */
+static void wait_not_busy(struct fh *h)
 {
 	u32 w = __atomic_load_n(&h->word, __ATOMIC_ACQUIRE);
-	bool waited = w & FH_BUSY;
 
 	while (w & FH_BUSY) {
 		if (!(w & FH_WAITERS) &&
@@ -75,7 +74,6 @@ static bool wait_not_busy(struct fh *h)
 		host_futex_wait(&h->word, w | FH_WAITERS, KTIME_MAX);
 		w = __atomic_load_n(&h->word, __ATOMIC_ACQUIRE);
 	}
-	return waited;
 }
 
 /* CLOSED -> BUSY. False if it is open or busy. */
@@ -509,10 +507,8 @@ static struct fh *fh_free(struct fh *h)
 	struct fh_place *p = h->place;
 	u32 w;
 
-	/* Off the ring nobody finds it; but who was closing it may have put it back. */
-	do
-		clock_remove(h);
-	while (wait_not_busy(h));
+	while (!clock_forget(h))
+		wait_not_busy(h);
 	w = __atomic_load_n(&h->word, __ATOMIC_ACQUIRE);
 	ASSERT(!FH_PINS(w));
 	if (w & FH_OPEN)

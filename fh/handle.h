@@ -62,6 +62,8 @@ must_check int clock_reserve(void);
 void clock_unreserve(void); /* it was not opened, or is closed */
 void clock_add(struct fh *h);
 void clock_remove(struct fh *h);
+/* h has no user any more: off the ring, where nobody finds it. False: somebody is closing it, and may put it back there, until it isn't BUSY. */
+must_check bool clock_forget(struct fh *h);
 /* Closes up to n idle handles, whatever the budget; how many. */
 unsigned clock_reclaim(unsigned n);
 

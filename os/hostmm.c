@@ -507,7 +507,7 @@ bool host_mm_alone(const struct host_mm *hm)
 
 void host_task_wipe(struct host_task *ht)
 {
-	memset(slot_alias(ht->global_slot), 0, SLOT_SIZE);
+	slots_wipe(ht->global_slot, 1);
 	ht->copies = false;
 	ht->save = 0;
 	ht->out_len = ht->tries = 0;

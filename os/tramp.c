@@ -350,8 +350,13 @@ void host_mm_tramps_forget(struct host_mm *hm)
 {
 	hm->nr_areas = 0;
 	for (int i = 0; i < TRAMP_AREAS; i++) {
-		if (hm->tramps[i])
-			memset(hm->ctl->tramp[i], 0, sizeof(hm->ctl->tramp[i]));
+		const struct tramp *t = hm->tramps[i];
+		u32 n = t ? TRAMP_MAX : 0;
+
+		/* Those that there ever were: the other pages need not be there. */
+		while (n && !t[n - 1].site)
+			n--;
+		memset(hm->ctl->tramp[i], 0, n * TRAMP_SIZE);
 		kfree(hm->tramps[i]);
 		hm->tramps[i] = NULL;
 	}

@@ -139,14 +139,16 @@ static void deliver(struct kthread *kt, int cpu, bool waits)
 		cpu = balance_place(kt);
 	to = cpus[cpu].rq;
 	if (to != from) {
-		/* Under the lock that kt->cpu names, as sched_set_policy() may be at it: what it changes is seen below. */
+		/*
+		 * Under the lock that kt->cpu names, as sched_set_policy() may be at it: what it changes is seen below, and the virtual run time is
+		 * on the scale of the queue that is named.
+		 */
 		spin_lock(&from->lock);
+		sched_policy->migrate(from, to, kt);
 		store_release(&kt->cpu, cpu);
 		spin_unlock(&from->lock);
 	}
 	spin_lock(&to->lock);
-	if (to != from)
-		sched_policy->migrate(from, to, kt);
 	rq_enqueue(to, kt, RQ_WOKEN, rq_stamp());
 	preempt = !waits && to->cpu->current != to->cpu->idle &&
 		  sched_policy->preempts(to, to->cpu->current, kt);

@@ -131,7 +131,7 @@ static void policy_charge(struct run_queue *rq, struct kthread *curr, u64 delta)
 {
 	if (is_rt(curr))
 		return;
-	store_relaxed(&curr->vruntime, curr->vruntime + delta * WEIGHT_NICE_0 / weight(curr));
+	stat_add(&curr->vruntime, delta * WEIGHT_NICE_0 / weight(curr));
 }
 
 static bool policy_preempts(struct run_queue *rq, struct kthread *curr, struct kthread *kt)

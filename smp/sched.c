@@ -151,7 +151,7 @@ void sched_switch(struct cpu *c, ktime_t now, enum rq_why why)
 			balance_outgoing(c);
 		return;
 	}
-	if (runs && why == RQ_PREEMPTED)
+	if (runs)
 		stat_add(&prev->nivcsw, 1);
 	else
 		stat_add(&prev->nvcsw, 1);

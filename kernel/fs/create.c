@@ -32,6 +32,8 @@ static int find_free(struct walk *w, bool is_dir, struct dentry **out)
 		err = -EEXIST;
 	else if (!is_dir && w->slashes)
 		err = -ENOENT;
+	else
+		err = path_want_write(&w->cur);
 	if (err)
 		d_put(d);
 	else

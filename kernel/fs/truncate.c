@@ -12,7 +12,7 @@ static int may_truncate(const struct inode *i, struct iattr *a)
 		a->valid |= ATTR_MODE;
 		a->mode = i->mode & 07777 & ~kill;
 	}
-	return a->size > i->size ? check_fsize(a->size) : 0;
+	return a->size > inode_size(i) ? check_fsize(a->size) : 0;
 }
 
 int do_truncate(const struct path *p, u64 size, struct file *f, u32 extra_valid)

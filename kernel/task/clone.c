@@ -165,7 +165,6 @@ static void copy_signals(struct task *t, struct task *from, const struct clone_r
 
 static void copy_rest(struct task *t, struct task *from, const struct clone_request *rq)
 {
-	task_get_comm(from, t->comm);
 	memcpy(t->kt.name, from->kt.name, sizeof(t->kt.name));
 	t->timer_slack_ns = from->timer_slack_ns;
 	t->kt.nice = RACY(from->kt.nice);
@@ -225,10 +224,13 @@ static int count_process(struct task *t, struct task *from)
 
 static struct task *copy_task(const struct clone_request *rq)
 {
-	struct task *from = current, *t = task_alloc(from->comm);
+	struct task *from = current, *t;
+	char comm[TASK_COMM_LEN];
 	struct pid *pid;
 	int err;
 
+	task_get_comm(from, comm);
+	t = task_alloc(comm);
 	if (!t)
 		return ERR_PTR(-ENOMEM);
 	err = count_process(t, from);

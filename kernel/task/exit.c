@@ -100,8 +100,11 @@ static void parent_died_locked(struct thread_group *child)
 
 static void reparent_children_locked(struct thread_group *tg, struct cds_list_head *dead)
 {
-	struct thread_group *reaper = find_reaper(tg), *child, *next;
+	struct thread_group *reaper, *child, *next;
 
+	if (cds_list_empty(&tg->children))
+		return;
+	reaper = find_reaper(tg);
 	cds_list_for_each_entry_safe(child, next, &tg->children, child_link) {
 		cds_list_move(&child->child_link, &reaper->children);
 		child->parent = reaper;

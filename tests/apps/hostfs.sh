@@ -98,6 +98,24 @@ say mapped_owners "$(echo "$out" | tr '\n' ';')" 'theirs 1234:4321 644;mine 1234
 say the_hosts_owner_is_the_hosts "$(stat -c %u "$WORK/dir/mine")" "$(id -u)"
 say options_show "$(on_dir :cache=exclusive,uid=7 -- grep /mnt /proc/mounts | cut -d' ' -f3,4)" 'hostfs rw,relatime,cache=exclusive,uid=7'
 
+# ---- names that the root hides ----
+
+mkdir "$WORK/many"
+(cd "$WORK/many" && seq 5000 | xargs touch)
+hide='
+import os, sys
+os.chdir(sys.argv[1])
+names = os.listdir()
+for n in names[:4000]:
+    os.unlink(n)
+print(sorted(names[4000:]) == sorted(os.listdir()))
+for n in names[4000:]:
+    os.unlink(n)
+os.rmdir(sys.argv[1])
+'
+say behind_thousands_of_removed_names_the_directory_goes_on \
+	"$("$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" -- python3 -c "$hide" "$WORK/many" 2>&1)" True
+
 # ---- the host's own proc ----
 
 # at_proc OPTION...: the guest has it as /mnt

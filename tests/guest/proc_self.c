@@ -236,6 +236,7 @@ TEST(task_directory_lists_the_threads)
 	pid_t tid[3];
 	char path[64];
 	struct dirent *e;
+	struct stat st;
 	int n = 0;
 	DIR *dir;
 
@@ -251,6 +252,8 @@ TEST(task_directory_lists_the_threads)
 		n += atoi(e->d_name) > 0;
 	closedir(dir);
 	CHECK_EQ(n, 4);
+	MUST(stat("/proc/self/task", &st));
+	CHECK_EQ(st.st_nlink, 2 + 4);
 	CHECK_EQ(atoi(status("Threads")), 4);
 	snprintf(path, sizeof(path), "/proc/self/task/%d/comm", tid[1]);
 	CHECK_STR(t_read_file(path), "a-thread\n");

@@ -312,22 +312,41 @@ static void *compute(void *arg)
 	return arg;
 }
 
-/* Of however many threads: the group's clock goes as much faster. */
-TEST(profiling_timer_sees_threads_that_start_later)
+static long long process_cpu_ms(void)
+{
+	struct timespec ts;
+
+	MUST(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts));
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+/* What four threads use until a timer of a second comes, which was set while there was one. */
+static long long used_until_fired(void)
 {
 	struct itimerval it = {{0, 0}, {1, 0}};
-	struct timespec used;
+	long long start = process_cpu_ms(), used;
 	pthread_t thread[3];
 
-	handle(SIGPROF);
+	fired = 0;
 	MUST(setitimer(ITIMER_PROF, &it, NULL));
 	for (int i = 0; i < 3; i++)
 		CHECK_EQ(pthread_create(&thread[i], NULL, compute, NULL), 0);
 	compute(NULL);
-	MUST(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used));
+	used = process_cpu_ms() - start;
 	for (int i = 0; i < 3; i++)
 		CHECK_EQ(pthread_join(thread[i], NULL), 0);
-	CHECK(used.tv_sec * 1000 + used.tv_nsec / 1000000 < 2500);
+	return used;
+}
+
+/* Of however many threads: the group's clock goes as much faster. A machine may be late, but not each time. */
+TEST(profiling_timer_sees_threads_that_start_later)
+{
+	long long used = INT64_MAX;
+
+	handle(SIGPROF);
+	for (int i = 0; i < 5 && used >= 1600; i++)
+		used = used_until_fired();
+	CHECK(used < 1600);
 }
 
 #define N_CPU_TIMERS 2000

@@ -201,7 +201,8 @@ static void interrupt_the_first_of_two(void)
 	wake_up_state(&first->kt, 1u << KT_INTERRUPTIBLE);
 	while (__atomic_load_n(&tt_live, __ATOMIC_SEQ_CST) > 2)
 		sleep_us(1000);
-	sleep_us(20000);
+	for (int i = 0; i < 10000 && !__atomic_load_n(&taken, __ATOMIC_SEQ_CST); i++)
+		sleep_us(1000);
 	must_eq(__atomic_load_n(&taken, __ATOMIC_SEQ_CST), 1);
 	join_all();
 	must_eq(result, -ERESTARTSYS);

@@ -208,6 +208,7 @@ struct pass_ctx {
 	struct dir_context dc, *to;
 	struct file *f;
 	bool of_upper;
+	bool hidden, shown; /* there was such an entry */
 	int err;
 };
 
@@ -224,7 +225,13 @@ static bool pass(struct dir_context *dc, const char *name, size_t len, u64 ino, 
 		c->err = see_upper(dir, name, &ino, &type);
 	if (c->err)
 		return false;
-	return type == DT_WHT || c->to->emit(c->to, name, len, ino, type, next_pos);
+	if (type == DT_WHT) {
+		c->hidden = true;
+		dc->pos = next_pos;
+		return true;
+	}
+	c->shown = true;
+	return c->to->emit(c->to, name, len, ino, type, next_pos);
 }
 
 static int read_one(struct file *f, struct odir_reader *r, struct dir_context *dc)
@@ -238,7 +245,10 @@ static int read_one(struct file *f, struct odir_reader *r, struct dir_context *d
 	int err;
 
 	down_read(&f->inode->lock);
-	err = r->one->ops->iterate(r->one, &c.dc);
+	do { /* A piece of which all is hidden isn't the end, which is what nothing would mean. */
+		c.hidden = c.shown = false;
+		err = r->one->ops->iterate(r->one, &c.dc);
+	} while (!err && !c.err && c.hidden && !c.shown);
 	up_read(&f->inode->lock);
 	return err ? err : c.err;
 }

@@ -207,8 +207,23 @@ static const struct inode_operations fixed_ops = {
 	.readlink = proc_readlink,
 };
 
+/* The directory of threads has a link from each: programs count themselves by that. */
+static int task_getattr(struct inode *inode, struct kstat *st)
+{
+	struct proc_ctx c;
+
+	generic_getattr(inode, st);
+	if (proc_i(inode)->entry->names != &proc_thread_names || proc_ctx_get(&c, proc_i(inode)))
+		return 0;
+	if (c.tg)
+		st->nlink = 2 + (u32)__atomic_load_n(&c.tg->nr_threads, __ATOMIC_RELAXED);
+	proc_ctx_put(&c);
+	return 0;
+}
+
 static const struct inode_operations task_ops = {
 	.lookup = proc_lookup,
+	.getattr = task_getattr,
 	.setattr = pseudo_setattr,
 	.readlink = proc_readlink,
 	.revalidate = task_revalidate,

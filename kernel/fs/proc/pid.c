@@ -183,12 +183,6 @@ static int show_cgroup(struct seq *s, const struct proc_ctx *c)
 	return 0;
 }
 
-static int show_loginuid(struct seq *s, const struct proc_ctx *c)
-{
-	seq_puts(s, "4294967295");
-	return 0;
-}
-
 static int show_personality(struct seq *s, const struct proc_ctx *c)
 {
 	seq_printf(s, "%08x\n", __atomic_load_n(&c->task->personality, __ATOMIC_RELAXED));
@@ -306,8 +300,6 @@ static int show_timerslack(struct seq *s, const struct proc_ctx *c)
 		PROC_FILE("oom_score", 0444, show_oom_score),                                      \
 		PROC_FILE("oom_score_adj", 0644, show_oom_score_adj,                               \
 			  .store = store_oom_score_adj),                                           \
-		PROC_FILE("loginuid", 0444, show_loginuid),                                        \
-		PROC_FILE("sessionid", 0444, show_loginuid),                                       \
 		PROC_FILE("io", 0400, show_io, .flags = PROC_PRIVATE),                             \
 		PROC_FILE("uid_map", 0444, show_id_map), PROC_FILE("gid_map", 0444, show_id_map),  \
 		PROC_FILE("setgroups", 0444, show_setgroups)

@@ -246,7 +246,6 @@ static struct super_block *tmpfs_mount(const struct fs_type *type, const char *s
 	sb = tmpfs_new_sb(source, &o.limit);
 	if (IS_ERR(sb))
 		return sb;
-	sb->flags = flags;
 	root = tmpfs_new_inode(sb, NULL, S_IFDIR | o.mode, 0);
 	if (IS_ERR(root)) {
 		sb_put(sb);
