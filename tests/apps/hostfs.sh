@@ -47,7 +47,7 @@ if [ -z "$HEDDLE_BIN" ]; then
 	done
 	for name in mapped_owners the_hosts_owner_is_the_hosts options_show strict_mounts_see_them exclusive_ones_remember \
 		cached_names_ask_the_host_nothing what_the_host_refuses_is_asked_once unprivileged.files_made_without_permission_to_write \
-		unprivileged.chmod_leaves_open_files_alone unprivileged.permissions_hold_for_new_opens hosts_proc_shows_the_machine \
+		unprivileged.chmod_leaves_open_files_alone unprivileged.permissions_hold_for_new_opens behind_thousands_of_removed_names_the_directory_goes_on hosts_proc_shows_the_machine \
 		hosts_proc_shows_no_process hosts_proc_is_not_written a_process_is_not_mounted root_shows_no_process \
 		a_slow_disk_stalls_no_cpu a_directory_that_comes_back_can_be_renamed_in fsync_error_is_told_once_for_each_open_file; do
 		echo "skip $name: no kernel of ours"
