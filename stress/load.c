@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdnoreturn.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -153,10 +154,19 @@ static void show_tasks(void)
 		closedir(proc);
 }
 
-/* Ends the load if a job takes too long, once who reads our output has looked at the kernel, too. */
-static void watch(void)
+/* Ends the load, which hangs, once who reads our output has looked at the kernel, too. */
+static noreturn void give_up(void)
 {
 	char line[16];
+
+	show_tasks();
+	printf("hang: end\n");
+	exit(fgets(line, sizeof(line), stdin) ? 1 : 2);
+}
+
+/* Ends the load if a job takes too long. */
+static void watch(void)
+{
 	uint64_t now = now_ns();
 	bool hangs = false;
 
@@ -171,11 +181,8 @@ static void watch(void)
 		printf("hang: process %d thread %d has been at %s for %" PRIu64 " s\n", w->pid,
 		       w->tid, job, (now - since) / NSEC_PER_SEC);
 	}
-	if (!hangs)
-		return;
-	show_tasks();
-	printf("hang: end\n");
-	exit(fgets(line, sizeof(line), stdin) ? 1 : 2);
+	if (hangs)
+		give_up();
 }
 
 /* ---- the load as a whole ---- */
@@ -277,14 +284,19 @@ static int count_processes(void)
 
 /*
  * What has ended is freed a little later, and what is free goes back to the host when nothing has ended for a second: waits until all is
- * quiet for longer.
+ * quiet for longer. That it never is quiet is a hang, too.
  */
 static long kmalloc_at_rest(void)
 {
 	const struct timespec moment = {.tv_nsec = NSEC_PER_SEC / 10};
+	uint64_t start = now_ns();
 	long before = -1, v = counter("/proc/heddle/memory", "kmalloc ");
 
 	for (int same = 0; v >= 0 && same < 15; same = v == before ? same + 1 : 0) {
+		if (now_ns() - start > hang_ns) {
+			printf("hang: what the kernel has allocated still changes: %ld, %ld bytes\n", before, v);
+			give_up();
+		}
 		nanosleep(&moment, NULL);
 		before = v;
 		v = counter("/proc/heddle/memory", "kmalloc ");
