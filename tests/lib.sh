@@ -142,7 +142,7 @@ judge()
 	read -r passed failed skipped <"$OUT/$1.judged"
 	{
 		sed 1d "$OUT/$1.judged"
-		[ "$failed" = 0 ] || { grep -m 30 '^kernel: ' "$5"; tail -n 8 "$5"; }
+		[ "$failed" = 0 ] || { grep -m 40 '^kernel: ' "$5"; tail -n 8 "$5"; }
 	} >"$OUT/$1.why"
 	report "$1" "$2" "$6" "$passed" "$failed" "$skipped" "$OUT/$1.why"
 }
