@@ -171,5 +171,7 @@ must_check int context_usage(const struct context *c, struct host_usage *u);
  * keep it up to date (struct kthread's bound). Any operation on registers or FP state may attach.
  */
 void context_set_owner(struct context *c, u32 *bound);
+/* The CPU to whose thread c is attached; -1: none. Stable for who may release() it, and for the owner of one that hasn't run yet. */
+int context_cpu(const struct context *c);
 
 #endif

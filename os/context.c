@@ -158,8 +158,12 @@ void context_destroy(struct context *c)
 {
 	bool keep = !c->dead && !c->ht->fresh && !host_processes_scarce();
 
-	if (keep && !host_task_keep(c->hm))
-		engine->release(c);
+	if (keep && !host_task_keep(c->hm)) {
+		/* One that never ran may be attached to a CPU that its creator has left. */
+		keep = !c->bound || c->bound == this_cpu();
+		if (keep)
+			engine->release(c);
+	}
 	if (keep && !c->dead) {
 		/* Left as it is, mostly stopped: the next thread on this CPU takes it over without a word to the host. */
 		c->ht->clean_fp = false;
@@ -290,6 +294,11 @@ void context_set_owner(struct context *c, u32 *bound)
 {
 	c->owner_bound = bound;
 	__atomic_store_n(bound, c->bound != NULL, __ATOMIC_RELEASE);
+}
+
+int context_cpu(const struct context *c)
+{
+	return c->bound ? c->bound->id : -1;
 }
 
 void context_bind(struct context *c, struct cpu *cpu)

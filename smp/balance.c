@@ -42,7 +42,7 @@ static ktime_t offer_age(const struct cpu *c)
 	return load_relaxed(&c->spins) ? OFFER_AGE_SPINNING : OFFER_AGE;
 }
 
-static bool is_bound(const struct kthread *kt)
+bool balance_is_bound(const struct kthread *kt)
 {
 	return load_acquire(&kt->bound) && kt->ops->migrate_out;
 }
@@ -130,7 +130,7 @@ static void deliver(struct kthread *kt, int cpu, bool waits)
 	struct run_queue *from = cpus[kt->cpu].rq, *to;
 	bool preempt;
 
-	if (cpu >= 0 && !kthread_allowed(kt, &cpus[cpu])) {
+	if (cpu >= 0 && !kthread_allowed(kt, &cpus[cpu]) && !balance_is_bound(kt)) {
 		/* Its set has changed. That CPU may have been promised work: it has to look for other. */
 		cpu_kick(&cpus[cpu]);
 		cpu = -1;
@@ -170,7 +170,8 @@ bool balance_waits_here(const struct kthread *kt)
 		return false;
 	me->spun_between = (3 * me->spun_between + min(me->stat.spun - me->spun_last, 1000UL)) / 4;
 	me->spun_last = me->stat.spun;
-	return kt->cpu == me->id || (!is_bound(kt) && kt->burst_ns < me->spun_between * SPUN_SAVES);
+	return kt->cpu == me->id ||
+	       (!balance_is_bound(kt) && kt->burst_ns < me->spun_between * SPUN_SAVES);
 }
 
 void balance_pull(struct kthread *kt)
@@ -187,7 +188,7 @@ void balance_outgoing(struct cpu *c)
 		struct kthread *kt = cds_list_first_entry(&c->outgoing, struct kthread, rq_link);
 
 		cds_list_del(&kt->rq_link);
-		if (is_bound(kt))
+		if (balance_is_bound(kt))
 			kt->ops->migrate_out(kt);
 		stat_add(&c->stat.migrations, 1);
 		balance_deliver(kt, kt->move_to);
@@ -300,7 +301,7 @@ static bool scan_victim(struct cpu *c, struct run_queue *rq, ktime_t now, struct
 			break;
 		}
 		ask = true;
-		if (!is_bound(kt)) {
+		if (!balance_is_bound(kt)) {
 			rq_take_out(rq, kt, c->id);
 			*taken = kt;
 			break;

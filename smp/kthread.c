@@ -67,8 +67,10 @@ void kthread_destroy(struct kthread *kt)
 void kthread_start(struct kthread *kt)
 {
 	struct cpu *me = this_cpu();
-	bool here = me && me->current != me->idle && kthread_allowed(kt, me);
-	int cpu = me ? me->id : 0;
+	/* Only the CPU that it is bound to can let go of it: if it may not run there, it leaves when it is picked. */
+	bool bound = balance_is_bound(kt);
+	int cpu = bound ? kt->cpu : me ? me->id : 0;
+	bool here = me && cpu == me->id && me->current != me->idle && kthread_allowed(kt, me);
 	struct run_queue *rq;
 	u64 v;
 
@@ -82,7 +84,7 @@ void kthread_start(struct kthread *kt)
 	store_release(&kt->cpu, cpu);
 	store_relaxed(&kt->on_rq, MOVING);
 	spin_unlock(&rq->lock);
-	balance_deliver(kt, here ? me->id : -1);
+	balance_deliver(kt, here || bound ? cpu : -1);
 }
 
 void sched_set_affinity(struct kthread *kt, u64 allowed)

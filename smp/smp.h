@@ -96,7 +96,9 @@ int balance_next_cpu(const struct kthread *kt, const struct cpu *c);
 int balance_place(const struct kthread *kt);
 /* After kt was queued on c by somebody who then released the lock: makes c see to it. `preempt`: at once. */
 void balance_notify(struct cpu *c, bool preempt);
-/* Puts a MOVING kthread that isn't bound on the queue of cpu; -1, or if it may not run there: of an allowed one. */
+/* Has kt host state on kt->cpu that only this CPU can detach? */
+bool balance_is_bound(const struct kthread *kt);
+/* Puts a MOVING kthread on the queue of cpu. Unless it is bound to it: -1, or if it may not run there, of an allowed one. */
 void balance_deliver(struct kthread *kt, int cpu);
 /* Is kt, which wakes up, to wait until who runs here sleeps? Its rq->lock is held. */
 bool balance_waits_here(const struct kthread *kt);

@@ -129,14 +129,15 @@ static int copy_mm(struct task *t, struct task *from, const struct clone_request
 		mutex_unlock(&from->mm->stub_lock);
 		if (IS_ERR(ctx))
 			return PTR_ERR(ctx);
-		task_set_context(t, ctx);
-		t->mm = mm_get(from->mm);
-		return 0;
+		mm = mm_get(from->mm);
+	} else {
+		mm = mm_fork(from->mm, &ctx);
+		if (IS_ERR(mm))
+			return PTR_ERR(mm);
 	}
-	mm = mm_fork(from->mm, &ctx);
-	if (IS_ERR(mm))
-		return PTR_ERR(mm);
 	task_set_context(t, ctx);
+	if (t->kt.bound) /* it starts where the thread that had its host process has left it attached */
+		t->kt.cpu = context_cpu(ctx);
 	t->mm = mm;
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <sys/sysinfo.h>
 
 static cpu_set_t affinity(pid_t pid)
@@ -127,6 +128,46 @@ TEST(cpu_number_is_one_of_the_affinity)
 		if (i % 10 == 0)
 			t_sleep_ms(1);
 	}
+}
+
+static atomic_int creator; /* its tid; 0: not yet, -1: it has ended */
+
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
+static void *create_threads(void *arg)
+{
+	(void)arg;
+	creator = gettid();
+	for (int i = 0; i < 2000; i++) {
+		pthread_t thread;
+
+		CHECK_EQ(pthread_create(&thread, NULL, nothing, NULL), 0);
+		pthread_join(thread, NULL);
+	}
+	creator = -1;
+	return NULL;
+}
+
+TEST(threads_start_while_others_bind_their_creator)
+{
+	cpu_set_t all = affinity(0), one;
+	pthread_t thread;
+	int tid;
+
+	CHECK_EQ(pthread_create(&thread, NULL, create_threads, NULL), 0);
+	while (!creator)
+		sched_yield();
+	for (int cpu = 0; (tid = creator) > 0; cpu = (cpu + 1) % CPU_SETSIZE) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		CHECK(sched_setaffinity(tid, sizeof(one), &one) == 0 || errno == ESRCH);
+	}
+	pthread_join(thread, NULL);
 }
 
 TEST(nice_goes_down_for_everybody)
