@@ -15,6 +15,11 @@
 #define SLEEPER_CREDIT (SLICE / 2)
 /* ... and takes the CPU at once only if the one that runs is ahead by more than this: two that talk to each other never preempt. */
 #define WAKEUP_GRANULARITY (1 * NSEC_PER_MSEC)
+/*
+ * What one may be ahead of the others when it is queued, at nice 0. A CPU is charged by the clock: a host that stops a CPU's thread for a
+ * second, or a call that takes that long, would otherwise have who happened to be on it wait until all the others have had a second.
+ */
+#define LEAD_MAX (16 * SLICE)
 #define WEIGHT_NICE_0 1024
 
 /* Each nice level is a factor of 1.25 (10 % of the CPU between two), 1024 at nice 0. */
@@ -40,6 +45,12 @@ static u32 weight(const struct kthread *kt)
 	if (load_relaxed(&kt->policy) == SCHED_IDLE)
 		return 3;
 	return nice_weight[load_relaxed(&kt->nice) - NICE_MIN];
+}
+
+/* By how much this time on the CPU advances its vruntime, ns. */
+static u64 scaled(u64 ns, const struct kthread *kt)
+{
+	return ns * WEIGHT_NICE_0 / weight(kt);
 }
 
 /* Is a before b? Right also after the 64 bits wrap. */
@@ -83,7 +94,7 @@ static void advance_min(struct run_queue *rq, const struct kthread *running)
 
 static void policy_enqueue(struct run_queue *rq, struct kthread *kt, enum rq_why why)
 {
-	u64 least, p = kt->rt_priority;
+	u64 least, most, p = kt->rt_priority;
 
 	if (is_rt(kt)) {
 		/* One that was preempted in its slice goes on first; one that woke up, or had its slice, last. */
@@ -94,12 +105,13 @@ static void policy_enqueue(struct run_queue *rq, struct kthread *kt, enum rq_why
 		rq->rt_bitmap[p / 64] |= 1ULL << (p % 64);
 		return;
 	}
-	if (why == RQ_WOKEN) {
-		advance_min(rq, rq->cpu->current);
-		least = load_relaxed(&rq->min_vruntime) - SLEEPER_CREDIT;
-		if (before(kt->vruntime, least))
-			kt->vruntime = least;
-	}
+	advance_min(rq, rq->cpu->current);
+	least = load_relaxed(&rq->min_vruntime) - SLEEPER_CREDIT;
+	most = load_relaxed(&rq->min_vruntime) + scaled(LEAD_MAX, kt);
+	if (why == RQ_WOKEN && before(kt->vruntime, least))
+		store_relaxed(&kt->vruntime, least);
+	else if (before(most, kt->vruntime))
+		store_relaxed(&kt->vruntime, most);
 	pheap_insert(&rq->fair, &kt->rq_node, kt->vruntime);
 }
 
@@ -131,7 +143,7 @@ static void policy_charge(struct run_queue *rq, struct kthread *curr, u64 delta)
 {
 	if (is_rt(curr))
 		return;
-	stat_add(&curr->vruntime, delta * WEIGHT_NICE_0 / weight(curr));
+	stat_add(&curr->vruntime, scaled(delta, curr));
 }
 
 static bool policy_preempts(struct run_queue *rq, struct kthread *curr, struct kthread *kt)

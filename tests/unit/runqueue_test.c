@@ -118,6 +118,37 @@ START_TEST(who_has_slept_is_first_on_a_new_cpu)
 }
 END_TEST
 
+/* The host stopped the CPU's thread, or a call took very long: who was on the CPU waits for the others' next turns, not for as long as that took. */
+START_TEST(who_was_charged_too_much_is_not_far_behind)
+{
+	struct kthread *stopped, *other;
+	struct run_queue *rq;
+	u64 turns = 0;
+
+	ck_assert_int_eq(smp_init(1), 0);
+	rq = cpus[0].rq;
+	other = queued("other", rq->min_vruntime, SCHED_OTHER, 0);
+	stopped = queued("stopped", rq->min_vruntime, SCHED_OTHER, 0);
+	spin_lock(&rq->lock);
+	rq_dequeue(rq, stopped);
+	sched_policy->charge(rq, stopped, 60 * NSEC_PER_SEC);
+	rq_enqueue(rq, stopped, RQ_PREEMPTED, 2);
+	while (sched_policy->first(rq) == other) {
+		rq_dequeue(rq, other);
+		sched_policy->charge(rq, other, NSEC_PER_MSEC);
+		rq_enqueue(rq, other, RQ_EXPIRED, 2);
+		ck_assert_uint_lt(++turns, 100);
+	}
+	rq_dequeue(rq, other);
+	rq_dequeue(rq, stopped);
+	spin_unlock(&rq->lock);
+	kthread_destroy(stopped);
+	kthread_destroy(other);
+	kfree(stopped);
+	kfree(other);
+}
+END_TEST
+
 /* Somebody else had the CPU by the fair rules meanwhile. */
 START_TEST(who_comes_back_from_real_time_waits_as_others_do)
 {
@@ -630,6 +661,7 @@ int main(void)
 	tcase_add_test(tc, heap_gives_keys_in_order_after_random_removals);
 	tcase_add_test(tc, real_time_first_then_least_vruntime);
 	tcase_add_test(tc, who_has_slept_is_first_on_a_new_cpu);
+	tcase_add_test(tc, who_was_charged_too_much_is_not_far_behind);
 	tcase_add_test(tc, who_comes_back_from_real_time_waits_as_others_do);
 	tcase_add_loop_test(tc, every_started_kthread_runs_once, 0, 3);
 	tcase_add_loop_test(tc, yielding_kthreads_all_advance, 0, 3);
