@@ -100,9 +100,10 @@ struct thread_group {
 	bool itimer_real_on; /* siglock: armed, or its callback is on the way */
 	/* sums over dead threads, and reaped children: siglock */
 	u64 utime_ns, stime_ns, cutime_ns, cstime_ns, nvcsw, nivcsw, cnvcsw, cnivcsw;
-	struct usage *usage; /* c, +1: page faults and memory of the same */
-	ktime_t start_time;  /* CLOCK_MONOTONIC (boot-relative by the reader) */
-	int oom_score_adj;
+	struct usage *usage;   /* c, +1: page faults and memory of the same */
+	ktime_t start_time;    /* CLOCK_MONOTONIC (boot-relative by the reader) */
+	int oom_score_adj;     /* atomic */
+	int oom_score_adj_min; /* atomic: how low it may go without CAP_SYS_RESOURCE */
 	struct rcu_head rcu;
 };
 

@@ -10,6 +10,7 @@
 
 static int remount(const struct path *p, u64 flags)
 {
+	const u64 atime = MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME;
 	struct mount *m = p->mnt;
 	int err = 0;
 
@@ -18,6 +19,8 @@ static int remount(const struct path *p, u64 flags)
 	if (!m || p->dentry != m->root)
 		return -EINVAL;
 	mutex_lock(&mount_mutex);
+	if (!(flags & (atime | MS_RELATIME)))
+		flags |= m->flags & atime;
 	if (flags & MS_RDONLY && __atomic_load_n(&m->writers, __ATOMIC_RELAXED))
 		err = -EBUSY;
 	else

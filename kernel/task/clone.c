@@ -98,7 +98,8 @@ static int copy_thread_group(struct task *t, struct task *from, const struct clo
 	if (err)
 		return err;
 	tg->exit_signal = rq->exit_signal;
-	tg->oom_score_adj = old->oom_score_adj;
+	tg->oom_score_adj = RACY(old->oom_score_adj);
+	tg->oom_score_adj_min = RACY(old->oom_score_adj_min);
 	tty_inherit(tg, old);
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* tmpfs, bind and proc mounts. */
 #include "t.h"
 
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 
 #define NEED_ROOT                                                                                  \
@@ -133,6 +134,23 @@ TEST(bind_mount_can_become_read_only)
 	CHECK_EQ(close(MUST(open("to/f", O_RDONLY))), 0);
 	CHECK_EQ(close(MUST(open("from/f", O_RDWR))), 0);
 	MUST(umount("to"));
+}
+
+TEST(remount_keeps_what_it_says_nothing_of_the_access_time)
+{
+	struct statvfs sv;
+
+	NEED_ROOT;
+	t_cd_tmpdir();
+	MUST(mkdir("m", 0755));
+	MUST(mount("none", "m", "tmpfs", MS_NOATIME, NULL));
+	MUST(mount(NULL, "m", NULL, MS_REMOUNT | MS_RDONLY, NULL));
+	MUST(statvfs("m", &sv));
+	CHECK((sv.f_flag & (ST_NOATIME | ST_RDONLY)) == (ST_NOATIME | ST_RDONLY));
+	MUST(mount(NULL, "m", NULL, MS_REMOUNT | MS_RELATIME, NULL));
+	MUST(statvfs("m", &sv));
+	CHECK_EQ(sv.f_flag & (ST_NOATIME | ST_RDONLY), 0);
+	MUST(umount("m"));
 }
 
 TEST(read_only_tmpfs_becomes_writable)

@@ -376,3 +376,24 @@ TEST(syscall_tells_call_and_stack_of_a_sleeper)
 	MUST(write(fds[1], "x", 1));
 	MUST(waitpid(pid, NULL, 0));
 }
+
+static int set_oom_score(const char *text)
+{
+	int fd = MUST(open("/proc/self/oom_score_adj", O_WRONLY));
+	int err = write(fd, text, strlen(text)) < 0 ? errno : 0;
+
+	close(fd);
+	return err;
+}
+
+TEST(oom_score_can_be_raised_and_lowered_to_where_root_set_it)
+{
+	t_become_ordinary();
+	MUST(prctl(PR_SET_DUMPABLE, 1)); /* else its files are root's */
+	CHECK_STR(t_read_file("/proc/self/oom_score_adj"), "0\n");
+	CHECK_EQ(set_oom_score("500"), 0);
+	CHECK_EQ(set_oom_score("20"), 0);
+	CHECK_EQ(set_oom_score("0"), 0);
+	CHECK_EQ(set_oom_score("-1"), EACCES);
+	CHECK_STR(t_read_file("/proc/self/oom_score_adj"), "0\n");
+}

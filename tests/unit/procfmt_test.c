@@ -82,6 +82,11 @@ START_TEST(all_texts_together_have_a_limit)
 	for (int i = 0; i < 8; i++)
 		ck_assert(fill(&many[i], 5000)); /* takes 8 KiB */
 	ck_assert(!fill(&many[8], 5000));
+	seq_fit(&many[0]); /* nothing was put there */
+	ck_assert(fill(&many[8], 5000));
+	seq_destroy(&many[8]);
+	ck_assert(seq_reserve(&many[0], 5000));
+	ck_assert(!fill(&many[8], 5000));
 	ck_assert(fill(&small, 1000)); /* isn't counted */
 	seq_destroy(&small);
 	seq_destroy(&many[8]);

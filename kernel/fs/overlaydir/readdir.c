@@ -95,13 +95,16 @@ static bool set_has(const struct name_set *s, const char *name)
  */
 static int see_upper(struct inode *dir, const char *name, u64 *ino, unsigned *type)
 {
-	struct inode *inode;
+	struct inode *upper = odir_upper(dir), *inode;
 
 	*ino = upper_ino(*ino);
 	if (*type != DT_CHR && *type != DT_UNKNOWN && !odir_lower(dir) &&
 	    !__atomic_load_n(&odir_sb(dir->sb)->strayed, __ATOMIC_RELAXED))
 		return 0;
-	inode = layer_lookup(odir_upper(dir), name);
+	/* An unlink up there is over, or hasn't begun: else what it has noted of the file would be taken back. */
+	down_read(&upper->lock);
+	inode = layer_lookup(upper, name);
+	up_read(&upper->lock);
 	if (inode == ERR_PTR(-EUCLEAN))
 		return 0; /* shown, so that somebody asks for it and is told */
 	if (IS_ERR(inode))

@@ -36,6 +36,8 @@ static int make_text(struct file *f, struct proc_file *pf)
 		err = -ENOMEM;
 	if (err)
 		seq_destroy(&pf->text);
+	else
+		seq_fit(&pf->text);
 	pf->ready = !err;
 	return err;
 }

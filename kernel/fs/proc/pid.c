@@ -149,15 +149,17 @@ static int show_oom_score_adj(struct seq *s, const struct proc_ctx *c)
 
 static int store_oom_score_adj(const struct proc_ctx *c, char *text, size_t n)
 {
+	bool may_lower = capable(CAP_SYS_RESOURCE);
 	long v;
 	int err = proc_parse_long(text, -1000, 1000, &v);
 
 	if (err)
 		return err;
-	if (v < __atomic_load_n(&c->tg->oom_score_adj, __ATOMIC_RELAXED) &&
-	    !capable(CAP_SYS_RESOURCE))
+	if (v < __atomic_load_n(&c->tg->oom_score_adj_min, __ATOMIC_RELAXED) && !may_lower)
 		return -EACCES;
 	__atomic_store_n(&c->tg->oom_score_adj, (int)v, __ATOMIC_RELAXED);
+	if (may_lower)
+		__atomic_store_n(&c->tg->oom_score_adj_min, (int)v, __ATOMIC_RELAXED);
 	return 0;
 }
 

@@ -67,6 +67,18 @@ char *seq_reserve(struct seq *s, size_t n)
 	return buf + s->len;
 }
 
+void seq_fit(struct seq *s)
+{
+	size_t cap = max(s->len, (size_t)SEQ_SMALL);
+	char *buf = s->cap / 2 >= cap ? krealloc(s->buf, cap) : NULL;
+
+	if (!buf)
+		return;
+	__atomic_fetch_sub(&memory, counted(s->cap) - counted(cap), __ATOMIC_RELAXED);
+	s->buf = buf;
+	s->cap = cap;
+}
+
 void seq_write(struct seq *s, const void *data, size_t n)
 {
 	char *p = seq_reserve(s, n);

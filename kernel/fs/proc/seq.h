@@ -23,6 +23,8 @@ void seq_putc(struct seq *s, char c);
 void seq_write(struct seq *s, const void *data, size_t n);
 /* n more bytes to be filled by the caller, who then adds to len; NULL: no memory. */
 must_check char *seq_reserve(struct seq *s, size_t n);
+/* The text is complete: gives back most of what it doesn't need. */
+void seq_fit(struct seq *s);
 /* Text with each character of `special` (and \) as \ooo. */
 void seq_escape(struct seq *s, const char *text, const char *special);
 /* A path as the current root sees it, escaped. */
