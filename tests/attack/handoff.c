@@ -175,7 +175,7 @@ TEST(new_tasks_ready_word_is_erased_and_woken)
 			start_thread_beside_both();
 		});
 
-		CHECK_EXITED(wait_or_kill(pid, 10000), 0);
+		CHECK_EXITED(wait_or_kill(pid, 60000), 0);
 	}
 }
 
