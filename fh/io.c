@@ -383,6 +383,8 @@ int fh_syncfs(struct fh *h)
 		wf_ret;                                                                            \
 	})
 
+#define SOON_DONE (16u << 20) /* bytes of memory that no CPU has to be spared */
+
 struct size_job {
 	int fd, mode; /* fallocate's; -1: truncate */
 	u64 off, len;
@@ -403,13 +405,13 @@ int fh_truncate(struct fh *h, u64 size)
 	return WITH_FD(h, (j.fd = fd, (int)change_pinned(h, size_now, &j)));
 }
 
-/* Seldom, and long if it is much. */
+/* Seldom, and long if it is much, in memory too. */
 int fh_fallocate(struct fh *h, int mode, u64 off, u64 len)
 {
 	struct size_job j = {0, mode, off, len};
+	bool soon = h->memory && len <= SOON_DONE;
 
-	return WITH_FD(h,
-		       (j.fd = fd, (int)(h->memory ? size_now(&j) : io_worker_call(size_now, &j))));
+	return WITH_FD(h, (j.fd = fd, (int)(soon ? size_now(&j) : io_worker_call(size_now, &j))));
 }
 
 s64 fh_seek_data(struct fh *h, u64 off, int whence)

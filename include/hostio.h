@@ -52,7 +52,7 @@ void host_stdio_retire(struct host_stdio *s);
 
 /* ---- what the host tells about itself (os/hostinfo.c) ---- */
 
-/* A small file of the host's /proc or /sys, NUL-terminated, in fresh memory (kfree). NULL: not there, or no memory. */
+/* A file of the host's /proc or /sys, NUL-terminated, in fresh memory (kfree). NULL: not there, no memory, or more than 64 MiB. */
 must_check char *host_file_text(const char *path);
 
 /* ---- the terminal ---- */

@@ -4,9 +4,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define TEXT_MAX (1u << 20)
+#define TEXT_MAX (64u << 20) /* smaps of as many mappings as there may be */
 
-/* Reads until the end, in a buffer that grows. */
+/* Reads until the end, in a buffer that grows. NULL: it doesn't fit. */
 static char *read_all(int fd)
 {
 	size_t cap = 4096, len = 0;
@@ -18,11 +18,13 @@ static char *read_all(int fd)
 		if (n <= 0)
 			break;
 		len += n;
-		if (len < cap - 1 || cap >= TEXT_MAX)
+		if (len < cap - 1)
 			continue;
-		more = krealloc(buf, cap * 2);
-		if (!more)
-			break;
+		more = cap < TEXT_MAX ? krealloc(buf, cap * 2) : NULL;
+		if (!more) {
+			kfree(buf);
+			return NULL;
+		}
 		buf = more;
 		cap *= 2;
 	}

@@ -54,6 +54,23 @@ static bool up_to_date(struct inode *inode)
 	return known;
 }
 
+/* What the host said when we had made so many changes. Of two who do this at once the later ones count, and so does a size that was set meanwhile. */
+static void take(struct inode *inode, struct kstat *st, u64 changes)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+
+	spin_lock(&inode->spin);
+	if (changes >= hi->known) {
+		if (changes >= hi->sized)
+			hi->sized = changes;
+		else
+			st->size = inode->size;
+		hostfs_update_locked(inode, st);
+		hi->known = changes;
+	}
+	spin_unlock(&inode->spin);
+}
+
 int hostfs_refresh(struct inode *inode)
 {
 	struct hostfs_inode *hi = hostfs_i(inode);
@@ -69,17 +86,7 @@ int hostfs_refresh(struct inode *inode)
 		err = -ESTALE;
 	if (err)
 		return err;
-	/* Of two who do this at once the later changes count. */
-	spin_lock(&inode->spin);
-	if (changes >= hi->known) {
-		if (changes >= hi->sized)
-			hi->sized = changes;
-		else
-			st.size = inode->size;
-		hostfs_update_locked(inode, &st);
-		hi->known = changes;
-	}
-	spin_unlock(&inode->spin);
+	take(inode, &st, changes);
 	return 0;
 }
 
@@ -233,12 +240,15 @@ bool hostfs_revalidate(struct dentry *d)
 	struct inode *dir, *inode = d->inode;
 	struct fh *h;
 	struct kstat st;
+	u64 changes = 0;
 	int err;
 
 	if (d->parent == d)
 		return true;
 	dir = name_of(d, name);
 	h = hostfs_dir(dir);
+	if (inode)
+		changes = __atomic_load_n(&hostfs_i(inode)->changes, __ATOMIC_ACQUIRE);
 	err = IS_ERR(h) ? (int)PTR_ERR(h) : fh_stat_at(h, name, &st);
 	if (inode && !err) {
 		/*
@@ -249,7 +259,7 @@ bool hostfs_revalidate(struct dentry *d)
 						 !__atomic_load_n(&d->mounted, __ATOMIC_RELAXED)))
 			err = -ESTALE;
 		else
-			hostfs_update(inode, &st);
+			take(inode, &st, changes);
 	}
 	/* Its dentry goes, but may be somebody's working directory: the next one gets an inode of its own, since a directory has one place in the tree. */
 	if (inode && err && S_ISDIR(inode->mode))
