@@ -11,6 +11,7 @@
 
 #define FIRST_SIZE 64
 #define FDS_MAX (1u << 20) /* /proc/sys/fs/nr_open */
+#define CLOSE_BATCH 16	   /* files at a time: each close may walk 65536 locks */
 
 /* ---- bit maps ---- */
 
@@ -172,16 +173,25 @@ bool files_shared(const struct files *fs)
 	return __atomic_load_n(&fs->refs, __ATOMIC_ACQUIRE) > 1;
 }
 
+/* One of a table's files, of which there may be a million. Counts them in *n. */
+static void close_of_many(struct file *f, struct files *fs, u32 *n)
+{
+	(void)file_close(f, fs);
+	if (++*n % CLOSE_BATCH == 0)
+		cond_resched();
+}
+
 void files_put(struct files *fs)
 {
 	struct fdtable *t;
+	u32 n = 0;
 
 	if (!fs || __atomic_sub_fetch(&fs->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	t = fs->table;
 	for (u32 fd = 0; (fd = bit_next(t->taken, t->size, fd, 0)) < t->size; fd++) {
 		if (t->file[fd])
-			(void)file_close(t->file[fd], fs);
+			close_of_many(t->file[fd], fs, &n);
 	}
 	/* Lookups of other tasks' tables (files_lookup) hold a reference: nobody reads any more. */
 	kfree(t);
@@ -410,6 +420,8 @@ int fd_close(int fd)
 
 void files_close_on_exec(struct files *fs)
 {
+	u32 n = 0;
+
 	spin_lock(&fs->lock);
 	for (u32 fd = 0;
 	     (fd = bit_next(fs->table->cloexec, fs->table->size, fd, 0)) < fs->table->size; fd++) {
@@ -419,7 +431,7 @@ void files_close_on_exec(struct files *fs)
 			continue; /* reserved by a task that shares the table */
 		f = take_out(fs, fd);
 		spin_unlock(&fs->lock);
-		(void)file_close(f, fs);
+		close_of_many(f, fs, &n);
 		spin_lock(&fs->lock);
 	}
 	spin_unlock(&fs->lock);
@@ -469,6 +481,8 @@ static void range_cloexec(struct files *fs, u32 first, u32 last)
 
 static void range_close(struct files *fs, u32 first, u32 last)
 {
+	u32 n = 0;
+
 	spin_lock(&fs->lock);
 	for (u32 fd = first;
 	     (fd = bit_next(fs->table->taken, fs->table->size, fd, 0)) < fs->table->size &&
@@ -480,7 +494,7 @@ static void range_close(struct files *fs, u32 first, u32 last)
 			continue;
 		f = take_out(fs, fd);
 		spin_unlock(&fs->lock);
-		(void)file_close(f, fs);
+		close_of_many(f, fs, &n);
 		spin_lock(&fs->lock);
 	}
 	spin_unlock(&fs->lock);

@@ -17,6 +17,7 @@ struct files {
 	u32 first_free;	       /* lock: no descriptor below it is free */
 	struct spinlock lock;  /* rank FILES */
 	struct fdtable *table; /* lock to write, RCU to read */
+	bool locked;	       /* atomic: may own POSIX locks */
 };
 
 /* RLIMIT_NOFILE of the current process. */

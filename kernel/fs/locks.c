@@ -4,6 +4,7 @@
  * inode->spin protects the lists. Who can't have a lock notes the list's generation, and sleeps until it has changed: then it tries again.
  * For POSIX locks those who sleep are also on a global list, by which a circle of waiters is found (-EDEADLK).
  */
+#include "fdtable.h"
 #include "locks.h"
 #include <sys/file.h>
 
@@ -71,9 +72,14 @@ static void release_all(struct inode *inode, const void *owner, bool flock)
 		wake_up_all(&l->wait);
 }
 
+/*
+ * Whose table never took a lock doesn't walk those of others, of which there may be many. The mark is made before the lock, and descriptors are
+ * looked at again after it (fcntl_setlk); a close first takes the descriptor away: one of the two sees the other.
+ */
 void file_locks_release_posix(struct file *f, struct files *owner)
 {
-	release_all(f->inode, owner, false);
+	if (__atomic_load_n(&owner->locked, __ATOMIC_SEQ_CST))
+		release_all(f->inode, owner, false);
 }
 
 void file_locks_release_flock(struct file *f)
@@ -162,6 +168,8 @@ static int set_lock(struct file *f, const struct file_lock *want, bool wait)
 	u32 gen;
 	int err;
 
+	if (want->owner != f)
+		__atomic_store_n(&current->files->locked, true, __ATOMIC_SEQ_CST);
 	spare[0] = kmalloc(sizeof(*spare[0]));
 	spare[1] = kmalloc(sizeof(*spare[1]));
 	err = l && spare[0] && spare[1] ? 0 : -ENOLCK;
@@ -305,6 +313,8 @@ static int try_flock(struct inode *inode, struct file_lock_list *l, const struct
 	if (want->type != F_UNLCK) {
 		if (range_conflict(&l->flock, want))
 			err = -EAGAIN;
+		else if (l->flock.count >= RANGES_MAX)
+			err = -ENOLCK;
 		else
 			range_apply(&l->flock, want, spare);
 	}

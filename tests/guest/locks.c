@@ -2,7 +2,9 @@
 #include "t.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 
 static int file(void)
 {
@@ -347,4 +349,52 @@ TEST(flock_ignores_mandatory_locks)
 	CHECK_EQ(flock(fd, 32 | 64 /* LOCK_MAND | LOCK_READ */), 0);
 	CHECK_EQ(flock(fd, 32 | LOCK_EX), 0);
 	CHECK_EQ(flock(MUST(open("f", O_RDWR)), LOCK_EX | LOCK_NB), 0); /* it wasn't taken */
+}
+
+/* Each close looks for locks of the closer, among those of others. */
+TEST(closing_many_descriptors_lets_others_have_the_cpu)
+{
+	const int locks = 10000, dups = 15000;
+	struct t_gate ready = t_gate(), go = t_gate();
+	long long start, last, now;
+	int waits = 0;
+	struct rlimit lim;
+	int fd = file(), other, status;
+	cpu_set_t one;
+	pid_t pid;
+
+	MUST(getrlimit(RLIMIT_NOFILE, &lim));
+	if (lim.rlim_max < (rlim_t)dups + 100)
+		SKIP("needs a higher limit of descriptors");
+	lim.rlim_cur = lim.rlim_max;
+	MUST(setrlimit(RLIMIT_NOFILE, &lim));
+	MUST(sched_getaffinity(0, sizeof(one), &one));
+	for (int cpu = 0, found = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (found)
+			CPU_CLR(cpu, &one);
+		found |= CPU_ISSET(cpu, &one);
+	}
+	MUST(sched_setaffinity(0, sizeof(one), &one));
+	for (int i = 0; i < locks; i++)
+		MUST(lock(fd, F_SETLK, F_WRLCK, 2 * i, 1));
+	pid = SPAWN({
+		t_write_file("g", "");
+		other = MUST(open("g", O_RDWR));
+		MUST(lock(other, F_SETLK, F_WRLCK, 0,
+			  0)); /* so it does have locks to be looked for */
+		for (int i = 0; i < dups; i++)
+			MUST(dup(fd));
+		t_gate_open(&ready);
+		t_gate_pass(&go);
+	});
+	t_gate_pass(&ready);
+	start = last = t_now_ms();
+	t_gate_open(&go);
+	while (MUST(waitpid(pid, &status, WNOHANG)) == 0) {
+		now = t_now_ms();
+		waits += now - last >= 2; /* it had the CPU, and gave it back */
+		last = now;
+	}
+	CHECK_EXITED(status, 0);
+	CHECK(waits >= 4 || t_now_ms() - start < 100);
 }
