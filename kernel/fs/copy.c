@@ -47,6 +47,7 @@ static ssize_t copy(struct copy_end *in, struct copy_end *out, size_t count)
 		done += put;
 		if (put < got || signal_pending(current))
 			break;
+		cond_resched();
 	}
 	kfree(buf);
 	if (done)

@@ -105,6 +105,7 @@ static ssize_t drain_pipe(struct pipe *p, struct copy_end *out, void *buf, size_
 		if (n <= 0)
 			break;
 		done += n;
+		cond_resched();
 	}
 	return done ? (ssize_t)done : n;
 }

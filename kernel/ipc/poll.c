@@ -38,6 +38,8 @@ static long poll_loop(struct poll_set *ps, struct pollfd *fds, unsigned n, ktime
 				count++;
 				ps->pt.queue = NULL;
 			}
+			if ((i + 1) % POLL_BATCH == 0)
+				cond_resched();
 		}
 		ps->pt.queue = NULL; /* it stands in all queues */
 		if (count)

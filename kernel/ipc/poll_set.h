@@ -8,7 +8,8 @@
 #include "ktime.h"
 #include "poll.h"
 
-#define POLL_INLINE 12 /* waiters that need no allocation */
+#define POLL_INLINE 12	/* waiters that need no allocation */
+#define POLL_BATCH 256u /* descriptors asked; then the CPU may do something else */
 
 struct poll_entry {
 	struct waiter w;

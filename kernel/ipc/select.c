@@ -94,6 +94,8 @@ static int select_round(struct poll_set *ps, struct fd_sets *s, bool first)
 			if (r)
 				ps->pt.queue = NULL;
 		}
+		if ((i + 1) * 64 % POLL_BATCH == 0)
+			cond_resched();
 	}
 	return count;
 }

@@ -214,6 +214,7 @@ static ssize_t ptmx_write(struct file *f, struct iov_iter *from, u64 *pos)
 		if (put < n)
 			iov_iter_revert(from, n - put);
 		total += put;
+		cond_resched();
 	}
 	return total ? (ssize_t)total : err;
 }

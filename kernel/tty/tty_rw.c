@@ -264,6 +264,7 @@ ssize_t tty_write(struct file *f, struct iov_iter *from, u64 *pos)
 		if (put < n)
 			iov_iter_revert(from, n - put);
 		total += put;
+		cond_resched();
 	}
 	turn_give(&t->writer);
 	return total ? (ssize_t)total : err;

@@ -114,8 +114,10 @@ int proc_show_maps(struct seq *s, const struct proc_ctx *c)
 	struct snapshot snap;
 	int err = snapshot_take(&snap, c, false);
 
-	for (int i = 0; i < snap.n; i++)
+	for (int i = 0; i < snap.n; i++) {
 		show_line(s, &snap.vmas[i]);
+		cond_resched();
+	}
 	snapshot_drop(&snap);
 	return err;
 }
@@ -252,6 +254,7 @@ int proc_show_smaps(struct seq *s, const struct proc_ctx *c)
 		show_sizes(s, &all[i]);
 		seq_puts(s, "THPeligible:           0\n");
 		show_vm_flags(s, v->flags);
+		cond_resched();
 	}
 	if (!all)
 		err = -ENOMEM;
