@@ -22,6 +22,11 @@ bool may_expand_vm(const struct mm *mm, u32 vmflags, u64 pages)
 	       (!is_data(vmflags) || mm->data_pages + pages <= limit(RLIMIT_DATA) >> PAGE_SHIFT);
 }
 
+bool may_become_data(const struct mm *mm, u64 pages)
+{
+	return !pages || mm->data_pages + pages <= limit(RLIMIT_DATA) >> PAGE_SHIFT;
+}
+
 bool may_set_brk(const struct mm *mm, uaddr_t addr)
 {
 	u64 data = mm->data_end - mm->data_start;

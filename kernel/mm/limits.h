@@ -6,6 +6,8 @@
 
 /* So many pages more, of vmas with these flags? */
 must_check bool may_expand_vm(const struct mm *mm, u32 vmflags, u64 pages);
+/* So many pages of private memory, which can't be written yet? */
+must_check bool may_become_data(const struct mm *mm, u64 pages);
 /* May the break be at addr? */
 must_check bool may_set_brk(const struct mm *mm, uaddr_t addr);
 /* May it lock anything? Needs no lock. */

@@ -271,6 +271,8 @@ int mm_mprotect(struct mm *mm, uaddr_t addr, size_t len, int prot)
 	down_write(&mm->lock);
 	end = vma_mapped_until(mm, addr, addr + len);
 	err = end == addr ? -ENOMEM : may_protect(mm, addr, end, prot);
+	if (!err && prot & PROT_WRITE && !may_become_data(mm, vma_not_data(mm, addr, end)))
+		err = -ENOMEM;
 	if (!err)
 		err = vma_reserve(mm, 2);
 	if (!err && prot & PROT_WRITE)

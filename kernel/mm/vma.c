@@ -203,6 +203,11 @@ u64 vma_unaccounted(const struct mm *mm, uaddr_t start, uaddr_t end)
 	return count(mm, start, end, VM_ACCOUNT | VM_SHARED | VM_NORESERVE, 0);
 }
 
+u64 vma_not_data(const struct mm *mm, uaddr_t start, uaddr_t end)
+{
+	return count(mm, start, end, VM_WRITE | VM_SHARED | VM_STACK, 0);
+}
+
 u64 vma_pages(const struct mm *mm, uaddr_t start, uaddr_t end)
 {
 	return count(mm, start, end, 0, 0);

@@ -17,6 +17,8 @@ static inline bool vma_accountable(u32 flags)
 /* Pages in [start, end) that are accounted, and that would be accounted if they became writable. Reading suffices. */
 u64 vma_accounted(const struct mm *mm, uaddr_t start, uaddr_t end);
 u64 vma_unaccounted(const struct mm *mm, uaddr_t start, uaddr_t end);
+/* Pages in [start, end) that would count as data (RLIMIT_DATA) if they became writable. Reading suffices. */
+u64 vma_not_data(const struct mm *mm, uaddr_t start, uaddr_t end);
 /* Pages in [start, end) that are mapped, and locked. Reading suffices. */
 u64 vma_pages(const struct mm *mm, uaddr_t start, uaddr_t end);
 u64 vma_locked(const struct mm *mm, uaddr_t start, uaddr_t end);

@@ -163,17 +163,21 @@ TEST(limits_file_in_proc_agrees)
 
 TEST(data_limit_counts_private_writable_mappings)
 {
-	CHECK_EXITED(
-		IN_CHILD({
-			MUST(setrlimit(RLIMIT_DATA, &(struct rlimit){64 << 20, 64 << 20}));
-			CHECK_ERR(mmap(NULL, 100 << 20, PROT_READ | PROT_WRITE,
-				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-				  ENOMEM);
-			MUST(mmap(NULL, 100 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-			MUST(mmap(NULL, 100 << 20, PROT_READ | PROT_WRITE,
-				  MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-		}),
-		0);
+	CHECK_EXITED(IN_CHILD({
+			     MUST(setrlimit(RLIMIT_DATA, &(struct rlimit){64 << 20, 64 << 20}));
+			     CHECK_ERR(mmap(NULL, 100 << 20, PROT_READ | PROT_WRITE,
+					    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+				       ENOMEM);
+			     char *p = MUST(mmap(NULL, 100 << 20, PROT_READ,
+						 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+
+			     CHECK_ERR(mprotect(p, 100 << 20, PROT_READ | PROT_WRITE), ENOMEM);
+			     MUST(mprotect(p, 10 << 20, PROT_READ | PROT_WRITE));
+			     MUST(mprotect(p, 10 << 20, PROT_READ | PROT_WRITE | PROT_EXEC));
+			     MUST(mmap(NULL, 100 << 20, PROT_READ | PROT_WRITE,
+				       MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+		     }),
+		     0);
 }
 
 TEST(locked_memory_limit_is_for_ordinary_users)
