@@ -354,7 +354,7 @@ TEST(flock_ignores_mandatory_locks)
 /* Each close looks for locks of the closer, among those of others. */
 TEST(closing_many_descriptors_lets_others_have_the_cpu)
 {
-	const int locks = 10000, dups = 15000;
+	const int locks = 4000, dups = 10000;
 	struct t_gate ready = t_gate(), go = t_gate();
 	long long start, last, now;
 	int waits = 0;
