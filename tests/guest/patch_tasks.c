@@ -1,6 +1,6 @@
 /*
  * Hot system-call sites and what tasks are: forks, executions, identities, segment bases, CPUs, interrupted calls. See patch.h.
- * test: cpus=1,2,2s,4,4m
+ * test: cpus=1,2,2s,4,4m quick=no
  */
 #include "patch.h"
 #include <asm/prctl.h>

@@ -1,6 +1,6 @@
 /*
  * Spinlocks and reader-writer semaphores under contention; RCU grace periods.
- * test: limit=180
+ * test: limit=180 quick=no
  */
 #include "smp_util.h"
 #include "rcu.h"

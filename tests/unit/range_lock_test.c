@@ -1,4 +1,7 @@
-/* Record locks: random locks and unlocks of several owners, against a model that knows each byte. */
+/*
+ * Record locks: random locks and unlocks of several owners, against a model that knows each byte.
+ * test: quick=no
+ */
 #include "kernel/fs/locks.h"
 #include "unit.h"
 #include <stdlib.h>
