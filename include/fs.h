@@ -406,7 +406,8 @@ struct dir_context {
 	/* false: buffer full, stop. pos is the cookie with which reading goes on behind this entry. */
 	bool (*emit)(struct dir_context *dc, const char *name, size_t len, u64 ino, unsigned type,
 		     u64 next_pos);
-	u64 pos; /* where to start (file->pos) */
+	/* Where to start (file->pos). Who passes over entries moves it behind them: if nothing was emitted but it has moved, there may be more. */
+	u64 pos;
 	/* Bytes of struct dirent64 that will be taken: no more need to be read. Once there is something, this is the end of it. 0: all is wanted. */
 	size_t room;
 };

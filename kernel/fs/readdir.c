@@ -61,11 +61,15 @@ static bool emit(struct dir_context *dc, const char *name, size_t len, u64 ino, 
 static long gather(struct file *f, struct gather *g, uaddr_t ubuf)
 {
 	int err = -ENOENT;
+	u64 from;
 
 	mutex_lock(&f->pos_lock);
 	g->dc.pos = g->pos = f->pos;
 	if (!(f->inode->state & INODE_DEAD))
-		err = f->ops->iterate(f, &g->dc);
+		do { /* A piece of which all was passed over isn't the end, which is what nothing would mean. */
+			from = g->dc.pos;
+			err = f->ops->iterate(f, &g->dc);
+		} while (!err && !g->used && !g->too_small && g->dc.pos != from);
 	if (!err && g->too_small)
 		err = -EINVAL;
 	if (!err || g->used) {

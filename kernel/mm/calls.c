@@ -162,15 +162,15 @@ long sys_mprotect(unsigned long addr, size_t len, unsigned long prot)
 	return mm_mprotect(current->mm, addr, len, prot & (PROT_READ | PROT_WRITE | PROT_EXEC));
 }
 
-/* Rounds *len up. 1: there is nothing to do. absurd: the error for a length that wraps. */
+/* Rounds *len up, which may make 0 of it. 1: there is nothing to do. absurd: the error for an end that wraps. */
 static int range_check(unsigned long addr, size_t *len, int absurd)
 {
 	if (addr & ~PAGE_MASK)
 		return -EINVAL;
+	*len = PAGE_ALIGN(*len);
 	if (!*len)
 		return 1;
-	*len = PAGE_ALIGN(*len);
-	if (!*len || addr + *len < addr)
+	if (addr + *len < addr)
 		return absurd;
 	return *len > GUEST_TOP || addr > GUEST_TOP - *len ? -ENOMEM : 0;
 }
@@ -181,19 +181,6 @@ static long range_call_locked(struct mm *mm, u64 nr, uaddr_t addr, size_t len, u
 	long ret = mm_host_call(mm, nr, addr, len, arg);
 
 	return !ret && vma_mapped_until(mm, addr, addr + len) < addr + len ? -ENOMEM : ret;
-}
-
-static long range_call(u64 nr, unsigned long addr, size_t len, u64 arg, int absurd)
-{
-	struct mm *mm = current->mm;
-	long ret = range_check(addr, &len, absurd);
-
-	if (ret)
-		return min(ret, 0L);
-	down_read(&mm->lock);
-	ret = range_call_locked(mm, nr, addr, len, arg);
-	up_read(&mm->lock);
-	return ret;
 }
 
 /* Advice that changes what fork and core dumps do is kept in the vma table too. */
@@ -285,27 +272,81 @@ long sys_madvise(unsigned long addr, size_t len, int advice)
 {
 	struct mm *mm = current->mm;
 	u32 set = 0, clear = 0;
-	int err;
+	long ret;
 
-	if (!advice_known(advice))
+	if (!advice_known(advice) || (len && !PAGE_ALIGN(len)))
 		return -EINVAL;
-	err = range_check(addr, &len, -EINVAL);
-	if (err)
-		return min(err, 0);
+	ret = range_check(addr, &len, -EINVAL);
+	if (ret)
+		return min(ret, 0L);
 	if (advice_flags(advice, &set, &clear))
 		return advise_flags(mm, addr, len, advice, set, clear);
 	if (advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE)
 		return advise_drop(mm, addr, len, advice);
 	if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE)
 		return advise_populate(mm, addr, len, advice);
-	return range_call(__NR_madvise, addr, len, advice, -EINVAL);
+	down_read(&mm->lock);
+	ret = range_call_locked(mm, __NR_madvise, addr, len, advice);
+	up_read(&mm->lock);
+	return ret;
+}
+
+/* The file that is mapped, shared, next in [*at, end), +1, *at being moved behind it; NULL: none up to end. *hole: something isn't mapped. */
+static struct file *next_shared_file(struct mm *mm, uaddr_t *at, uaddr_t end, bool *hole)
+{
+	struct file *f = NULL;
+
+	down_read(&mm->lock);
+	for (int i = vma_index(mm, *at); *at < end && !f; i++) {
+		const struct vma *v = i < mm->nr_vmas ? &mm->vmas[i] : NULL;
+
+		*hole |= !v || v->start > *at;
+		*at = v ? max(v->end, *at) : end;
+		if (v && v->start < end && v->file && v->flags & VM_SHARED)
+			f = file_get(v->file);
+	}
+	up_read(&mm->lock);
+	return f;
+}
+
+/* What was changed by way of shared mappings is written as by fsync(): no CPU waits for a disk. */
+static long sync_mappings(struct mm *mm, uaddr_t addr, uaddr_t end)
+{
+	struct file *f, *last = NULL;
+	bool hole = false;
+	long ret = 0;
+
+	while (!ret && (f = next_shared_file(mm, &addr, end, &hole))) {
+		if (f != last && f->ops->fsync)
+			ret = f->ops->fsync(f, false);
+		if (!ret && fatal_signal_pending(current))
+			ret = -EINTR;
+		if (last)
+			file_put(last);
+		last = f;
+	}
+	if (last)
+		file_put(last);
+	return !ret && hole ? -ENOMEM : ret;
 }
 
 long sys_msync(unsigned long addr, size_t len, int flags)
 {
+	struct mm *mm = current->mm;
+	long ret = 0;
+
 	if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) || (flags & MS_ASYNC && flags & MS_SYNC))
 		return -EINVAL;
-	return range_call(__NR_msync, addr, len, flags, -ENOMEM);
+	ret = range_check(addr, &len, -ENOMEM);
+	if (ret)
+		return min(ret, 0L);
+	down_read(&mm->lock);
+	if (flags & MS_INVALIDATE && vma_locked(mm, addr, addr + len))
+		ret = -EBUSY;
+	else if (!(flags & MS_SYNC) && vma_mapped_until(mm, addr, addr + len) < addr + len)
+		ret = -ENOMEM;
+	up_read(&mm->lock);
+	return !ret && flags & MS_SYNC ? sync_mappings(mm, addr, addr + len) : ret;
 }
 
 /* What is locked already doesn't count twice. mm->lock is held. */
@@ -316,6 +357,14 @@ static bool may_lock(struct mm *mm, uaddr_t addr, size_t len)
 	return mlock_future_ok(mm, VM_LOCKED, more);
 }
 
+/* The pages of a range that begins and ends anywhere; returns as range_check(). */
+static long page_range(unsigned long *addr, size_t *len)
+{
+	*len += *addr & ~PAGE_MASK;
+	*addr &= PAGE_MASK;
+	return range_check(*addr, len, -EINVAL);
+}
+
 long sys_mlock(unsigned long addr, size_t len)
 {
 	struct mm *mm = current->mm;
@@ -324,9 +373,7 @@ long sys_mlock(unsigned long addr, size_t len)
 
 	if (!can_do_mlock())
 		return -EPERM;
-	len += addr & ~PAGE_MASK;
-	addr &= PAGE_MASK;
-	ret = range_check(addr, &len, -EINVAL);
+	ret = page_range(&addr, &len);
 	if (ret)
 		return min(ret, 0L);
 	down_write(&mm->lock);
@@ -342,11 +389,8 @@ long sys_mlock(unsigned long addr, size_t len)
 long sys_munlock(unsigned long addr, size_t len)
 {
 	struct mm *mm = current->mm;
-	long ret;
+	long ret = page_range(&addr, &len);
 
-	len += addr & ~PAGE_MASK;
-	addr &= PAGE_MASK;
-	ret = range_check(addr, &len, -EINVAL);
 	if (ret)
 		return min(ret, 0L);
 	down_write(&mm->lock);

@@ -487,6 +487,47 @@ TEST(mincore_tells_what_is_resident)
 	CHECK((vec[0] & 1) == 0 && (vec[1] & 1) == 1 && (vec[2] & 1) == 0 && (vec[3] & 1) == 0);
 }
 
+TEST(msync_writes_what_shared_mappings_have_changed)
+{
+	int fd = MUST(open("f", O_RDWR | O_CREAT | O_TRUNC, 0600));
+	char *p, buf[4] = "";
+
+	MUST(ftruncate(fd, 4 * PAGE));
+	p = MUST(mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+	memcpy(p + 2 * PAGE, "abc", 3);
+	CHECK(msync(p, 4 * PAGE, MS_SYNC) == 0);
+	CHECK(msync(p, 1, MS_SYNC | MS_INVALIDATE) == 0);
+	CHECK(msync(p, 4 * PAGE, MS_ASYNC) == 0);
+	CHECK(msync(p, 4 * PAGE, 0) == 0);
+	CHECK(msync(p, 0, MS_SYNC) == 0);
+	CHECK_EQ(pread(fd, buf, 3, 2 * PAGE), 3);
+	CHECK(!memcmp(buf, "abc", 3));
+}
+
+TEST(msync_refuses_what_makes_no_sense)
+{
+	char *p = MUST(
+		mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+
+	CHECK_ERR(msync(p, PAGE, MS_SYNC | MS_ASYNC), EINVAL);
+	CHECK_ERR(msync(p, PAGE, 64), EINVAL);
+	CHECK_ERR(msync(p + 1, PAGE, MS_SYNC), EINVAL);
+	CHECK(msync(p, SIZE_MAX, MS_SYNC) == 0); /* which is rounded up */
+	CHECK(mlock(p, SIZE_MAX) == 0 && munlock(p, SIZE_MAX) == 0);
+	CHECK_ERR(madvise(p, SIZE_MAX, MADV_NORMAL), EINVAL);
+	CHECK_ERR(msync(p, SIZE_MAX - PAGE, MS_ASYNC), ENOMEM);
+	MUST(munmap(p + PAGE, PAGE));
+	CHECK(msync(p, PAGE, MS_SYNC) == 0);
+	CHECK_ERR(msync(p, 4 * PAGE, MS_SYNC), ENOMEM);
+	CHECK_ERR(msync(p, 2 * PAGE, MS_SYNC), ENOMEM);
+	CHECK_ERR(msync(p + PAGE, 2 * PAGE, MS_SYNC), ENOMEM);
+	CHECK_ERR(msync(p + PAGE, 2 * PAGE, MS_ASYNC), ENOMEM);
+	CHECK_ERR(msync(p + PAGE, 2 * PAGE, 0), ENOMEM);
+	MUST(mlock(p, PAGE));
+	CHECK_ERR(msync(p, PAGE, MS_SYNC | MS_INVALIDATE), EBUSY);
+	CHECK(msync(p, PAGE, MS_SYNC) == 0);
+}
+
 /* Every other page goes, until there are as many mappings as there may be: then only what leaves fewer is possible. */
 TEST(full_table_of_mappings_can_still_be_emptied)
 {

@@ -62,14 +62,25 @@ static struct kthread *queued(const char *name, u64 vruntime, int policy, int pr
 	return kt;
 }
 
+static struct run_queue *only_queue(void)
+{
+	ck_assert_int_eq(smp_init(1), 0);
+	return cpus[0].rq;
+}
+
+/* It isn't queued any more. */
+static void forget(struct kthread *kt)
+{
+	kthread_destroy(kt);
+	kfree(kt);
+}
+
 START_TEST(real_time_first_then_least_vruntime)
 {
-	struct run_queue *rq;
+	struct run_queue *rq = only_queue();
 	static const char *const want[] = {"rt9", "rt5", "v1", "v2", "v3"};
 	size_t i;
 
-	ck_assert_int_eq(smp_init(1), 0);
-	rq = cpus[0].rq;
 	queued("v3", 300, SCHED_OTHER, 0);
 	queued("rt5", 0, SCHED_FIFO, 5);
 	queued("v1", 100, SCHED_BATCH, 0);
@@ -85,8 +96,7 @@ START_TEST(real_time_first_then_least_vruntime)
 		ck_assert_str_eq(kt->name, want[i]);
 		rq_dequeue(rq, kt);
 		spin_unlock(&rq->lock);
-		kthread_destroy(kt);
-		kfree(kt);
+		forget(kt);
 	}
 	ck_assert_uint_eq(rq->nr_queued, 0);
 	ck_assert_uint_eq(rq->oldest, KTIME_MAX);
@@ -97,10 +107,8 @@ END_TEST
 START_TEST(who_has_slept_is_first_on_a_new_cpu)
 {
 	struct kthread *sleeper, *worker;
-	struct run_queue *rq;
+	struct run_queue *rq = only_queue();
 
-	ck_assert_int_eq(smp_init(1), 0);
-	rq = cpus[0].rq;
 	worker = queued("worker", rq->min_vruntime + 1000, SCHED_OTHER, 0);
 	sleeper = queued("sleeper", rq->min_vruntime, SCHED_OTHER, 0);
 	spin_lock(&rq->lock);
@@ -111,10 +119,8 @@ START_TEST(who_has_slept_is_first_on_a_new_cpu)
 	rq_dequeue(rq, sleeper);
 	rq_dequeue(rq, worker);
 	spin_unlock(&rq->lock);
-	kthread_destroy(sleeper);
-	kthread_destroy(worker);
-	kfree(sleeper);
-	kfree(worker);
+	forget(sleeper);
+	forget(worker);
 }
 END_TEST
 
@@ -122,11 +128,9 @@ END_TEST
 START_TEST(who_was_charged_too_much_is_not_far_behind)
 {
 	struct kthread *stopped, *other;
-	struct run_queue *rq;
+	struct run_queue *rq = only_queue();
 	u64 turns = 0;
 
-	ck_assert_int_eq(smp_init(1), 0);
-	rq = cpus[0].rq;
 	other = queued("other", rq->min_vruntime, SCHED_OTHER, 0);
 	stopped = queued("stopped", rq->min_vruntime, SCHED_OTHER, 0);
 	spin_lock(&rq->lock);
@@ -142,10 +146,8 @@ START_TEST(who_was_charged_too_much_is_not_far_behind)
 	rq_dequeue(rq, other);
 	rq_dequeue(rq, stopped);
 	spin_unlock(&rq->lock);
-	kthread_destroy(stopped);
-	kthread_destroy(other);
-	kfree(stopped);
-	kfree(other);
+	forget(stopped);
+	forget(other);
 }
 END_TEST
 
@@ -153,10 +155,8 @@ END_TEST
 START_TEST(who_comes_back_from_real_time_waits_as_others_do)
 {
 	struct kthread *back, *fair;
-	struct run_queue *rq;
+	struct run_queue *rq = only_queue();
 
-	ck_assert_int_eq(smp_init(1), 0);
-	rq = cpus[0].rq;
 	rq->min_vruntime = 60 * NSEC_PER_SEC;
 	back = queued("back", NSEC_PER_SEC, SCHED_FIFO, 5);
 	fair = queued("fair", rq->min_vruntime + 1000, SCHED_OTHER, 0);
@@ -170,10 +170,8 @@ START_TEST(who_comes_back_from_real_time_waits_as_others_do)
 	rq_dequeue(rq, fair);
 	rq_dequeue(rq, back);
 	spin_unlock(&rq->lock);
-	kthread_destroy(back);
-	kthread_destroy(fair);
-	kfree(back);
-	kfree(fair);
+	forget(back);
+	forget(fair);
 }
 END_TEST
 

@@ -323,8 +323,10 @@ struct fh *hostfs_open_handle(struct inode *inode, bool read, bool write, bool d
 		fd = IS_ERR(h) ? (int)PTR_ERR(h) : get_fh(h);
 		if (fd >= 0) {
 			/* Published after hostfs_unname() has looked: it keeps its descriptor, too. */
-			if (__atomic_load_n(&hi->unnamed, __ATOMIC_ACQUIRE) && fh_unlinked(h))
-				ASSERT(false); /* it is pinned */
+			bool closed = __atomic_load_n(&hi->unnamed, __ATOMIC_ACQUIRE) &&
+				      fh_unlinked(h);
+
+			ASSERT(!closed); /* it is pinned */
 			put_fh(h);
 			return h;
 		}

@@ -139,7 +139,6 @@ struct filter_ctx {
 	struct dir_context dc;
 	struct dir_context *to;
 	struct file *f;
-	bool hidden, shown; /* there was such an entry */
 };
 
 static bool filter_one(struct dir_context *dc, const char *name, size_t len, u64 ino, unsigned type,
@@ -157,11 +156,9 @@ static bool filter_one(struct dir_context *dc, const char *name, size_t len, u64
 		hidden = e && !e->inode;
 	}
 	if (hidden) {
-		c->hidden = true;
-		dc->pos = next_pos;
+		c->to->pos = next_pos;
 		return true;
 	}
-	c->shown = true;
 	return c->to->emit(c->to, name, len, ino, type, next_pos);
 }
 
@@ -172,10 +169,7 @@ static int read_lower(struct file *f, struct ovl_reader *r, struct dir_context *
 	int err;
 
 	down_read(&f->inode->lock);
-	do { /* A piece of which all is hidden isn't the end, which is what nothing would mean. */
-		c.hidden = c.shown = false;
-		err = iterate_lower(r->lower, &c.dc);
-	} while (!err && c.hidden && !c.shown);
+	err = iterate_lower(r->lower, &c.dc);
 	up_read(&f->inode->lock);
 	return err;
 }

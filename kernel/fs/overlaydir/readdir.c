@@ -211,7 +211,6 @@ struct pass_ctx {
 	struct dir_context dc, *to;
 	struct file *f;
 	bool of_upper;
-	bool hidden, shown; /* there was such an entry */
 	int err;
 };
 
@@ -229,11 +228,9 @@ static bool pass(struct dir_context *dc, const char *name, size_t len, u64 ino, 
 	if (c->err)
 		return false;
 	if (type == DT_WHT) {
-		c->hidden = true;
-		dc->pos = next_pos;
+		c->to->pos = next_pos;
 		return true;
 	}
-	c->shown = true;
 	return c->to->emit(c->to, name, len, ino, type, next_pos);
 }
 
@@ -248,10 +245,7 @@ static int read_one(struct file *f, struct odir_reader *r, struct dir_context *d
 	int err;
 
 	down_read(&f->inode->lock);
-	do { /* A piece of which all is hidden isn't the end, which is what nothing would mean. */
-		c.hidden = c.shown = false;
-		err = r->one->ops->iterate(r->one, &c.dc);
-	} while (!err && !c.err && c.hidden && !c.shown);
+	err = r->one->ops->iterate(r->one, &c.dc);
 	up_read(&f->inode->lock);
 	return err ? err : c.err;
 }
