@@ -157,7 +157,7 @@ void generic_getattr(struct inode *i, struct kstat *st)
 		.rdev = i->rdev,
 		.ino = i->ino,
 		.size = inode_size(i),
-		.blocks = i->blocks,
+		.blocks = RACY(i->blocks),
 		.blksize = PAGE_SIZE,
 		.has_btime = true,
 	};

@@ -172,7 +172,7 @@ static void copy_rest(struct task *t, struct task *from, const struct clone_requ
 	t->kt.nice = RACY(from->kt.nice);
 	t->kt.policy = RACY(from->kt.policy);
 	t->kt.rt_priority = RACY(from->kt.rt_priority);
-	t->kt.allowed = from->kt.allowed;
+	t->kt.allowed = RACY(from->kt.allowed);
 	t->ioprio = RACY(from->ioprio);
 	t->personality = from->personality;
 	if (from->sched_reset_on_fork) {

@@ -294,7 +294,7 @@ TEST(threads_that_ended_compute_beside_no_other_program)
 			T_EXEC_HELPER("next_to_a_thread");
 		});
 
-		CHECK_EXITED(wait_or_kill(pid, 10000), 0);
+		CHECK_EXITED(wait_or_kill(pid, 60000), 0);
 	}
 }
 
@@ -344,7 +344,7 @@ static void block_all_and_exec(void)
 TEST(who_executes_computes_beside_no_other_program)
 {
 	for (int i = 0; i < ROUNDS / 6; i++) {
-		int end_ = wait_or_kill(SPAWN(block_all_and_exec()), 10000);
+		int end_ = wait_or_kill(SPAWN(block_all_and_exec()), 60000);
 
 		if (!WIFEXITED(end_) || WEXITSTATUS(end_) != NOT_GIVEN)
 			CHECK_EXITED(end_, 0);
@@ -367,8 +367,8 @@ static void set_words_and_exec(const char *helper)
 
 TEST(executed_program_finds_nothing_in_its_slot)
 {
-	CHECK_EXITED(wait_or_kill(SPAWN(set_words_and_exec("victim")), 10000), 0);
-	CHECK_EXITED(wait_or_kill(SPAWN(set_words_and_exec("target_is_zero")), 10000), 0);
+	CHECK_EXITED(wait_or_kill(SPAWN(set_words_and_exec("victim")), 60000), 0);
+	CHECK_EXITED(wait_or_kill(SPAWN(set_words_and_exec("target_is_zero")), 60000), 0);
 }
 
 #define THREADS 8

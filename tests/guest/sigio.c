@@ -234,6 +234,8 @@ TEST(thread_is_signalled_alone)
 	put(p[1]);
 	EXPECT(!pending(RT));
 	pthread_join(th, NULL);
+	while (tgkill(getpid(), thread_tid, 0) == 0) /* who joins may be earlier */
+		sched_yield();
 	put(p[1]); /* nobody any more */
 	EXPECT(!pending(RT));
 	EXPECT_EQ(fcntl(p[0], F_GETOWN), 0);
