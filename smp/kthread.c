@@ -77,8 +77,8 @@ void kthread_start(struct kthread *kt)
 	ASSERT(kt->on_rq == OFF_RQ && !kt->on_cpu);
 	v = load_relaxed(&cpus[cpu].rq->min_vruntime);
 	/* Not before its creator. */
-	if (here && (s64)(me->current->vruntime - v) > 0)
-		v = me->current->vruntime;
+	if (here && (s64)(load_relaxed(&me->current->vruntime) - v) > 0)
+		v = load_relaxed(&me->current->vruntime); /* others may change its policy */
 	kt->vruntime = v;
 	rq = rq_lock_of(kt); /* others may know it already */
 	store_release(&kt->cpu, cpu);
