@@ -7,6 +7,7 @@
 /* All fields belong to the heap while the node is in one; no state outside. */
 struct pheap_node {
 	u64 key;
+	u64 order; /* of arrival, among those with the same key */
 	struct pheap_node *child;
 	struct pheap_node *next; /* sibling */
 	struct pheap_node *prev; /* sibling before it, or the parent; NULL for the root */
@@ -14,6 +15,7 @@ struct pheap_node {
 
 struct pheap {
 	struct pheap_node *root; /* the smallest key, NULL when empty */
+	u64 inserted;
 };
 
 static inline struct pheap_node *pheap_first(const struct pheap *h)

@@ -263,12 +263,12 @@ static const struct {
 	u64 nr;
 	enum fault_call call;
 } orders[] = {
-	{SYS_clone, FAULT_batch_clone},	      {SYS_madvise, FAULT_batch_madvise},
-	{SYS_membarrier, FAULT_batch_msync},  {SYS_mincore, FAULT_batch_msync},
-	{SYS_mlock, FAULT_batch_mlock},	      {SYS_mmap, FAULT_batch_mmap},
-	{SYS_mprotect, FAULT_batch_mprotect}, {SYS_mremap, FAULT_batch_mremap},
-	{SYS_msync, FAULT_batch_msync},	      {SYS_munlock, FAULT_batch_mlock},
-	{SYS_munmap, FAULT_batch_munmap},     {SYS_pidfd_getfd, FAULT_batch_getfd},
+	{SYS_clone, FAULT_batch_clone},	       {SYS_madvise, FAULT_batch_madvise},
+	{SYS_membarrier, FAULT_batch_mincore}, {SYS_mincore, FAULT_batch_mincore},
+	{SYS_mlock, FAULT_batch_mlock},	       {SYS_mmap, FAULT_batch_mmap},
+	{SYS_mprotect, FAULT_batch_mprotect},  {SYS_mremap, FAULT_batch_mremap},
+	{SYS_munlock, FAULT_batch_mlock},      {SYS_munmap, FAULT_batch_munmap},
+	{SYS_pidfd_getfd, FAULT_batch_getfd},
 };
 
 static int order_fault(const struct stub_op *op)

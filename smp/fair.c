@@ -19,7 +19,7 @@
  * What one may be ahead of the others when it is queued, at nice 0. A CPU is charged by the clock: a host that stops a CPU's thread for a
  * second, or a call that takes that long, would otherwise have who happened to be on it wait until all the others have had a second.
  */
-#define LEAD_MAX (16 * SLICE)
+#define LEAD_MAX (2 * SLICE)
 #define WEIGHT_NICE_0 1024
 
 /* Each nice level is a factor of 1.25 (10 % of the CPU between two), 1024 at nice 0. */
@@ -135,7 +135,8 @@ static struct kthread *policy_first(struct run_queue *rq)
 
 	if (p >= 0)
 		return cds_list_first_entry(&rq->rt[p], struct kthread, rt_link);
-	advance_min(rq, NULL);
+	/* Who leaves and was alone has taken nothing from anybody: the others start from there. */
+	advance_min(rq, fair_first(rq) ? NULL : rq->cpu->current);
 	return fair_first(rq);
 }
 

@@ -1,7 +1,12 @@
 /* The pairing heap of Fredman, Sedgewick, Sleator and Tarjan (1986). The caller locks. */
 #include "pheap.h"
 
-/* Both are roots; the one with the smaller key adopts the other. On a tie a stays in front: it came first. */
+static bool before(const struct pheap_node *a, const struct pheap_node *b)
+{
+	return a->key < b->key || (a->key == b->key && a->order < b->order);
+}
+
+/* Both are roots; the one that comes first adopts the other. */
 static struct pheap_node *meld(struct pheap_node *a, struct pheap_node *b)
 {
 	struct pheap_node *tmp;
@@ -10,7 +15,7 @@ static struct pheap_node *meld(struct pheap_node *a, struct pheap_node *b)
 		return b;
 	if (!b)
 		return a;
-	if (b->key < a->key) {
+	if (before(b, a)) {
 		tmp = a;
 		a = b;
 		b = tmp;
@@ -56,7 +61,7 @@ static struct pheap_node *meld_siblings(struct pheap_node *n)
 
 void pheap_insert(struct pheap *h, struct pheap_node *n, u64 key)
 {
-	*n = (struct pheap_node){.key = key};
+	*n = (struct pheap_node){.key = key, .order = h->inserted++};
 	h->root = meld(h->root, n);
 }
 

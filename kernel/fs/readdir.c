@@ -69,7 +69,9 @@ static long gather(struct file *f, struct gather *g, uaddr_t ubuf)
 		do { /* A piece of which all was passed over isn't the end, which is what nothing would mean. */
 			from = g->dc.pos;
 			err = f->ops->iterate(f, &g->dc);
-		} while (!err && !g->used && !g->too_small && g->dc.pos != from);
+			cond_resched();
+		} while (!err && !g->used && !g->too_small && g->dc.pos != from &&
+			 !fatal_signal_pending(current));
 	if (!err && g->too_small)
 		err = -EINVAL;
 	if (!err || g->used) {

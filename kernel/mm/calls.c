@@ -318,7 +318,7 @@ static long sync_mappings(struct mm *mm, uaddr_t addr, uaddr_t end)
 
 	while (!ret && (f = next_shared_file(mm, &addr, end, &hole))) {
 		if (f != last && f->ops->fsync)
-			ret = f->ops->fsync(f, false);
+			ret = f->ops->fsync(f, true);
 		if (!ret && fatal_signal_pending(current))
 			ret = -EINTR;
 		if (last)

@@ -16,15 +16,24 @@ static bool is_data(u32 vmflags)
 	return (vmflags & (VM_WRITE | VM_SHARED | VM_STACK)) == VM_WRITE;
 }
 
+static bool data_fits(const struct mm *mm, u64 pages)
+{
+	u64 max = limit(RLIMIT_DATA);
+
+	if (!max) /* on Linux for the sake of Valgrind, which sets it so */
+		max = current->tg->rlim[RLIMIT_DATA].rlim_max;
+	return mm->data_pages + pages <= max >> PAGE_SHIFT;
+}
+
 bool may_expand_vm(const struct mm *mm, u32 vmflags, u64 pages)
 {
 	return mm->total_pages + pages <= limit(RLIMIT_AS) >> PAGE_SHIFT &&
-	       (!is_data(vmflags) || mm->data_pages + pages <= limit(RLIMIT_DATA) >> PAGE_SHIFT);
+	       (!is_data(vmflags) || data_fits(mm, pages));
 }
 
 bool may_become_data(const struct mm *mm, u64 pages)
 {
-	return !pages || mm->data_pages + pages <= limit(RLIMIT_DATA) >> PAGE_SHIFT;
+	return !pages || data_fits(mm, pages);
 }
 
 bool may_set_brk(const struct mm *mm, uaddr_t addr)

@@ -489,9 +489,11 @@ TEST(mincore_tells_what_is_resident)
 
 TEST(msync_writes_what_shared_mappings_have_changed)
 {
-	int fd = MUST(open("f", O_RDWR | O_CREAT | O_TRUNC, 0600));
 	char *p, buf[4] = "";
+	int fd;
 
+	t_cd_tmpdir();
+	fd = MUST(open("f", O_RDWR | O_CREAT | O_TRUNC, 0600));
 	MUST(ftruncate(fd, 4 * PAGE));
 	p = MUST(mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
 	memcpy(p + 2 * PAGE, "abc", 3);

@@ -390,7 +390,8 @@ TEST(oom_score_can_be_raised_and_lowered_to_where_root_set_it)
 {
 	t_become_ordinary();
 	MUST(prctl(PR_SET_DUMPABLE, 1)); /* else its files are root's */
-	CHECK_STR(t_read_file("/proc/self/oom_score_adj"), "0\n");
+	if (strcmp(t_read_file("/proc/self/oom_score_adj"), "0\n") != 0)
+		SKIP("somebody has set it already");
 	CHECK_EQ(set_oom_score("500"), 0);
 	CHECK_EQ(set_oom_score("20"), 0);
 	CHECK_EQ(set_oom_score("0"), 0);

@@ -46,6 +46,27 @@ START_TEST(heap_gives_keys_in_order_after_random_removals)
 }
 END_TEST
 
+START_TEST(heap_gives_equal_keys_in_order_of_arrival)
+{
+	enum { N = 100 };
+	static struct pheap_node n[N];
+	struct pheap h = {0};
+	int last[2] = {-1, -1}, i;
+
+	for (i = 0; i < N; i++)
+		pheap_insert(&h, &n[i], i % 2);
+	for (i = 0; i < N; i++) {
+		struct pheap_node *f = pheap_first(&h);
+		int which = (int)(f - n);
+
+		ck_assert_int_eq(f->key, i >= N / 2);
+		ck_assert_int_gt(which, last[f->key]);
+		last[f->key] = which;
+		pheap_remove(&h, f);
+	}
+}
+END_TEST
+
 /* ---- queue order, without CPUs running ---- */
 
 static struct kthread *queued(const char *name, u64 vruntime, int policy, int prio)
@@ -657,6 +678,7 @@ int main(void)
 	TCase *tc = tcase_create("sched");
 
 	tcase_add_test(tc, heap_gives_keys_in_order_after_random_removals);
+	tcase_add_test(tc, heap_gives_equal_keys_in_order_of_arrival);
 	tcase_add_test(tc, real_time_first_then_least_vruntime);
 	tcase_add_test(tc, who_has_slept_is_first_on_a_new_cpu);
 	tcase_add_test(tc, who_was_charged_too_much_is_not_far_behind);

@@ -243,7 +243,9 @@ int proc_show_smaps(struct seq *s, const struct proc_ctx *c)
 	int err = snapshot_take(&snap, c, true);
 
 	all = share_out(&snap);
-	for (int i = 0; all && i < snap.n; i++) {
+	kfree(snap.host_smaps); /* much, and others run from now on */
+	snap.host_smaps = NULL;
+	for (int i = 0; all && i < snap.n && !s->failed; i++) {
 		const struct vma *v = &snap.vmas[i];
 
 		show_line(s, v);

@@ -357,8 +357,10 @@ static int memfd_fallocate(struct memdata *d, struct mem_limit *lim, int mode, u
 {
 	int err = 0;
 
+	/* Others look at the limit while the host finds the memory: it is taken before. count_memfd() sets it right. */
 	if (!(mode & FALLOC_FL_PUNCH_HOLE) &&
-	    (!memfd_may_grow(d, lim, off, len) || promise_size(d, max(size, off + len))))
+	    (!memfd_may_grow(d, lim, off, len) || promise_size(d, max(size, off + len)) ||
+	     !charge(d, lim, PAGE_ALIGN(off + len) - (off & PAGE_MASK))))
 		return -ENOSPC;
 	if (mode & FALLOC_FL_ZERO_RANGE) { /* memfds have no such call */
 		err = fh_fallocate(d->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, len);
