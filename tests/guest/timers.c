@@ -349,7 +349,7 @@ TEST(profiling_timer_sees_threads_that_start_later)
 	CHECK(used < 1600);
 }
 
-#define N_CPU_TIMERS 2000
+#define N_CPU_TIMERS 1000
 
 static timer_t *many_cpu_timers(void)
 {
