@@ -383,7 +383,7 @@ int fh_syncfs(struct fh *h)
 		wf_ret;                                                                            \
 	})
 
-#define SOON_DONE (16u << 20) /* bytes of memory that no CPU has to be spared */
+#define SOON_DONE (16u << 20) /* so many bytes of memory are found at once, on the CPU */
 
 struct size_job {
 	int fd, mode; /* fallocate's; -1: truncate */

@@ -1,4 +1,4 @@
-/* Small files of the host's /proc and /sys. */
+/* Files of the host's /proc and /sys. */
 #include "alloc.h"
 #include "hostio.h"
 #include <fcntl.h>

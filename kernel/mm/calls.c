@@ -333,7 +333,7 @@ static long sync_mappings(struct mm *mm, uaddr_t addr, uaddr_t end)
 long sys_msync(unsigned long addr, size_t len, int flags)
 {
 	struct mm *mm = current->mm;
-	long ret = 0;
+	long ret;
 
 	if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) || (flags & MS_ASYNC && flags & MS_SYNC))
 		return -EINVAL;

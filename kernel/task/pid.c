@@ -240,8 +240,8 @@ struct thread_group *next_process(pid_t from)
 
 void pid_attach(struct pid *p, struct task *t)
 {
-	if (t->pid !=
-	    p) { /* else it has been its pid from the beginning, and others may look at it */
+	/* Else it has been its pid from the beginning, and others may look at it. */
+	if (t->pid != p) {
 		t->pid = p;
 		t->tid = p->nr;
 	}

@@ -2,7 +2,6 @@
 #include "t.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 
@@ -361,7 +360,6 @@ TEST(closing_many_descriptors_lets_others_have_the_cpu)
 	int waits = 0;
 	struct rlimit lim;
 	int fd = file(), other, status;
-	cpu_set_t one;
 	pid_t pid;
 
 	MUST(getrlimit(RLIMIT_NOFILE, &lim));
@@ -369,13 +367,7 @@ TEST(closing_many_descriptors_lets_others_have_the_cpu)
 		SKIP("needs a higher limit of descriptors");
 	lim.rlim_cur = lim.rlim_max;
 	MUST(setrlimit(RLIMIT_NOFILE, &lim));
-	MUST(sched_getaffinity(0, sizeof(one), &one));
-	for (int cpu = 0, found = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (found)
-			CPU_CLR(cpu, &one);
-		found |= CPU_ISSET(cpu, &one);
-	}
-	MUST(sched_setaffinity(0, sizeof(one), &one));
+	t_use_one_cpu();
 	for (int i = 0; i < locks; i++)
 		MUST(lock(fd, F_SETLK, F_WRLCK, 2 * i, 1));
 	pid = SPAWN({

@@ -186,15 +186,8 @@ static void *stay_often(void *arg)
 TEST(preemption_ends_a_section)
 {
 	pthread_t thread[2];
-	cpu_set_t allowed, one;
-	int cpu = 0;
 
-	MUST(sched_getaffinity(0, sizeof(allowed), &allowed));
-	while (!CPU_ISSET(cpu, &allowed))
-		cpu++;
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	MUST(sched_setaffinity(0, sizeof(one), &one));
+	t_use_one_cpu();
 	for (long i = 0; i < 2; i++)
 		CHECK_EQ(pthread_create(&thread[i], NULL, stay_often, (void *)i), 0);
 	while (aborts[0] < 5 || aborts[1] < 5)

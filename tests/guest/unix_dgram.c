@@ -237,19 +237,6 @@ TEST(several_messages_in_one_call)
 	}
 }
 
-static void use_one_cpu(void)
-{
-	cpu_set_t set;
-	int cpu = 0;
-
-	MUST(sched_getaffinity(0, sizeof(set), &set));
-	while (!CPU_ISSET(cpu, &set))
-		cpu++;
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	MUST(sched_setaffinity(0, sizeof(set), &set));
-}
-
 /* A call that receives very many shares its CPU with others. The same message and a small piece of memory do for all. */
 TEST(receiver_of_very_many_messages_lets_others_run)
 {
@@ -265,7 +252,7 @@ TEST(receiver_of_very_many_messages_lets_others_run)
 	for (int i = 0; i < PIECES; i++)
 		MUST(mmap(m + i * PIECE, PIECE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, mem,
 			  0));
-	use_one_cpu();
+	t_use_one_cpu();
 	MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, sp));
 	CHECK_EQ(send(sp[1], "", 0, 0), 0);
 	pid = SPAWN({
@@ -311,7 +298,7 @@ TEST(search_for_an_automatic_name_lets_others_run)
 		snprintf(a.sun_path + 1, 6, "%05x", i);
 		CHECK(bind(fd, (void *)&a, sizeof(a.sun_family) + 6) == 0 || errno == EADDRINUSE);
 	}
-	use_one_cpu();
+	t_use_one_cpu();
 	fd = MUST(socket(AF_UNIX, SOCK_DGRAM, 0));
 	pid = SPAWN({
 		s->ms = -cpu_ms();

@@ -96,6 +96,16 @@ static void forget(struct kthread *kt)
 	kfree(kt);
 }
 
+/* Ends a test that holds rq->lock and has these two queued. */
+static void forget_both(struct run_queue *rq, struct kthread *a, struct kthread *b)
+{
+	rq_dequeue(rq, a);
+	rq_dequeue(rq, b);
+	spin_unlock(&rq->lock);
+	forget(a);
+	forget(b);
+}
+
 START_TEST(real_time_first_then_least_vruntime)
 {
 	struct run_queue *rq = only_queue();
@@ -137,11 +147,7 @@ START_TEST(who_has_slept_is_first_on_a_new_cpu)
 	sleeper->vruntime = rq->min_vruntime - 60 * NSEC_PER_SEC;
 	rq_enqueue(rq, sleeper, RQ_WOKEN, 2);
 	ck_assert_ptr_eq(sched_policy->first(rq), sleeper);
-	rq_dequeue(rq, sleeper);
-	rq_dequeue(rq, worker);
-	spin_unlock(&rq->lock);
-	forget(sleeper);
-	forget(worker);
+	forget_both(rq, sleeper, worker);
 }
 END_TEST
 
@@ -164,11 +170,7 @@ START_TEST(who_was_charged_too_much_is_not_far_behind)
 		rq_enqueue(rq, other, RQ_EXPIRED, 2);
 		ck_assert_uint_lt(++turns, 100);
 	}
-	rq_dequeue(rq, other);
-	rq_dequeue(rq, stopped);
-	spin_unlock(&rq->lock);
-	forget(stopped);
-	forget(other);
+	forget_both(rq, other, stopped);
 }
 END_TEST
 
@@ -188,11 +190,7 @@ START_TEST(who_comes_back_from_real_time_waits_as_others_do)
 	sched_policy->charge(rq, back, NSEC_PER_MSEC);
 	rq_enqueue(rq, back, RQ_EXPIRED, 2);
 	ck_assert_ptr_eq(sched_policy->first(rq), fair);
-	rq_dequeue(rq, fair);
-	rq_dequeue(rq, back);
-	spin_unlock(&rq->lock);
-	forget(back);
-	forget(fair);
+	forget_both(rq, fair, back);
 }
 END_TEST
 
