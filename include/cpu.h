@@ -26,8 +26,10 @@ struct cpu {
 	u32 in_guest;		   /* a: 1 while a guest runs here, see cpu_kick() */
 	u32 kick_pending;	   /* a: it is to pass through sched_return_to_guest() once more */
 	u32 idle_word;		   /* a: host futex: 1 while it sleeps idle */
-	ktime_t host_timer;   /* a: when the host timer fires, or KTIME_MAX; written by itself */
-	struct kthread *prev; /* o: during a switch, whom it leaves */
+	ktime_t host_timer; /* a: when the host timer fires, or KTIME_MAX; written by itself */
+	ktime_t slice_end,
+		next_event; /* o: for the guest that runs; of other events than that end. KTIME_MAX: none */
+	struct kthread *prev;	       /* o: during a switch, whom it leaves */
 	struct cds_list_head outgoing; /* o: off the queue, to leave for other CPUs */
 	u32 rcu_depth;		       /* o: debug: nesting of read sections */
 	ktime_t rcu_since; /* a: debug: its last quiescent state; 0: it is offline. Written by itself */
@@ -37,7 +39,7 @@ struct cpu {
 	u32 spun_between; /* o: calls that it got so from one wake-up by its guest to the next, on average */
 	u64 spun_last; /* o: stat.spun at the last of them */
 	struct {
-		u64 switches, migrations, steals, ipis_sent, ipis_taken, kicks, ticks;
+		u64 switches, migrations, steals, ipis_sent, ipis_taken, kicks, ticks, extended;
 		u64 guest_ns, kernel_ns, idle_ns, wakeups; /* idle wake-ups */
 		u64 syscalls, faults;
 		/* Turns of guests: given and taken back by the host, on one core or across; by memory, while this CPU spun; spins in vain */

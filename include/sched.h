@@ -62,8 +62,10 @@ struct kthread {
 	struct pheap_node rq_node;    /* r: the fair heap */
 	u64 vruntime;		      /* r; advanced by itself while it runs */
 	ktime_t slice_start;	      /* o */
-	u64 allowed;		      /* a: CPU set, one bit a CPU; never empty */
-	s8 nice;		      /* a */
+	/* o: as of the last end of a slice in the guest: CPU that its host process had used, utime_ns; time withheld in this slice */
+	u64 host_used, host_due, withheld;
+	u64 allowed;		/* a: CPU set, one bit a CPU; never empty */
+	s8 nice;		/* a */
 	u8 policy;		/* a: SCHED_OTHER, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_IDLE */
 	u8 rt_priority;		/* a: 0..99 */
 	u64 runtime_ns;		/* o: time on a CPU: the sum of the next two */

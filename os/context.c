@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 const struct engine_ops *engine;
-pid_t userspace_pid[MAX_CPUS];
 
 size_t xstate_size(void)
 {

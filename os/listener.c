@@ -7,6 +7,7 @@
 #include "host.h"
 #include "ktime.h"
 #include "log.h"
+#include "os/atonce.h"
 #include "os/fault.h"
 #include <errno.h>
 #include <poll.h>
@@ -46,20 +47,10 @@ void listener_probe(void)
 
 /* ---- calls ---- */
 
-static ktime_t process_cputime(pid_t pid)
-{
-	struct timespec ts;
-
-	/* The CPU-time clock of a process: see clock_getcpuclockid(3). */
-	if (clock_gettime((clockid_t)(~(u32)pid << 3 | 2), &ts))
-		return 0;
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
-
 /* Its kick was on its way when it had used `then` ns of CPU time. */
 static bool overdue(const struct host_task *ht, ktime_t then)
 {
-	return process_cputime(ht->pid) - then > KICK_CPU_MAX;
+	return at_once_cputime(ht->pid) - then > KICK_CPU_MAX;
 }
 
 /* Is there a notification? Waits for KICK_CHECK at most. -EINTR: a host signal came; -EAGAIN: none yet, or it died. */
@@ -89,7 +80,7 @@ int listener_receive(struct host_task *ht, struct seccomp_notif *n, bool kicked)
 		/* Not only when its time is up: kicks come as often. */
 		if (err) {
 			if (!late)
-				used = process_cputime(ht->pid);
+				used = at_once_cputime(ht->pid);
 			late = true;
 			if (!overdue(ht, used))
 				continue;

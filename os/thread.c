@@ -9,7 +9,9 @@
 #include "host.h"
 #include "ktime.h"
 #include "os/atonce.h"
+#include "os/context.h"
 #include "os/fault.h"
+#include "sched.h"
 #include <elf.h>
 #include <errno.h>
 #include <linux/futex.h>
@@ -25,11 +27,14 @@
 #include <unistd.h>
 
 #define SIGSTACK_SIZE (64 * 1024)
+/* By what a slice is longer at most. Less than the CPU time that a guest may use after a kick: for its wait this was one. */
+#define WITHHELD_MAX (100 * NSEC_PER_MSEC)
 
 /* Unit tests do without an engine. */
 extern const struct engine_ops *engine __attribute__((weak));
 
 unsigned (*host_free_descriptors)(void); /* constant after boot */
+pid_t userspace_pid[MAX_CPUS];
 
 /* Written by the CPU's own thread, but for pthread, which who starts it writes. */
 static struct host_cpu {
@@ -117,23 +122,70 @@ void host_pin_self(int core)
 	(void)sched_setaffinity(0, sizeof(set), &set);
 }
 
+/*
+ * A slice is over by the clock. On a host with more to do than it has cores that may be before the guest has run at all, and to stop it takes
+ * another turn of the host's: guests would do nothing but give way to each other. So what the host withheld is put on, up to a limit, if it
+ * was most of the time.
+ */
+AT_ONCE static bool extend_slice(struct cpu *c, ktime_t now)
+{
+	struct kthread *kt = c->current;
+	u64 used = at_once_cputime(userspace_pid[c->id]) - kt->host_used;
+	u64 due = kt->utime_ns + (now - c->last_switch) - kt->host_due;
+	u64 withheld;
+
+	kt->host_used += used;
+	kt->host_due += due;
+	/* Beyond: a host process that ran another task before. */
+	if (used >= due / 4)
+		return false;
+	withheld = now - kt->slice_start;
+	if (withheld > due - used)
+		withheld = due - used;
+	if (kt->withheld + withheld > WITHHELD_MAX)
+		return false;
+	kt->withheld += withheld;
+	kt->slice_start += withheld;
+	c->slice_end = now + withheld;
+	c->stat.extended++;
+	return true;
+}
+
+/* The timer fired while a guest ran. Is it to go on? */
+AT_ONCE static bool goes_on(struct cpu *c)
+{
+	ktime_t now = at_once_clock();
+
+	/* 0: of a unit test, with a guest that is none. */
+	if (!userspace_pid[c->id] || now < c->slice_end || now >= c->next_event ||
+	    __atomic_load_n(&c->need_resched, __ATOMIC_RELAXED) || !extend_slice(c, now))
+		return false;
+	host_cpu_timer(c, c->slice_end < c->next_event ? c->slice_end : c->next_event);
+	return true;
+}
+
 /* Async-signal-safe. Other threads of the process have no CPU. */
 AT_ONCE static void ipi_handler(int sig, siginfo_t *info, void *uc)
 {
 	struct cpu *c = this_cpu();
 	int saved = errno;
+	bool in_guest;
 
 	if (!c)
 		return;
+	in_guest = __atomic_load_n(&c->in_guest, __ATOMIC_RELAXED) && &engine && engine;
 	if (info->si_code == SI_TIMER) {
 		__atomic_store_n(&c->host_timer, KTIME_MAX, __ATOMIC_RELAXED);
 		c->stat.ticks++;
+		if (in_guest && goes_on(c))
+			goto out;
 	} else {
 		c->stat.ipis_taken++;
 	}
 	__atomic_store_n(&c->kick_pending, 1, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&c->in_guest, __ATOMIC_RELAXED) && &engine && engine)
+	if (in_guest)
 		engine->kick_self(c);
+out:
 	errno = saved;
 }
 

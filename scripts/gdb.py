@@ -1,4 +1,4 @@
-"""For gdb: `source scripts/gdb.py`, then `heddle-tasks` shows what each of the guest's threads waits for in the kernel."""
+"""For gdb: `source scripts/gdb.py`; `heddle-tasks` shows what each of the guest's threads waits for in the kernel, `heddle-cpus` the run queues."""
 import gdb
 
 
@@ -60,4 +60,39 @@ class Tasks(gdb.Command):
         print(f"task {tg['leader']['tid']} {t['tid']} {t['comm'].string()} cpu {kt['cpu']} {state}{queued}: {chain}")
 
 
+class Cpus(gdb.Command):
+    """heddle-cpus: what each CPU has done, who runs there, and who waits for it: name, run time ahead of the queue's least, time waited."""
+
+    def __init__(self):
+        super().__init__("heddle-cpus", gdb.COMMAND_STATUS)
+
+    def invoke(self, argument, from_tty):
+        now = max(int(self.cpu(i)["last_switch"]) for i in range(self.count()))
+        for i in range(self.count()):
+            self.show(self.cpu(i), now)
+
+    @staticmethod
+    def count():
+        return int(gdb.parse_and_eval("nr_cpus"))
+
+    @staticmethod
+    def cpu(i):
+        return gdb.parse_and_eval("cpus")[i]
+
+    @staticmethod
+    def show(c, now):
+        rq, stat = c["rq"].dereference(), c["stat"]
+        least = int(rq["min_vruntime"])
+
+        def ahead(kt):
+            return f"{kt['name'].string()} {(int(kt['vruntime']) - least) / 1e6:+.3f} ms"
+
+        print(f"cpu {c['id']} core {c['host_core']}: {stat['switches']} switches, {stat['migrations']} migrated,"
+              f" {stat['ticks']} ticks, {stat['extended']} extended; heard of {(now - int(c['last_switch'])) / 1e6:.3f} ms ago,"
+              f" in_guest {c['in_guest']} need_resched {c['need_resched']} kick_pending {c['kick_pending']}; runs {ahead(c['current'])}")
+        for kt in members(rq["waiting"], "struct kthread", "rq_link"):
+            print(f"  {ahead(kt)}, waits {(now - int(kt['enqueued'])) / 1e6:.3f} ms, on a CPU {int(kt['runtime_ns']) / 1e6:.3f} ms")
+
+
 Tasks()
+Cpus()

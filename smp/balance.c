@@ -250,16 +250,18 @@ void balance_even(struct cpu *c)
 {
 	struct run_queue *rq = c->rq;
 	struct cpu *to = least_busy(c);
-	struct kthread *kt;
+	struct kthread *kt, *turn;
 	int n = 0;
 
 	if (!to || load_of(c) < load_of(to) + 2)
 		return;
 	spin_lock(&rq->lock);
+	/* Whose turn it is here doesn't wait anew elsewhere; where slices are short it would never run. */
+	turn = load_relaxed(&to->current) == to->idle ? NULL : sched_policy->first(rq);
 	cds_list_for_each_entry(kt, &rq->waiting, rq_link) {
 		if (n++ == SCAN_MAX)
 			break;
-		if (kthread_allowed(kt, to)) {
+		if (kt != turn && kthread_allowed(kt, to)) {
 			rq_take_out(rq, kt, to->id);
 			cds_list_add_tail(&kt->rq_link, &c->outgoing);
 			break;

@@ -120,6 +120,12 @@ static void end_burst(struct kthread *kt)
 	kt->burst_start = kt->runtime_ns;
 }
 
+static void start_slice(struct kthread *kt, ktime_t now)
+{
+	kt->slice_start = now;
+	kt->withheld = 0;
+}
+
 void sched_switch(struct cpu *c, ktime_t now, enum rq_why why)
 {
 	struct run_queue *rq = c->rq;
@@ -135,7 +141,7 @@ void sched_switch(struct cpu *c, ktime_t now, enum rq_why why)
 		cds_list_add_tail(&prev->rq_link, &c->outgoing);
 	} else if (runs) {
 		if (!rq->nr_queued && !load_relaxed(&smp_stopping)) {
-			prev->slice_start = now;
+			start_slice(prev, now);
 			spin_unlock(&rq->lock);
 			return;
 		}
@@ -145,7 +151,7 @@ void sched_switch(struct cpu *c, ktime_t now, enum rq_why why)
 		end_burst(prev);
 	next = pick_next(c);
 	if (next == prev) {
-		prev->slice_start = now;
+		start_slice(prev, now);
 		spin_unlock(&rq->lock);
 		if (unlikely(!cds_list_empty(&c->outgoing)))
 			balance_outgoing(c);
@@ -155,7 +161,7 @@ void sched_switch(struct cpu *c, ktime_t now, enum rq_why why)
 		stat_add(&prev->nivcsw, 1);
 	else
 		stat_add(&prev->nvcsw, 1);
-	next->slice_start = now;
+	start_slice(next, now);
 	switch_to(c, prev, next);
 }
 
@@ -301,19 +307,20 @@ void cond_resched(void)
 		rcu_quiescent_state();
 }
 
-/* Until when the guest may run undisturbed. */
-static ktime_t next_event(struct cpu *c, ktime_t now)
+/* Plans until when the guest may run undisturbed. */
+static void plan_events(struct cpu *c, ktime_t now)
 {
-	ktime_t t = timers_next(c);
 	u64 left;
 
+	c->slice_end = KTIME_MAX;
+	c->next_event = timers_next(c);
 	if (load_relaxed(&c->rq->nr_queued)) {
 		left = sched_policy->slice_left(c->rq, c->current, now);
 		if (left != UINT64_MAX)
-			t = min(t, now + left);
-		t = min(t, balance_offer_time(c, now));
+			c->slice_end = now + left;
+		c->next_event = min(c->next_event, balance_offer_time(c, now));
 	}
-	return t;
+	host_cpu_timer(c, min(c->slice_end, c->next_event));
 }
 
 void sched_return_to_guest(void)
@@ -331,7 +338,7 @@ void sched_return_to_guest(void)
 		if (!give_way(c, now))
 			break;
 	}
-	host_cpu_timer(c, next_event(c, now));
+	plan_events(c, now);
 }
 
 unsigned sched_nr_running(void)

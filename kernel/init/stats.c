@@ -34,16 +34,18 @@ static void print_cpus(void)
 	}
 }
 
-/* How guests and their CPUs took turns: the host's wake-ups, on one core and across; calls found while spinning, spins that found none. */
+/* How guests and their CPUs took turns: the host's wake-ups, on one core and across; calls found while spinning, spins that found none; slices
+ * that the host made longer. */
 static void print_turns(void)
 {
-	log_warn("%-4s %10s %10s %10s %10s %10s\n", "cpu", "same core", "cross core", "spun",
-		 "slept", "ipis sent");
+	log_warn("%-4s %10s %10s %10s %10s %10s %10s\n", "cpu", "same core", "cross core", "spun",
+		 "slept", "ipis sent", "extended");
 	for (int i = 0; i < nr_cpus; i++) {
 		const struct cpu *c = &cpus[i];
 
-		log_warn("%-4d %10lu %10lu %10lu %10lu %10lu\n", i, c->stat.same_core,
-			 c->stat.cross_core, c->stat.spun, c->stat.slept, c->stat.ipis_sent);
+		log_warn("%-4d %10lu %10lu %10lu %10lu %10lu %10lu\n", i, c->stat.same_core,
+			 c->stat.cross_core, c->stat.spun, c->stat.slept, c->stat.ipis_sent,
+			 c->stat.extended);
 	}
 }
 

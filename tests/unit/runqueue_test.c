@@ -194,6 +194,34 @@ START_TEST(who_comes_back_from_real_time_waits_as_others_do)
 }
 END_TEST
 
+/* Two wait here and nobody elsewhere: one goes there at the end of a slice, but not the one whose turn it is here, though it has waited longest. */
+START_TEST(whose_turn_it_is_is_not_sent_elsewhere)
+{
+	struct kthread *next, *later, *here, *there;
+
+	ck_assert_int_eq(smp_init(2), 0);
+	here = queued("here", 0, SCHED_OTHER, 0);
+	there = queued("there", 0, SCHED_OTHER, 0);
+	next = queued("next", cpus[0].rq->min_vruntime, SCHED_OTHER, 0);
+	later = queued("later", cpus[0].rq->min_vruntime + 1000, SCHED_OTHER, 0);
+	next->allowed = later->allowed = 3;
+	rq_dequeue(cpus[0].rq, here);
+	rq_dequeue(cpus[0].rq, there);
+	cpus[0].current = here;
+	cpus[1].current = there;
+	balance_even(&cpus[0]);
+	ck_assert_int_eq(next->cpu, 0);
+	ck_assert_int_eq(later->cpu, 1);
+	ck_assert_uint_eq(cpus[1].rq->nr_queued, 1);
+	rq_dequeue(cpus[0].rq, next);
+	rq_dequeue(cpus[1].rq, later);
+	forget(next);
+	forget(later);
+	forget(here);
+	forget(there);
+}
+END_TEST
+
 /* ---- kthreads ---- */
 
 static int counter;
@@ -681,6 +709,7 @@ int main(void)
 	tcase_add_test(tc, who_has_slept_is_first_on_a_new_cpu);
 	tcase_add_test(tc, who_was_charged_too_much_is_not_far_behind);
 	tcase_add_test(tc, who_comes_back_from_real_time_waits_as_others_do);
+	tcase_add_test(tc, whose_turn_it_is_is_not_sent_elsewhere);
 	tcase_add_loop_test(tc, every_started_kthread_runs_once, 0, 3);
 	tcase_add_loop_test(tc, yielding_kthreads_all_advance, 0, 3);
 	tcase_add_test(tc, cpu_time_follows_nice);

@@ -13,7 +13,7 @@ static int show_cpu(struct seq *s, const struct proc_ctx *c)
 	seq_puts(
 		s,
 		"cpu core   syscalls     faults   switches   migrated     stolen  ipis_sent ipis_taken      kicks"
-		"      ticks    wakeups  same_core cross_core       spun      slept   guest_ms  kernel_ms    idle_ms\n");
+		"      ticks    wakeups  same_core cross_core       spun      slept   extended   guest_ms  kernel_ms    idle_ms\n");
 	for (int i = 0; i < nr_cpus; i++) {
 		const struct cpu *p = &cpus[i];
 		struct cpu_times t;
@@ -27,9 +27,9 @@ static int show_cpu(struct seq *s, const struct proc_ctx *c)
 			(ull)RACY(p->stat.steals), (ull)RACY(p->stat.ipis_sent),
 			(ull)RACY(p->stat.ipis_taken), (ull)RACY(p->stat.kicks),
 			(ull)RACY(p->stat.ticks), (ull)RACY(p->stat.wakeups));
-		seq_printf(s, " %10llu %10llu %10llu %10llu", (ull)RACY(p->stat.same_core),
+		seq_printf(s, " %10llu %10llu %10llu %10llu %10llu", (ull)RACY(p->stat.same_core),
 			   (ull)RACY(p->stat.cross_core), (ull)RACY(p->stat.spun),
-			   (ull)RACY(p->stat.slept));
+			   (ull)RACY(p->stat.slept), (ull)RACY(p->stat.extended));
 		seq_printf(s, " %10llu %10llu %10llu\n", (ull)t.user / 1000000,
 			   (ull)t.system / 1000000, (ull)t.idle / 1000000);
 	}
