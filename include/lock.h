@@ -64,6 +64,7 @@ struct rwsem {
 
 void rwsem_init(struct rwsem *s, const char *name, enum lock_rank rank);
 void down_read(struct rwsem *s);
+must_check bool down_read_trylock(struct rwsem *s); /* false where down_read() would wait */
 void up_read(struct rwsem *s);
 void down_write(struct rwsem *s);
 /* For a second lock of the same rank; the caller states the order. */

@@ -111,7 +111,7 @@ struct vma *vma_find(struct mm *mm, uaddr_t addr);
 must_check bool mm_grow_stack(struct mm *mm, uaddr_t addr);
 /*
  * The private memory around addr that can be written and no file stands behind: [*start, *end), and the table's number then, with which it stays
- * true. False: there is none. May sleep.
+ * true. False: there is none, or mappings are being changed. Doesn't sleep.
  */
 must_check bool mm_writable(struct mm *mm, uaddr_t addr, uaddr_t *start, uaddr_t *end, u32 *seq);
 /* One host call on the guest's memory (madvise, msync ...); addresses were checked by the caller. */

@@ -86,6 +86,21 @@ void down_read(struct rwsem *s)
 	down(s, false, LOCK_NORMAL, __builtin_return_address(0));
 }
 
+bool down_read_trylock(struct rwsem *s)
+{
+	bool ok;
+
+	lockcheck_acquire(s, s->name, s->rank, LOCK_TRY);
+	spin_lock(&s->guard);
+	ok = cds_list_empty(&s->waiters) && fits(s, false);
+	if (ok)
+		enter(s, NULL, false);
+	spin_unlock(&s->guard);
+	if (ok)
+		lockcheck_acquired(s, s->name, s->rank, __builtin_return_address(0));
+	return ok;
+}
+
 void up_read(struct rwsem *s)
 {
 	lockcheck_release(s, s->name, s->rank);

@@ -218,7 +218,8 @@ bool mm_writable(struct mm *mm, uaddr_t addr, uaddr_t *start, uaddr_t *end, u32 
 	struct vma *v;
 	bool ok;
 
-	down_read(&mm->lock);
+	if (!down_read_trylock(&mm->lock)) /* it is only a hint */
+		return false;
 	v = vma_find(mm, addr);
 	ok = v && v->start <= addr && !v->file && (v->flags & (VM_WRITE | VM_SHARED)) == VM_WRITE;
 	if (ok) {

@@ -22,6 +22,7 @@ files hostfs unlink:EIO:20%,rename:EIO:20%,link:EIO:40%,symlink:EIO:20%,mkdir:EI
 files hostfs close:EIO:10%,fsync:EIO:20%,truncate:EIO:40% EIO
 files hostfs getdents:EIO:10%,readlink:EIO:20%,xattr:EIO:20% EIO
 files hostfs chmod:EPERM:20%,utimens:EPERM:20% EPERM
+files hostfs open:delay=5ms:5%,rename:delay=5ms:10%,getdents:delay=5ms:10% -
 files hostfs kmalloc:ENOMEM:0.5% ENOMEM,ENFILE
 files hostfs batch:ENOMEM:5% ENOMEM
 files humfs open:EIO:5% EIO

@@ -79,7 +79,8 @@ static void read_and_write(long i)
 
 	for (n = 0; n < 400; n++) {
 		if ((n + i) % 5) {
-			down_read(&sem);
+			if (n % 4 || !down_read_trylock(&sem))
+				down_read(&sem);
 			r = __atomic_add_fetch(&readers, 1, __ATOMIC_SEQ_CST);
 			must_eq(__atomic_load_n(&writers, __ATOMIC_SEQ_CST), 0);
 			if (r > 1)
@@ -109,6 +110,37 @@ static void readers_and_writers(void)
 	for (i = 0; i < 12; i++)
 		spawn(read_and_write, i);
 }
+
+static void wait_to_write(long arg)
+{
+	down_write(&sem);
+	up_write(&sem);
+}
+
+/* Neither beside a writer nor past one that waits. */
+static void try_to_read(void)
+{
+	rwsem_init(&sem, "test sem", RANK_MMAP);
+	must(down_read_trylock(&sem));
+	must(down_read_trylock(&sem));
+	up_read(&sem);
+	spawn(wait_to_write, 0);
+	while (cds_list_empty(&sem.waiters))
+		sched_yield_cpu();
+	must(!down_read_trylock(&sem));
+	up_read(&sem);
+	down_write(&sem);
+	must(!down_read_trylock(&sem));
+	up_write(&sem);
+	must(down_read_trylock(&sem));
+	up_read(&sem);
+}
+
+START_TEST(trying_to_read_never_waits)
+{
+	with_cpus(1, try_to_read);
+}
+END_TEST
 
 START_TEST(rwsem_lets_in_readers_or_one_writer)
 {
@@ -204,6 +236,7 @@ int main(void)
 
 	tcase_add_loop_test(tc, spinlocks_exclude_cpus_and_other_threads, 0, 3);
 	tcase_add_test(tc, trylock_fails_when_held);
+	tcase_add_test(tc, trying_to_read_never_waits);
 	tcase_add_loop_test(tc, rwsem_lets_in_readers_or_one_writer, 0, 3);
 	tcase_add_loop_test(tc, rcu_readers_never_see_freed_objects, 0, 3);
 	return run_suite(tc, "lock");
