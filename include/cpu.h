@@ -48,7 +48,8 @@ struct cpu {
 } __attribute__((aligned(64)));
 
 extern struct cpu cpus[MAX_CPUS];
-extern int nr_cpus; /* c */
+extern u64 idle_mask; /* atomic: CPUs that sleep or are about to, and haven't been promised work */
+extern int nr_cpus;   /* c */
 
 /*
  * The CPU that this code runs on. A task may change CPUs whenever it sleeps, so don't keep the result

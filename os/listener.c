@@ -47,6 +47,14 @@ void listener_probe(void)
 
 /* ---- calls ---- */
 
+/* Was what interrupted this thread a kick? Not if a slice went on. */
+static bool was_kicked(void)
+{
+	struct cpu *c = this_cpu();
+
+	return !c || __atomic_load_n(&c->kick_pending, __ATOMIC_RELAXED);
+}
+
 /* Its kick was on its way when it had used `then` ns of CPU time. */
 static bool overdue(const struct host_task *ht, ktime_t then)
 {
@@ -74,7 +82,7 @@ int listener_receive(struct host_task *ht, struct seccomp_notif *n, bool kicked)
 		if (err && process_is_dead(ht->pid))
 			return -ESRCH;
 		if (err && !kicked) {
-			kicked = err == -EINTR;
+			kicked = err == -EINTR && was_kicked();
 			continue;
 		}
 		/* Not only when its time is up: kicks come as often. */
@@ -96,7 +104,7 @@ int listener_receive(struct host_task *ht, struct seccomp_notif *n, bool kicked)
 			return 0;
 		}
 		if (errno == EINTR && !kicked)
-			kicked = true;
+			kicked = was_kicked();
 		else if (errno != EINTR && (errno != ENOENT || process_is_dead(ht->pid)))
 			return -ESRCH;
 	}

@@ -14,6 +14,7 @@
 #include "sched.h"
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
@@ -27,7 +28,7 @@
 #include <unistd.h>
 
 #define SIGSTACK_SIZE (64 * 1024)
-/* By what a slice is longer at most. Less than the CPU time that a guest may use after a kick: for its wait this was one. */
+/* By what a slice is longer at most. */
 #define WITHHELD_MAX (100 * NSEC_PER_MSEC)
 
 /* Unit tests do without an engine. */
@@ -122,6 +123,29 @@ void host_pin_self(int core)
 	(void)sched_setaffinity(0, sizeof(set), &set);
 }
 
+/* Waits this process for nothing but a host core? That is what proc(5) calls R. */
+AT_ONCE static bool is_runnable(pid_t pid)
+{
+	char path[32] = "/proc/", buf[64], *p = path + sizeof("/proc/") - 1;
+	long fd, n;
+	pid_t rest;
+
+	for (rest = pid; rest; rest /= 10)
+		p++;
+	__builtin_memcpy(p, "/stat", sizeof("/stat"));
+	for (rest = pid; rest; rest /= 10)
+		*--p = '0' + rest % 10;
+	fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	n = syscall(SYS_read, fd, buf, sizeof(buf));
+	syscall(SYS_close, fd);
+	/* Behind the name, of 15 bytes at most. */
+	while (n > 2 && buf[n - 1] != ')')
+		n--;
+	return n > 2 && n + 1 < (long)sizeof(buf) && buf[n + 1] == 'R';
+}
+
 /*
  * A slice is over by the clock. On a host with more to do than it has cores that may be before the guest has run at all, and to stop it takes
  * another turn of the host's: guests would do nothing but give way to each other. So what the host withheld is put on, up to a limit, if it
@@ -130,19 +154,21 @@ void host_pin_self(int core)
 AT_ONCE static bool extend_slice(struct cpu *c, ktime_t now)
 {
 	struct kthread *kt = c->current;
-	u64 used = at_once_cputime(userspace_pid[c->id]) - kt->host_used;
+	pid_t pid = userspace_pid[c->id];
+	u64 used = at_once_cputime(pid) - kt->host_used;
 	u64 due = kt->utime_ns + (now - c->last_switch) - kt->host_due;
-	u64 withheld;
+	u64 withheld = now - kt->slice_start;
 
 	kt->host_used += used;
 	kt->host_due += due;
 	/* Beyond: a host process that ran another task before. */
-	if (used >= due / 4)
+	if (used >= due / 4 || !is_runnable(pid))
 		return false;
-	withheld = now - kt->slice_start;
 	if (withheld > due - used)
 		withheld = due - used;
-	if (kt->withheld + withheld > WITHHELD_MAX)
+	if (withheld > WITHHELD_MAX - kt->withheld)
+		withheld = WITHHELD_MAX - kt->withheld;
+	if (!withheld)
 		return false;
 	kt->withheld += withheld;
 	kt->slice_start += withheld;
@@ -151,14 +177,19 @@ AT_ONCE static bool extend_slice(struct cpu *c, ktime_t now)
 	return true;
 }
 
-/* The timer fired while a guest ran. Is it to go on? */
+/*
+ * The timer fired while a guest ran. Is it to go on? Not if somebody idles, who would get those that wait here from the CPU on its way through the
+ * kernel. An IPI that comes while the timer's signal is pending is none of its own, but for kick_pending.
+ */
 AT_ONCE static bool goes_on(struct cpu *c)
 {
 	ktime_t now = at_once_clock();
 
 	/* 0: of a unit test, with a guest that is none. */
 	if (!userspace_pid[c->id] || now < c->slice_end || now >= c->next_event ||
-	    __atomic_load_n(&c->need_resched, __ATOMIC_RELAXED) || !extend_slice(c, now))
+	    __atomic_load_n(&c->need_resched, __ATOMIC_RELAXED) ||
+	    __atomic_load_n(&c->kick_pending, __ATOMIC_RELAXED) ||
+	    __atomic_load_n(&idle_mask, __ATOMIC_RELAXED) || !extend_slice(c, now))
 		return false;
 	host_cpu_timer(c, c->slice_end < c->next_event ? c->slice_end : c->next_event);
 	return true;

@@ -257,7 +257,7 @@ void balance_even(struct cpu *c)
 		return;
 	spin_lock(&rq->lock);
 	/* Whose turn it is here doesn't wait anew elsewhere; where slices are short it would never run. */
-	turn = load_relaxed(&to->current) == to->idle ? NULL : sched_policy->first(rq);
+	turn = load_relaxed(&to->current) == to->idle ? NULL : sched_policy->peek(rq);
 	cds_list_for_each_entry(kt, &rq->waiting, rq_link) {
 		if (n++ == SCAN_MAX)
 			break;

@@ -151,8 +151,13 @@ static void idle_loop(struct cpu *c)
 	}
 }
 
+/* atomic, host futex: all threads are there. A kernel that can't have one of them runs nothing. */
+static u32 all_started;
+
 static void cpu_main(struct cpu *c)
 {
+	while (!load_acquire(&all_started))
+		host_futex_wait(&all_started, 0, KTIME_MAX);
 	rcu_cpu_start();
 	fiber_create(c->idle);
 	store_relaxed(&c->last_switch, ktime_mono());
@@ -221,12 +226,15 @@ int smp_run(void)
 	int i, n, err = 0;
 
 	rcu_start();
+	store_relaxed(&all_started, 0);
 	for (n = 0; n < nr_cpus && !err; n++)
 		err = host_cpu_thread_start(&cpus[n], cpu_main);
 	if (err) {
 		n--;
 		smp_stop();
 	}
+	store_release(&all_started, 1);
+	host_futex_wake(&all_started, n);
 	rcu_watch(&smp_stopping);
 	for (i = 0; i < n; i++)
 		host_cpu_thread_join(&cpus[i]);

@@ -129,15 +129,19 @@ static void policy_dequeue(struct run_queue *rq, struct kthread *kt)
 		rq->rt_bitmap[p / 64] &= ~(1ULL << (p % 64));
 }
 
-static struct kthread *policy_first(struct run_queue *rq)
+static struct kthread *policy_peek(struct run_queue *rq)
 {
 	int p = rt_top(rq);
 
-	if (p >= 0)
-		return cds_list_first_entry(&rq->rt[p], struct kthread, rt_link);
+	return p >= 0 ? cds_list_first_entry(&rq->rt[p], struct kthread, rt_link) : fair_first(rq);
+}
+
+static struct kthread *policy_first(struct run_queue *rq)
+{
 	/* Who leaves and was alone has taken nothing from anybody: the others start from there. */
-	advance_min(rq, fair_first(rq) ? NULL : rq->cpu->current);
-	return fair_first(rq);
+	if (rt_top(rq) < 0)
+		advance_min(rq, fair_first(rq) ? NULL : rq->cpu->current);
+	return policy_peek(rq);
 }
 
 static void policy_charge(struct run_queue *rq, struct kthread *curr, u64 delta)
@@ -202,6 +206,7 @@ const struct sched_policy fair_policy = {
 	.enqueue = policy_enqueue,
 	.dequeue = policy_dequeue,
 	.first = policy_first,
+	.peek = policy_peek,
 	.charge = policy_charge,
 	.preempts = policy_preempts,
 	.slice_left = policy_slice_left,

@@ -52,7 +52,9 @@ struct sched_policy {
 	const char *name;
 	void (*enqueue)(struct run_queue *rq, struct kthread *kt, enum rq_why why);
 	void (*dequeue)(struct run_queue *rq, struct kthread *kt);
-	struct kthread *(*first)(struct run_queue *rq); /* who runs next, still queued; NULL */
+	/* Who runs next, still queued; NULL. The CPU's current one leaves, or is queued. */
+	struct kthread *(*first)(struct run_queue *rq);
+	struct kthread *(*peek)(struct run_queue *rq); /* the same, while that one runs on */
 	/* curr has run for delta ns. Without the lock, by curr itself. */
 	void (*charge)(struct run_queue *rq, struct kthread *curr, u64 delta);
 	/* Should kt, newly queued, take the CPU from curr at once? */
@@ -81,7 +83,6 @@ struct run_queue *rq_lock_of(struct kthread *kt);
 ktime_t rq_stamp(void);
 
 /* balance.c: who runs where. */
-extern u64 idle_mask; /* atomic: CPUs that sleep or are about to, and haven't been promised work */
 static inline u64 cpu_bit(const struct cpu *c)
 {
 	return 1ULL << c->id;
