@@ -108,15 +108,16 @@ size_t xstate_size(void); /* bytes of the host's XSAVE area with all enabled fea
 size_t xstate_frame(u64 *features);
 
 /*
- * Contexts and their host processes (os/context.c). A new context has all registers zero, and default FP state.
+ * Contexts and their host processes. A new one is made in two steps: first the host process, by the keeper, so the caller serialises what concerns
+ * the (parent's) host mm; then the context, which waits for the host process to be ready and no longer concerns others of the host mm.
+ *
+ * host_task_create: one in hm, for a further thread; ERR_PTR(-EAGAIN, -ENOMEM). host_mm_fork: a new host mm, a copy of parent's (NULL: an empty
+ * one), with one in it. context_create: all registers zero and default FP state; ERR_PTR(-ESRCH, -ENOMEM), ht being given up then.
  */
-must_check struct context *context_create(
-	struct host_mm *hm); /* a host process in hm; ERR_PTR(-EAGAIN, -ENOMEM) */
-/*
- * The fork pair: a new host mm as a copy of parent's, with one context in it. The context's FP state is
- * copied from src (may be NULL: default state).
- */
-must_check int host_mm_fork(struct host_mm *parent, struct host_mm **hm, struct context **c);
+struct host_task;
+must_check struct host_task *host_task_create(struct host_mm *hm);
+must_check int host_mm_fork(struct host_mm *parent, struct host_mm **hm, struct host_task **ht);
+must_check struct context *context_create(struct host_mm *hm, struct host_task *ht);
 /* Moves the context to another host mm (exec): its old host process is ended or parked. */
 void context_destroy(
 	struct context *c); /* parks or kills the host process; on the CPU that ran it last */

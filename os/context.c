@@ -88,50 +88,27 @@ static struct context *context_new(struct host_mm *hm, struct host_task *ht)
 	return c;
 }
 
-/* A context for ht, new or used before. NULL: ht is given up. */
-static struct context *context_on(struct host_mm *hm, struct host_task *ht, int *err)
+struct context *context_create(struct host_mm *hm, struct host_task *ht)
 {
 	struct context *c = context_new(hm, ht);
+	int err = -ENOMEM;
 
-	*err = -ENOMEM;
 	if (c && (ht->clean_fp || context_reset_xstate(c) == 0)) {
-		*err = ht->fresh ? engine->adopt(ht) : 0;
-		if (!*err)
+		err = ht->fresh ? engine->adopt(ht) : 0;
+		if (!err)
 			return c;
 	}
 	if (c)
 		kfree(c->xstate);
 	kfree(c);
 	host_task_kill(hm, ht);
-	return NULL;
+	return ERR_PTR(err);
 }
 
-struct context *context_create(struct host_mm *hm)
+int host_mm_fork(struct host_mm *parent, struct host_mm **hm, struct host_task **ht)
 {
-	struct host_task *ht = host_task_create(hm);
-	struct context *c;
-	int err;
-
-	if (IS_ERR(ht))
-		return (void *)ht;
-	c = context_on(hm, ht, &err);
-	return c ? c : ERR_PTR(err);
-}
-
-int host_mm_fork(struct host_mm *parent, struct host_mm **hm, struct context **c)
-{
-	struct host_task *ht;
-	int err = 0;
-
-	*hm = parent ? NULL : spare_take(&ht);
-	if (!*hm)
-		err = host_mm_copy(parent, hm, &ht);
-	if (err)
-		return err;
-	*c = context_on(*hm, ht, &err);
-	if (!*c)
-		host_mm_destroy(*hm);
-	return err;
+	*hm = parent ? NULL : spare_take(ht);
+	return *hm ? 0 : host_mm_copy(parent, hm, ht);
 }
 
 _Static_assert(offsetof(struct stub_info, egid) == offsetof(struct context_ids, egid) &&

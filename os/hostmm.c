@@ -404,6 +404,7 @@ static void slot_give(struct host_task *ht)
 	host_process_free(ht);
 }
 
+/* A parked one that this CPU traces or nobody, else a new one. */
 struct host_task *host_task_create(struct host_mm *hm)
 {
 	struct host_task *ht = parked_take(hm);

@@ -137,11 +137,6 @@ static inline uaddr_t slot_addr(int slot)
 	return STUB_SLOTS + (u64)slot * SLOT_SIZE;
 }
 
-/*
- * A host process for a new guest thread of hm: a parked one that this CPU traces or nobody, else a new one. ERR_PTR. Batches of hm are
- * serialised by the caller.
- */
-must_check struct host_task *host_task_create(struct host_mm *hm);
 /* A copy of parent (NULL: the empty template) with one host process in it. */
 must_check int host_mm_copy(struct host_mm *parent, struct host_mm **hm, struct host_task **ht);
 /*

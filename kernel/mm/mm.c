@@ -92,21 +92,32 @@ void mm_end(struct mm *mm, struct context *ctx,
 	mm_put(mm);
 }
 
+/* The end of making mm: err, or its host mm is there, with a host process that needs a context. Returns mm, or ERR_PTR without it. */
+static struct mm *first_context(struct mm *mm, int err, struct host_task *ht, struct context **ctx)
+{
+	if (!err) {
+		*ctx = context_create(mm->host, ht);
+		if (!IS_ERR(*ctx))
+			return mm;
+		err = PTR_ERR(*ctx);
+		host_mm_destroy(mm->host);
+	}
+	mm->host = NULL;
+	mm_put(mm);
+	return ERR_PTR(err);
+}
+
 /* A fresh mm for exec: on a new host mm, with a context in it. */
 struct mm *mm_create(struct context **ctx)
 {
 	struct mm *mm = mm_alloc();
+	struct host_task *ht = NULL;
 	int err;
 
 	if (!mm)
 		return ERR_PTR(-ENOMEM);
-	err = host_mm_fork(NULL, &mm->host, ctx);
-	if (err) {
-		mm->host = NULL;
-		mm_put(mm);
-		return ERR_PTR(err);
-	}
-	return mm;
+	err = host_mm_fork(NULL, &mm->host, &ht);
+	return first_context(mm, err, ht, ctx);
 }
 
 /*
@@ -167,6 +178,7 @@ static void copy_layout(struct mm *to, const struct mm *from)
 struct mm *mm_fork(struct mm *from, struct context **ctx)
 {
 	struct mm *mm = mm_alloc();
+	struct host_task *ht = NULL;
 	int err;
 
 	if (!mm)
@@ -182,16 +194,11 @@ struct mm *mm_fork(struct mm *from, struct context **ctx)
 		err = patch_fork(mm, from);
 	if (!err) {
 		mutex_lock(&from->stub_lock);
-		err = host_mm_fork(from->host, &mm->host, ctx);
+		err = host_mm_fork(from->host, &mm->host, &ht);
 		mutex_unlock(&from->stub_lock);
 	}
 	up_read(&from->lock);
-	if (err) {
-		mm->host = NULL;
-		mm_put(mm);
-		return ERR_PTR(err);
-	}
-	return mm;
+	return first_context(mm, err, ht, ctx);
 }
 
 int mm_futex_key(struct mm *mm, uaddr_t addr, struct inode **inode, u64 *off)

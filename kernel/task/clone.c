@@ -121,13 +121,17 @@ static int copy_files(struct task *t, struct task *from, const struct clone_requ
 
 static int copy_mm(struct task *t, struct task *from, const struct clone_request *rq)
 {
+	struct host_task *ht;
 	struct context *ctx;
 	struct mm *mm;
 
 	if (rq->flags & CLONE_VM) {
 		mutex_lock(&from->mm->stub_lock);
-		ctx = context_create(from->mm->host);
+		ht = host_task_create(from->mm->host);
 		mutex_unlock(&from->mm->stub_lock);
+		if (IS_ERR(ht))
+			return PTR_ERR(ht);
+		ctx = context_create(from->mm->host, ht);
 		if (IS_ERR(ctx))
 			return PTR_ERR(ctx);
 		mm = mm_get(from->mm);

@@ -106,6 +106,28 @@ static void start_at(struct context *c, uaddr_t ip)
 	engine->regs_changed(c);
 }
 
+static struct context *of_new_mm(struct host_mm *parent, struct host_mm **hm)
+{
+	struct host_task *ht;
+	struct context *c;
+
+	ck_assert_int_eq(host_mm_fork(parent, hm, &ht), 0);
+	c = context_create(*hm, ht);
+	ck_assert(!IS_ERR(c));
+	return c;
+}
+
+static struct context *of_new_thread(struct host_mm *hm)
+{
+	struct host_task *ht = host_task_create(hm);
+	struct context *c;
+
+	ck_assert(!IS_ERR(ht));
+	c = context_create(hm, ht);
+	ck_assert(!IS_ERR(c));
+	return c;
+}
+
 /* mov $39,%eax; syscall; mov %rax,%rbx; movb $1,(%rax); ... */
 static const unsigned char code[] = {
 	0xb8, 39,   0,	  0,	0,    0x0f, 0x05,    /* getpid */
@@ -122,7 +144,7 @@ static void hello(void)
 	struct event ev;
 	u32 old;
 
-	ck_assert_int_eq(host_mm_fork(NULL, &hm, &c), 0);
+	c = of_new_mm(NULL, &hm);
 	load(hm, code, sizeof(code));
 	start_at(c, CODE);
 	engine->run(c, &ev);
@@ -134,7 +156,7 @@ static void hello(void)
 	ck_assert_uint_eq(engine->regs(c)->rbx, 12345);
 	engine->set_result(c, 1);
 	/* a copy, in the middle of it */
-	ck_assert_int_eq(host_mm_fork(hm, &hm2, &c2), 0);
+	c2 = of_new_mm(hm, &hm2);
 	*engine->regs(c2) = *engine->regs(c);
 	engine->regs_changed(c2);
 	ck_assert_int_eq(context_copy_xstate(c2, c), 0);
@@ -152,8 +174,7 @@ static void hello(void)
 		ck_assert_uint_eq(engine->regs(x)->rbx, 12345);
 	}
 	/* a thread, its reuse, and a hand-over */
-	c3 = context_create(hm);
-	ck_assert(!IS_ERR(c3));
+	c3 = of_new_thread(hm);
 	start_at(c3, CODE);
 	engine->run(c3, &ev);
 	ck_assert_int_eq(ev.kind, EVENT_SYSCALL);
@@ -163,8 +184,7 @@ static void hello(void)
 	ck_assert_int_eq(ev.kind, EVENT_SYSCALL);
 	ck_assert_uint_eq(engine->regs(c3)->rbx, 7);
 	context_destroy(c3);
-	c3 = context_create(hm);
-	ck_assert(!IS_ERR(c3));
+	c3 = of_new_thread(hm);
 	start_at(c3, CODE);
 	engine->run(c3, &ev);
 	ck_assert_int_eq(ev.kind, EVENT_SYSCALL);
