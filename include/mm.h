@@ -61,7 +61,7 @@ struct mm {
 	uaddr_t stack_low; /* written under lock; others may look: the stack has reached down to here */
 	uaddr_t brk_start, brk;
 	uaddr_t code_start, code_end, data_start, data_end;
-	uaddr_t arg_start, arg_end, env_start, env_end;
+	uaddr_t arg_start, arg_end, env_start, env_end;		/* lock, as auxv */
 	u64 total_pages, locked_pages, data_pages, stack_pages; /* lock */
 	u64 peak_pages;		   /* lock: the most that total_pages has been */
 	u64 commit_pages, charged; /* lock: of the VM_ACCOUNT vmas; promised by commit.c */

@@ -305,12 +305,16 @@ static int fill_stack(struct mm *mm, struct exec_image *im)
 
 	platform = ((strings - random_pages(1) / 2) & ~15UL) - 16;
 	random = platform - 16;
+	/* What /proc shows of it. */
+	down_write(&mm->lock);
 	fill_auxv(mm, im, random, platform, execfn);
 	im->sp = (random - 8 * (1 + s->argc + 1 + s->envc + 1 + mm->auxv_len)) & ~15UL;
 	size = mm->stack_top - im->sp;
 	stack = kzalloc(size);
-	if (!stack)
+	if (!stack) {
+		up_write(&mm->lock);
 		return -ENOMEM;
+	}
 	p = (u64 *)stack;
 	*p++ = s->argc;
 	p = string_pointers(p, s->buf, &off, s->argc, strings);
@@ -320,6 +324,7 @@ static int fill_stack(struct mm *mm, struct exec_image *im)
 	mm->env_end = strings + off;
 	mm->auxv_len *= 8;
 	memcpy(p, mm->auxv, mm->auxv_len);
+	up_write(&mm->lock);
 	host_random(stack + (random - im->sp), 16);
 	strcpy((char *)stack + (platform - im->sp), "x86_64");
 	memcpy(stack + (strings - im->sp), s->buf, s->len);

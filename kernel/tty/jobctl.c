@@ -89,7 +89,7 @@ void tty_detach(struct thread_group *tg)
 
 	spin_lock(&tg->siglock);
 	t = tg->tty;
-	tg->tty = NULL;
+	__atomic_store_n(&tg->tty, NULL, __ATOMIC_RELAXED);
 	spin_unlock(&tg->siglock);
 	if (t)
 		tty_put(t);
@@ -137,7 +137,7 @@ static void session_clear_tty(struct pid *session, struct tty *t)
 		spin_lock(&tg->siglock);
 		had = tg->tty == t;
 		if (had)
-			tg->tty = NULL;
+			__atomic_store_n(&tg->tty, NULL, __ATOMIC_RELAXED);
 		spin_unlock(&tg->siglock);
 		if (had)
 			tty_put(t);
@@ -290,7 +290,7 @@ static void set_controlling(struct tty *t, struct thread_group *leader)
 
 	tty_set_owner(t, pid_get(leader->session), pid_get(leader->pgrp));
 	spin_lock(&leader->siglock);
-	leader->tty = tty_get(t);
+	__atomic_store_n(&leader->tty, tty_get(t), __ATOMIC_RELAXED);
 	spin_unlock(&leader->siglock);
 	if (old)
 		pid_put(old);
