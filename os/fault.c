@@ -41,6 +41,7 @@ static struct fault {
 static int nr_faults;
 static u64 seed;
 static bool seed_given;
+static bool from_boot; /* constant after the options */
 
 u64 fault_mask;
 
@@ -151,10 +152,14 @@ const char *fault_add(const char *spec)
 
 	if (!strncmp(spec, "seed=", 5))
 		return parse_seed(spec + 5);
+	if (!strcmp(spec, "boot")) {
+		from_boot = true;
+		return NULL;
+	}
 	what = strchr(spec, ':');
 	when = what ? strchr(what + 1, ':') : NULL;
 	if (!when)
-		return "use CALL:ERROR:WHEN, CALL:delay=TIME:WHEN or seed=N";
+		return "use CALL:ERROR:WHEN, CALL:delay=TIME:WHEN, seed=N or boot";
 	call = find_call(spec, what++ - spec);
 	if (call < 0)
 		return "no such call; heddle(1) lists them";
@@ -180,12 +185,14 @@ const char *fault_add(const char *spec)
 
 /* ---- faults ---- */
 
-bool fault_start(u64 *chosen_by)
+bool fault_start(bool boot, u64 *chosen_by)
 {
 	bool random = false;
 	u64 mask = 0;
 	u32 any;
 
+	if (boot != from_boot)
+		return false;
 	for (int i = 0; i < nr_faults; i++) {
 		mask |= 1ULL << faults[i].call;
 		random |= faults[i].share != 0;

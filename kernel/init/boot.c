@@ -296,7 +296,6 @@ static void init_start(struct task *t)
 {
 	static char *shell[] = {"/bin/bash", NULL};
 	char **argv = opt->argv ? opt->argv : shell, **env;
-	u64 seed;
 	int err;
 
 	mount_all();
@@ -312,8 +311,7 @@ static void init_start(struct task *t)
 		boot_fail(127, "%s: not found in the guest", argv[0]);
 	if (err)
 		boot_fail(126, "%s: %s", argv[0], strerrordesc_np(-err));
-	if (fault_start(&seed))
-		log_warn("faults of the host are chosen by --fault seed=%lu\n", seed);
+	boot_faults(false);
 }
 
 static void init_limits(struct thread_group *tg)
@@ -356,6 +354,14 @@ static int init_group(struct task *t)
 	tg->nr_threads = 1;
 	spin_unlock(&tasklist_lock);
 	return 0;
+}
+
+void boot_faults(bool boot)
+{
+	u64 seed;
+
+	if (fault_start(boot, &seed))
+		log_warn("faults of the host are chosen by --fault seed=%lu\n", seed);
 }
 
 int boot_start(const struct options *o)

@@ -176,6 +176,7 @@ int main(int argc, char **argv)
 	patch_ids = patch_enabled && !o.strace;
 	log_info("%d CPUs on %d host cores\n", ncpus, host_cores());
 	sched_debug_migrate = o.debug_migrate;
+	boot_faults(true);
 	/* The zygote first: it is forked from this thread, before there are others. It gets no filter but shares our Landlock domain. */
 	must(smp_init(ncpus), "CPUs");
 	host_processes_init();

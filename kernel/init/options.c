@@ -65,7 +65,7 @@ static const struct argp_option table[] = {
 	{"stats", OPT_STATS, NULL, 0, "Print the kernel's counters at the end", 4},
 	{"verbose", OPT_VERBOSE, NULL, 0, "Say what is chosen and why", 4},
 	{"fault", OPT_FAULT, "CALL:ERROR:WHEN", 0,
-	 "Have the host's Nth call (N), all from there (N+) or a share of them (P%) fail, or be late: delay=TIME for ERROR. seed=N: which share. See the manual",
+	 "Have the host's Nth call (N), all from there (N+) or a share of them (P%) fail, or be late: delay=TIME for ERROR. seed=N: which share; boot: from the start. See the manual",
 	 4},
 	{"debug", OPT_DEBUG, "WHAT", 0,
 	 "migrate: move a task to another CPU whenever it is scheduled; poll: wait for host processes as on older hosts",

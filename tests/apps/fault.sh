@@ -21,7 +21,10 @@ files hostfs statfs:EIO:20% -
 files hostfs unlink:EIO:20%,rename:EIO:20%,link:EIO:40%,symlink:EIO:20%,mkdir:EIO:20% EIO
 files hostfs close:EIO:10%,fsync:EIO:20%,truncate:EIO:40% EIO
 files hostfs getdents:EIO:10%,readlink:EIO:20%,xattr:EIO:20% EIO
-files hostfs chmod:EPERM:20%,utimens:EPERM:20% EPERM
+files hostfs chmod:EPERM:20%,utimens:EPERM:20%,chown:EPERM:40% EPERM
+files hostfs copy_range:EIO:20%,lseek:EIO:20%,mknod:EIO:40% EIO
+files hostfs copy_range:ENOSPC:1+ ENOSPC
+files hostfs statfs:EIO:50%,dup:EMFILE:50% EMFILE,EIO
 files hostfs open:delay=5ms:5%,rename:delay=5ms:10%,getdents:delay=5ms:10% -
 files hostfs kmalloc:ENOMEM:0.5% ENOMEM,ENFILE
 files hostfs batch:ENOMEM:5% ENOMEM
@@ -31,6 +34,7 @@ files humfs pwrite:EIO:5% EIO
 files humfs stat:EIO:3% EIO
 files humfs rename:EIO:10% EIO
 files humfs rename:EIO:10+ EIO
+files humfs lseek:EIO:20% EIO
 files humfs unlink:EIO:5%,link:EIO:20%,mkdir:EIO:20%,utimens:EPERM:20% EIO,EPERM
 files humfs kmalloc:ENOMEM:0.5% ENOMEM,ENFILE
 files kept open:EIO:5% EIO
@@ -51,6 +55,7 @@ processes - batch.mmap:ENOMEM:20+ ENOMEM,EAGAIN
 processes - batch:delay=2ms:5%,futex:delay=2ms:5% -
 processes - futex:EINTR:20%,futex:EAGAIN:20% -
 processes - kmalloc:ENOMEM:1% ENOMEM,ENFILE,EAGAIN
+processes - mmap:ENOMEM:20% ENOMEM,EAGAIN
 processes - pidfd:EMFILE:10% EAGAIN,ENOMEM
 processes - pidfd:ENFILE:10% EAGAIN,ENOMEM
 survive - usermem:EFAULT:5% -
@@ -62,8 +67,27 @@ survive - ptrace:ESRCH:1000 -
 memory memory batch:ENOMEM:10% ENOMEM,EAGAIN
 memory memory batch.getfd:EMFILE:10%,memfd:ENFILE:10% EMFILE,ENFILE,ENOMEM
 memory memory batch.madvise:ENOMEM:20%,batch.mremap:ENOMEM:20% ENOMEM
+memory memory batch.mlock:ENOMEM:20%,batch.mincore:ENOMEM:20%,seals:EBUSY:20% ENOMEM,EBUSY
 memory memory kmalloc:ENOMEM:2% ENOMEM,ENFILE,EAGAIN,ENOSPC
 memory hostfs batch:ENOMEM:5%,truncate:EIO:10%,open:EIO:10% ENOMEM,EAGAIN,EIO
+'
+
+# PLACE SPEC, N standing for 1 to 24: what fails while the kernel starts. It does without, or says what is wrong and ends with 2, or its
+# program does.
+starts='
+humfs flock:EIO:1
+humfs kmalloc:ENOMEM:N
+kept kmalloc:ENOMEM:N
+hostfs open:EMFILE:N
+- mmap:ENOMEM:N
+- thread:EAGAIN:N
+- thread:EAGAIN:100%
+- epoll:ENOMEM:N
+- epoll:ENOMEM:100%
+- memfd:ENFILE:N
+- batch:ENOMEM:N
+- batch.clone:EAGAIN:N
+- pidfd:EMFILE:N
 '
 
 load=$WORK/load
@@ -73,7 +97,7 @@ gcc -std=gnu11 -D_GNU_SOURCE -O1 -Wall -Wextra -static -Wl,-z,norelro -pthread -
 work()
 {
 	case $1 in
-	files) echo "files $2 $3 200" ;;
+	files) echo "files $2 $3 400" ;;
 	processes) echo "processes $2 20" ;;
 	survive) echo "survive EFAULT,EAGAIN,ENOMEM 20" ;;
 	memory) echo "memory $2 $3 300" ;;
@@ -85,7 +109,7 @@ on_host()
 {
 	mkdir "$WORK/dir"
 	"$load" files-make - "$WORK/dir" >/dev/null &&
-		"$load" files - "$WORK/dir" 200 >"$WORK/list" && "$load" files-check - "$WORK/dir" <"$WORK/list" >/dev/null &&
+		"$load" files - "$WORK/dir" 400 >"$WORK/list" && "$load" files-check - "$WORK/dir" <"$WORK/list" >/dev/null &&
 		"$load" processes - 20 >/dev/null && "$load" memory - "$WORK/dir" 300 >/dev/null
 }
 
@@ -171,3 +195,37 @@ while read -r workload where specs errors; do
 		echo "ok $name"
 	fi
 done <<<"$rows"
+
+# start PLACE SPEC: nothing, or what is wrong
+start()
+{
+	local n status
+	for n in $([[ $2 == *:N ]] && seq 24 || echo 1); do
+		place "$1"
+		echo hello | in_guest --stats --fault boot --fault "${2/%N/$n}" -- cat >"$WORK/out" 2>"$WORK/err"
+		status=$?
+		case $status.$(cat "$WORK/out") in
+		0.hello) ;;
+		2.) grep -q '^heddle: ' "$WORK/err" || echo "$n: nothing is said" ;;
+		12[67].*) grep -q . "$WORK/err" || echo "$n: nothing is said" ;;
+		# Past the point where exec can't fail any more the program is killed. The kernel ended by itself if it told what was hit.
+		13[79].) grep -q '^heddle: fault ' "$WORK/err" || echo "$n: status $status" ;;
+		*) echo "$n: status $status: $(tail -n 3 "$WORK/out" "$WORK/err" | tr '\n' ' ')" ;;
+		esac
+		[ $status = 0 ] && [[ $2 != *:N ]] && missed | grep . && echo "not hit"
+		! grep -a panic "$WORK/err" | head -n 1
+	done
+}
+
+while read -r where spec; do
+	[ -n "$where" ] || continue
+	name=start.$where.$spec
+	if [[ $spec == pidfd:* && $ENGINE != seccomp ]]; then
+		echo "skip $name: only the other engine makes this call"
+	elif [ -z "$HEDDLE_BIN" ]; then
+		echo "ok $name"
+	else
+		why=$(start "$where" "$spec")
+		[ -z "$why" ] && echo "ok $name" || echo "FAIL $name: ${why//$'\n'/; }"
+	fi
+done <<<"$starts"

@@ -15,7 +15,7 @@ static void add(const char *spec)
 	u64 seed;
 
 	ck_assert_ptr_null(fault_add(spec));
-	(void)fault_start(&seed);
+	(void)fault_start(false, &seed);
 }
 
 static int hits_of(enum fault_call call, int n)
@@ -31,7 +31,7 @@ START_TEST(nothing_fails_before_it_is_asked_for)
 {
 	u64 seed;
 
-	ck_assert(!fault_start(&seed));
+	ck_assert(!fault_start(false, &seed));
 	ck_assert_uint_eq(fault_mask, 0);
 	ck_assert_int_eq(hits_of(FAULT_open, 100), 0);
 }
@@ -151,7 +151,7 @@ START_TEST(a_share_is_as_large_as_it_says)
 	ck_assert_ptr_null(fault_add("pread:EIO:10%"));
 	ck_assert_ptr_null(fault_add("stat:EIO:0.05%"));
 	ck_assert_ptr_null(fault_add("link:EIO:100%"));
-	ck_assert(fault_start(&seed));
+	ck_assert(fault_start(false, &seed));
 	ck_assert_uint_eq(seed, 7);
 	ck_assert_int_ge(hits_of(FAULT_pread, 100000), 9700);
 	ck_assert_int_le(hits_of(FAULT_pread, 100000), 10300);

@@ -304,7 +304,7 @@ START_TEST(a_handle_that_could_not_be_closed_is_closed_later)
 	h = fh_open_at(root, "a", O_RDONLY, 0);
 	ck_assert(!IS_ERR(h));
 	ck_assert_ptr_null(fault_add("stat:EIO:1"));
-	fault_start(&seed);
+	fault_start(false, &seed);
 	ck_assert_uint_eq(clock_reclaim(1), 0);
 	ck_assert(reads(h, "text"));
 	ck_assert_uint_eq(reopened(), before);

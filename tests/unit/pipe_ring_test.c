@@ -214,7 +214,7 @@ START_TEST(a_write_without_memory_leaves_an_empty_ring)
 	for (size_t i = 0; i < ARRAY_SIZE(nth); i++) {
 		start(16);
 		ck_assert_ptr_null(fault_add(nth[i]));
-		(void)fault_start(&seed);
+		(void)fault_start(false, &seed);
 		ck_assert_int_eq(put(100, false), -ENOMEM);
 		ck_assert_int_eq(get(100), 0);
 		ck_assert_int_eq(put(100, false), 100);

@@ -256,6 +256,116 @@ static void chmod_it(const char *dir, int i)
 		wrong("f%d: mode %o, not %o", i, st.st_mode & 07777, model[i].mode);
 }
 
+/* A part of i goes where a part of j is. */
+static void copy_it(const char *dir, int i, int j)
+{
+	struct file *from = &model[i], *to = &model[j];
+	size_t n, in, out;
+	loff_t in_off, out_off;
+	ssize_t got;
+	int fd, fd2;
+
+	if (i == j || !from->exists || !to->exists || from->size != from->size_or ||
+	    to->size != to->size_or || !from->size)
+		return;
+	fd = open_it(dir, i, O_RDONLY);
+	fd2 = fd < 0 ? -1 : open_it(dir, j, O_RDWR);
+	if (fd2 >= 0) {
+		in = next_random() % from->size;
+		out = next_random() % (to->size + 1);
+		n = 1 + next_random() % (from->size - in);
+		if (out + n > SIZE_MAX_)
+			n = SIZE_MAX_ - out;
+		in_off = in, out_off = out;
+		got = copy_file_range(fd, &in_off, fd2, &out_off, n, 0);
+		if (!ok(got >= 0, "copy_file_range"))
+			got = 0;
+		if ((size_t)got > n)
+			wrong("f%d: %zd bytes of %zu were copied", j, got, n);
+		memcpy(to->data + out, from->data + in, got);
+		memcpy(to->unknown + out, from->unknown + in, got);
+		memset(to->unknown + out + got, 1, n - got);
+		if (out + got > to->size)
+			to->size = to->size_or = out + got;
+		close_it(fd2);
+	}
+	if (fd >= 0)
+		close_it(fd);
+}
+
+/* A whole file, so large that the host may copy it by itself. */
+static void copy_big(const char *dir)
+{
+	static unsigned char data[512 << 10], back[sizeof(data)];
+	char sub[4000], from[4096], to[4096];
+	loff_t in = 0, out = 0;
+	ssize_t n, got;
+	int fd, fd2;
+
+	snprintf(sub, sizeof(sub), "%s/big", dir);
+	snprintf(from, sizeof(from), "%s/from", sub);
+	snprintf(to, sizeof(to), "%s/to", sub);
+	if (!ok(mkdir(sub, 0755) == 0, "mkdir"))
+		return;
+	fd = open(from, O_RDWR | O_CREAT, 0644);
+	if (ok(fd >= 0, "open")) {
+		pattern(data, sizeof(data), next_random(), 0);
+		n = write(fd, data, sizeof(data));
+		fd2 = open(to, O_RDWR | O_CREAT, 0644);
+		if (ok(n >= 0, "write") && ok(fd2 >= 0, "open")) {
+			n = copy_file_range(fd, &in, fd2, &out, n, 0);
+			got = ok(n >= 0, "copy_file_range") ? pread(fd2, back, n, 0) : 0;
+			if (ok(got >= 0, "pread") && memcmp(data, back, got))
+				wrong("%s isn't what was copied", to);
+		}
+		if (fd2 >= 0) {
+			close_it(fd2);
+			PERSIST(unlink(to) == 0, "unlink");
+		}
+		close_it(fd);
+		PERSIST(unlink(from) == 0, "unlink");
+	}
+	PERSIST(rmdir(sub) == 0, "rmdir");
+}
+
+/* What is called a hole has nothing but zeroes in it. */
+static void seek_it(const char *dir, int i)
+{
+	struct file *f = &model[i];
+	size_t at;
+	off_t to;
+	int fd;
+
+	if (!f->exists || f->size != f->size_or || !f->size)
+		return;
+	fd = open_it(dir, i, O_RDONLY);
+	if (fd < 0)
+		return;
+	at = next_random() % f->size;
+	to = lseek(fd, at, SEEK_DATA);
+	if (to < 0 && errno == ENXIO)
+		to = f->size;
+	if (ok(to >= 0, "lseek")) {
+		if (to < (off_t)at || to > (off_t)f->size)
+			wrong("f%d: data behind %zu of %zu at %ld", i, at, f->size, (long)to);
+		for (; (off_t)at < to; at++)
+			if (f->data[at] && !f->unknown[at])
+				wrong("f%d: byte %zu is said to be in a hole", i, at);
+	}
+	close_it(fd);
+}
+
+static void chown_it(const char *dir, int i)
+{
+	struct stat st, now;
+
+	if (!model[i].exists || !ok(stat(name(dir, i), &st) == 0, "stat"))
+		return;
+	if (ok(chown(name(dir, i), st.st_uid, st.st_gid) == 0, "chown") &&
+	    ok(stat(name(dir, i), &now) == 0, "stat") && now.st_uid != st.st_uid)
+		wrong("f%d: its owner is %u, not %u", i, now.st_uid, st.st_uid);
+}
+
 static void attributes(const char *dir, int i)
 {
 	struct timespec times[2] = {{.tv_sec = 1000 + i}, {.tv_sec = 2000 + i}};
@@ -278,16 +388,17 @@ static void attributes(const char *dir, int i)
 		wrong("f%d: another attribute", i);
 }
 
-/* A directory of its own, with a link and a hard link; all of it goes again. */
+/* A directory of its own, with a link, a hard link and a fifo; all of it goes again. */
 static void directories(const char *dir, int i)
 {
-	char sub[4000], to[4096], link_name[4096], got[100];
+	char sub[4000], to[4096], link_name[4096], fifo[4096], got[100];
 	struct stat st;
 	ssize_t n;
 
 	snprintf(sub, sizeof(sub), "%s/sub%d", dir, i);
 	snprintf(link_name, sizeof(link_name), "%s/link", sub);
 	snprintf(to, sizeof(to), "%s/hard", sub);
+	snprintf(fifo, sizeof(fifo), "%s/fifo", sub);
 	if (ok(mkdir(sub, 0755) == 0, "mkdir")) {
 		if (ok(symlink("nowhere", link_name) == 0, "symlink")) {
 			n = readlink(link_name, got, sizeof(got));
@@ -300,6 +411,11 @@ static void directories(const char *dir, int i)
 			    (size_t)st.st_size != model[i].size_or)
 				wrong("%s: %ld bytes", to, (long)st.st_size);
 			PERSIST(unlink(to) == 0, "unlink");
+		}
+		if (ok(mkfifo(fifo, 0600) == 0, "mkfifo")) {
+			if (ok(lstat(fifo, &st) == 0, "lstat") && !S_ISFIFO(st.st_mode))
+				wrong("%s has mode %o", fifo, st.st_mode);
+			PERSIST(unlink(fifo) == 0, "unlink");
 		}
 		PERSIST(rmdir(sub) == 0, "rmdir");
 	}
@@ -350,7 +466,7 @@ void files(const char *dir, int rounds)
 	for (int round = 0; round < rounds; round++) {
 		int i = next_random() % NAMES, j = next_random() % NAMES;
 
-		switch (next_random() % 11) {
+		switch (next_random() % 15) {
 		case 0:
 		case 1:
 		case 2:
@@ -379,6 +495,18 @@ void files(const char *dir, int rounds)
 			break;
 		case 10:
 			map_it(dir, i);
+			break;
+		case 11:
+			copy_it(dir, i, j);
+			break;
+		case 12:
+			seek_it(dir, i);
+			break;
+		case 13:
+			chown_it(dir, i);
+			break;
+		case 14:
+			copy_big(dir);
 			break;
 		}
 		for (int k = 0; k < NAMES; k++)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -124,6 +125,43 @@ static void drop(struct area *a)
 	}
 }
 
+/* Kept in memory, or asked whether it is: nothing changes. */
+static void pin(struct area *a)
+{
+	unsigned char in[128];
+	size_t n = a->pages < sizeof(in) ? a->pages : sizeof(in);
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &lim) == 0 && lim.rlim_cur > a->pages * PAGE) {
+		/* Marked as locked, though the host didn't? Then it can't be dropped later. */
+		ok(mlock(a->p, a->pages * PAGE) == 0, "mlock");
+		PERSIST(munlock(a->p, a->pages * PAGE) == 0, "munlock");
+	}
+	ok(mincore(a->p, n * PAGE, in) == 0, "mincore");
+	check(a, "mlock and mincore");
+}
+
+/* What is sealed can't be changed; what couldn't be sealed can. */
+static void seal(void)
+{
+	int fd = memfd_create("sealed", MFD_ALLOW_SEALING), seals;
+
+	if (!ok(fd >= 0, "memfd_create"))
+		return;
+	if (ok(write(fd, "12345", 5) == 5, "write")) {
+		bool sealed = ok(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE) == 0, "F_ADD_SEALS");
+
+		seals = fcntl(fd, F_GET_SEALS);
+		if (ok(seals >= 0, "F_GET_SEALS") && !(seals & F_SEAL_WRITE) == sealed)
+			wrong("seals %#x", seals);
+		if (!sealed)
+			ok(write(fd, "6", 1) == 1, "write");
+		else if (write(fd, "6", 1) >= 0 || errno != EPERM)
+			wrong("a sealed file was written: errno %d", errno);
+	}
+	ok(close(fd) == 0, "close");
+}
+
 /* The stack grows, fault by fault. */
 static unsigned deep(unsigned n)
 {
@@ -191,7 +229,7 @@ void memory(const char *dir, int rounds)
 		if (!a->p)
 			map(a, dir);
 		else
-			switch (next_random() % 5) {
+			switch (next_random() % 6) {
 			case 0:
 				unmap(a);
 				break;
@@ -207,11 +245,16 @@ void memory(const char *dir, int rounds)
 			case 4:
 				check(a, "later");
 				break;
+			case 5:
+				pin(a);
+				break;
 			}
 		if (i % 10 == 0)
 			fork_it();
 		if (i % 4 == 0)
 			heap();
+		if (i % 8 == 0)
+			seal();
 	}
 	for (struct area *a = areas; a < areas + AREAS; a++)
 		if (a->p)
