@@ -358,7 +358,9 @@ TEST(ten_thousand_timers_all_expire_once)
 {
 	static unsigned char seen[TIMERS];
 	static timer_t id[TIMERS];
-	struct rlimit lim = {2 * TIMERS, 2 * TIMERS};
+	struct rlimit lim = {
+		20 * TIMERS,
+		20 * TIMERS}; /* for all of the user's processes, others like this one too */
 	struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN};
 	sigset_t rt;
 	siginfo_t si;
