@@ -53,9 +53,10 @@ struct kthread {
 	u32 on_cpu; /* r: some CPU still stands on its stack */
 	u32 on_rq;  /* r */
 	int cpu; /* r of the old one: where it runs, or ran last; changes only while it is on no queue */
-	u32 bound;   /* a: has host state on kt->cpu that migrate_out detaches; set by its owner */
-	bool move;   /* r: leaves for another CPU before it runs again */
-	int move_to; /* r: for which one, while it is on no queue */
+	u32 bound;    /* a: has host state on kt->cpu that migrate_out detaches; set by its owner */
+	bool move;    /* r: leaves for another CPU before it runs again */
+	bool awaited; /* r: somebody waits until it has left its CPU, where it may not run any more */
+	int move_to;		      /* r: for which one, while it is on no queue */
 	ktime_t enqueued;	      /* r: since when it waits for a CPU */
 	struct cds_list_head rq_link; /* r: the queue in order of arrival; or cpu->outgoing */
 	struct cds_list_head rt_link; /* r: its real-time priority's list */
@@ -149,6 +150,11 @@ void sched_enter_kernel(void);
  * way to the guest.
  */
 void sched_set_affinity(struct kthread *kt, u64 allowed);
+/*
+ * Sleeps until kt runs on no CPU outside its set: it has left, sleeps, or waits for a CPU. 0; -ERESTARTSYS on a fatal signal. The caller has a
+ * reference on kt, and no locks that kt might need. Itself, it goes at once.
+ */
+must_check int sched_wait_affinity(struct kthread *kt);
 void sched_set_policy(struct kthread *kt, int policy, int rt_priority, int nice);
 /* Only the nice value, whatever others do to its policy meanwhile. */
 void sched_set_nice(struct kthread *kt, int nice);

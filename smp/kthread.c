@@ -1,4 +1,4 @@
-/* Making, starting and freeing kthreads; affinity and policy. */
+/* Making, starting and freeing kthreads; policy. */
 #include "alloc.h"
 #include "host.h"
 #include "log.h"
@@ -14,11 +14,6 @@
 #endif
 
 static const struct kthread_ops no_ops;
-
-static u64 all_cpus(void)
-{
-	return UINT64_MAX >> (MAX_CPUS - nr_cpus);
-}
 
 /* What switch_stacks() pops: six registers, then where it returns to. */
 static u64 first_frame(void *stack, size_t size)
@@ -85,22 +80,6 @@ void kthread_start(struct kthread *kt)
 	store_relaxed(&kt->on_rq, MOVING);
 	spin_unlock(&rq->lock);
 	balance_deliver(kt, here || bound ? cpu : -1);
-}
-
-void sched_set_affinity(struct kthread *kt, u64 allowed)
-{
-	struct run_queue *rq;
-	bool leave;
-
-	allowed &= all_cpus();
-	ASSERT(allowed);
-	rq = rq_lock_of(kt);
-	store_relaxed(&kt->allowed, allowed);
-	/* If it waits or sleeps it leaves when it is picked. */
-	leave = rq->cpu->current == kt && !kthread_allowed(kt, rq->cpu);
-	spin_unlock(&rq->lock);
-	if (leave)
-		balance_notify(rq->cpu, true);
 }
 
 bool kthread_while_asleep(struct kthread *kt, void (*fn)(void *arg), void *arg)

@@ -50,12 +50,16 @@ static void finish_switch(void)
 {
 	struct cpu *c = this_cpu();
 	struct kthread *prev = c->prev;
-	bool dead = load_relaxed(&prev->state) == KT_DEAD;
+	bool dead = load_relaxed(&prev->state) == KT_DEAD, awaited = prev->awaited;
 
+	if (unlikely(awaited))
+		prev->awaited = false;
 	store_release(&prev->on_cpu, 0);
 	spin_unlock(&c->rq->lock);
 	if (unlikely(!cds_list_empty(&c->outgoing)))
 		balance_outgoing(c);
+	if (unlikely(awaited))
+		affinity_left();
 	if (unlikely(dead) && prev->ops->dead)
 		prev->ops->dead(prev);
 }

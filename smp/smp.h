@@ -87,6 +87,10 @@ static inline u64 cpu_bit(const struct cpu *c)
 {
 	return 1ULL << c->id;
 }
+static inline u64 all_cpus(void)
+{
+	return UINT64_MAX >> (MAX_CPUS - nr_cpus);
+}
 static inline bool kthread_allowed(const struct kthread *kt, const struct cpu *c)
 {
 	return load_relaxed(&kt->allowed) & cpu_bit(c);
@@ -115,6 +119,9 @@ ktime_t balance_offer_time(struct cpu *c, ktime_t now);
 bool balance_idle(struct cpu *c, ktime_t now, ktime_t *again);
 /* Sends on everybody on c->outgoing. On c, without locks. */
 void balance_outgoing(struct cpu *c);
+
+/* affinity.c: somebody has left its CPU who was `awaited`. No locks. */
+void affinity_left(void);
 
 /* timer.c */
 void timers_init(struct timer_base *b, struct cpu *c);

@@ -308,23 +308,29 @@ static u64 all_cpus(void)
 	return nr_cpus >= 64 ? ~0ull : (1ull << nr_cpus) - 1;
 }
 
+/* As on Linux, t runs nowhere else any more when the call returns. */
+static long set_affinity(struct task *t, u64 set)
+{
+	if (!sched_may_change(t))
+		return -EPERM;
+	if (!set)
+		return -EINVAL;
+	sched_set_affinity(&t->kt, set);
+	return sched_wait_affinity(&t->kt);
+}
+
 long sys_sched_setaffinity(int pid, unsigned int len, uaddr_t mask)
 {
 	u64 set = 0;
 	struct task *t;
-	long err = 0;
+	long err;
 
 	if (copy_from_user(&set, mask, min((size_t)len, sizeof(set))))
 		return -EFAULT;
 	t = find_target(pid);
 	if (!t)
 		return -ESRCH;
-	if (!sched_may_change(t))
-		err = -EPERM;
-	else if (!(set & all_cpus()))
-		err = -EINVAL;
-	else
-		sched_set_affinity(&t->kt, set & all_cpus());
+	err = set_affinity(t, set & all_cpus());
 	task_put(t);
 	return err;
 }

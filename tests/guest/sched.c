@@ -130,6 +130,115 @@ TEST(cpu_number_is_one_of_the_affinity)
 	}
 }
 
+/* The n-th CPU of the set, round and round. */
+static int nth_cpu(const cpu_set_t *set, int n)
+{
+	int cpu = -1;
+
+	for (n %= CPU_COUNT(set); n >= 0; n--)
+		while (!CPU_ISSET(++cpu, set))
+			;
+	return cpu;
+}
+
+static int bind_to(pid_t tid, int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return sched_setaffinity(tid, sizeof(set), &set);
+}
+
+#define ROUNDS 1000
+
+TEST(caller_runs_where_it_has_bound_itself)
+{
+	cpu_set_t all = affinity(0);
+
+	for (int i = 0; i < ROUNDS; i++) {
+		int cpu = nth_cpu(&all, i);
+		unsigned int now;
+
+		MUST(bind_to(0, cpu));
+		MUST((int)syscall(SYS_getcpu, &now, NULL, NULL));
+		CHECK_EQ(now, cpu);
+		CHECK_EQ(sched_getcpu(), cpu);
+	}
+}
+
+static atomic_int teller, asked, told; /* its tid; rounds, -1: the end */
+static atomic_uint told_cpu;
+
+/* Where it is, seen after it has seen the question. */
+static void *tell_cpu(void *arg)
+{
+	int n;
+
+	teller = gettid();
+	while ((n = asked) >= 0) {
+		unsigned int now;
+
+		MUST((int)syscall(SYS_getcpu, &now, NULL, NULL));
+		if (n != told) {
+			told_cpu = now;
+			told = n;
+		}
+	}
+	return arg;
+}
+
+TEST(bound_thread_has_left_when_the_call_returns)
+{
+	cpu_set_t all = affinity(0);
+	long long end = t_now_ms() + 2000;
+	pthread_t thread;
+
+	CHECK_EQ(pthread_create(&thread, NULL, tell_cpu, NULL), 0);
+	while (!teller)
+		sched_yield();
+	for (int i = 1; i <= ROUNDS && t_now_ms() < end; i++) {
+		int cpu = nth_cpu(&all, i);
+
+		MUST(bind_to(teller, cpu));
+		asked = i;
+		while (told != i)
+			sched_yield();
+		CHECK_EQ(told_cpu, cpu);
+	}
+	asked = -1;
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
+static atomic_int binders[2], bound[2]; /* their tids; have they done? */
+static cpu_set_t bind_set;
+
+static void *bind_other(void *arg)
+{
+	int me = arg != NULL;
+
+	binders[me] = gettid();
+	while (!binders[!me])
+		sched_yield();
+	for (int i = 0; i < ROUNDS; i++)
+		MUST(bind_to(binders[!me], nth_cpu(&bind_set, i)));
+	bound[me] = true;
+	while (!bound[!me])
+		sched_yield();
+	return NULL;
+}
+
+TEST(threads_bind_each_other)
+{
+	pthread_t thread[2];
+
+	bind_set = affinity(0);
+	CHECK_EQ(pthread_create(&thread[0], NULL, bind_other, NULL), 0);
+	CHECK_EQ(pthread_create(&thread[1], NULL, bind_other, thread), 0);
+	CHECK_EQ(pthread_join(thread[0], NULL), 0);
+	CHECK_EQ(pthread_join(thread[1], NULL), 0);
+}
+
 static atomic_int creator; /* its tid; 0: not yet, -1: it has ended */
 
 static void *nothing(void *arg)

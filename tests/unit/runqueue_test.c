@@ -446,6 +446,122 @@ START_TEST(affinity_moves_a_running_kthread)
 }
 END_TEST
 
+static u32 asked, told, told_cpu; /* atomic */
+
+static void tell_cpu(long arg)
+{
+	(void)arg;
+	while (!__atomic_load_n(&stop, __ATOMIC_SEQ_CST)) {
+		u32 n = __atomic_load_n(&asked, __ATOMIC_SEQ_CST);
+
+		__atomic_store_n(&told_cpu, this_cpu()->id, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&told, n, __ATOMIC_SEQ_CST);
+		sched_return_to_guest();
+		burn_us(20);
+		sched_enter_kernel();
+	}
+}
+
+static void wait_until_moved(void)
+{
+	struct test_thread *t = tt_make("teller", &tt_ops, tell_cpu, 0);
+	u32 round;
+
+	stop = false;
+	asked = told = 0;
+	kthread_start(&t->kt);
+	for (round = 1; round <= 300; round++) {
+		int cpu = round % nr_cpus;
+
+		sched_set_affinity(&t->kt, 1ULL << cpu);
+		must_eq(sched_wait_affinity(&t->kt), 0);
+		__atomic_store_n(&asked, round, __ATOMIC_SEQ_CST);
+		while (__atomic_load_n(&told, __ATOMIC_SEQ_CST) != round)
+			sched_yield_cpu();
+		must_eq((int)__atomic_load_n(&told_cpu, __ATOMIC_SEQ_CST), cpu);
+		sched_set_affinity(current_kthread(), 1ULL << cpu);
+		must_eq(sched_wait_affinity(current_kthread()), 0);
+		must_eq(this_cpu()->id, cpu);
+		sched_set_affinity(current_kthread(), UINT64_MAX);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
+}
+
+START_TEST(affinity_can_be_waited_for)
+{
+	with_cpus(cpu_counts[_i], wait_until_moved);
+}
+END_TEST
+
+static bool spinning, released; /* atomic */
+
+static void spin_in_kernel(long arg)
+{
+	(void)arg;
+	__atomic_store_n(&spinning, true, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&released, __ATOMIC_SEQ_CST))
+		__builtin_ia32_pause();
+	cond_resched();
+	must_eq(this_cpu()->id, 0);
+}
+
+static void release(long arg)
+{
+	(void)arg;
+	__atomic_store_n(&released, true, __ATOMIC_SEQ_CST);
+}
+
+static void allow_everywhere(long arg)
+{
+	sched_set_affinity((struct kthread *)arg, UINT64_MAX);
+}
+
+static void start_on_first(void (*fn)(long), long arg)
+{
+	struct test_thread *t = tt_make("helper", &tt_ops, fn, arg);
+
+	sched_set_affinity(&t->kt, 1);
+	kthread_start(&t->kt);
+}
+
+/* The target stays on CPU 1 until somebody on CPU 0 lets go of it, which is when we sleep there. */
+static void wait_for_one_that_stays(void)
+{
+	struct test_thread *t = tt_make("stays", &tt_ops, spin_in_kernel, 0);
+
+	spinning = released = false;
+	t->keep = true;
+	sched_set_affinity(current_kthread(), 1);
+	must_eq(sched_wait_affinity(current_kthread()), 0);
+	sched_set_affinity(&t->kt, 2);
+	kthread_start(&t->kt);
+	while (!__atomic_load_n(&spinning, __ATOMIC_SEQ_CST))
+		sched_yield_cpu();
+	sched_set_affinity(&t->kt, 1);
+	/* A fatal signal. */
+	__atomic_store_n(&tt_first->signalled, true, __ATOMIC_SEQ_CST);
+	must_eq(sched_wait_affinity(&t->kt), -ERESTARTSYS);
+	__atomic_store_n(&tt_first->signalled, false, __ATOMIC_SEQ_CST);
+	must(__atomic_load_n(&t->kt.on_cpu, __ATOMIC_SEQ_CST));
+	/* It may stay after all. */
+	start_on_first(allow_everywhere, (long)&t->kt);
+	must_eq(sched_wait_affinity(&t->kt), 0);
+	must(__atomic_load_n(&t->kt.on_cpu, __ATOMIC_SEQ_CST));
+	/* It goes. */
+	sched_set_affinity(&t->kt, 1);
+	start_on_first(release, 0);
+	must_eq(sched_wait_affinity(&t->kt), 0);
+	must(__atomic_load_n(&released, __ATOMIC_SEQ_CST));
+	join_all();
+	kfree(t);
+}
+
+START_TEST(who_waits_for_affinity_can_be_killed_or_told_otherwise)
+{
+	with_cpus(2, wait_for_one_that_stays);
+}
+END_TEST
+
 /* Two that take turns stay together; others idle and are not woken for it. */
 static struct wait_queue turn_queue;
 static int turn;
@@ -716,6 +832,8 @@ int main(void)
 	tcase_add_test(tc, fifo_preempts_fair);
 	tcase_add_loop_test(tc, bound_kthreads_spread_to_idle_cpus, 0, 3);
 	tcase_add_loop_test(tc, affinity_moves_a_running_kthread, 0, 3);
+	tcase_add_loop_test(tc, affinity_can_be_waited_for, 0, 3);
+	tcase_add_test(tc, who_waits_for_affinity_can_be_killed_or_told_otherwise);
 	tcase_add_loop_test(tc, ping_pong_stays_on_one_cpu, 0, 3);
 	tcase_add_test(tc, short_work_waits_for_a_guest_that_is_spun_for);
 	tcase_add_test(tc, long_work_does_not);
