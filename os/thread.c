@@ -213,7 +213,8 @@ AT_ONCE static void ipi_handler(int sig, siginfo_t *info, void *uc)
 	} else {
 		c->stat.ipis_taken++;
 	}
-	__atomic_store_n(&c->kick_pending, 1, __ATOMIC_SEQ_CST);
+	/* An exchange: the next clearing is to follow those kicks, too, that found it set. See cpu_kick(). */
+	__atomic_exchange_n(&c->kick_pending, 1, __ATOMIC_SEQ_CST);
 	if (in_guest)
 		engine->kick_self(c);
 out:

@@ -190,6 +190,52 @@ START_TEST(no_kick_of_a_foreign_thread_is_lost)
 }
 END_TEST
 
+static u32 inside, let_go; /* atomic; let_go is a host futex */
+
+static void stay_in_guest(long arg)
+{
+	do
+		sched_return_to_guest();
+	while (!cpu_enter_guest(this_cpu()));
+	__atomic_store_n(&inside, 1, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&let_go, __ATOMIC_SEQ_CST))
+		host_futex_wait(&let_go, 0, KTIME_MAX);
+	cpu_leave_guest(this_cpu());
+	sched_enter_kernel();
+}
+
+/* The guest is told to stop by the first one, and doesn't before it has got all. */
+static void kick_many_times(void)
+{
+	struct test_thread *t = tt_make("guest", &tt_ops, stay_in_guest, 0);
+	u64 sent;
+	int i;
+
+	engine = &fake_engine;
+	inside = let_go = 0;
+	__atomic_store_n(&guest_word[1], 0, __ATOMIC_SEQ_CST);
+	sched_set_affinity(current_kthread(), 1);
+	must(!sched_wait_affinity(current_kthread()));
+	sched_set_affinity(&t->kt, 2);
+	kthread_start(&t->kt);
+	while (!__atomic_load_n(&inside, __ATOMIC_SEQ_CST))
+		sched_yield_cpu();
+	sent = cpus[0].stat.ipis_sent;
+	for (i = 0; i < 1000; i++)
+		cpu_kick(&cpus[1]);
+	must_eq(cpus[0].stat.ipis_sent - sent, 1);
+	while (!__atomic_load_n(&guest_word[1], __ATOMIC_SEQ_CST))
+		sched_yield_cpu();
+	__atomic_store_n(&let_go, 1, __ATOMIC_SEQ_CST);
+	host_futex_wake(&let_go, 1);
+}
+
+START_TEST(kicks_that_are_pending_send_one_signal)
+{
+	with_cpus(2, kick_many_times);
+}
+END_TEST
+
 /* ---- sharing a CPU ---- */
 
 static void guests_share(void)
@@ -369,6 +415,7 @@ int main(void)
 
 	tcase_add_loop_test(tc, no_kick_of_another_cpu_is_lost, 0, 3);
 	tcase_add_loop_test(tc, no_kick_of_a_foreign_thread_is_lost, 0, 3);
+	tcase_add_test(tc, kicks_that_are_pending_send_one_signal);
 	tcase_add_loop_test(tc, guests_that_compute_take_turns, 0, 3);
 	tcase_add_loop_test(tc, a_sleeper_gets_the_cpu_when_it_wakes, 0, 3);
 	tcase_add_loop_test(tc, a_guest_alone_is_not_interrupted, 0, 3);
