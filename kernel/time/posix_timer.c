@@ -14,6 +14,7 @@
 #include "alloc.h"
 #include "cred.h"
 #include "cputime.h"
+#include "kernel/time/timer_ids.h"
 #include "posix_timer.h"
 #include "syscall_protos.h"
 #include "timeout.h"
@@ -25,7 +26,7 @@
 
 struct ktimer {
 	struct cds_list_head link; /* ktimer_list->timers */
-	int id;			   /* constant */
+	struct timer_id id;	   /* in ktimer_list->ids */
 	int clock;		   /* constant */
 	int notify;		   /* constant: SIGEV_* */
 	struct thread_group *tg;   /* constant; outlives it */
@@ -43,9 +44,10 @@ struct ktimer {
 	int last_overrun; /* of the one taken last */
 };
 
+/* All under siglock. */
 struct ktimer_list {
-	struct cds_list_head timers; /* siglock */
-	int next_id;		     /* siglock */
+	struct cds_list_head timers;
+	struct timer_ids ids; /* the same ones */
 };
 
 static struct sigpending *queue_of(struct ktimer *kt)
@@ -177,14 +179,17 @@ static void destroy(struct ktimer *kt)
 
 static struct ktimer *find_locked(struct thread_group *tg, int id)
 {
-	struct ktimer *kt;
+	struct timer_id *n = tg->timers ? timer_ids_find(&tg->timers->ids, id) : NULL;
 
-	if (!tg->timers)
-		return NULL;
-	cds_list_for_each_entry(kt, &tg->timers->timers, link)
-		if (kt->id == id)
-			return kt;
-	return NULL;
+	return n ? caa_container_of(n, struct ktimer, id) : NULL;
+}
+
+/* Nobody finds it any more, nor does it do anything but what its callback may be at: destroy() waits for that. */
+static void remove_locked(struct ktimer *kt)
+{
+	timer_ids_remove(&kt->tg->timers->ids, &kt->id);
+	cds_list_del(&kt->link);
+	stop_locked(kt);
 }
 
 void posix_timers_exit(struct thread_group *tg)
@@ -196,11 +201,12 @@ void posix_timers_exit(struct thread_group *tg)
 		if (!tg->timers || cds_list_empty(&tg->timers->timers))
 			break;
 		kt = cds_list_first_entry(&tg->timers->timers, struct ktimer, link);
-		cds_list_del(&kt->link);
-		stop_locked(kt);
+		remove_locked(kt);
 		spin_unlock(&tg->siglock);
 		destroy(kt);
 	}
+	if (tg->timers)
+		timer_ids_destroy(&tg->timers->ids);
 	kfree(tg->timers);
 	tg->timers = NULL;
 	spin_unlock(&tg->siglock);
@@ -294,6 +300,7 @@ static int publish(struct ktimer *kt, bool id_as_value, int *id)
 	spin_lock(&tg->siglock);
 	if (!tg->timers && l) {
 		CDS_INIT_LIST_HEAD(&l->timers);
+		timer_ids_init(&l->ids);
 		tg->timers = l;
 		l = NULL;
 	}
@@ -301,14 +308,11 @@ static int publish(struct ktimer *kt, bool id_as_value, int *id)
 		spin_unlock(&tg->siglock);
 		return -ENOMEM;
 	}
-	do {
-		kt->id = tg->timers->next_id;
-		tg->timers->next_id = kt->id == INT32_MAX ? 0 : kt->id + 1;
-	} while (find_locked(tg, kt->id));
-	kt->q.info.si_timerid = kt->id;
+	timer_ids_add(&tg->timers->ids, &kt->id);
+	*id = kt->id.id;
+	kt->q.info.si_timerid = *id;
 	if (id_as_value)
-		kt->q.info.si_value.sival_int = kt->id;
-	*id = kt->id;
+		kt->q.info.si_value.sival_int = *id;
 	cds_list_add_tail(&kt->link, &tg->timers->timers);
 	spin_unlock(&tg->siglock);
 	kfree(l);
@@ -355,10 +359,8 @@ long sys_timer_delete(int id)
 
 	spin_lock(&tg->siglock);
 	kt = find_locked(tg, id);
-	if (kt) {
-		cds_list_del(&kt->link);
-		stop_locked(kt);
-	}
+	if (kt)
+		remove_locked(kt);
 	spin_unlock(&tg->siglock);
 	if (!kt)
 		return -EINVAL;

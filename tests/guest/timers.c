@@ -243,6 +243,36 @@ TEST(deleted_timer_is_gone)
 	CHECK_ERR(timer_delete(t), EINVAL);
 }
 
+/* The kernel's id, which the library may wrap. -1: failed. */
+static int raw_timer(void)
+{
+	struct sigevent ev = {.sigev_notify = SIGEV_NONE};
+	int id;
+
+	return syscall(SYS_timer_create, CLOCK_MONOTONIC, &ev, &id) ? -1 : id;
+}
+
+TEST(ids_go_up_and_are_not_used_again_at_once)
+{
+	struct itimerspec its;
+	int first = raw_timer(), n = 0, last = first;
+
+	CHECK(first >= 0);
+	/* Fewer if the limit for signals says so. */
+	for (int id; n < 2000 && (id = raw_timer()) >= 0; n++, last = id)
+		CHECK_EQ(id, last + 1);
+	CHECK(n > 0);
+	MUST((int)syscall(SYS_timer_delete, last));
+	MUST((int)syscall(SYS_timer_delete, first));
+	CHECK_EQ(raw_timer(), last + 1);
+	CHECK_ERR((int)syscall(SYS_timer_gettime, last, &its), EINVAL);
+	CHECK_ERR((int)syscall(SYS_timer_gettime, first, &its), EINVAL);
+	CHECK_ERR((int)syscall(SYS_timer_gettime, -1, &its), EINVAL);
+	for (int id = first + 1; id < last; id++)
+		MUST((int)syscall(SYS_timer_gettime, id, &its));
+	MUST((int)syscall(SYS_timer_gettime, last + 1, &its));
+}
+
 TEST(alarm_fires)
 {
 	long long start = t_now_ms();

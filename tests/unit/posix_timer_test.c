@@ -5,6 +5,7 @@
 #include "engine.h"
 #include "kernel/signal/signal.h"
 #include "kernel/time/cputimer.h"
+#include "kernel/time/timer_ids.h"
 #include "syscall_protos.h"
 #include "task_util.h"
 #include <sys/time.h>
@@ -259,8 +260,32 @@ static void cpu_time(void)
 	spin_unlock(&tg->siglock);
 }
 
-static void (*const cases[])(void) = {once,    overruns,	what_is_left,
-				      ignored, interval_timers, cpu_time};
+#define MANY 3000
+
+static void many(void)
+{
+	struct itimerspec its;
+	int i;
+
+	for (i = 0; i < MANY; i++)
+		must_eq(make_timer(CLOCK_MONOTONIC, 41, SIGEV_NONE), i);
+	for (i = 0; i < MANY; i += 2)
+		must_eq(sys_timer_delete(i), 0);
+	for (i = 0; i < MANY; i++)
+		set(i | 1, 0, spec(1000000 + (i | 1), 0));
+	for (i = 0; i < MANY; i++) {
+		must_eq(sys_timer_gettime(i, U(&its)), i % 2 ? 0 : -EINVAL);
+		must_eq(sys_timer_delete(i & ~1), -EINVAL);
+	}
+	/* Not the ids that have become free. */
+	must_eq(make_timer(CLOCK_MONOTONIC, 41, SIGEV_NONE), MANY);
+	must_eq(sys_timer_gettime(-1, U(&its)), -EINVAL);
+	must_eq(sys_timer_gettime(MANY + 1, U(&its)), -EINVAL);
+	/* Those that are left go with the group. */
+}
+
+static void (*const cases[])(void) = {once,	overruns, what_is_left, ignored, interval_timers,
+				      cpu_time, many};
 
 START_TEST(timers)
 {
@@ -271,10 +296,83 @@ START_TEST(timers)
 }
 END_TEST
 
+/* ---- the table of ids ---- */
+
+static u32 longest_chain(const struct timer_ids *t)
+{
+	u32 longest = 0;
+
+	for (u32 i = 0; i < 1u << t->bits; i++) {
+		u32 n = 0;
+
+		for (struct timer_id *id = t->buckets[i]; id; id = id->next)
+			n++;
+		longest = max(longest, n);
+	}
+	return longest;
+}
+
+START_TEST(ids_start_anew_behind_the_last_and_skip_those_in_use)
+{
+	struct timer_id n[6];
+	struct timer_ids t;
+
+	timer_ids_init(&t);
+	for (int i = 0; i < 3; i++)
+		timer_ids_add(&t, &n[i]);
+	timer_ids_remove(&t, &n[1]);
+	t.next_id = INT32_MAX - 1;
+	for (int i = 3; i < 6; i++)
+		timer_ids_add(&t, &n[i]);
+	ck_assert_int_eq(n[3].id, INT32_MAX - 1);
+	ck_assert_int_eq(n[4].id, INT32_MAX);
+	ck_assert_int_eq(n[5].id, 1);
+	timer_ids_add(&t, &n[1]);
+	ck_assert_int_eq(n[1].id, 3);
+	ck_assert_ptr_eq(timer_ids_find(&t, INT32_MAX), &n[4]);
+	ck_assert_ptr_eq(timer_ids_find(&t, 0), &n[0]);
+	ck_assert_ptr_null(timer_ids_find(&t, 4));
+	ck_assert_ptr_null(timer_ids_find(&t, INT32_MIN));
+	timer_ids_destroy(&t);
+}
+END_TEST
+
+/* Of each `strides[_i]` timers one stays: there is no pattern that makes long chains. */
+static const int strides[] = {1, 2, 3, 8, 64, 1000};
+
+START_TEST(chains_stay_short)
+{
+	enum { N = 4096 };
+	static struct timer_id kept[N], other;
+	struct timer_ids t;
+
+	timer_ids_init(&t);
+	for (int i = 0; i < N; i++) {
+		timer_ids_add(&t, &kept[i]);
+		for (int k = 1; k < strides[_i]; k++) {
+			timer_ids_add(&t, &other);
+			timer_ids_remove(&t, &other);
+		}
+	}
+	ck_assert_uint_eq(t.nr, N);
+	ck_assert_uint_le(longest_chain(&t), 8);
+	for (int i = 0; i < N; i++) {
+		ck_assert_int_eq(kept[i].id, i * strides[_i]);
+		ck_assert_ptr_eq(timer_ids_find(&t, kept[i].id), &kept[i]);
+	}
+	for (int i = 0; i < N; i++)
+		timer_ids_remove(&t, &kept[i]);
+	ck_assert_uint_eq(longest_chain(&t), 0);
+	timer_ids_destroy(&t);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("timers");
 
 	tcase_add_loop_test(tc, timers, 0, 3 * (int)ARRAY_SIZE(cases));
+	tcase_add_test(tc, ids_start_anew_behind_the_last_and_skip_those_in_use);
+	tcase_add_loop_test(tc, chains_stay_short, 0, (int)ARRAY_SIZE(strides));
 	return run_suite(tc, "timers");
 }
