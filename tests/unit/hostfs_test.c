@@ -113,6 +113,68 @@ START_TEST(changes_of_the_host_show)
 }
 END_TEST
 
+/* ---- a second name, found beside a writer ---- */
+
+#define LINKS 3000
+
+static bool all_found; /* atomic */
+
+static void find_links(long arg)
+{
+	char path[32];
+
+	(void)arg;
+	for (int i = 0; i < LINKS; i++) {
+		struct file *f;
+
+		snprintf(path, sizeof(path), "/a/l%d", i);
+		f = file_open(AT_FDCWD, path, O_PATH, 0);
+		must(!IS_ERR(f));
+		file_put(f);
+		cond_resched();
+	}
+	__atomic_store_n(&all_found, true, __ATOMIC_SEQ_CST);
+}
+
+static void write_meanwhile(void)
+{
+	struct iov_iter it;
+	struct file *f;
+	u64 pos = 0;
+
+	mount_hostfs(true, false);
+	f = file_open(AT_FDCWD, "/a/grows", O_WRONLY, 0);
+	must(!IS_ERR(f));
+	spawn(find_links, 0);
+	while (!__atomic_load_n(&all_found, __ATOMIC_SEQ_CST)) {
+		iov_iter_kernel(&it, "x", 1);
+		must_eq(f->ops->write(f, &it, &pos), 1);
+		burn_us(20);
+		/* As is known, without asking the host. */
+		must_eq(inode_size(f->inode), pos);
+		cond_resched();
+	}
+	file_put(f);
+}
+
+START_TEST(size_that_was_written_is_not_lost_to_a_look_up)
+{
+	char from[100], to[100];
+
+	build_trees();
+	run(": >%s/lower/a/grows");
+	snprintf(from, sizeof(from), "%s/lower/a/grows", base);
+	for (int i = 0; i < LINKS; i++) {
+		snprintf(to, sizeof(to), "%s/lower/a/l%d", base, i);
+		ck_assert_int_eq(link(from, to), 0);
+	}
+	ck_assert_int_eq(fh_init(), 0);
+	all_found = false;
+	with_cpus(2, write_meanwhile);
+	run("rm -rf %s");
+}
+END_TEST
+
 static void inside_only(void)
 {
 	struct stat st;
@@ -149,6 +211,7 @@ int main(void)
 	tcase_add_loop_test(tc, writing_through_matches_the_host, 0, 8);
 	tcase_add_loop_test(tc, tmpfs_matches_the_host, 0, 3);
 	tcase_add_loop_test(tc, changes_of_the_host_show, 0, 3);
+	tcase_add_test(tc, size_that_was_written_is_not_lost_to_a_look_up);
 	tcase_add_test(tc, nothing_outside_can_be_reached);
 	return run_forked(tc, "hostfs");
 }

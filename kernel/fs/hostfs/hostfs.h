@@ -120,10 +120,8 @@ bool hostfs_same(const struct inode *inode, const struct kstat *st);
 /* It was just seen under (dir, name). Is what we know as its place still right as well? */
 bool hostfs_place_holds(struct inode *inode, const struct fh *dir, const char *name);
 struct fh_id hostfs_id(const struct inode *inode);
-void hostfs_update(struct inode *inode,
-		   const struct kstat *st); /* cached attributes from the host's */
-void hostfs_update_locked(struct inode *inode,
-			  const struct kstat *st);	       /* the same with inode->spin held */
+/* Cached attributes from the host's, whose order is the caller's business: see take() in attr.c. inode->spin. */
+void hostfs_update_locked(struct inode *inode, const struct kstat *st);
 must_check struct fh_place *hostfs_place(struct inode *inode); /* +1, or NULL */
 
 /* procfs.c */

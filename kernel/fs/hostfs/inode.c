@@ -92,13 +92,6 @@ void hostfs_update_locked(struct inode *inode, const struct kstat *st)
 	inode->btime = st->has_btime ? st->btime : st->ctime;
 }
 
-void hostfs_update(struct inode *inode, const struct kstat *st)
-{
-	spin_lock(&inode->spin);
-	hostfs_update_locked(inode, st);
-	spin_unlock(&inode->spin);
-}
-
 static void set_ops(struct inode *inode, const struct hostfs_kind *kind)
 {
 	if (S_ISDIR(inode->mode)) {
@@ -140,7 +133,7 @@ struct inode *hostfs_new_inode(struct super_block *sb, const struct kstat *st, s
 	inode->uid = st->uid;
 	inode->gid = st->gid;
 	set_ops(inode, kind);
-	hostfs_update(inode, st);
+	hostfs_update_locked(inode, st); /* nobody else has it yet */
 	return inode;
 fail:
 	fh_place_put(hi->place);
@@ -186,30 +179,32 @@ bool hostfs_place_holds(struct inode *inode, const struct fh *dir, const char *n
 	return holds;
 }
 
-/* It was just seen under (dir, name), with dir's lock held: one of its names, maybe another one than before. -ENOMEM. */
-static int found(struct inode *inode, const struct kstat *st, struct fh *dir, const char *name)
+/* It was just seen under (dir, name), with dir's lock held: one of its names, maybe another one than before. -ENOMEM, or what the host says. */
+static int found(struct inode *inode, struct fh *dir, const char *name)
 {
 	struct hostfs_inode *hi = hostfs_i(inode);
+	bool exclusive = hostfs_sb(inode->sb)->opt.exclusive, new_place;
 	struct fh_place *p;
-	bool elsewhere;
+	int err;
 
-	if (hostfs_sb(inode->sb)->opt.exclusive) {
-		if (!__atomic_load_n(&hi->unnamed, __ATOMIC_ACQUIRE))
-			return 0;
-	} else {
-		hostfs_update(inode, st);
-	}
-	p = hostfs_place(inode);
-	elsewhere = p && !is_place(p, dir, name);
-	fh_place_put(p);
-	if (!elsewhere && !__atomic_load_n(&hi->unnamed, __ATOMIC_ACQUIRE))
+	new_place = __atomic_load_n(&hi->unnamed, __ATOMIC_ACQUIRE);
+	if (exclusive && !new_place)
 		return 0;
-	p = fh_place_new(dir, name);
-	if (IS_ERR(p))
-		return PTR_ERR(p);
-	hostfs_moved(inode, p);
+	p = hostfs_place(inode);
+	new_place = new_place || (p && !is_place(p, dir, name));
 	fh_place_put(p);
-	return 0;
+	if (new_place) {
+		p = fh_place_new(dir, name);
+		if (IS_ERR(p))
+			return PTR_ERR(p);
+		hostfs_moved(inode, p);
+		fh_place_put(p);
+	}
+	if (exclusive)
+		return 0;
+	/* By what was seen it was found; that may be older than what we have changed since, or known since. So the host is asked once more. */
+	err = hostfs_refresh(inode);
+	return err == -ENOENT || err == -ESTALE ? 0 : err; /* gone again: what was known last */
 }
 
 static bool same_file(const struct inode *a, const struct inode *b)
@@ -254,7 +249,7 @@ static struct inode *hostfs_cached(struct super_block *sb, const struct kstat *s
 		inode_put(inode);
 		return NULL;
 	}
-	err = found(inode, st, dir, name);
+	err = found(inode, dir, name);
 	if (err) {
 		inode_put(inode);
 		return ERR_PTR(err);
