@@ -13,6 +13,7 @@ enum lock_rank {
 	RANK_EPOLL, /* epoll instances (outer before inner): they call poll operations, which may take what follows */
 	RANK_FILE_POS, /* file->pos_lock: reads and writes take what follows (two: by address) */
 	RANK_SEQ,      /* the text of an open /proc file, while it is made */
+	RANK_SMAPS,    /* who makes the text of an smaps, which takes megabytes: one at a time */
 	RANK_MMAP, /* mm->lock: the vma table; before inodes, because mapping a file may have to turn it into a mappable one */
 	RANK_MOUNT,	  /* the mount table */
 	RANK_RENAME,	  /* rename across directories: one at a time for each super block */

@@ -1,6 +1,7 @@
 /* /proc/self/maps: what it shows of mappings, their merging and splitting. */
 #include "t.h"
 
+#include <pthread.h>
 #include <sys/prctl.h>
 
 #define PAGE 4096ul
@@ -239,6 +240,43 @@ TEST(long_list_can_be_read_in_small_pieces)
 		n += (size_t)r;
 	CHECK_EQ(n, got);
 	CHECK(!memcmp(whole, pieces, n));
+}
+
+#define ENTRIES 1000
+
+/* NULL if it is whole. */
+static void *read_smaps(void *arg)
+{
+	for (int i = 0; i < 3; i++) {
+		FILE *f = fopen("/proc/self/smaps", "r");
+		int sizes = 0, ends = 0;
+		char line[512];
+
+		CHECK(f);
+		while (fgets(line, sizeof(line), f)) {
+			sizes += !strncmp(line, "Size:", 5);
+			ends += !strncmp(line, "VmFlags:", 8);
+		}
+		fclose(f);
+		if (sizes < ENTRIES || ends != sizes)
+			return arg;
+	}
+	return NULL;
+}
+
+TEST(smaps_is_whole_for_several_who_read_at_once)
+{
+	pthread_t thread[4];
+	void *bad;
+
+	for (int i = 0; i < ENTRIES; i++)
+		MUST(mmap(NULL, PAGE, i % 2 ? RW : PROT_READ, ANON, -1, 0));
+	for (int i = 0; i < 4; i++)
+		CHECK_EQ(pthread_create(&thread[i], NULL, read_smaps, "bad"), 0);
+	for (int i = 0; i < 4; i++) {
+		CHECK_EQ(pthread_join(thread[i], &bad), 0);
+		CHECK(!bad);
+	}
 }
 
 TEST(maps_of_a_child_can_be_read)

@@ -25,6 +25,7 @@ int proc_init(const char *cmdline)
 {
 	/* Texts are kept while their files are open. The least is enough for smaps of a process with all the mappings it may have. */
 	seq_limit(max(memory_size() / 10, (u64)64 << 20));
+	proc_maps_init();
 	host_info.cpu_block = first_cpu_block();
 	host_info.cmdline = kstrdup(cmdline);
 	return host_info.cpu_block && host_info.cmdline ? 0 : -ENOMEM;

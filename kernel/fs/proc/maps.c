@@ -2,6 +2,9 @@
  * /proc/PID/maps and smaps. The vma table is copied under mm->lock; names and device numbers are looked up afterwards, since they may take
  * locks of file systems. Resident sizes come from the host's smaps of the keeper, whose vmas may be merged or split otherwise:
  * they are shared out by overlap.
+ *
+ * With as many mappings as a process may have, the host's text and the sizes take tens of megabytes, which nobody is charged for. So one smaps is
+ * made at a time.
  */
 #include "alloc.h"
 #include "hostio.h"
@@ -15,6 +18,13 @@
 #define NAME_COLUMN 73
 
 typedef unsigned long long ull;
+
+static struct mutex smaps_mutex; /* rank SMAPS */
+
+void proc_maps_init(void)
+{
+	mutex_init(&smaps_mutex, "smaps", RANK_SMAPS);
+}
 
 /* A copy of the vma table; each file +1. */
 struct snapshot {
@@ -114,7 +124,7 @@ int proc_show_maps(struct seq *s, const struct proc_ctx *c)
 	struct snapshot snap;
 	int err = snapshot_take(&snap, c, false);
 
-	for (int i = 0; i < snap.n; i++) {
+	for (int i = 0; i < snap.n && !s->failed; i++) {
 		show_line(s, &snap.vmas[i]);
 		cond_resched();
 	}
@@ -204,6 +214,7 @@ static struct sizes *share_out(const struct snapshot *snap)
 			if (from < to)
 				add_share(&all[i], &sz, to - from, end - start);
 		}
+		cond_resched();
 	}
 	return all;
 }
@@ -236,7 +247,7 @@ static void show_vm_flags(struct seq *s, u32 flags)
 	seq_putc(s, '\n');
 }
 
-int proc_show_smaps(struct seq *s, const struct proc_ctx *c)
+static int show_smaps(struct seq *s, const struct proc_ctx *c)
 {
 	struct snapshot snap;
 	struct sizes *all;
@@ -265,7 +276,7 @@ int proc_show_smaps(struct seq *s, const struct proc_ctx *c)
 	return err;
 }
 
-int proc_show_smaps_rollup(struct seq *s, const struct proc_ctx *c)
+static int show_rollup(struct seq *s, const struct proc_ctx *c)
 {
 	struct sizes sum = {0}, *all;
 	struct snapshot snap;
@@ -287,4 +298,27 @@ int proc_show_smaps_rollup(struct seq *s, const struct proc_ctx *c)
 	kfree(all);
 	snapshot_drop(&snap);
 	return err;
+}
+
+/* -EINTR: killed while others made theirs. */
+static int one_at_a_time(int (*show)(struct seq *s, const struct proc_ctx *c), struct seq *s,
+			 const struct proc_ctx *c)
+{
+	int err = mutex_lock_killable(&smaps_mutex);
+
+	if (err)
+		return err;
+	err = show(s, c);
+	mutex_unlock(&smaps_mutex);
+	return err;
+}
+
+int proc_show_smaps(struct seq *s, const struct proc_ctx *c)
+{
+	return one_at_a_time(show_smaps, s, c);
+}
+
+int proc_show_smaps_rollup(struct seq *s, const struct proc_ctx *c)
+{
+	return one_at_a_time(show_rollup, s, c);
 }

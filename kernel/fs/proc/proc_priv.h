@@ -129,6 +129,7 @@ char proc_state_char(struct task *t);
 int proc_show_cmdline(struct seq *s, const struct proc_ctx *c);
 int proc_show_environ(struct seq *s, const struct proc_ctx *c);
 int proc_show_auxv(struct seq *s, const struct proc_ctx *c);
+void proc_maps_init(void);
 int proc_show_maps(struct seq *s, const struct proc_ctx *c);
 int proc_show_smaps(struct seq *s, const struct proc_ctx *c);
 int proc_show_smaps_rollup(struct seq *s, const struct proc_ctx *c);
