@@ -356,7 +356,8 @@ void host_mm_tramps_forget(struct host_mm *hm)
 		/* Those that there ever were: the other pages need not be there. */
 		while (n && !t[n - 1].site)
 			n--;
-		memset(hm->ctl->tramp[i], 0, n * TRAMP_SIZE);
+		if (n)
+			memset(hm->ctl->tramp[i], 0, n * TRAMP_SIZE);
 		kfree(hm->tramps[i]);
 		hm->tramps[i] = NULL;
 	}

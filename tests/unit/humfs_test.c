@@ -240,6 +240,7 @@ static void look(long arg)
 		least = __atomic_load_n(&written, __ATOMIC_ACQUIRE);
 		must(!sys_lstat(U("/grows"), U(&st)));
 		must((u64)st.st_size >= least);
+		cond_resched();
 	}
 }
 

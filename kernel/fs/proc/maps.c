@@ -42,10 +42,10 @@ static int snapshot_take(struct snapshot *snap, const struct proc_ctx *c, bool s
 	if (!mm)
 		return 0;
 	snap->vmas = kcalloc(mm->nr_vmas + 1, sizeof(struct vma));
-	if (snap->vmas)
-		memcpy(snap->vmas, mm->vmas, mm->nr_vmas * sizeof(struct vma));
-	else
+	if (!snap->vmas)
 		err = -ENOMEM;
+	else if (mm->nr_vmas) /* exec has none for a while */
+		memcpy(snap->vmas, mm->vmas, mm->nr_vmas * sizeof(struct vma));
 	for (int i = 0; !err && i < mm->nr_vmas; i++)
 		if (snap->vmas[i].file)
 			file_get(snap->vmas[i].file);
