@@ -190,7 +190,7 @@ static int core_for(int id)
 	return n ? host_core_nth((base + id) % n) : -1;
 }
 
-static void cpu_init(struct cpu *c, int id)
+static int cpu_init(struct cpu *c, int id)
 {
 	struct cpu_parts *p = &parts[id];
 
@@ -204,18 +204,17 @@ static void cpu_init(struct cpu *c, int id)
 	p->idle.on_cpu = 1;
 	p->idle.ops = &idle_ops;
 	p->idle.allowed = cpu_bit(c);
-	if (lockcheck_kthread_init(&p->idle))
-		panic("out of memory for a CPU");
 	c->current = c->idle = &p->idle;
 	c->rq = &p->rq;
 	rq_init(c->rq, c);
 	c->timers = &p->timers;
 	timers_init(c->timers, c);
+	return lockcheck_kthread_init(&p->idle);
 }
 
 int smp_init(int ncpus)
 {
-	int i;
+	int i, err = 0;
 
 	if (ncpus < 1 || ncpus > MAX_CPUS)
 		return -EINVAL;
@@ -231,9 +230,9 @@ int smp_init(int ncpus)
 	store_relaxed(&smp_may_spin, ncpus > 1 && ncpus <= host_cores());
 	panic_dump = lockcheck_dump;
 	nr_cpus = ncpus;
-	for (i = 0; i < ncpus; i++)
-		cpu_init(&cpus[i], i);
-	return 0;
+	for (i = 0; i < ncpus && !err; i++)
+		err = cpu_init(&cpus[i], i);
+	return err;
 }
 
 int smp_run(void)

@@ -3,6 +3,7 @@
 #include "alloc.h"
 #include "cpu.h"
 #include "engine.h"
+#include "host.h"
 #include "hostfault.h"
 #include "hosttool.h"
 #include <argp.h>
@@ -82,7 +83,8 @@ void usage_error(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	fputc('\n', stderr);
 	va_end(ap);
-	exit(2);
+	host_exit(
+		2); /* nothing is left to be flushed; exit() would have sanitizers make calls that the kernel may not make any more */
 }
 
 static long number(const char *s, long low, long high, const char *what)
