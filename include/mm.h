@@ -74,7 +74,7 @@ struct mm {
 	u32 membarrier; /* atomic: MEMBARRIER_CMD_*, what was done, registrations above all; kept by fork */
 	struct patches *patches; /* lock: what is patched of its text; NULL: nothing (patch.h) */
 	bool vdso_gone;		 /* the guest unmapped it: exec can't keep this host mm */
-	bool stale;		 /* the host mm holds the old program still: exec is to unmap it */
+	bool stale; /* lock: the host mm holds the old program still: exec is to unmap it */
 };
 
 /* For exec: on a fresh host mm, with a context in it. ERR_PTR. */

@@ -243,6 +243,8 @@ enum trace_ids { TRACE_FSIDS, TRACE_REALIDS };
 bool task_may_trace(struct task *t, enum trace_ids ids);
 /* The same for who has these credentials and is not of t's process. */
 bool cred_may_trace(const struct cred *me, struct task *t, enum trace_ids ids);
+/* The mm of t, +1, if the caller may look into it. ERR_PTR(-EACCES); ERR_PTR(-ESRCH): it has none any more. May sleep. */
+must_check struct mm *task_mm_access(struct task *t, enum trace_ids ids);
 
 /* Sets bits in t->work and makes it notice: wakes nothing, but kicks it out of the guest. */
 void task_set_work(struct task *t, u32 bits);

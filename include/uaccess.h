@@ -19,6 +19,12 @@ must_check int copy_to_mm(struct mm *mm, uaddr_t to, const void *from, size_t n)
 /* As much as can be copied; bytes copied (0 at a bad first byte). */
 size_t copy_from_user_partial(void *to, uaddr_t from, size_t n);
 size_t copy_to_user_partial(uaddr_t to, const void *from, size_t n);
+/*
+ * From and to the memory of a mm that needn't be current's: no stack grows. Bytes until the first place where its own tasks couldn't
+ * do it; 0 also while it has no memory, because of an exec. Takes mm->lock: may sleep.
+ */
+must_check size_t read_remote_vm(struct mm *mm, void *to, uaddr_t from, size_t n);
+must_check size_t write_remote_vm(struct mm *mm, uaddr_t to, const void *from, size_t n);
 must_check int clear_user(uaddr_t to, size_t n);
 /* Copies a string of at most size - 1 bytes and ends it; its length; -EFAULT; -ENAMETOOLONG if it does not end in time. */
 must_check ssize_t strncpy_from_user(char *to, uaddr_t from, size_t size);
@@ -53,7 +59,9 @@ struct iov_iter {
 };
 must_check int iov_iter_user(struct iov_iter *it, uaddr_t base,
 			     size_t len); /* -EFAULT if out of range */
-/* From the user's array of n iovecs: -EINVAL (n > 1024, negative or overflowing sum), -EFAULT, -ENOMEM. */
+/* The user's array of n iovecs (kfree it; NULL if n is 0), addresses unchecked. ERR_PTR(-EINVAL: n > 1024, a negative length; -EFAULT, -ENOMEM). */
+must_check struct iovec *iovec_from_user(uaddr_t iov, unsigned long n);
+/* The same as a place to copy to or from: -EFAULT too for what is out of range. It is cut where Linux cuts a transfer. */
 must_check int iov_iter_user_iov(struct iov_iter *it, uaddr_t iov, unsigned long n);
 void iov_iter_kernel(struct iov_iter *it, void *base, size_t len);
 void iov_iter_done(struct iov_iter *it);

@@ -151,6 +151,32 @@ size_t copy_to_user_partial(uaddr_t to, const void *from, size_t n)
 		       : copy_range(current->mm, (void *)from, to, min(n, TASK_SIZE - to), TO_USER);
 }
 
+/*
+ * exec by the only user takes the host mm away, with the lock, for a program that the caller may have no right to see. The mm that has it then is stale until it is
+ * rid of the old program, which may not have been dumpable while the new one is.
+ */
+static size_t copy_remote(struct mm *mm, void *buf, uaddr_t addr, size_t n, enum direction dir)
+{
+	size_t done;
+
+	if (addr >= TASK_SIZE)
+		return 0;
+	down_read(&mm->lock);
+	done = mm->stale ? 0 : copy_some(mm, buf, addr, min(n, TASK_SIZE - addr), dir);
+	up_read(&mm->lock);
+	return done;
+}
+
+size_t read_remote_vm(struct mm *mm, void *to, uaddr_t from, size_t n)
+{
+	return copy_remote(mm, to, from, n, FROM_USER);
+}
+
+size_t write_remote_vm(struct mm *mm, uaddr_t to, const void *from, size_t n)
+{
+	return copy_remote(mm, (void *)from, to, n, TO_USER);
+}
+
 static const u8 zeros[PAGE_SIZE];
 
 int clear_user(uaddr_t to, size_t n)
@@ -241,30 +267,42 @@ void iov_iter_kernel(struct iov_iter *it, void *base, size_t len)
 	it->iov = NULL; /* means &single, so that the iterator can be copied */
 }
 
+struct iovec *iovec_from_user(uaddr_t iov, unsigned long n)
+{
+	struct iovec *v;
+	int err = 0;
+
+	if (n > IOV_MAX_)
+		return ERR_PTR(-EINVAL);
+	if (!n)
+		return NULL;
+	v = kmalloc(n * sizeof(*v));
+	if (!v)
+		return ERR_PTR(-ENOMEM);
+	if (copy_from_user(v, iov, n * sizeof(*v)))
+		err = -EFAULT;
+	for (unsigned long i = 0; i < n && !err; i++)
+		if ((ssize_t)v[i].iov_len < 0)
+			err = -EINVAL;
+	if (!err)
+		return v;
+	kfree(v);
+	return ERR_PTR(err);
+}
+
 int iov_iter_user_iov(struct iov_iter *it, uaddr_t iov, unsigned long n)
 {
+	struct iovec *v = iovec_from_user(iov, n);
 	size_t total = 0;
 
-	*it = (struct iov_iter){.nr = n};
-	if (n > IOV_MAX_)
-		return -EINVAL;
-	if (!n)
-		return 0;
-	it->alloc = kmalloc(n * sizeof(*it->alloc));
-	if (!it->alloc)
-		return -ENOMEM;
-	it->iov = it->alloc;
-	if (copy_from_user(it->alloc, iov, n * sizeof(*it->alloc))) {
-		iov_iter_done(it);
-		return -EFAULT;
-	}
+	*it = (struct iov_iter){0};
+	if (IS_ERR(v))
+		return PTR_ERR(v);
+	it->iov = it->alloc = v;
+	it->nr = n;
 	for (unsigned long i = 0; i < n; i++) {
 		size_t len = it->iov[i].iov_len;
 
-		if ((ssize_t)len < 0) {
-			iov_iter_done(it);
-			return -EINVAL;
-		}
 		if (!access_ok((uaddr_t)it->iov[i].iov_base, len)) {
 			iov_iter_done(it);
 			return -EFAULT;

@@ -1,4 +1,4 @@
-/* Who may look into other tasks: /proc, pidfd_getfd. As ptrace_may_access() of ptrace(2). */
+/* Who may look into other tasks: /proc, pidfd_getfd, process_vm_readv. As ptrace_may_access() of ptrace(2). */
 #include "cred.h"
 #include "mm.h"
 #include "task.h"
@@ -35,4 +35,35 @@ bool cred_may_trace(const struct cred *me, struct task *t, enum trace_ids ids)
 bool task_may_trace(struct task *t, enum trace_ids ids)
 {
 	return t->tg == current->tg || cred_may_trace(current->cred, t, ids);
+}
+
+static bool has_mm(struct task *t, const struct mm *mm)
+{
+	bool has;
+
+	spin_lock(&t->lock);
+	has = t->mm == mm;
+	spin_unlock(&t->lock);
+	return has;
+}
+
+/*
+ * What is asked about t must be about t with this mm. If it still has that afterwards, so it had meanwhile: an exec between mm and credentials doesn't
+ * matter, as a mm that needs more than the old ones isn't dumpable.
+ */
+struct mm *task_mm_access(struct task *t, enum trace_ids ids)
+{
+	struct mm *mm;
+	bool may, same;
+
+	while ((mm = task_mm_get(t))) {
+		may = mm == current->mm || task_may_trace(t, ids);
+		same = has_mm(t, mm);
+		if (same && may)
+			return mm;
+		mm_put(mm);
+		if (same)
+			return ERR_PTR(-EACCES);
+	}
+	return ERR_PTR(-ESRCH);
 }

@@ -343,13 +343,16 @@ static int map_all(struct mapper *m, struct exec_image *im)
 	batch_init(&m->b);
 	if (mm->stale)
 		batch_add_clear(&m->b);
-	mm->stale = false;
 	err = add_stack(m, im);
 	if (!err)
 		err = insert_vdso(mm);
 	if (!err)
 		err = add_program(m, im);
-	return err ? err : flush(m);
+	if (!err)
+		err = flush(m);
+	if (!err)
+		mm->stale = false;
+	return err;
 }
 
 int exec_map(struct mm *mm, struct exec_image *im)
