@@ -490,6 +490,8 @@ struct file {
 #define FMODE_ATOMIC_POS 0x10u /* regular files and directories: take pos_lock */
 #define FMODE_WRITER 0x20u     /* counted in inode->writers */
 #define FMODE_NOSIGPIPE 0x40u  /* -EPIPE of write raises no signal (datagram sockets) */
+/* Set by ops->open: positions are addresses, all 64 bits of them, and no sizes: RLIMIT_FSIZE has no say. */
+#define FMODE_UNSIGNED_OFFSET 0x80u
 
 /* Opens by kernel path. ERR_PTR. */
 must_check struct file *file_open(int dfd, const char *name, int flags, u32 mode);

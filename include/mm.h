@@ -50,6 +50,7 @@ struct vma {
 
 struct mm {
 	u32 refs;	      /* atomic: tasks and others that use it */
+	u32 grabs;	      /* atomic: of the structure alone; all of refs count for one */
 	struct host_mm *host; /* constant until exec in place */
 	struct rwsem lock;
 	struct mutex stub_lock;
@@ -83,9 +84,19 @@ must_check struct mm *mm_create(struct context **ctx);
 must_check struct mm *mm_take_over(struct mm *old);
 struct mm *mm_get(struct mm *mm);
 void mm_put(struct mm *mm);
-u64 mm_count(void); /* how many there are */
 /*
- * The end of a mm whose only user has this context, in it: the context goes, and what its host process has used is told by ended(arg), now or later.
+ * For who is to know a mm again, but not to keep its memory: mm_grab() keeps the structure until mm_drop(). Of it only mm_tryget() may be used then: +1 as
+ * by mm_get(), or false if the last user has gone.
+ */
+struct mm *mm_grab(struct mm *mm);
+void mm_drop(struct mm *mm);
+must_check bool mm_tryget(struct mm *mm);
+u64 mm_count(void); /* how many there are */
+/* mm_put() by who may be the last: false, and nothing is done, if there is another reference. Otherwise nobody gets one any more, and mm_end() is to follow. */
+must_check bool mm_put_only(struct mm *mm);
+/*
+ * The end of a mm whose last user, who has had this context in it, is gone by mm_put_only(): the context goes, and what its host process has used is told by
+ * ended(arg), now or later.
  */
 struct host_usage;
 void mm_end(struct mm *mm, struct context *ctx,

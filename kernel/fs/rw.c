@@ -25,6 +25,14 @@ int check_fsize(u64 size)
 	return -EFBIG;
 }
 
+/* Are there n bytes from pos on that a file can have? */
+static int verify_area(const struct file *f, u64 pos, size_t n)
+{
+	if (f->mode & FMODE_UNSIGNED_OFFSET)
+		return pos && n >= -pos ? -EOVERFLOW : 0;
+	return pos > FILE_POS_MAX || pos + n > FILE_POS_MAX ? -EINVAL : 0;
+}
+
 ssize_t file_read_iter(struct file *f, struct iov_iter *to, u64 *pos)
 {
 	ssize_t n;
@@ -33,8 +41,9 @@ ssize_t file_read_iter(struct file *f, struct iov_iter *to, u64 *pos)
 		return -EISDIR;
 	if (!f->ops->read)
 		return -EINVAL;
-	if (*pos > FILE_POS_MAX || *pos + iov_iter_count(to) > FILE_POS_MAX)
-		return -EINVAL;
+	n = verify_area(f, *pos, iov_iter_count(to));
+	if (n)
+		return n;
 	n = f->ops->read(f, to, pos);
 	if (n >= 0 && S_ISREG(f->inode->mode) && !(file_flags(f) & O_NOATIME))
 		path_accessed(&f->path);
@@ -89,9 +98,10 @@ ssize_t file_write_iter(struct file *f, struct iov_iter *from, u64 *pos)
 
 	if (!f->ops->write)
 		return -EINVAL;
-	if (*pos > FILE_POS_MAX || *pos + all > FILE_POS_MAX)
-		return -EINVAL;
-	if (S_ISREG(f->inode->mode) && all) {
+	err = verify_area(f, *pos, all);
+	if (err)
+		return err;
+	if (S_ISREG(f->inode->mode) && !(f->mode & FMODE_UNSIGNED_OFFSET) && all) {
 		count = writable(f, *pos, all, &err);
 		if (!err)
 			err = drop_setid(f);

@@ -23,7 +23,7 @@ static struct mm *mm_alloc(void)
 
 	if (!mm)
 		return NULL;
-	mm->refs = 1;
+	mm->refs = mm->grabs = 1;
 	mm->dumpable = 1;
 	mm->core_filter = CORE_DEFAULT;
 	rwsem_init(&mm->lock, "mm", RANK_MMAP);
@@ -50,25 +50,57 @@ struct mm *mm_get(struct mm *mm)
 	return mm;
 }
 
-static void mm_free(struct mm *mm)
+struct mm *mm_grab(struct mm *mm)
 {
+	__atomic_add_fetch(&mm->grabs, 1, __ATOMIC_RELAXED);
+	return mm;
+}
+
+void mm_drop(struct mm *mm)
+{
+	if (__atomic_sub_fetch(&mm->grabs, 1, __ATOMIC_ACQ_REL))
+		return;
+	kfree(mm);
+	__atomic_sub_fetch(&nr_mms, 1, __ATOMIC_RELAXED);
+}
+
+bool mm_tryget(struct mm *mm)
+{
+	u32 refs = __atomic_load_n(&mm->refs, __ATOMIC_RELAXED);
+
+	while (refs)
+		if (__atomic_compare_exchange_n(&mm->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE,
+						__ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
+/* The last user has gone. */
+static void mm_destroy(struct mm *mm)
+{
+	if (mm->host)
+		host_mm_destroy(mm->host);
 	vma_clear_all(mm);
 	mm_settle(mm);
 	patch_free(mm);
 	if (mm->exe_file)
 		exe_file_put(mm->exe_file);
 	kfree(mm->vmas);
-	kfree(mm);
-	__atomic_sub_fetch(&nr_mms, 1, __ATOMIC_RELAXED);
+	mm_drop(mm);
 }
 
 void mm_put(struct mm *mm)
 {
-	if (__atomic_sub_fetch(&mm->refs, 1, __ATOMIC_ACQ_REL))
-		return;
-	if (mm->host)
-		host_mm_destroy(mm->host);
-	mm_free(mm);
+	if (!__atomic_sub_fetch(&mm->refs, 1, __ATOMIC_ACQ_REL))
+		mm_destroy(mm);
+}
+
+bool mm_put_only(struct mm *mm)
+{
+	u32 only = 1;
+
+	return __atomic_compare_exchange_n(&mm->refs, &only, 0, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_RELAXED);
 }
 
 /*
@@ -89,7 +121,7 @@ void mm_end(struct mm *mm, struct context *ctx,
 	mutex_unlock(&mm->stub_lock);
 	if (!kept)
 		context_destroy_last(ctx, ended, arg);
-	mm_put(mm);
+	mm_destroy(mm);
 }
 
 /* The end of making mm: err, or its host mm is there, with a host process that needs a context. Returns mm, or ERR_PTR without it. */

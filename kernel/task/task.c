@@ -229,7 +229,7 @@ void task_release_mm(struct task *t)
 	spin_lock(&t->lock);
 	t->mm = NULL;
 	spin_unlock(&t->lock);
-	if (t->ctx && mm && __atomic_load_n(&mm->refs, __ATOMIC_ACQUIRE) == 1) {
+	if (t->ctx && mm && mm_put_only(mm)) {
 		mm_end(mm, t->ctx, usage_ended, usage_get(t->tg->usage));
 		mm = NULL;
 	} else if (t->ctx) {

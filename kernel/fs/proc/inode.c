@@ -75,7 +75,7 @@ struct inode *proc_new_inode(struct super_block *sb, const struct proc_entry *e,
 	inode->uid = inode->gid = 0;
 	inode->priv = pi;
 	inode->ops = choose_ops(e, pid);
-	inode->fops = S_ISDIR(e->mode) ? &proc_dir_fops : &proc_file_fops;
+	inode->fops = S_ISDIR(e->mode) ? &proc_dir_fops : e->fops ? e->fops : &proc_file_fops;
 	return inode;
 }
 

@@ -291,8 +291,9 @@ static int show_timerslack(struct seq *s, const struct proc_ctx *c)
 		PROC_FILE("stat", 0444, proc_show_pid_stat),                                       \
 		PROC_FILE("statm", 0444, proc_show_pid_statm),                                     \
 		PROC_FILE("maps", 0444, proc_show_maps, .flags = PROC_PRIVATE),                    \
-		PROC_MAGIC("cwd", cwd_path), PROC_MAGIC("root", root_path),                        \
-		PROC_MAGIC("exe", exe_path), PROC_FILE("mounts", 0444, proc_show_mounts),          \
+		PROC_FOPS("mem", 0600, &proc_mem_fops), PROC_MAGIC("cwd", cwd_path),               \
+		PROC_MAGIC("root", root_path), PROC_MAGIC("exe", exe_path),                        \
+		PROC_FILE("mounts", 0444, proc_show_mounts),                                       \
 		PROC_FILE("mountinfo", 0444, proc_show_mountinfo),                                 \
 		PROC_FILE("smaps", 0444, proc_show_smaps, .flags = PROC_PRIVATE),                  \
 		PROC_FILE("smaps_rollup", 0444, proc_show_smaps_rollup, .flags = PROC_PRIVATE),    \

@@ -43,6 +43,8 @@ struct proc_entry {
 	int (*path)(const struct proc_ctx *c, struct path *out); /* magic links: +1 */
 	const struct proc_entry *children;			 /* directories */
 	const struct proc_names *names;				 /* the same */
+	const struct file_operations
+		*fops; /* files that aren't text: these, and none of the above */
 };
 #define PROC_PRIVATE 1u /* only for who may trace the task */
 #define PROC_EARLY                                                                                 \
@@ -52,6 +54,10 @@ struct proc_entry {
 #define PROC_FILE(n, m, fn, ...)                                                                   \
 	{                                                                                          \
 		.name = (n), .mode = S_IFREG | (m), .show = (fn), ##__VA_ARGS__                    \
+	}
+#define PROC_FOPS(n, m, ops)                                                                       \
+	{                                                                                          \
+		.name = (n), .mode = S_IFREG | (m), .fops = (ops)                                  \
 	}
 #define PROC_LINK(n, fn)                                                                           \
 	{                                                                                          \
@@ -101,8 +107,8 @@ must_check int proc_may_read(const struct file *f, struct task *t);
 /* fd.c: rows of descriptors, and whether one is still open with that access. */
 bool proc_is_fd(const struct proc_entry *e);
 bool proc_fd_valid(const struct proc_ctx *c, u32 mode);
-/* file.c, link.c */
-extern const struct file_operations proc_file_fops, proc_dir_fops;
+/* file.c, inode.c, mem.c */
+extern const struct file_operations proc_file_fops, proc_dir_fops, proc_mem_fops;
 char *proc_readlink(struct inode *inode);
 int proc_follow(struct inode *inode, struct mount **mnt, struct dentry **d);
 /* A decimal number without sign or zeros in front, below INT_MAX; -1. */
