@@ -48,6 +48,11 @@ struct racy_rlimit {
 	racy_u64 rlim_cur, rlim_max;
 };
 
+/* What was read and written by calls, as /proc/PID/io has it: bytes, and how many calls, failed ones included. */
+struct io_count {
+	racy_u64 rchar, wchar, syscr, syscw;
+};
+
 /* A process. */
 struct thread_group {
 	u32 refs;		      /* atomic: one a member task, and others */
@@ -101,6 +106,7 @@ struct thread_group {
 	/* sums over dead threads, and reaped children: siglock */
 	u64 utime_ns, stime_ns, cutime_ns, cstime_ns, nvcsw, nivcsw, cnvcsw, cnivcsw;
 	struct usage *usage;   /* c, +1: page faults and memory of the same */
+	struct io_count io;    /* siglock: dead threads and reaped children together, as on Linux */
 	ktime_t start_time;    /* CLOCK_MONOTONIC (boot-relative by the reader) */
 	int oom_score_adj;     /* atomic */
 	int oom_score_adj_min; /* atomic: how low it may go without CAP_SYS_RESOURCE */
@@ -198,6 +204,7 @@ struct task {
 	u32 personality;	     /* a, o to write: personality(2) */
 	u16 ioprio;		     /* a: ioprio_set(2); nothing schedules by it */
 	racy_u64 minflt, majflt; /* o to write */
+	struct io_count io;	 /* o to write */
 	ktime_t start_time;
 	struct rcu_head rcu;
 };
@@ -245,6 +252,27 @@ bool task_may_trace(struct task *t, enum trace_ids ids);
 bool cred_may_trace(const struct cred *me, struct task *t, enum trace_ids ids);
 /* The mm of t, +1, if the caller may look into it. ERR_PTR(-EACCES); ERR_PTR(-ESRCH): it has none any more. May sleep. */
 must_check struct mm *task_mm_access(struct task *t, enum trace_ids ids);
+
+/* ---- iocount.c ---- */
+
+/* A call of the current task has read or written n bytes, or failed. */
+static inline void io_count_call(ssize_t n, bool write)
+{
+	struct io_count *io = &current->io;
+
+	if (write) {
+		io->wchar += n > 0 ? n : 0;
+		io->syscw++;
+	} else {
+		io->rchar += n > 0 ? n : 0;
+		io->syscr++;
+	}
+}
+void io_count_add(struct io_count *sum, const struct io_count *io);
+/* A member is leaving: what it has goes to the sums of its group. Under siglock, as cputime_fold_locked(), where it is marked as such. */
+void io_count_fold_locked(struct task *t);
+/* Of all members, those that have ended, and children that were reaped. */
+void io_count_group(struct thread_group *tg, struct io_count *sum);
 
 /* Sets bits in t->work and makes it notice: wakes nothing, but kicks it out of the guest. */
 void task_set_work(struct task *t, u32 bits);

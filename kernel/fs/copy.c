@@ -55,6 +55,13 @@ static ssize_t copy(struct copy_end *in, struct copy_end *out, size_t count)
 	return got < 0 ? got : put;
 }
 
+/* A call that is a read and a write. */
+static void count_both(ssize_t n)
+{
+	io_count_call(n, false);
+	io_count_call(n, true);
+}
+
 /* ---- within a file system ---- */
 
 /* Up to `end` of out: not beyond a limit, and no set-id bits to be taken away, which is a write's business. */
@@ -148,6 +155,7 @@ static long do_sendfile(struct copy_end *in, struct copy_end *out, uaddr_t uoff,
 	    file_flags(out->file) & O_APPEND)
 		return -EINVAL;
 	ret = copy(in, out, min(count, MAX_RW_COUNT));
+	count_both(ret);
 	err = ret > 0 || uoff ? copy_pos_end(in, uoff)
 			      : 0; /* a guest's variable is written in any case */
 	if (ret > 0) {
@@ -223,6 +231,7 @@ static long copy_range(struct copy_end *in, struct copy_end *out, uaddr_t uin, u
 	ret = copy_in_fs(in, out, count);
 	if (ret == -EOPNOTSUPP)
 		ret = copy(in, out, count);
+	count_both(ret);
 	if (ret <= 0)
 		return ret;
 	copy_notify(in->file, out->file);

@@ -183,6 +183,7 @@ static long rw(int fd, uaddr_t buf, size_t count, bool write)
 	ret = access_ok(buf, count) ? iov_iter_user(&it, buf, min(count, MAX_RW_COUNT)) : -EFAULT;
 	if (!ret) {
 		ret = at_position(f, &it, write);
+		io_count_call(ret, write);
 		iov_iter_done(&it);
 	}
 	file_put(f);
@@ -219,6 +220,7 @@ static long prw(int fd, uaddr_t buf, size_t count, s64 pos, bool write)
 					    : -EFAULT;
 	if (!ret) {
 		ret = at_offset(f, &it, pos, write);
+		io_count_call(ret, write);
 		iov_iter_done(&it);
 	}
 	file_put(f);
@@ -248,7 +250,7 @@ static long sync_after(struct file *f, long ret, int flags)
 }
 
 /* pos: NULL for the file's own. */
-static long rwv(int fd, uaddr_t iov, unsigned long cnt, const s64 *pos, int flags, bool write)
+static long do_rwv(int fd, uaddr_t iov, unsigned long cnt, const s64 *pos, int flags, bool write)
 {
 	struct file *f = fd_get(fd);
 	struct iov_iter it;
@@ -276,6 +278,15 @@ static long rwv(int fd, uaddr_t iov, unsigned long cnt, const s64 *pos, int flag
 		iov_iter_done(&it);
 	}
 	file_put(f);
+	return ret;
+}
+
+/* Counted whatever becomes of it, as on Linux. */
+static long rwv(int fd, uaddr_t iov, unsigned long cnt, const s64 *pos, int flags, bool write)
+{
+	long ret = do_rwv(fd, iov, cnt, pos, flags, write);
+
+	io_count_call(ret, write);
 	return ret;
 }
 

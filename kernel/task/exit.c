@@ -166,6 +166,7 @@ static void exit_notify(struct task *t)
 	spin_lock(&tg->siglock);
 	leader = tg->leader == t;
 	last = __atomic_sub_fetch(&tg->nr_threads, 1, __ATOMIC_RELEASE) == 0;
+	io_count_fold_locked(t);
 	cputime_fold_locked(t);
 	if (!leader)
 		cds_list_del_init(&t->group_link);

@@ -58,6 +58,7 @@ static void charge_parent(struct thread_group *parent, struct thread_group *tg)
 	parent->cstime_ns += stime + tg->cstime_ns;
 	parent->cnvcsw += tg->nvcsw + tg->cnvcsw;
 	parent->cnivcsw += tg->nivcsw + tg->cnivcsw;
+	io_count_add(&parent->io, &tg->io);
 	spin_unlock(&parent->siglock);
 	usage_inherit(parent->usage, tg->usage);
 }

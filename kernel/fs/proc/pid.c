@@ -171,11 +171,19 @@ static int show_wchan(struct seq *s, const struct proc_ctx *c)
 	return 0;
 }
 
-/* Bytes aren't counted per task. */
+/* Storage is the host's business: who made it read or write isn't known. */
 static int show_io(struct seq *s, const struct proc_ctx *c)
 {
-	seq_puts(s, "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\n"
-		    "cancelled_write_bytes: 0\n");
+	struct io_count io = {0};
+
+	if (c->thread)
+		io_count_add(&io, &c->task->io);
+	else
+		io_count_group(c->tg, &io);
+	seq_printf(s, "rchar: %llu\nwchar: %llu\nsyscr: %llu\nsyscw: %llu\n",
+		   (unsigned long long)io.rchar, (unsigned long long)io.wchar,
+		   (unsigned long long)io.syscr, (unsigned long long)io.syscw);
+	seq_puts(s, "read_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n");
 	return 0;
 }
 
