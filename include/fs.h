@@ -579,4 +579,16 @@ const struct cred *vfs_cred(void);
 void file_locks_release_posix(struct file *f, struct files *owner); /* at each close */
 void file_locks_release_flock(struct file *f);			    /* at release */
 
+enum file_lock_kind { LOCK_POSIX, LOCK_OFD, LOCK_FLOCK };
+struct file_lock_info {
+	enum file_lock_kind kind;
+	bool exclusive;
+	pid_t pid; /* the process that took it; -1: LOCK_OFD */
+	dev_t dev;
+	u64 ino;
+	u64 start, end; /* bytes, inclusive; INT64_MAX: to the end of the file and beyond */
+};
+/* For /proc/locks: each lock that is held, those of an inode together. fn is called with spinlocks held: it doesn't sleep. */
+void file_locks_for_each(void (*fn)(const struct file_lock_info *info, void *arg), void *arg);
+
 #endif

@@ -36,6 +36,7 @@ enum lock_rank {
 	RANK_FILES,	 /* fd table updates */
 	RANK_FS,	 /* cwd, root, umask */
 	RANK_DCACHE,	 /* dentry->lock, names, children (parent before child) */
+	RANK_FILE_LOCKS, /* the list of inodes that have had file locks */
 	RANK_INODE_SPIN, /* inode cache, small inode state, file locks */
 	RANK_FH,	 /* fh state */
 	RANK_UNIX_NAMES, /* abstract socket names: a hash bucket */

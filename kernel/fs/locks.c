@@ -3,6 +3,8 @@
  *
  * inode->spin protects the lists. Who can't have a lock notes the list's generation, and sleeps until it has changed: then it tries again.
  * For POSIX locks those who sleep are also on a global list, by which a circle of waiters is found (-EDEADLK).
+ *
+ * The lists of all inodes are on one list, for /proc/locks.
  */
 #include "fdtable.h"
 #include "locks.h"
@@ -18,6 +20,9 @@ static CDS_LIST_HEAD(blocked_list); /* blocked_lock */
 
 /* ---- lists ---- */
 
+static struct spinlock lists_lock = SPINLOCK_INIT("file lock lists", RANK_FILE_LOCKS);
+static CDS_LIST_HEAD(lists); /* lists_lock */
+
 struct file_lock_list *file_lock_list_get(struct inode *inode)
 {
 	struct file_lock_list *l = __atomic_load_n(&inode->locks, __ATOMIC_ACQUIRE), *fresh;
@@ -30,14 +35,18 @@ struct file_lock_list *file_lock_list_get(struct inode *inode)
 	CDS_INIT_LIST_HEAD(&fresh->posix.head);
 	CDS_INIT_LIST_HEAD(&fresh->flock.head);
 	wait_queue_init(&fresh->wait);
+	fresh->inode = inode;
+	spin_lock(&lists_lock);
 	spin_lock(&inode->spin);
 	l = inode->locks;
 	if (!l) {
 		l = fresh;
 		__atomic_store_n(&inode->locks, l, __ATOMIC_RELEASE);
+		cds_list_add_tail(&l->link, &lists);
 		fresh = NULL;
 	}
 	spin_unlock(&inode->spin);
+	spin_unlock(&lists_lock);
 	kfree(fresh);
 	return l;
 }
@@ -45,8 +54,52 @@ struct file_lock_list *file_lock_list_get(struct inode *inode)
 /* No file is open on it any more, so no lock is left. */
 void file_locks_free(struct inode *inode)
 {
-	kfree(inode->locks);
+	struct file_lock_list *l = inode->locks;
+
+	if (!l)
+		return;
+	spin_lock(&lists_lock);
+	cds_list_del(&l->link);
+	spin_unlock(&lists_lock);
 	inode->locks = NULL;
+	kfree(l);
+}
+
+/* inode->spin held. Where there is a lock, a file is open: so there is a super block. */
+static void report(const struct file_lock_list *l, const struct range_list *ranges,
+		   void (*fn)(const struct file_lock_info *info, void *arg), void *arg)
+{
+	struct file_lock *fl;
+
+	cds_list_for_each_entry(fl, &ranges->head, link) {
+		const struct file_lock_info info = {
+			.kind = ranges == &l->flock ? LOCK_FLOCK
+				: fl->pid < 0	    ? LOCK_OFD
+						    : LOCK_POSIX,
+			.exclusive = fl->type == F_WRLCK,
+			.pid = fl->pid,
+			.dev = l->inode->sb->dev,
+			.ino = l->inode->ino,
+			.start = fl->start,
+			.end = fl->end,
+		};
+
+		fn(&info, arg);
+	}
+}
+
+void file_locks_for_each(void (*fn)(const struct file_lock_info *info, void *arg), void *arg)
+{
+	struct file_lock_list *l;
+
+	spin_lock(&lists_lock);
+	cds_list_for_each_entry(l, &lists, link) {
+		spin_lock(&l->inode->spin);
+		report(l, &l->posix, fn, arg);
+		report(l, &l->flock, fn, arg);
+		spin_unlock(&l->inode->spin);
+	}
+	spin_unlock(&lists_lock);
 }
 
 int file_lock_wait(struct file_lock_list *l, u32 gen)

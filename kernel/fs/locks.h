@@ -25,8 +25,10 @@ struct range_list {
 struct file_lock_list {
 	struct range_list posix; /* POSIX and OFD locks */
 	struct range_list flock;
-	struct wait_queue wait; /* of those who want a lock */
-	u32 gen;		/* atomic reads: changes whenever a lock goes or shrinks */
+	struct wait_queue wait;	   /* of those who want a lock */
+	u32 gen;		   /* atomic reads: changes whenever a lock goes or shrinks */
+	struct inode *inode;	   /* constant; outlives this */
+	struct cds_list_head link; /* lists_lock, not inode->spin */
 };
 
 /* NULL: no memory. */

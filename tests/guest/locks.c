@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/sysmacros.h>
 
 static int file(void)
 {
@@ -348,6 +349,69 @@ TEST(flock_ignores_mandatory_locks)
 	CHECK_EQ(flock(fd, 32 | 64 /* LOCK_MAND | LOCK_READ */), 0);
 	CHECK_EQ(flock(fd, 32 | LOCK_EX), 0);
 	CHECK_EQ(flock(MUST(open("f", O_RDWR)), LOCK_EX | LOCK_NB), 0); /* it wasn't taken */
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* What /proc/locks has of one holder: kind, mode, type and range, sorted. */
+static int proc_locks(pid_t pid, char line[][96], int max)
+{
+	char *text = (char *)t_read_file("/proc/locks"), *rest, *l;
+	int n = 0;
+
+	for (l = strtok_r(text, "\n", &rest); l; l = strtok_r(NULL, "\n", &rest)) {
+		char kind[16], mode[16], type[16], from[32], to[32];
+		unsigned int major, minor;
+		unsigned long ino;
+		int holder, nr;
+
+		if (sscanf(l, "%d: %15s %15s %15s %d %x:%x:%lu %31s %31s", &nr, kind, mode, type,
+			   &holder, &major, &minor, &ino, from, to) != 10 ||
+		    holder != pid)
+			continue;
+		CHECK(n < max);
+		CHECK(ino != 0);
+		snprintf(line[n++], 96, "%s %s %s %s %s", kind, mode, type, from, to);
+	}
+	qsort(line, (size_t)n, 96, by_text);
+	return n;
+}
+
+TEST(held_locks_are_listed)
+{
+	int fd = file();
+	char line[8][96];
+
+	CHECK_EQ(proc_locks(getpid(), line, 8), 0);
+	MUST(lock(fd, F_SETLK, F_RDLCK, 5, 10));
+	MUST(lock(fd, F_SETLK, F_WRLCK, 100, 0));
+	MUST(flock(fd, LOCK_EX));
+	CHECK_EQ(proc_locks(getpid(), line, 8), 3);
+	CHECK_STR(line[0], "FLOCK ADVISORY WRITE 0 EOF");
+	CHECK_STR(line[1], "POSIX ADVISORY READ 5 14");
+	CHECK_STR(line[2], "POSIX ADVISORY WRITE 100 EOF");
+	CHECK_EXITED(IN_CHILD(CHECK_EQ(proc_locks(getppid(), line, 8), 3)), 0);
+	MUST(lock(fd, F_SETLK, F_UNLCK, 0, 0));
+	CHECK_EQ(proc_locks(getpid(), line, 8), 1);
+	MUST(flock(fd, LOCK_UN));
+	CHECK_EQ(proc_locks(getpid(), line, 8), 0);
+}
+
+TEST(listed_locks_tell_their_inode)
+{
+	/* Of other files stat() may tell another device than the locks do, where one file system lies on top of another. */
+	int fd = MUST(memfd_create("locked", 0));
+	char want[128];
+	struct stat st;
+
+	MUST(fstat(fd, &st));
+	MUST(flock(fd, LOCK_SH));
+	snprintf(want, sizeof(want), ": FLOCK  ADVISORY  READ %d %02x:%02x:%lu 0 EOF\n", getpid(),
+		 major(st.st_dev), minor(st.st_dev), (unsigned long)st.st_ino);
+	CHECK(strstr(t_read_file("/proc/locks"), want));
 }
 
 /* Each close looks for locks of the closer, among those of others. */

@@ -6,6 +6,7 @@
 #include "kernel/fs/proc/proc_priv.h"
 #include "ktime.h"
 #include "uts.h"
+#include <string.h>
 #include <sys/sysmacros.h>
 
 typedef unsigned long long ull;
@@ -111,6 +112,47 @@ static int show_interrupts(struct seq *s, const struct proc_ctx *c)
 	return 0;
 }
 
+/* ---- locks ---- */
+
+static void note_lock(const struct file_lock_info *info, void *raw)
+{
+	seq_write(raw, info, sizeof(*info));
+}
+
+static void show_lock(struct seq *s, size_t nr, const struct file_lock_info *l)
+{
+	static const char *const kinds[] = {
+		[LOCK_POSIX] = "POSIX ", [LOCK_OFD] = "OFDLCK", [LOCK_FLOCK] = "FLOCK "};
+
+	seq_printf(s, "%zu: %s ADVISORY  %s %d %02x:%02x:%llu %llu ", nr, kinds[l->kind],
+		   l->exclusive ? "WRITE" : "READ", l->pid, major(l->dev), minor(l->dev),
+		   (ull)l->ino, (ull)l->start);
+	if (l->end == INT64_MAX)
+		seq_puts(s, "EOF\n");
+	else
+		seq_printf(s, "%llu\n", (ull)l->end);
+}
+
+/* They are collected first, under spinlocks, and made text of afterwards. Who waits for one isn't shown. */
+static int show_locks(struct seq *s, const struct proc_ctx *c)
+{
+	struct seq raw;
+	size_t n;
+
+	seq_init(&raw);
+	file_locks_for_each(note_lock, &raw);
+	n = raw.len / sizeof(struct file_lock_info);
+	for (size_t i = 0; i < n && !s->failed; i++) {
+		struct file_lock_info l;
+
+		memcpy(&l, raw.buf + i * sizeof(l), sizeof(l));
+		show_lock(s, i + 1, &l);
+	}
+	s->failed |= raw.failed;
+	seq_destroy(&raw);
+	return 0;
+}
+
 static const char *terminal_drivers =
 	"/dev/tty             /dev/tty        5       0 system:/dev/tty\n"
 	"/dev/console         /dev/console    5       1 system:console\n"
@@ -145,6 +187,7 @@ const struct proc_entry proc_root_table[] = {
 	PROC_DIR("heddle", 0555, proc_heddle_table),
 	PROC_FILE("interrupts", 0444, show_interrupts),
 	PROC_FILE("loadavg", 0444, proc_show_loadavg),
+	PROC_FILE("locks", 0444, show_locks),
 	PROC_FILE("meminfo", 0444, proc_show_meminfo),
 	PROC_FILE("modules", 0444, show_nothing),
 	PROC_LINK("mounts", mounts_link),
