@@ -288,6 +288,7 @@ static int show_timerslack(struct seq *s, const struct proc_ctx *c)
 #define COMMON_ROWS                                                                                \
 	PROC_DIR("fd", 0500, NULL, .names = &proc_fd_names),                                       \
 		PROC_DIR("fdinfo", 0555, NULL, .names = &proc_fdinfo_names),                       \
+		PROC_DIR("ns", 0511, proc_ns_table),                                               \
 		PROC_FILE("environ", 0400, proc_show_environ, .flags = PROC_PRIVATE),              \
 		PROC_FILE("auxv", 0400, proc_show_auxv, .flags = PROC_PRIVATE),                    \
 		PROC_FILE("status", 0444, proc_show_pid_status),                                   \

@@ -118,7 +118,7 @@ must_check int proc_parse_long(const char *text, long lo, long hi, long *out);
 
 /* tables */
 extern const struct proc_entry proc_root_table[], proc_pid_table[], proc_thread_table[],
-	proc_sys_table[], proc_heddle_table[];
+	proc_sys_table[], proc_heddle_table[], proc_ns_table[];
 extern const struct proc_entry proc_root, proc_pid_dir, proc_thread_dir;
 extern const struct proc_names proc_pid_names, proc_thread_names, proc_fd_names, proc_fdinfo_names;
 
