@@ -40,6 +40,10 @@ BAD_STREAM(read_dev_zero_to_bad_buffer, int fd = MUST(open("/dev/zero", O_RDONLY
 	   SYS(read, fd, p, 16))
 BAD_STREAM(read_proc_file_to_bad_buffer, int fd = MUST(open("/proc/self/status", O_RDONLY)),
 	   SYS(read, fd, p, 16))
+BAD_STREAM(read_memory_to_bad_buffer, int fd = MUST(open("/proc/self/mem", O_RDONLY)),
+	   SYS(pread64, fd, p, 16, table))
+BAD_WORD(write_memory_from_bad_buffer, int fd = MUST(open("/proc/self/mem", O_RDWR)),
+	 SYS(pwrite64, fd, p, 16, table))
 BAD_STREAM(readv_to_bad_buffer, int fd = text_file(), ({
 		   struct iovec iov = {p, 16};
 		   SYS(readv, fd, &iov, 1);

@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/timerfd.h>
 #include <sys/timex.h>
+#include <sys/uio.h>
 
 static pid_t dead_child(void)
 {
@@ -15,6 +16,9 @@ static pid_t dead_child(void)
 	MUST(waitid(P_PID, (id_t)pid, NULL, WEXITED | WNOWAIT));
 	return pid;
 }
+
+static char mine[8];
+static const struct iovec good = {mine, sizeof(mine)};
 
 /* ---- tasks ---- */
 BAD_OUT(wait4_with_bad_status, SYS(wait4, dead_child(), p, 0, NULL))
@@ -34,6 +38,24 @@ BAD_IN(execve_with_bad_argument_string, ({
 	       char *argv[] = {"true", p, NULL};
 	       SYS(execve, "/bin/true", argv, NULL);
        }))
+BAD_IN(process_vm_readv_with_bad_local_vector, SYS(process_vm_readv, getpid(), p, 1, &good, 1, 0))
+BAD_IN(process_vm_readv_with_bad_remote_vector, SYS(process_vm_readv, getpid(), &good, 1, p, 1, 0))
+BAD_STREAM(process_vm_readv_to_bad_memory, , ({
+		   struct iovec bad = {p, 8};
+		   SYS(process_vm_readv, getpid(), &bad, 1, &good, 1, 0);
+	   }))
+BAD_WORD(process_vm_readv_from_bad_memory, , ({
+		 struct iovec bad = {p, 8};
+		 SYS(process_vm_readv, getpid(), &good, 1, &bad, 1, 0);
+	 }))
+BAD_WORD(process_vm_writev_from_bad_memory, , ({
+		 struct iovec bad = {p, 8};
+		 SYS(process_vm_writev, getpid(), &bad, 1, &good, 1, 0);
+	 }))
+BAD_STREAM(process_vm_writev_to_bad_memory, , ({
+		   struct iovec bad = {p, 8};
+		   SYS(process_vm_writev, getpid(), &good, 1, &bad, 1, 0);
+	   }))
 BAD_OUT(getrusage_to_bad_buffer, SYS(getrusage, RUSAGE_SELF, p))
 BAD_OUT(times_to_bad_buffer, SYS(times, p))
 BAD_OUT(getrlimit_to_bad_buffer, SYS(getrlimit, RLIMIT_NOFILE, p))
