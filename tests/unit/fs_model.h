@@ -136,6 +136,16 @@ size_t zero_iter(size_t n, struct iov_iter *it)
 	return n;
 }
 
+size_t read_remote_vm(struct mm *mm, void *to, uaddr_t from, size_t n)
+{
+	return 0;
+}
+
+size_t write_remote_vm(struct mm *mm, uaddr_t to, const void *from, size_t n)
+{
+	return 0;
+}
+
 size_t mm_file_io(struct fh *h, struct iov_iter *it, u64 off, bool write)
 {
 	return 0;
