@@ -23,6 +23,10 @@ enum kthread_state {
 #define NICE_MIN (-20)
 #define NICE_MAX 19
 
+/* Where others wait for a CPU, real-time kthreads have it for that much of each period: /proc/sys/kernel/sched_rt_*_us. */
+#define SCHED_RT_PERIOD_US 1000000
+#define SCHED_RT_RUNTIME_US 950000
+
 struct kthread;
 
 struct kthread_ops {

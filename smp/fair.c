@@ -4,13 +4,18 @@
  * min_vruntime follows the least of them, so that one which slept long starts near the others and doesn't have them wait for all the
  * time it missed.
  *
+ * Real-time kthreads that never sleep leave the others a share: they may have the CPU for RT_RUNTIME while a fair one waits; then, for the
+ * rest of RT_PERIOD, fair ones go first. What fair ones get in between counts RT_SHARE times.
+ *
  * There is no tick: the CPU's host timer ends a slice, and only if somebody waits.
  */
 #include "smp.h"
-#include <sched.h>
 
 #define SLICE (3 * NSEC_PER_MSEC)
 #define RR_SLICE (100 * NSEC_PER_MSEC)
+#define RT_PERIOD (SCHED_RT_PERIOD_US * NSEC_PER_USEC)
+#define RT_RUNTIME (SCHED_RT_RUNTIME_US * NSEC_PER_USEC)
+#define RT_SHARE (RT_RUNTIME / (RT_PERIOD - RT_RUNTIME))
 /* A sleeper is put this much before the others at most, when it wakes. */
 #define SLEEPER_CREDIT (SLICE / 2)
 /* ... and takes the CPU at once only if the one that runs is ahead by more than this: two that talk to each other never preempt. */
@@ -29,16 +34,6 @@ static const u32 nice_weight[NICE_MAX - NICE_MIN + 1] = {
 	1024,  819,   655,   524,   419,   336,	  268,	 215,	172,   137,
 	110,   88,    70,    56,    45,	   36,	  29,	 23,	18,    15,
 };
-
-static bool policy_is_rt(int policy)
-{
-	return policy == SCHED_FIFO || policy == SCHED_RR;
-}
-
-static bool is_rt(const struct kthread *kt)
-{
-	return policy_is_rt(load_relaxed(&kt->policy));
-}
 
 static u32 weight(const struct kthread *kt)
 {
@@ -75,13 +70,19 @@ static int rt_top(const struct run_queue *rq)
 	return -1;
 }
 
+/* Have real-time kthreads had so much that it is the turn of the fair ones? */
+static bool rt_pauses(const struct run_queue *rq)
+{
+	return rq_stamp() < load_relaxed(&rq->rt_resumes);
+}
+
 /* `running`: the one on the CPU, if it counts: not when it is leaving. */
 static void advance_min(struct run_queue *rq, const struct kthread *running)
 {
 	struct kthread *first = fair_first(rq);
 	u64 least;
 
-	if (running && (is_rt(running) || running == rq->cpu->idle))
+	if (running && (kthread_is_rt(running) || running == rq->cpu->idle))
 		running = NULL;
 	if (!first && !running)
 		return;
@@ -96,7 +97,7 @@ static void policy_enqueue(struct run_queue *rq, struct kthread *kt, enum rq_why
 {
 	u64 least, most, p = kt->rt_priority;
 
-	if (is_rt(kt)) {
+	if (kthread_is_rt(kt)) {
 		/* One that was preempted in its slice goes on first; one that woke up, or had its slice, last. */
 		if (why == RQ_PREEMPTED)
 			cds_list_add(&kt->rt_link, &rq->rt[p]);
@@ -112,6 +113,8 @@ static void policy_enqueue(struct run_queue *rq, struct kthread *kt, enum rq_why
 		store_relaxed(&kt->vruntime, least);
 	else if (before(most, kt->vruntime))
 		store_relaxed(&kt->vruntime, most);
+	if (!fair_first(rq))
+		store_relaxed(&rq->fair_since, kt->enqueued);
 	pheap_insert(&rq->fair, &kt->rq_node, kt->vruntime);
 }
 
@@ -121,6 +124,8 @@ static void policy_dequeue(struct run_queue *rq, struct kthread *kt)
 
 	if (cds_list_empty(&kt->rt_link)) {
 		pheap_remove(&rq->fair, &kt->rq_node);
+		if (!fair_first(rq))
+			store_relaxed(&rq->fair_since, KTIME_MAX);
 		return;
 	}
 	cds_list_del(&kt->rt_link);
@@ -131,33 +136,61 @@ static void policy_dequeue(struct run_queue *rq, struct kthread *kt)
 
 static struct kthread *policy_peek(struct run_queue *rq)
 {
+	struct kthread *fair = fair_first(rq);
 	int p = rt_top(rq);
 
-	return p >= 0 ? cds_list_first_entry(&rq->rt[p], struct kthread, rt_link) : fair_first(rq);
+	if (p < 0 || (fair && rt_pauses(rq)))
+		return fair;
+	return cds_list_first_entry(&rq->rt[p], struct kthread, rt_link);
 }
 
 static struct kthread *policy_first(struct run_queue *rq)
 {
+	struct kthread *kt = policy_peek(rq);
+
 	/* Who leaves and was alone has taken nothing from anybody: the others start from there. */
-	if (rt_top(rq) < 0)
-		advance_min(rq, fair_first(rq) ? NULL : rq->cpu->current);
-	return policy_peek(rq);
+	if (!kt || !kthread_is_rt(kt))
+		advance_min(rq, kt ? NULL : rq->cpu->current);
+	return kt;
+}
+
+/* Notices also when real-time kthreads have had enough for now. */
+static void charge_rt(struct run_queue *rq, u64 delta)
+{
+	ktime_t now = rq->cpu->last_switch, since = load_relaxed(&rq->fair_since);
+
+	if (since >= now)
+		return;
+	rq->rt_ran += min(delta, now - since);
+	if (rq->rt_ran < RT_RUNTIME)
+		return;
+	rq->rt_ran = 0;
+	store_relaxed(&rq->rt_resumes, now + RT_PERIOD - RT_RUNTIME);
+	/* It hasn't had its slice, after which it would be queued behind others of its priority. */
+	store_relaxed(&rq->cpu->need_resched, 1);
 }
 
 static void policy_charge(struct run_queue *rq, struct kthread *curr, u64 delta)
 {
-	if (is_rt(curr))
+	if (kthread_is_rt(curr)) {
+		charge_rt(rq, delta);
 		return;
+	}
 	stat_add(&curr->vruntime, scaled(delta, curr));
+	if (unlikely(rq->rt_ran))
+		rq->rt_ran -= min(rq->rt_ran, RT_SHARE * delta);
 }
 
 static bool policy_preempts(struct run_queue *rq, struct kthread *curr, struct kthread *kt)
 {
 	u8 cp = load_relaxed(&curr->policy);
 
-	if (is_rt(kt))
-		return !is_rt(curr) || kt->rt_priority > load_relaxed(&curr->rt_priority);
-	if (is_rt(curr) || kt->policy == SCHED_BATCH)
+	if (kthread_is_rt(kt))
+		return kthread_is_rt(curr) ? kt->rt_priority > load_relaxed(&curr->rt_priority)
+					   : !rt_pauses(rq);
+	if (kthread_is_rt(curr))
+		return rt_pauses(rq);
+	if (kt->policy == SCHED_BATCH)
 		return false;
 	if (kt->policy == SCHED_IDLE || cp == SCHED_IDLE)
 		return cp == SCHED_IDLE && kt->policy != SCHED_IDLE;
@@ -166,16 +199,24 @@ static bool policy_preempts(struct run_queue *rq, struct kthread *curr, struct k
 
 static u64 policy_slice_left(struct run_queue *rq, struct kthread *curr, ktime_t now)
 {
-	u64 slice = SLICE, ran = now - curr->slice_start;
+	u8 policy = load_relaxed(&curr->policy);
+	u64 slice = policy == SCHED_RR ? RR_SLICE : SLICE, ran = now - curr->slice_start;
+	u64 left = ran < slice ? slice - ran : 0;
+	ktime_t resumes;
 
-	switch (load_relaxed(&curr->policy)) {
-	case SCHED_FIFO:
-		return UINT64_MAX;
-	case SCHED_RR:
-		slice = RR_SLICE;
-		break;
+	if (policy_is_rt(policy)) {
+		if (policy == SCHED_FIFO)
+			left = UINT64_MAX;
+		/* Not 0: when that has been used up charge_rt() has asked for a switch already. */
+		if (load_relaxed(&rq->fair_since) != KTIME_MAX)
+			left = min(left, RT_RUNTIME - rq->rt_ran);
+		return left;
 	}
-	return ran < slice ? slice - ran : 0;
+	/* A slice that began while fair ones went first ends with that. */
+	resumes = load_relaxed(&rq->rt_resumes);
+	if (unlikely(curr->slice_start < resumes))
+		left = now < resumes ? min(left, resumes - now) : 0;
+	return left;
 }
 
 static void policy_yield(struct run_queue *rq, struct kthread *curr)
@@ -183,7 +224,7 @@ static void policy_yield(struct run_queue *rq, struct kthread *curr)
 	struct pheap_node *n = pheap_first(&rq->fair);
 
 	/* Behind the first; a long way behind would punish those who yield often. */
-	if (!is_rt(curr) && n && before(curr->vruntime, n->key + 1))
+	if (!kthread_is_rt(curr) && n && before(curr->vruntime, n->key + 1))
 		store_relaxed(&curr->vruntime, n->key + 1);
 }
 
@@ -197,7 +238,8 @@ static void policy_change(struct run_queue *rq, struct kthread *kt, int policy)
 {
 	u64 least = load_relaxed(&rq->min_vruntime);
 
-	if (is_rt(kt) && !policy_is_rt(policy) && before(load_relaxed(&kt->vruntime), least))
+	if (kthread_is_rt(kt) && !policy_is_rt(policy) &&
+	    before(load_relaxed(&kt->vruntime), least))
 		store_relaxed(&kt->vruntime, least);
 }
 

@@ -11,6 +11,9 @@ void rq_init(struct run_queue *rq, struct cpu *cpu)
 	rq->oldest = KTIME_MAX;
 	rq->offer_delay = 0;
 	rq->offer_at = KTIME_MAX;
+	rq->fair_since = KTIME_MAX;
+	rq->rt_ran = 0;
+	rq->rt_resumes = 0;
 	rq->min_vruntime =
 		NSEC_PER_SEC; /* room for a sleeper's credit: the heap's keys have no sign */
 	CDS_INIT_LIST_HEAD(&rq->waiting);

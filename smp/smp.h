@@ -10,6 +10,7 @@
 #include "sched.h"
 #include "types.h"
 #include "wait.h"
+#include <sched.h>
 
 #define load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
@@ -28,7 +29,7 @@ enum { OFF_RQ, ON_RQ, MOVING /* between two CPUs: whoever moves it owns it */ };
 /*
  * The kthreads that wait for a CPU. The one that runs isn't among them.
  *
- * a atomic, written under the lock   l lock
+ * a atomic, written under the lock   l lock   o only by its CPU
  */
 struct run_queue {
 	struct spinlock lock; /* rank RQ; held across a switch, released on the other side */
@@ -40,6 +41,9 @@ struct run_queue {
 	u64 min_vruntime;	      /* a: never goes back */
 	u64 rt_bitmap[2];	      /* l: levels that have somebody */
 	struct cds_list_head rt[RT_LEVELS]; /* l: FIFO and RR, a list for each priority */
+	ktime_t fair_since;  /* a: since when somebody is in `fair`; KTIME_MAX: nobody is */
+	u64 rt_ran;	     /* o: ns that real-time ones had while fair ones waited; see fair.c */
+	ktime_t rt_resumes;  /* atomic, written by its CPU: until then fair ones go first */
 	ktime_t offer_delay; /* o: from one look for somebody to offer to idle CPUs to the next */
 	ktime_t offer_at;    /* a: when that is due; KTIME_MAX: not planned */
 };
@@ -55,7 +59,7 @@ struct sched_policy {
 	/* Who runs next, still queued; NULL. The CPU's current one leaves, or is queued. */
 	struct kthread *(*first)(struct run_queue *rq);
 	struct kthread *(*peek)(struct run_queue *rq); /* the same, while that one runs on */
-	/* curr has run for delta ns. Without the lock, by curr itself. */
+	/* curr has run for delta ns, until cpu->last_switch. Without the lock, by curr itself. */
 	void (*charge)(struct run_queue *rq, struct kthread *curr, u64 delta);
 	/* Should kt, newly queued, take the CPU from curr at once? */
 	bool (*preempts)(struct run_queue *rq, struct kthread *curr, struct kthread *kt);
@@ -70,6 +74,15 @@ struct sched_policy {
 };
 extern const struct sched_policy fair_policy;
 extern const struct sched_policy *sched_policy; /* constant after boot */
+
+static inline bool policy_is_rt(int policy)
+{
+	return policy == SCHED_FIFO || policy == SCHED_RR;
+}
+static inline bool kthread_is_rt(const struct kthread *kt)
+{
+	return policy_is_rt(load_relaxed(&kt->policy));
+}
 
 /* runqueue.c */
 void rq_init(struct run_queue *rq, struct cpu *cpu);

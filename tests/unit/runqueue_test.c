@@ -222,6 +222,77 @@ START_TEST(whose_turn_it_is_is_not_sent_elsewhere)
 }
 END_TEST
 
+/* ---- beside real-time kthreads, without CPUs running ---- */
+
+/* Real-time kthreads run while a fair one waits: it goes first after 950 ms, until 50 ms later. What it gets before counts. */
+START_TEST(fair_ones_have_a_share_beside_real_time)
+{
+	struct kthread *fifo, *fair;
+	struct run_queue *rq = only_queue();
+	ktime_t now = ktime_mono() + 3600 * NSEC_PER_SEC; /* none of it passes by itself */
+
+	rq->cpu->last_switch = now;
+	fifo = queued("fifo", 0, SCHED_FIFO, 5);
+	fair = queued("fair", rq->min_vruntime, SCHED_OTHER, 0);
+	spin_lock(&rq->lock);
+	ck_assert_ptr_eq(sched_policy->first(rq), fifo);
+	rq_dequeue(rq, fifo);
+	ck_assert_uint_eq(sched_policy->slice_left(rq, fifo, now), 950 * NSEC_PER_MSEC);
+	sched_policy->charge(rq, fifo, 900 * NSEC_PER_MSEC);
+	ck_assert_uint_eq(sched_policy->slice_left(rq, fifo, now), 50 * NSEC_PER_MSEC);
+	rq_dequeue(rq, fair);
+	sched_policy->charge(rq, fair, 10 * NSEC_PER_MSEC);
+	rq_enqueue(rq, fair, RQ_EXPIRED, 2);
+	ck_assert_uint_eq(sched_policy->slice_left(rq, fifo, now), 240 * NSEC_PER_MSEC);
+	ck_assert(sched_policy->preempts(rq, fair, fifo));
+	ck_assert(!sched_policy->preempts(rq, fifo, fair));
+	ck_assert_uint_eq(rq->cpu->need_resched, 0);
+	sched_policy->charge(rq, fifo, 240 * NSEC_PER_MSEC);
+	ck_assert_uint_eq(rq->cpu->need_resched, 1);
+	rq_enqueue(rq, fifo, RQ_PREEMPTED, 2);
+	ck_assert_ptr_eq(sched_policy->first(rq), fair);
+	ck_assert(!sched_policy->preempts(rq, fair, fifo));
+	ck_assert(sched_policy->preempts(rq, fifo, fair));
+	now += 49 * NSEC_PER_MSEC;
+	fair->slice_start = now;
+	ck_assert_uint_eq(sched_policy->slice_left(rq, fair, now), NSEC_PER_MSEC);
+	ck_assert_uint_eq(sched_policy->slice_left(rq, fair, now + NSEC_PER_MSEC), 0);
+	rq->rt_resumes = ktime_mono(); /* it is over */
+	ck_assert_ptr_eq(sched_policy->first(rq), fifo);
+	forget_both(rq, fifo, fair);
+}
+END_TEST
+
+/* As long as no fair one waits real-time kthreads run on; what they ran before one came doesn't count. */
+START_TEST(real_time_has_all_that_nobody_waits_for)
+{
+	struct kthread *fifo, *rr, *fair;
+	struct run_queue *rq = only_queue();
+	ktime_t now = ktime_mono();
+
+	rq->cpu->last_switch = now;
+	fifo = queued("fifo", 0, SCHED_FIFO, 5);
+	rr = queued("rr", 0, SCHED_RR, 5);
+	fair = queued("fair", rq->min_vruntime, SCHED_OTHER, 0);
+	rr->slice_start = now;
+	spin_lock(&rq->lock);
+	rq_dequeue(rq, fair);
+	sched_policy->charge(rq, fifo, 60 * NSEC_PER_SEC);
+	ck_assert_uint_eq(rq->cpu->need_resched, 0);
+	ck_assert_uint_eq(sched_policy->slice_left(rq, fifo, now), UINT64_MAX);
+	ck_assert_uint_eq(sched_policy->slice_left(rq, rr, now), 100 * NSEC_PER_MSEC);
+	rq_enqueue(rq, fair, RQ_WOKEN, now - 20 * NSEC_PER_MSEC);
+	sched_policy->charge(rq, fifo, 60 * NSEC_PER_SEC);
+	ck_assert_uint_eq(sched_policy->slice_left(rq, fifo, now), 930 * NSEC_PER_MSEC);
+	ck_assert_uint_eq(sched_policy->slice_left(rq, rr, now), 100 * NSEC_PER_MSEC);
+	rq->rt_ran = 900 * NSEC_PER_MSEC;
+	ck_assert_uint_eq(sched_policy->slice_left(rq, rr, now), 50 * NSEC_PER_MSEC);
+	rq_dequeue(rq, fair);
+	forget_both(rq, fifo, rr);
+	forget(fair);
+}
+END_TEST
+
 /* ---- kthreads ---- */
 
 static int counter;
@@ -344,6 +415,45 @@ START_TEST(fifo_preempts_fair)
 {
 	with_cpus(1, fifo_over_fair);
 	ck_assert_uint_gt(work_done[2], 0);
+}
+END_TEST
+
+/* Real-time, and computes for as long as it may; if nobody stops it, for ten seconds. */
+static bool hog_was_stopped;
+
+static void hog(long i)
+{
+	ktime_t end = ktime_mono() + 10 * NSEC_PER_SEC;
+
+	while (!(hog_was_stopped = __atomic_load_n(&stop, __ATOMIC_SEQ_CST)) &&
+	       ktime_mono() < end) {
+		sched_return_to_guest();
+		burn_us(50);
+		sched_enter_kernel();
+		work_done[i] += 50;
+	}
+}
+
+/* Who starts it is a fair one too, and is woken in the middle of what the hog has. */
+static void hog_and_fair(void)
+{
+	struct test_thread *t = tt_make("hog", &tt_ops, hog, 1);
+
+	stop = false;
+	memset(work_done, 0, sizeof(work_done));
+	sched_set_policy(&t->kt, SCHED_FIFO, 10, 0);
+	kthread_start(&t->kt);
+	spawn(compute, 0);
+	sleep_us(1500000);
+	__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
+}
+
+START_TEST(fair_ones_run_beside_a_real_time_hog)
+{
+	with_cpus(1, hog_and_fair);
+	ck_assert(hog_was_stopped);
+	ck_assert_uint_gt(work_done[0], 0);
+	ck_assert_uint_gt(work_done[1], 4 * work_done[0]);
 }
 END_TEST
 
@@ -826,10 +936,13 @@ int main(void)
 	tcase_add_test(tc, who_was_charged_too_much_is_not_far_behind);
 	tcase_add_test(tc, who_comes_back_from_real_time_waits_as_others_do);
 	tcase_add_test(tc, whose_turn_it_is_is_not_sent_elsewhere);
+	tcase_add_test(tc, fair_ones_have_a_share_beside_real_time);
+	tcase_add_test(tc, real_time_has_all_that_nobody_waits_for);
 	tcase_add_loop_test(tc, every_started_kthread_runs_once, 0, 3);
 	tcase_add_loop_test(tc, yielding_kthreads_all_advance, 0, 3);
 	tcase_add_test(tc, cpu_time_follows_nice);
 	tcase_add_test(tc, fifo_preempts_fair);
+	tcase_add_test(tc, fair_ones_run_beside_a_real_time_hog);
 	tcase_add_loop_test(tc, bound_kthreads_spread_to_idle_cpus, 0, 3);
 	tcase_add_loop_test(tc, affinity_moves_a_running_kthread, 0, 3);
 	tcase_add_loop_test(tc, affinity_can_be_waited_for, 0, 3);

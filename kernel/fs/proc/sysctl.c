@@ -7,6 +7,7 @@
 #include "kernel/fs/proc/proc_priv.h"
 #include "kernel/fs/vfs.h"
 #include "pipe.h"
+#include "sched.h"
 #include "task.h"
 #include "uts.h"
 #include <linux/capability.h>
@@ -74,8 +75,18 @@ CONSTANT(show_sem, "32000\t1024000000\t500\t32000")
 CONSTANT(show_shmmni, "4096")
 CONSTANT(show_printk, "4\t4\t1\t7")
 CONSTANT(show_sched_rr, "100")
-CONSTANT(show_rt_period, "1000000")
-CONSTANT(show_rt_runtime, "950000")
+
+static int show_rt_period(struct seq *s, const struct proc_ctx *c)
+{
+	seq_printf(s, "%d\n", SCHED_RT_PERIOD_US);
+	return 0;
+}
+
+static int show_rt_runtime(struct seq *s, const struct proc_ctx *c)
+{
+	seq_printf(s, "%d\n", SCHED_RT_RUNTIME_US);
+	return 0;
+}
 
 static void put_uuid(struct seq *s, const u8 id[16])
 {
