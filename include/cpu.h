@@ -23,6 +23,7 @@ struct cpu {
 	struct run_queue *rq;	 /* c */
 	struct timer_base *timers; /* c */
 	u32 need_resched;	   /* a: looked at on the way back to the guest */
+	u32 runs_rt;		   /* a: `current` is real-time; written under rq->lock */
 	u32 in_guest;		   /* a: 1 while a guest runs here, see cpu_kick() */
 	u32 kick_pending;	   /* a: it is to pass through sched_return_to_guest() once more */
 	u32 idle_word;		   /* a: host futex: 1 while it sleeps idle */

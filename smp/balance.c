@@ -13,6 +13,9 @@
  *
  *  - When a slice ends, and another CPU has at least two kthreads less, it gets one: without anybody idle that is a matter of fairness.
  *
+ *  - A CPU that runs a real-time kthread gets nobody if there is another, and looks for those who wait behind it as if there were an idle
+ *    one: real-time ones go to a CPU that runs a fair one, and take it; fair ones that have waited OFFER_AGE_RT go where they get slices.
+ *
  * Idle CPUs are not woken for more than that: no polling, nobody sleeping is woken for nothing.
  *
  * A CPU that spins for its guest's calls uses two host cores: its guest makes a call in a fraction of the time as long as nobody runs
@@ -27,6 +30,10 @@
 #define OFFER_AGE (100 * NSEC_PER_USEC)
 #define OFFER_AGE_SPINNING (1 * NSEC_PER_MSEC)
 #define OFFER_DELAY_MAX (16 * OFFER_AGE)
+/* How long a fair kthread waits behind a real-time one: no longer than where others take turns with it. */
+#define OFFER_AGE_RT (3 * NSEC_PER_MSEC)
+/* What a real-time kthread that runs counts for when queues are compared: more than any number of others. */
+#define RT_LOAD (1U << 30)
 /* What a call costs less if the CPU spins for it. */
 #define SPUN_SAVES (6 * NSEC_PER_USEC)
 /* How many of those who wait are looked at, under the lock. */
@@ -63,17 +70,50 @@ static int idle_claim(u64 allowed)
 	return -1;
 }
 
+/* How many wait for c. */
+static u32 queue_of(const struct cpu *c)
+{
+	return load_relaxed(&c->rq->nr_queued) + (load_relaxed(&c->runs_rt) ? RT_LOAD : 0);
+}
+
+static u32 load_of(const struct cpu *c)
+{
+	return queue_of(c) + (load_relaxed(&c->current) != c->idle);
+}
+
+static struct cpu *least_busy(const struct cpu *but)
+{
+	struct cpu *best = NULL;
+	u32 least = UINT32_MAX;
+	int i;
+
+	for (i = 1; i < nr_cpus; i++) {
+		struct cpu *n = &cpus[(but->id + i) % nr_cpus];
+		u32 l = load_of(n);
+
+		if (l < least) {
+			best = n;
+			least = l;
+		}
+	}
+	return best;
+}
+
 int balance_next_cpu(const struct kthread *kt, const struct cpu *c)
 {
-	int i;
+	int i, busy = -1;
 
 	for (i = 1; i < nr_cpus; i++) {
 		const struct cpu *n = &cpus[(c->id + i) % nr_cpus];
 
-		if (kthread_allowed(kt, n))
+		if (!kthread_allowed(kt, n))
+			continue;
+		if (!load_relaxed(&n->runs_rt))
 			return n->id;
+		if (busy < 0)
+			busy = n->id;
 	}
-	return -1;
+	return busy;
 }
 
 /* The allowed CPU with the shortest queue; `first` wins ties. */
@@ -84,7 +124,7 @@ static int least_loaded(const struct kthread *kt, int first)
 
 	for (i = 0; i < nr_cpus; i++) {
 		const struct cpu *n = &cpus[(first + i) % nr_cpus];
-		u32 queued = load_relaxed(&n->rq->nr_queued);
+		u32 queued = queue_of(n);
 
 		if (kthread_allowed(kt, n) && queued < best_load) {
 			best = n->id;
@@ -102,7 +142,7 @@ int balance_place(const struct kthread *kt)
 
 	if (cpu >= 0)
 		return cpu;
-	if (me && kthread_allowed(kt, me))
+	if (me && kthread_allowed(kt, me) && !load_relaxed(&me->runs_rt))
 		return me->id;
 	return least_loaded(kt, me ? me->id : 0);
 }
@@ -166,7 +206,7 @@ bool balance_waits_here(const struct kthread *kt)
 	struct cpu *me = this_cpu();
 
 	if (!me || !load_relaxed(&me->spins) || sched_debug_migrate || !kthread_allowed(kt, me) ||
-	    load_relaxed(&kt->rt_priority))
+	    load_relaxed(&me->runs_rt) || kthread_is_rt(kt))
 		return false;
 	me->spun_between = (3 * me->spun_between + min(me->stat.spun - me->spun_last, 1000UL)) / 4;
 	me->spun_last = me->stat.spun;
@@ -195,55 +235,63 @@ void balance_outgoing(struct cpu *c)
 	}
 }
 
+/* Might somebody who waits on c run sooner elsewhere? */
+static bool may_offer(const struct cpu *c)
+{
+	const struct cpu *to;
+
+	if (load_relaxed(&idle_mask))
+		return true;
+	if (likely(!load_relaxed(&c->runs_rt)))
+		return false;
+	to = least_busy(c);
+	return to && !load_relaxed(&to->runs_rt);
+}
+
+/* A CPU that runs no real-time kthread, for one that waits behind such a one on c; -1. */
+static int beside_rt(const struct kthread *kt, const struct cpu *c, ktime_t now)
+{
+	int to;
+
+	if (likely(!load_relaxed(&c->runs_rt)) ||
+	    (!kthread_is_rt(kt) && kt->enqueued + OFFER_AGE_RT > now))
+		return -1;
+	to = least_loaded(kt, c->id);
+	return load_relaxed(&cpus[to].runs_rt) ? -1 : to;
+}
+
 void balance_offer(struct cpu *c, ktime_t now)
 {
 	struct run_queue *rq = c->rq;
 	struct kthread *kt, *tmp;
-	bool found = false;
+	bool found = false, idle = true;
 	int to, n = 0;
 
 	if (now < load_relaxed(&rq->offer_at))
 		return;
 	store_relaxed(&rq->offer_at, KTIME_MAX);
-	if (!load_relaxed(&rq->nr_queued) || !load_relaxed(&idle_mask))
+	if (!load_relaxed(&rq->nr_queued) || !may_offer(c))
 		return;
 	spin_lock(&rq->lock);
 	cds_list_for_each_entry_safe(kt, tmp, &rq->waiting, rq_link) {
 		if (kt->enqueued + offer_age(c) > now || n++ == SCAN_MAX)
 			break;
 		to = idle_claim(load_relaxed(&kt->allowed) & ~cpu_bit(c));
+		idle = to >= 0;
+		if (!idle)
+			to = beside_rt(kt, c, now);
 		if (to < 0)
 			continue;
 		rq_take_out(rq, kt, to);
 		cds_list_add_tail(&kt->rq_link, &c->outgoing);
 		found = true;
+		/* There it counts from when it has arrived: the next one is sent then. */
+		if (!idle)
+			break;
 	}
 	spin_unlock(&rq->lock);
 	rq->offer_delay = found ? offer_age(c) : min(2 * rq->offer_delay, OFFER_DELAY_MAX);
 	balance_outgoing(c);
-}
-
-static u32 load_of(const struct cpu *c)
-{
-	return load_relaxed(&c->rq->nr_queued) + (load_relaxed(&c->current) != c->idle);
-}
-
-static struct cpu *least_busy(const struct cpu *but)
-{
-	struct cpu *best = NULL;
-	u32 least = UINT32_MAX;
-	int i;
-
-	for (i = 1; i < nr_cpus; i++) {
-		struct cpu *n = &cpus[(but->id + i) % nr_cpus];
-		u32 l = load_of(n);
-
-		if (l < least) {
-			best = n;
-			least = l;
-		}
-	}
-	return best;
 }
 
 void balance_even(struct cpu *c)
@@ -258,6 +306,9 @@ void balance_even(struct cpu *c)
 	spin_lock(&rq->lock);
 	/* Whose turn it is here doesn't wait anew elsewhere; where slices are short it would never run. */
 	turn = load_relaxed(&to->current) == to->idle ? NULL : sched_policy->peek(rq);
+	/* Behind a real-time one it is nobody's. */
+	if (load_relaxed(&c->runs_rt) && !load_relaxed(&to->runs_rt))
+		turn = NULL;
 	cds_list_for_each_entry(kt, &rq->waiting, rq_link) {
 		if (n++ == SCAN_MAX)
 			break;
@@ -275,7 +326,7 @@ ktime_t balance_offer_time(struct cpu *c, ktime_t now)
 {
 	struct run_queue *rq = c->rq;
 
-	if (!load_relaxed(&rq->nr_queued) || !load_relaxed(&idle_mask))
+	if (!load_relaxed(&rq->nr_queued) || !may_offer(c))
 		return KTIME_MAX;
 	if (load_relaxed(&rq->offer_at) == KTIME_MAX) {
 		rq->offer_delay = max(rq->offer_delay, offer_age(c));

@@ -83,6 +83,7 @@ static __attribute__((noinline)) void switch_to(struct cpu *c, struct kthread *p
 
 	store_relaxed(&next->on_cpu, 1);
 	store_relaxed(&c->current, next);
+	store_relaxed(&c->runs_rt, kthread_is_rt(next));
 	c->prev = prev;
 	stat_add(&c->stat.switches, 1);
 	fiber_switch_start(prev, next, &save);

@@ -108,7 +108,7 @@ static inline bool kthread_allowed(const struct kthread *kt, const struct cpu *c
 {
 	return load_relaxed(&kt->allowed) & cpu_bit(c);
 }
-/* For a kthread that leaves c: the next CPU that it may run on, -1 if there is no other. */
+/* For a kthread that leaves c: the next CPU that it may run on, if possible one that runs no real-time one; -1 if there is no other. */
 int balance_next_cpu(const struct kthread *kt, const struct cpu *c);
 /* An idle CPU, or a good one, for a kthread that belongs nowhere yet, or has to leave. */
 int balance_place(const struct kthread *kt);
@@ -122,11 +122,11 @@ void balance_deliver(struct kthread *kt, int cpu);
 bool balance_waits_here(const struct kthread *kt);
 /* Puts such a one, MOVING, on this CPU's queue. */
 void balance_pull(struct kthread *kt);
-/* Where c->current is about to return to the guest or switches: offers those who have waited long to idle CPUs. No locks. */
+/* Where c->current is about to return to the guest or switches: offers those who have waited long to CPUs where they run sooner. No locks. */
 void balance_offer(struct cpu *c, ktime_t now);
 /* At the end of a slice: evens out the number of kthreads. As balance_offer(). */
 void balance_even(struct cpu *c);
-/* When the next look is due: KTIME_MAX if nobody waits or nobody is idle. */
+/* When the next look is due: KTIME_MAX if nobody waits, or would run sooner elsewhere. */
 ktime_t balance_offer_time(struct cpu *c, ktime_t now);
 /* A CPU that is going idle looks for work elsewhere. True if it got some; else *again is when to look once more. */
 bool balance_idle(struct cpu *c, ktime_t now, ktime_t *again);
