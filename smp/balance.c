@@ -298,25 +298,25 @@ void balance_even(struct cpu *c)
 {
 	struct run_queue *rq = c->rq;
 	struct cpu *to = least_busy(c);
-	struct kthread *kt, *turn;
+	struct kthread *kt, *turn = NULL;
+	bool behind_rt;
 	int n = 0;
 
 	if (!to || load_of(c) < load_of(to) + 2)
 		return;
+	behind_rt = load_relaxed(&c->runs_rt) && !load_relaxed(&to->runs_rt);
 	spin_lock(&rq->lock);
-	/* Whose turn it is here doesn't wait anew elsewhere; where slices are short it would never run. */
-	turn = load_relaxed(&to->current) == to->idle ? NULL : sched_policy->peek(rq);
-	/* Behind a real-time one it is nobody's. */
-	if (load_relaxed(&c->runs_rt) && !load_relaxed(&to->runs_rt))
-		turn = NULL;
+	/* Whose turn it is here doesn't wait anew elsewhere; where slices are short it would never run. Behind a real-time one it is nobody's. */
+	if (load_relaxed(&to->current) != to->idle && !behind_rt)
+		turn = sched_policy->peek(rq);
 	cds_list_for_each_entry(kt, &rq->waiting, rq_link) {
 		if (n++ == SCAN_MAX)
 			break;
-		if (kt != turn && kthread_allowed(kt, to)) {
-			rq_take_out(rq, kt, to->id);
-			cds_list_add_tail(&kt->rq_link, &c->outgoing);
-			break;
-		}
+		if ((turn && kt == turn) || !kthread_allowed(kt, to))
+			continue;
+		rq_take_out(rq, kt, to->id);
+		cds_list_add_tail(&kt->rq_link, &c->outgoing);
+		break;
 	}
 	spin_unlock(&rq->lock);
 	balance_outgoing(c);
