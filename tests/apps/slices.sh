@@ -1,5 +1,5 @@
 #!/bin/sh
-# test: limit=120
+# test: limit=120 quick=no
 # Eight CPUs on one host core, and two that compute on each. The host has each guest wait for a long time: its slice isn't over before it has run, or
 # they would do little but give way to each other.
 set -u

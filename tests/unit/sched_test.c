@@ -1,6 +1,6 @@
 /*
  * The scheduler at work: fairness, sleeping and waking, balancing, policies, affinity.
- * test: serial=yes
+ * test: serial=yes quick=no
  */
 #include "smp_util.h"
 #include "../../smp/smp.h"
