@@ -1,4 +1,7 @@
-/* hostfs, read-write and changed behind its back, and tmpfs: against a plain host directory. */
+/*
+ * hostfs, read-write and changed behind its back, and tmpfs: against a plain host directory.
+ * test: quick=no
+ */
 #include "fs_model.h"
 #include "layerfs.h"
 #include "tmpfs.h"
