@@ -365,9 +365,10 @@ TEST(ten_thousand_timers_all_expire_once)
 
 	/* It is for all of the user's processes, so for others like this one, too. */
 	MUST(getrlimit(RLIMIT_SIGPENDING, &lim));
+	if (lim.rlim_max < 8 * TIMERS)
+		lim.rlim_max = 8 * TIMERS;
 	lim.rlim_cur = lim.rlim_max;
-	MUST(setrlimit(RLIMIT_SIGPENDING, &lim));
-	if (lim.rlim_cur < 8 * TIMERS)
+	if (setrlimit(RLIMIT_SIGPENDING, &lim))
 		SKIP("needs a higher limit of queued signals");
 	t_block(SIGRTMIN);
 	sigemptyset(&rt);
