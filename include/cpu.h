@@ -28,8 +28,8 @@ struct cpu {
 	u32 kick_pending;	   /* a: it is to pass through sched_return_to_guest() once more */
 	u32 idle_word;		   /* a: host futex: 1 while it sleeps idle */
 	ktime_t host_timer; /* a: when the host timer fires, or KTIME_MAX; written by itself */
-	ktime_t slice_end,
-		next_event; /* o: for the guest that runs; of other events than that end. KTIME_MAX: none */
+	/* o: for the guest that runs: when its slice is over; the first of other events. KTIME_MAX: none */
+	ktime_t slice_end, next_event;
 	struct kthread *prev;	       /* o: during a switch, whom it leaves */
 	struct cds_list_head outgoing; /* o: off the queue, to leave for other CPUs */
 	u32 rcu_depth;		       /* o: debug: nesting of read sections */

@@ -83,8 +83,8 @@ void usage_error(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	fputc('\n', stderr);
 	va_end(ap);
-	host_exit(
-		2); /* nothing is left to be flushed; exit() would have sanitizers make calls that the kernel may not make any more */
+	/* Nothing is left to be flushed, and exit() would have sanitizers make calls that the kernel may not make any more. */
+	host_exit(2);
 }
 
 static long number(const char *s, long low, long high, const char *what)

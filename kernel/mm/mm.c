@@ -127,14 +127,14 @@ void mm_end(struct mm *mm, struct context *ctx,
 /* The end of making mm: err, or its host mm is there, with a host process that needs a context. Returns mm, or ERR_PTR without it. */
 static struct mm *first_context(struct mm *mm, int err, struct host_task *ht, struct context **ctx)
 {
-	if (!err) {
+	if (err) {
+		mm->host = NULL;
+	} else {
 		*ctx = context_create(mm->host, ht);
 		if (!IS_ERR(*ctx))
 			return mm;
 		err = PTR_ERR(*ctx);
-		host_mm_destroy(mm->host);
 	}
-	mm->host = NULL;
 	mm_put(mm);
 	return ERR_PTR(err);
 }

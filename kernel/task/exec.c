@@ -389,10 +389,6 @@ static int install(struct exec *x)
 	vfork_release(t);
 	if (x->im.secure)
 		__atomic_and_fetch(&t->personality, ~PER_CLEAR_ON_SETID, __ATOMIC_RELAXED);
-	down_write(&t->mm->lock);
-	t->mm->exe_file = x->im.file; /* takes the reference and the denial of writes */
-	up_write(&t->mm->lock);
-	x->im.file = exe_file_get(x->im.file);
 	err = exec_map(t->mm, &x->im);
 	if (err)
 		return err;

@@ -367,6 +367,7 @@ int exec_map(struct mm *mm, struct exec_image *im)
 	m->file[1] = im->interp;
 	m->nclear = 0;
 	down_write(&mm->lock);
+	mm->exe_file = exe_file_get(im->file);
 	err = map_all(m, im);
 	up_write(&mm->lock);
 	kfree(m);
