@@ -51,7 +51,10 @@ void slotregs_read(const struct host_task *ht, struct pt_regs *r)
 
 bool slotregs_fit(const struct pt_regs *r)
 {
-	return !r->gs_base && !(r->eflags & EFLAGS_TF);
+	u64 features;
+
+	return !r->gs_base && !(r->eflags & EFLAGS_TF) &&
+	       xstate_frame(&features) <= STUB_INITIAL_SIZE;
 }
 
 void slotregs_write(const struct host_task *ht, const struct pt_regs *r, uaddr_t save)

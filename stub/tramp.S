@@ -283,11 +283,11 @@ new_regs:
 	jmp	*NEW(16)
 	.org	0x940, 0xcc		/* STUB_LOAD_END */
 
-/* An XSAVE area that says of all parts that they are in their initial state. */
+/* An XSAVE area that says of all parts that they are in their initial state. There are CPUs which touch all of it nevertheless. */
 	.balign	64
 initial:
 	.org	initial + 24, 0
 	.long	0x1f80			/* MXCSR */
-	.org	initial + 576, 0
+	.org	initial + STUB_INITIAL_SIZE, 0
 
 	.section .note.GNU-stack, "", @progbits

@@ -141,7 +141,7 @@ TEST(ends_of_threads_write_nothing)
 	end_word = (uint64_t)word;
 	for (int i = 0; i < 20; i++) {
 		pid_t pid = SPAWN({
-			be_mute();
+			be_harmless();
 			end_word = i % 2 ? (uint64_t)word + 8 : places[i / 2 % NPLACES];
 			end_with_word(NULL);
 		});

@@ -171,7 +171,7 @@ TEST(new_tasks_ready_word_is_erased_and_woken)
 {
 	for (int i = 0; i < 8; i++) {
 		pid_t pid = SPAWN({
-			be_mute();
+			be_harmless();
 			start_thread_beside_both();
 		});
 

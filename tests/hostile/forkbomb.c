@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <sched.h>
 
-#define NOBODY 65534
 #define BOMB_LIMIT 300
 
 struct bomb {

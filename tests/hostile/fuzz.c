@@ -26,7 +26,6 @@ static const struct call {
 #define NCALLS (sizeof(calls) / sizeof(calls[0]))
 
 #define WORKERS 6
-#define NOBODY 65534
 #define LIFE_MS 250
 #define NO_START 97
 

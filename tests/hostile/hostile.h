@@ -9,6 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define NOBODY 65534 /* a user that owns nothing */
+
 /* How long something may take that can go on for any time. */
 static inline int hostile_seconds(void)
 {
