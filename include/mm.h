@@ -91,6 +91,11 @@ void mm_put(struct mm *mm);
 struct mm *mm_grab(struct mm *mm);
 void mm_drop(struct mm *mm);
 must_check bool mm_tryget(struct mm *mm);
+/* May others look into it, and may it leave a core? PR_SET_DUMPABLE. */
+static inline bool mm_dumpable(const struct mm *mm)
+{
+	return __atomic_load_n(&mm->dumpable, __ATOMIC_RELAXED) == 1;
+}
 u64 mm_count(void); /* how many there are */
 /* mm_put() by who may be the last: false, and nothing is done, if there is another reference. Otherwise nobody gets one any more, and mm_end() is to follow. */
 must_check bool mm_put_only(struct mm *mm);

@@ -142,6 +142,7 @@ struct task {
 		lock; /* rank MISC: mm, files, fs pointers against readers in other tasks; comm */
 	struct cred *cred;	  /* RCU; changed only by itself */
 	char comm[TASK_COMM_LEN]; /* lock: task_set_comm() */
+	bool undumpable; /* lock: mm is NULL, and the one that it had was not to be looked into */
 
 	/* system call in progress: o */
 	u64 sys_nr;
@@ -243,8 +244,6 @@ struct fs_context *task_fs_get(struct task *t);
 void task_set_comm(struct task *t, const char *name);
 void task_get_comm(struct task *t, char comm[TASK_COMM_LEN]);
 
-/* May it be looked into by others of its user, and leave a core? See PR_SET_DUMPABLE. One that is exiting may. */
-bool task_dumpable(struct task *t);
 /* May the caller look into t? By file system ids or by real ones: ptrace(2), "Ptrace access mode checking". */
 enum trace_ids { TRACE_FSIDS, TRACE_REALIDS };
 bool task_may_trace(struct task *t, enum trace_ids ids);
@@ -252,6 +251,8 @@ bool task_may_trace(struct task *t, enum trace_ids ids);
 bool cred_may_trace(const struct cred *me, struct task *t, enum trace_ids ids);
 /* The mm of t, +1, if the caller may look into it. ERR_PTR(-EACCES); ERR_PTR(-ESRCH): it has none any more. May sleep. */
 must_check struct mm *task_mm_access(struct task *t, enum trace_ids ids);
+/* Is that its mm still? If so it hasn't executed another program meanwhile, nor ended. */
+bool task_has_mm(struct task *t, const struct mm *mm);
 
 /* ---- iocount.c ---- */
 

@@ -1,10 +1,11 @@
-/* Super blocks, the table of file system types, and the internal super block of files without a name. */
+/* Super blocks, the table of file system types, and the internal super blocks of files without a name. */
 #include "kernel/fs/mount.h"
 #include "kernel/fs/notify/notify.h"
 #include "layerfs.h"
 #include "proc.h"
 #include "tmpfs.h"
 #include "vfs.h"
+#include <linux/magic.h>
 
 const struct fs_type *const fs_types[] = {
 	&hostfs_fs_type,   &humfs_fs_type,  &overlay_fs_type, &tmpfs_fs_type, &proc_fs_type,
@@ -15,7 +16,7 @@ static struct spinlock supers_lock = SPINLOCK_INIT("supers", RANK_MISC);
 static CDS_LIST_HEAD(supers); /* supers_lock */
 static u32 last_dev;	      /* atomic: st_dev of super blocks, 0:1 and up */
 
-struct super_block *anon_sb; /* constant after boot */
+struct super_block *anon_sb, *nsfs_sb; /* constant after boot */
 
 const struct fs_type *fs_type_find(const char *name)
 {
@@ -140,7 +141,7 @@ u32 vfs_take_down(void)
 
 	mount_remove_all();
 	cds_list_for_each_entry_safe(sb, next, &supers, link) {
-		if (sb == anon_sb)
+		if (sb == anon_sb || sb == nsfs_sb)
 			continue;
 		if (__atomic_load_n(&sb->refs, __ATOMIC_ACQUIRE) == 1)
 			sb_put(sb); /* one of its kind, which we kept */
@@ -150,21 +151,25 @@ u32 vfs_take_down(void)
 	return held;
 }
 
-/* ---- pipes, sockets, anonymous inodes ---- */
+/* ---- pipes, sockets, anonymous inodes, namespaces ---- */
 
 static int anon_statfs(struct super_block *sb, struct kstatfs *st)
 {
-	*st = (struct kstatfs){
-		.type = 0x09041934, .bsize = PAGE_SIZE, .frsize = PAGE_SIZE, .namelen = NAME_MAX};
+	*st = (struct kstatfs){.type = sb == nsfs_sb ? NSFS_MAGIC : ANON_INODE_FS_MAGIC,
+			       .bsize = PAGE_SIZE,
+			       .frsize = PAGE_SIZE,
+			       .namelen = NAME_MAX};
 	return 0;
 }
 
 static const struct super_ops anon_super_ops = {.statfs = anon_statfs};
-static const struct fs_type anon_fs_type = {.name = "anon_inodefs", .nodev = true};
+static const struct fs_type anon_fs_type = {.name = "anon_inodefs", .nodev = true},
+			    nsfs_fs_type = {.name = "nsfs", .nodev = true};
 
 int super_init(void)
 {
 	notify_init();
 	anon_sb = sb_alloc(&anon_fs_type, &anon_super_ops, "none");
-	return anon_sb ? file_cache_init() : -ENOMEM;
+	nsfs_sb = sb_alloc(&nsfs_fs_type, &anon_super_ops, "nsfs");
+	return anon_sb && nsfs_sb ? file_cache_init() : -ENOMEM;
 }

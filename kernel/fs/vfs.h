@@ -81,7 +81,7 @@ void path_accessed(const struct path *p); /* atime, as relatime wants it */
 /* Sticky directory: may current remove or rename this entry? */
 bool sticky_forbids(const struct inode *dir, const struct inode *victim);
 must_check int super_init(void);
-extern struct super_block *anon_sb;
+extern struct super_block *anon_sb, *nsfs_sb;
 /* Calls fn for every super block (sleeping allowed), ignoring errors. */
 void supers_sync(void);
 void super_register(struct super_block *sb);

@@ -202,19 +202,39 @@ long sys_pidfd_send_signal(int pidfd, int sig, uaddr_t info, unsigned int flags)
 	return err;
 }
 
-static struct file *take_file(struct task *t, int fd)
+static struct file *look_up_file(struct task *t, int fd)
 {
-	struct files *files;
+	struct files *files = task_files_get(t);
 	struct file *f;
 
-	if (!task_may_trace(t, TRACE_REALIDS))
-		return ERR_PTR(-EPERM);
-	files = task_files_get(t);
 	if (!files)
 		return ERR_PTR(-ESRCH);
 	f = files_lookup(files, fd);
 	files_put(files);
 	return f ? f : ERR_PTR(-EBADF);
+}
+
+/* It is a file of the program that we may look into: an exec meanwhile, whose files may be others' secrets, makes us ask again. */
+static struct file *take_file(struct task *t, int fd)
+{
+	struct file *f;
+	struct mm *mm;
+	bool same;
+
+	for (;;) {
+		mm = task_mm_access(t, TRACE_REALIDS);
+		if (IS_ERR(mm))
+			return ERR_PTR(PTR_ERR(mm) == -ESRCH && task_may_trace(t, TRACE_REALIDS)
+					       ? -ESRCH
+					       : -EPERM);
+		f = look_up_file(t, fd);
+		same = task_has_mm(t, mm);
+		mm_put(mm);
+		if (same)
+			return f;
+		if (!IS_ERR(f))
+			file_put(f);
+	}
 }
 
 long sys_pidfd_getfd(int pidfd, int fd, unsigned int flags)

@@ -360,7 +360,7 @@ bool coredump(int sig, const siginfo_t *si)
 	struct dump d = {.limit = t->tg->rlim[RLIMIT_CORE].rlim_cur};
 	int err;
 
-	if (d.limit < PAGE_SIZE || __atomic_load_n(&t->mm->dumpable, __ATOMIC_RELAXED) != 1)
+	if (d.limit < PAGE_SIZE || !mm_dumpable(t->mm))
 		return false;
 	if (!end_others(t, sig))
 		return false;

@@ -4,15 +4,14 @@
 #include "task.h"
 #include <linux/capability.h>
 
-bool task_dumpable(struct task *t)
+/* May it be looked into by others of its user? See PR_SET_DUMPABLE. One that has ended is as it was. */
+static bool task_dumpable(struct task *t)
 {
-	struct mm *mm = task_mm_get(t);
-	bool r = true;
+	bool r;
 
-	if (mm) {
-		r = __atomic_load_n(&mm->dumpable, __ATOMIC_RELAXED) == 1;
-		mm_put(mm);
-	}
+	spin_lock(&t->lock);
+	r = t->mm ? mm_dumpable(t->mm) : !t->undumpable;
+	spin_unlock(&t->lock);
 	return r;
 }
 
@@ -20,6 +19,7 @@ bool cred_may_trace(const struct cred *me, struct task *t, enum trace_ids ids)
 {
 	u32 uid = ids == TRACE_FSIDS ? me->fsuid : me->uid,
 	    gid = ids == TRACE_FSIDS ? me->fsgid : me->gid;
+	kcap_t caps = ids == TRACE_FSIDS ? me->cap_effective : me->cap_permitted;
 	struct cred *it;
 	bool ok;
 
@@ -27,7 +27,7 @@ bool cred_may_trace(const struct cred *me, struct task *t, enum trace_ids ids)
 		return true;
 	it = task_cred_get(t);
 	ok = uid == it->uid && uid == it->euid && uid == it->suid && gid == it->gid &&
-	     gid == it->egid && gid == it->sgid && !(it->cap_permitted & ~me->cap_permitted);
+	     gid == it->egid && gid == it->sgid && !(it->cap_permitted & ~caps);
 	cred_put(it);
 	return ok && task_dumpable(t);
 }
@@ -37,7 +37,7 @@ bool task_may_trace(struct task *t, enum trace_ids ids)
 	return t->tg == current->tg || cred_may_trace(current->cred, t, ids);
 }
 
-static bool has_mm(struct task *t, const struct mm *mm)
+bool task_has_mm(struct task *t, const struct mm *mm)
 {
 	bool has;
 
@@ -58,7 +58,7 @@ struct mm *task_mm_access(struct task *t, enum trace_ids ids)
 
 	while ((mm = task_mm_get(t))) {
 		may = mm == current->mm || task_may_trace(t, ids);
-		same = has_mm(t, mm);
+		same = task_has_mm(t, mm);
 		if (same && may)
 			return mm;
 		mm_put(mm);

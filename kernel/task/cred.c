@@ -233,6 +233,7 @@ bool cred_exec(struct cred *c, u32 mode, u32 uid, u32 gid, bool shared)
 {
 	u32 old_euid = c->euid, old_egid = c->egid;
 	kcap_t old_permitted = c->cap_permitted;
+	bool limited = shared || c->no_new_privs;
 	bool may_set = cred_capable(c, CAP_SETUID), changed;
 
 	if (!c->no_new_privs) {
@@ -243,7 +244,7 @@ bool cred_exec(struct cred *c, u32 mode, u32 uid, u32 gid, bool shared)
 	}
 	changed = c->euid != old_euid || c->egid != old_egid;
 	exec_caps(c, changed);
-	if (shared && (changed || (c->cap_permitted & ~old_permitted))) {
+	if (limited && (changed || (c->cap_permitted & ~old_permitted))) {
 		if (!may_set) {
 			c->euid = old_euid;
 			c->egid = old_egid;

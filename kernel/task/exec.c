@@ -319,7 +319,8 @@ static struct mm *new_mm(struct task *t, struct context **ctx)
 	return IS_ERR(mm) ? mm_create(ctx) : mm;
 }
 
-static int switch_mm(struct task *t, bool dumpable)
+/* Before others see the mm, they find in it what it is: for a while it has the old credentials. */
+static int switch_mm(struct task *t, const struct exec_image *im)
 {
 	struct context *ctx;
 	struct mm *old = t->mm, *mm = new_mm(t, &ctx);
@@ -327,8 +328,9 @@ static int switch_mm(struct task *t, bool dumpable)
 	if (IS_ERR(mm))
 		return PTR_ERR(mm);
 	mm->core_filter = __atomic_load_n(&old->core_filter, __ATOMIC_RELAXED);
-	/* Before others see the mm: for a while it has the old credentials. */
-	mm->dumpable = dumpable;
+	mm->dumpable = !im->secure && !im->unreadable &&
+		       !(im->cred->cap_permitted & ~t->cred->cap_permitted);
+	mm->exe_file = exe_file_get(im->file);
 	spin_lock(&t->lock);
 	t->mm = mm;
 	spin_unlock(&t->lock);
@@ -383,7 +385,7 @@ static int install(struct exec *x)
 			futex_wake_mm(t->mm, t->clear_child_tid, 1);
 	}
 	t->clear_child_tid = t->set_child_tid = 0;
-	err = switch_mm(t, !x->im.secure && !x->im.unreadable);
+	err = switch_mm(t, &x->im);
 	if (err)
 		return err;
 	vfork_release(t);

@@ -245,8 +245,11 @@ static int insert_vdso(struct mm *mm)
 
 static void aux(struct mm *mm, u64 type, u64 value)
 {
-	mm->auxv[mm->auxv_len++] = type;
-	mm->auxv[mm->auxv_len++] = value;
+	u64 *p = mm->auxv + mm->auxv_len / sizeof(u64);
+
+	p[0] = type;
+	p[1] = value;
+	mm->auxv_len += 2 * sizeof(u64);
 }
 
 static void fill_auxv(struct mm *mm, const struct exec_image *im, uaddr_t random, uaddr_t platform,
@@ -298,39 +301,40 @@ static int fill_stack(struct mm *mm, struct exec_image *im)
 {
 	struct exec_strings *s = im->strings;
 	size_t namelen = strlen(im->filename) + 1, off = 0, size;
-	uaddr_t execfn = mm->stack_top - 8 - namelen, strings = execfn - s->len, platform, random;
+	uaddr_t execfn = mm->stack_top - 8 - namelen, strings = execfn - s->len, env, platform,
+		random;
 	u8 *stack;
 	u64 *p;
 	int err;
 
 	platform = ((strings - random_pages(1) / 2) & ~15UL) - 16;
 	random = platform - 16;
-	/* What /proc shows of it. */
 	down_write(&mm->lock);
 	fill_auxv(mm, im, random, platform, execfn);
-	im->sp = (random - 8 * (1 + s->argc + 1 + s->envc + 1 + mm->auxv_len)) & ~15UL;
+	up_write(&mm->lock);
+	im->sp = (random - 8 * (1 + s->argc + 1 + s->envc + 1) - mm->auxv_len) & ~15UL;
 	size = mm->stack_top - im->sp;
 	stack = kzalloc(size);
-	if (!stack) {
-		up_write(&mm->lock);
+	if (!stack)
 		return -ENOMEM;
-	}
 	p = (u64 *)stack;
 	*p++ = s->argc;
 	p = string_pointers(p, s->buf, &off, s->argc, strings);
-	mm->arg_start = strings;
-	mm->arg_end = mm->env_start = strings + off;
+	env = strings + off;
 	p = string_pointers(p, s->buf, &off, s->envc, strings);
-	mm->env_end = strings + off;
-	mm->auxv_len *= 8;
 	memcpy(p, mm->auxv, mm->auxv_len);
-	up_write(&mm->lock);
 	host_random(stack + (random - im->sp), 16);
 	strcpy((char *)stack + (platform - im->sp), "x86_64");
 	memcpy(stack + (strings - im->sp), s->buf, s->len);
 	memcpy(stack + (execfn - im->sp), im->filename, namelen);
 	err = copy_to_mm(mm, im->sp, stack, size);
 	kfree(stack);
+	/* /proc shows the strings when they are there. */
+	down_write(&mm->lock);
+	mm->arg_start = strings;
+	mm->arg_end = mm->env_start = env;
+	mm->env_end = strings + off;
+	up_write(&mm->lock);
 	return err;
 }
 
@@ -367,7 +371,6 @@ int exec_map(struct mm *mm, struct exec_image *im)
 	m->file[1] = im->interp;
 	m->nclear = 0;
 	down_write(&mm->lock);
-	mm->exe_file = exe_file_get(im->file);
 	err = map_all(m, im);
 	up_write(&mm->lock);
 	kfree(m);

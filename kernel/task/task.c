@@ -227,6 +227,7 @@ void task_release_mm(struct task *t)
 	struct mm *mm = t->mm;
 
 	spin_lock(&t->lock);
+	t->undumpable = mm && !mm_dumpable(mm);
 	t->mm = NULL;
 	spin_unlock(&t->lock);
 	if (t->ctx && mm && mm_put_only(mm)) {

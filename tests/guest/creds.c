@@ -335,6 +335,42 @@ static int run_as_ordinary(const char *r, const char *e, const char *s, bool no_
 	});
 }
 
+HELPER(has_cap)
+{
+	return has(atoi(argv[1])) ? 1 : 0;
+}
+
+static int exec_without(int cap, bool no_new_privs)
+{
+	return IN_CHILD({
+		char text[16];
+
+		get_caps();
+		caps[cap / 32].effective &= ~(1u << cap % 32);
+		caps[cap / 32].permitted &= ~(1u << cap % 32);
+		caps[cap / 32].inheritable &= ~(1u << cap % 32);
+		MUST(set_caps());
+		if (no_new_privs)
+			MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+		snprintf(text, sizeof(text), "%d", cap);
+		execl(t_self(), "prog", "--helper", "has_cap", text, NULL);
+		_exit(98);
+	});
+}
+
+TEST(no_new_privs_gives_root_no_capability_back)
+{
+	int cap = CAP_LAST_CAP;
+
+	NEED_ROOT;
+	while (cap >= 0 && !(has(cap) && prctl(PR_CAPBSET_READ, cap) == 1))
+		cap--;
+	if (cap < 0)
+		SKIP("root without capabilities");
+	CHECK_EXITED(exec_without(cap, false), 1);
+	CHECK_EXITED(exec_without(cap, true), 0);
+}
+
 TEST(set_user_id_program_changes_the_effective_uid)
 {
 	NEED_ROOT;

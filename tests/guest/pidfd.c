@@ -221,6 +221,48 @@ TEST(process_that_is_not_dumpable_keeps_its_descriptors)
 		     0);
 }
 
+/* What a process has open goes when its memory has gone already: nobody may take it in between. */
+static void take_from_the_dying(void)
+{
+	const size_t size = 8 << 20;
+
+	for (int i = 0; i < 60; i++) {
+		struct t_gate ready = t_gate();
+		int secret = MUST(open("/dev/null", O_RDONLY)), fd;
+		siginfo_t si = {0};
+		pid_t pid = SPAWN({
+			void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+			CHECK(p != MAP_FAILED);
+			memset(p, 1, size);
+			MUST(prctl(PR_SET_DUMPABLE, 0));
+			t_gate_open(&ready);
+			_exit(0);
+		});
+
+		t_gate_pass(&ready);
+		fd = MUST(pidfd_open(pid, 0));
+		while (!si.si_pid) {
+			CHECK(pidfd_getfd(fd, secret, 0) < 0);
+			CHECK(errno == EPERM || errno == ESRCH || errno == EBADF);
+			MUST(waitid(P_PID, pid, &si, WEXITED | WNOHANG | WNOWAIT));
+		}
+		CHECK_EXITED(t_wait(pid), 0);
+		MUST(close(fd));
+		MUST(close(secret));
+	}
+}
+
+TEST(dying_process_that_is_not_dumpable_keeps_its_descriptors)
+{
+	CHECK_EXITED(IN_CHILD({
+			     t_become_ordinary();
+			     take_from_the_dying();
+		     }),
+		     0);
+}
+
 TEST(directory_in_proc_is_no_pidfd_any_more)
 {
 	int fd = MUST(open("/proc/self/status", O_RDONLY));

@@ -1,7 +1,12 @@
 /* /proc/PID/ns: what the links say and lead to; setns into where one is. */
 #include "t.h"
 
+#include <linux/magic.h>
+#include <linux/nsfs.h>
 #include <sched.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/vfs.h>
 
 static const struct {
 	const char *link, *kind;
@@ -97,6 +102,23 @@ TEST(an_open_one_keeps_its_name)
 	snprintf(want, sizeof(want), "%s", link_text(ns_path(getpid(), "uts")));
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	CHECK_STR(link_text(path), want);
+}
+
+TEST(an_open_one_tells_its_kind)
+{
+	struct statfs sf;
+	struct stat ns, other;
+	int fd = open_ns("uts");
+
+	MUST(fstatfs(fd, &sf));
+	CHECK_EQ(sf.f_type, NSFS_MAGIC);
+	CHECK_EQ(MUST(ioctl(fd, NS_GET_NSTYPE)), CLONE_NEWUTS);
+	CHECK_EQ(MUST(ioctl(open_ns("pid"), NS_GET_NSTYPE)), CLONE_NEWPID);
+	MUST(fstat(fd, &ns));
+	MUST(fstat(open_ns("ipc"), &other));
+	CHECK_EQ(ns.st_dev, other.st_dev);
+	MUST(fstat(eventfd(0, 0), &other));
+	CHECK(ns.st_dev != other.st_dev);
 }
 
 TEST(there_is_nothing_to_read_or_change)

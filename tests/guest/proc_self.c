@@ -1,5 +1,6 @@
 /* /proc/self and /proc/PID: status, stat, statm, cmdline, environ, exe, cwd, root, task. */
 #include "t.h"
+#include <poll.h>
 
 #include <pthread.h>
 #include <sys/prctl.h>
@@ -191,6 +192,55 @@ TEST(environment_is_as_it_was_given)
 			     _exit(98);
 		     }),
 		     0);
+}
+
+/* exec_again LEFT TOLD END WORD: executes itself LEFT times, tells that it has, and waits for its end. */
+HELPER(exec_again)
+{
+	char left[16], c;
+
+	if (atoi(argv[1]) == 0)
+		return write(atoi(argv[2]), "", 1) == 1 && read(atoi(argv[3]), &c, 1) == 0 ? 0 : 1;
+	snprintf(left, sizeof(left), "%d", atoi(argv[1]) - 1);
+	execl(t_self(), "again", "--helper", "exec_again", left, argv[2], argv[3], argv[4], NULL);
+	return 1;
+}
+
+/* Others see of an exec what was before, nothing, or what is then. */
+TEST(exec_shows_no_half_of_itself)
+{
+	size_t size = 100000;
+	char *word = calloc(1, size + 1), *seen = malloc(size), path[64], exe[64], target[PATH_MAX];
+	int told[2], end[2];
+	struct pollfd p = {.events = POLLIN};
+	pid_t pid;
+
+	memset(word, 'w', size);
+	MUST(pipe(told));
+	MUST(pipe(end));
+	p.fd = told[0];
+	pid = SPAWN({
+		char fds[2][16];
+
+		snprintf(fds[0], sizeof(fds[0]), "%d", told[1]);
+		snprintf(fds[1], sizeof(fds[1]), "%d", end[0]);
+		MUST(close(end[1]));
+		execl(t_self(), "again", "--helper", "exec_again", "60", fds[0], fds[1], word,
+		      NULL);
+		_exit(98);
+	});
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	snprintf(exe, sizeof(exe), "/proc/%d/exe", pid);
+	while (poll(&p, 1, 0) == 0) {
+		int fd = MUST(open(path, O_RDONLY));
+		ssize_t n = MUST(read(fd, seen, size));
+
+		CHECK(n <= 0 || seen[0] != '\0');
+		MUST(readlink(exe, target, sizeof(target)));
+		MUST(close(fd));
+	}
+	MUST(close(end[1]));
+	CHECK_EXITED(t_wait(pid), 0);
 }
 
 TEST(exe_cwd_and_root_are_links)

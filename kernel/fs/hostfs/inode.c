@@ -204,7 +204,10 @@ static int found(struct inode *inode, struct fh *dir, const char *name)
 		return 0;
 	/* By what was seen it was found; that may be older than what we have changed since, or known since. So the host is asked once more. */
 	err = hostfs_refresh(inode);
-	return err == -ENOENT || err == -ESTALE ? 0 : err; /* gone again: what was known last */
+	/* Gone again, or no right to open it anew, or no descriptor for that, where a look-up needs none: what was known last. */
+	if (err == -ENOENT || err == -ESTALE || err == -EACCES || err == -EMFILE || err == -ENFILE)
+		err = 0;
+	return err;
 }
 
 static bool same_file(const struct inode *a, const struct inode *b)

@@ -16,7 +16,17 @@ int proc_may_read(const struct file *f, struct task *t)
 	return cred_may_trace(f->cred, t, TRACE_FSIDS) ? 0 : -EACCES;
 }
 
-/* Files belong to the task's effective user; to root if it must not be looked into. */
+static bool may_be_looked_into(struct task *t)
+{
+	bool may;
+
+	spin_lock(&t->lock);
+	may = t->mm && mm_dumpable(t->mm);
+	spin_unlock(&t->lock);
+	return may;
+}
+
+/* Files belong to the task's effective user; to root if it must not be looked into, or has ended. */
 int proc_inode_owner(struct task *t, u32 mode, racy_u32 *uid, racy_u32 *gid)
 {
 	struct cred *c = task_cred_get(t);
@@ -25,7 +35,7 @@ int proc_inode_owner(struct task *t, u32 mode, racy_u32 *uid, racy_u32 *gid)
 	*gid = c->egid;
 	cred_put(c);
 	/* The directories that everybody may list show who it is anyway. */
-	if (mode != (S_IFDIR | 0555) && !task_dumpable(t))
+	if (mode != (S_IFDIR | 0555) && !may_be_looked_into(t))
 		*uid = *gid = 0;
 	return 0;
 }

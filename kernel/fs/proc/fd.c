@@ -40,8 +40,8 @@ static int show_fdinfo(struct seq *s, const struct proc_ctx *c)
 		flags = __atomic_load_n(&f->flags, __ATOMIC_RELAXED);
 		if (files_cloexec(files, c->fd))
 			flags |= O_CLOEXEC;
-		seq_printf(s, "pos:\t%llu\nflags:\t0%o\nmnt_id:\t%d\nino:\t%llu\n",
-			   (unsigned long long)__atomic_load_n(&f->pos, __ATOMIC_RELAXED), flags,
+		seq_printf(s, "pos:\t%lld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%llu\n",
+			   (long long)__atomic_load_n(&f->pos, __ATOMIC_RELAXED), flags,
 			   f->path.mnt ? f->path.mnt->id : 0, (unsigned long long)f->inode->ino);
 	}
 	if (f && f->ops && f->ops->show_fdinfo) {

@@ -4,6 +4,7 @@
  */
 #include "kernel/fs/proc/proc_priv.h"
 #include "kernel/fs/vfs.h"
+#include <linux/nsfs.h>
 #include <sched.h>
 
 struct ns_kind {
@@ -38,13 +39,20 @@ static const struct inode_operations ns_iops = {
 	.setattr = ns_setattr,
 };
 
-/* An open one can only be told from others: by stat(), and by setns(). */
-static const struct file_operations ns_fops = {.llseek = no_llseek};
+static long ns_ioctl(struct file *f, unsigned cmd, u64 arg)
+{
+	const struct ns_kind *kind = f->inode->priv;
+
+	return cmd == NS_GET_NSTYPE ? kind->type : -ENOTTY;
+}
+
+/* An open one can only be told from others: by stat(), its kind, and setns(). */
+static const struct file_operations ns_fops = {.llseek = no_llseek, .ioctl = ns_ioctl};
 
 /* Each look makes an inode, all of them with the same number. */
 static int ns_path(const struct ns_kind *kind, struct path *out)
 {
-	struct inode *inode = inode_alloc(anon_sb, kind->ino, S_IFREG | 0444);
+	struct inode *inode = inode_alloc(nsfs_sb, kind->ino, S_IFREG | 0444);
 	char name[32];
 
 	if (!inode)
@@ -54,7 +62,7 @@ static int ns_path(const struct ns_kind *kind, struct path *out)
 	inode->fops = &ns_fops;
 	inode->priv = (void *)kind;
 	snprintf(name, sizeof(name), "%s:[%u]", kind->name, kind->ino);
-	*out = (struct path){.dentry = d_alloc_anon(anon_sb, inode, name)};
+	*out = (struct path){.dentry = d_alloc_anon(nsfs_sb, inode, name)};
 	return out->dentry ? 0 : -ENOMEM;
 }
 
