@@ -14,7 +14,8 @@
  *  - When a slice ends, and another CPU has at least two kthreads less, it gets one: without anybody idle that is a matter of fairness.
  *
  *  - A CPU that runs a real-time kthread gets nobody if there is another, and looks for those who wait behind it as if there were an idle
- *    one: real-time ones go to a CPU that runs a fair one, and take it; fair ones that have waited OFFER_AGE_RT go where they get slices.
+ *    one: real-time ones go to a CPU that runs something less urgent, and take it; fair ones that have waited OFFER_AGE_RT go where they get
+ *    slices.
  *
  * Idle CPUs are not woken for more than that: no polling, nobody sleeping is woken for nothing.
  *
@@ -81,7 +82,8 @@ static u32 load_of(const struct cpu *c)
 	return queue_of(c) + (load_relaxed(&c->current) != c->idle);
 }
 
-static struct cpu *least_busy(const struct cpu *but)
+/* Of those where kt may run. */
+static struct cpu *least_busy(const struct cpu *but, const struct kthread *kt)
 {
 	struct cpu *best = NULL;
 	u32 least = UINT32_MAX;
@@ -91,7 +93,7 @@ static struct cpu *least_busy(const struct cpu *but)
 		struct cpu *n = &cpus[(but->id + i) % nr_cpus];
 		u32 l = load_of(n);
 
-		if (l < least) {
+		if (l < least && kthread_allowed(kt, n)) {
 			best = n;
 			least = l;
 		}
@@ -235,29 +237,50 @@ void balance_outgoing(struct cpu *c)
 	}
 }
 
+/* The CPU but c that runs what is least urgent, kt being allowed there (NULL: whatever it is); the shortest queue of these. NULL: there is none. */
+static const struct cpu *least_urgent(const struct cpu *c, const struct kthread *kt)
+{
+	const struct cpu *best = NULL;
+	int i;
+
+	for (i = 1; i < nr_cpus; i++) {
+		const struct cpu *n = &cpus[(c->id + i) % nr_cpus];
+		u32 runs = load_relaxed(&n->runs_rt), least;
+
+		if (kt && !kthread_allowed(kt, n))
+			continue;
+		least = best ? load_relaxed(&best->runs_rt) : UINT32_MAX;
+		if (runs < least || (runs == least && queue_of(n) < queue_of(best)))
+			best = n;
+	}
+	return best;
+}
+
 /* Might somebody who waits on c run sooner elsewhere? */
 static bool may_offer(const struct cpu *c)
 {
+	u32 runs = load_relaxed(&c->runs_rt);
 	const struct cpu *to;
 
 	if (load_relaxed(&idle_mask))
 		return true;
-	if (likely(!load_relaxed(&c->runs_rt)))
+	if (likely(!runs))
 		return false;
-	to = least_busy(c);
-	return to && !load_relaxed(&to->runs_rt);
+	to = least_urgent(c, NULL);
+	return to && load_relaxed(&to->runs_rt) < runs;
 }
 
-/* A CPU that runs no real-time kthread, for one that waits behind such a one on c; -1. */
+/* A CPU that runs something less urgent, for one that waits behind a real-time one on c; -1. */
 static int beside_rt(const struct kthread *kt, const struct cpu *c, ktime_t now)
 {
-	int to;
+	u32 urgency = kthread_is_rt(kt) ? load_relaxed(&kt->rt_priority) : 1;
+	const struct cpu *to;
 
 	if (likely(!load_relaxed(&c->runs_rt)) ||
 	    (!kthread_is_rt(kt) && kt->enqueued + OFFER_AGE_RT > now))
 		return -1;
-	to = least_loaded(kt, c->id);
-	return load_relaxed(&cpus[to].runs_rt) ? -1 : to;
+	to = least_urgent(c, kt);
+	return to && load_relaxed(&to->runs_rt) < urgency ? to->id : -1;
 }
 
 void balance_offer(struct cpu *c, ktime_t now)
@@ -294,25 +317,29 @@ void balance_offer(struct cpu *c, ktime_t now)
 	balance_outgoing(c);
 }
 
+/* Is it the turn of one who waits on c, so that he doesn't wait anew elsewhere? Where slices are short he would never run. Behind a real-time one it is nobody's. */
+static bool is_turn_of(const struct cpu *c, const struct kthread *kt, const struct cpu *to)
+{
+	return load_relaxed(&to->current) != to->idle &&
+	       !(load_relaxed(&c->runs_rt) && !load_relaxed(&to->runs_rt)) &&
+	       kt == sched_policy->peek(c->rq);
+}
+
 void balance_even(struct cpu *c)
 {
 	struct run_queue *rq = c->rq;
-	struct cpu *to = least_busy(c);
-	struct kthread *kt, *turn = NULL;
-	bool behind_rt;
+	struct kthread *kt;
 	int n = 0;
 
-	if (!to || load_of(c) < load_of(to) + 2)
+	if (load_of(c) < 2)
 		return;
-	behind_rt = load_relaxed(&c->runs_rt) && !load_relaxed(&to->runs_rt);
 	spin_lock(&rq->lock);
-	/* Whose turn it is here doesn't wait anew elsewhere; where slices are short it would never run. Behind a real-time one it is nobody's. */
-	if (load_relaxed(&to->current) != to->idle && !behind_rt)
-		turn = sched_policy->peek(rq);
 	cds_list_for_each_entry(kt, &rq->waiting, rq_link) {
+		struct cpu *to = least_busy(c, kt);
+
 		if (n++ == SCAN_MAX)
 			break;
-		if ((turn && kt == turn) || !kthread_allowed(kt, to))
+		if (!to || load_of(c) < load_of(to) + 2 || is_turn_of(c, kt, to))
 			continue;
 		rq_take_out(rq, kt, to->id);
 		cds_list_add_tail(&kt->rq_link, &c->outgoing);

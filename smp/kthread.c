@@ -109,7 +109,7 @@ static void set_params_locked(struct run_queue *rq, struct kthread *kt, int poli
 	store_relaxed(&kt->rt_priority, rt_priority);
 	store_relaxed(&kt->nice, nice);
 	if (rq->cpu->current == kt)
-		store_relaxed(&rq->cpu->runs_rt, policy_is_rt(policy));
+		store_relaxed(&rq->cpu->runs_rt, policy_is_rt(policy) ? rt_priority : 0);
 	if (queued)
 		rq_enqueue(rq, kt, RQ_EXPIRED, kt->enqueued);
 }

@@ -358,6 +358,55 @@ START_TEST(real_time_ones_behind_real_time_take_the_cpu_of_a_fair_one)
 }
 END_TEST
 
+/* CPU 0 runs priority 5, CPU 1 priority 2: one of 4 in between is to run, wherever it waits. */
+START_TEST(real_time_ones_take_the_cpu_of_less_urgent_ones)
+{
+	struct kthread *fifo;
+
+	one_runs_real_time();
+	cpus[0].runs_rt = 5;
+	cpus[1].runs_rt = 2;
+	there->policy = SCHED_FIFO;
+	there->rt_priority = 2;
+	fifo = queued("fifo", 0, SCHED_FIFO, 2);
+	ck_assert_uint_ne(balance_offer_time(&cpus[0], 1), KTIME_MAX);
+	offer_after(4 * NSEC_PER_MSEC);
+	ck_assert_int_eq(fifo->cpu, 0);
+	rq_dequeue(cpus[0].rq, fifo);
+	forget(fifo);
+	fifo = queued("fifo", 0, SCHED_FIFO, 4);
+	offer_after(NSEC_PER_MSEC);
+	ck_assert_uint_eq(cpus[1].need_resched, 1);
+	end_on_cpu_1(fifo);
+}
+END_TEST
+
+/* CPU 2 idles, but who waits on CPU 0 may go to CPU 1 only, where there is less to do. */
+START_TEST(queues_are_evened_among_the_cpus_that_are_allowed)
+{
+	struct kthread *kt[3], *one;
+
+	ck_assert_int_eq(smp_init(3), 0);
+	one = queued("one", 0, SCHED_OTHER, 0);
+	rq_dequeue(cpus[0].rq, one);
+	cpus[0].current = cpus[1].current = one;
+	for (int i = 0; i < 3; i++) {
+		kt[i] = queued("kt", i, SCHED_OTHER, 0);
+		kt[i]->allowed = 3;
+	}
+	balance_even(&cpus[0]);
+	ck_assert_uint_eq(cpus[0].rq->nr_queued, 2);
+	ck_assert_uint_eq(cpus[1].rq->nr_queued, 1);
+	balance_even(&cpus[0]);
+	ck_assert_uint_eq(cpus[0].rq->nr_queued, 2);
+	for (int i = 0; i < 3; i++) {
+		rq_dequeue(cpus[kt[i]->cpu].rq, kt[i]);
+		forget(kt[i]);
+	}
+	forget(one);
+}
+END_TEST
+
 START_TEST(at_the_end_of_a_slice_real_time_counts_for_more_than_any_queue)
 {
 	struct kthread *fair, *more;
@@ -410,6 +459,8 @@ int main(void)
 	tcase_add_test(tc, real_time_has_all_that_nobody_waits_for);
 	tcase_add_test(tc, fair_ones_behind_real_time_are_sent_elsewhere);
 	tcase_add_test(tc, real_time_ones_behind_real_time_take_the_cpu_of_a_fair_one);
+	tcase_add_test(tc, real_time_ones_take_the_cpu_of_less_urgent_ones);
+	tcase_add_test(tc, queues_are_evened_among_the_cpus_that_are_allowed);
 	tcase_add_test(tc, at_the_end_of_a_slice_real_time_counts_for_more_than_any_queue);
 	tcase_add_test(tc, nobody_is_placed_where_real_time_runs_if_there_is_another_cpu);
 	return run_suite(tc, "runqueue");
