@@ -334,6 +334,8 @@ function copies(i,    a, k, out, c)
 			c = 3
 		else if (k == "in" && a == 1 && !c && arg_ref[i, a] == "sigset")
 			c = 4
+		else if (k == "inout" && a == 2 && !c && arg_ref[i, a] == "off")
+			c = 5
 		else if (k == "out" || k == "inout")
 			out = 8
 	}

@@ -63,6 +63,16 @@ size_t xstate_frame(u64 *features)
 	return __atomic_load_n(&known_size, __ATOMIC_RELAXED);
 }
 
+int context_probe(char *why, size_t size)
+{
+	u64 features;
+
+	if (xstate_frame(&features) > 512)
+		return 0;
+	snprintf(why, size, "the CPU has no XSAVE, or the virtual machine hides it");
+	return -ENOSYS;
+}
+
 /* The initial state: x87 control word 0x37f, MXCSR 0x1f80, everything else zero and marked as such. */
 void xstate_initial(void *xs, size_t size)
 {

@@ -42,6 +42,8 @@ struct context {
 	void *xstate; /* to be loaded before it runs; NULL: nothing */
 };
 
+/* What both engines want of the host. -ENOSYS: it hasn't that, and why says what. */
+must_check int context_probe(char *why, size_t size);
 void context_died(struct context *c);
 void xstate_initial(void *xs, size_t size);
 /* Registers as a signal frame has them; segment bases stay as they are, since frames lack them. */

@@ -407,17 +407,10 @@ AT_ONCE static void ptrace_kick_self(struct cpu *cpu)
 		at_once_kill(pid, SIG_KICK);
 }
 
-static int ptrace_probe(char *why, size_t size)
-{
-	(void)why;
-	(void)size;
-	return 0;
-}
-
 const struct engine_ops ptrace_engine = {
 	.name = "ptrace",
 	.setup = &ptrace_setup,
-	.probe = ptrace_probe,
+	.probe = context_probe,
 	.adopt = ptrace_adopt,
 	.exec = ptrace_exec,
 	.run = ptrace_run,

@@ -71,7 +71,7 @@
 /* An answer that changes registers: in between they are of no meaning. */
 #define STUB_LOAD (STUB_TEXT + 0x1800)
 #define STUB_SAVE (STUB_TEXT + 0x1840)	/* the instruction which saves the vector state */
-#define STUB_SAVED (STUB_TEXT + 0x1844) /* behind it */
+#define STUB_SAVED (STUB_TEXT + 0x184c) /* it is saved */
 #define STUB_LOAD_END (STUB_TEXT + 0x1940)
 #define STUB_INITIAL_SIZE 0x1000 /* of an XSAVE area behind it; with larger ones no answer changes registers */
 
@@ -189,6 +189,7 @@
 #define COPY_PATH1 2   /* argument 1 */
 #define COPY_BUFFER1 3 /* argument 1 is a buffer whose length is argument 2, in */
 #define COPY_WORD1 4   /* argument 1 points to 8 bytes, in, or is NULL */
+#define COPY_WORD2 5   /* argument 2 the same */
 #define COPY_OUT 8     /* the first piece that it writes, out */
 #define COPY_PATH_MAX 256
 

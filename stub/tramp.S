@@ -88,6 +88,7 @@ call:	incl	%gs:SLOT_TRIES
 	je	path1
 	cmp	$COPY_WORD1, %ecx
 	je	word1
+	ja	word2
 
 	mov	%rsi, %r11		/* a buffer: rdx bytes, by eights and then one by one */
 	cmp	$SLOT_COPY_MAX, %rdx
@@ -107,8 +108,10 @@ call:	incl	%gs:SLOT_TRIES
 	inc	%ecx
 	jmp	2b
 
+word2:	mov	%rdx, %r11
+	jmp	1f
 word1:	mov	%rsi, %r11
-	test	%r11, %r11
+1:	test	%r11, %r11
 	jz	copied
 	mov	(%r11), %rcx
 	mov	%rcx, %gs:SLOT_IN
@@ -254,7 +257,8 @@ load:	movl	$0, %gs:SLOT_LOAD
 	jmp	1f
 	.org	0x840, 0x90		/* STUB_SAVE */
 1:	xsave64	(%r11)
-	.org	0x844, 0x90		/* STUB_SAVED */
+	orb	$3, 512(%r11)		/* x87 and SSE are told even where they are as at the start, as Linux does it: handlers write there */
+	.org	0x84c, 0x90		/* STUB_SAVED */
 	lea	initial(%rip), %r11
 	xrstor64 (%r11)
 new_regs:

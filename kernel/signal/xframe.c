@@ -88,7 +88,10 @@ int xframe_save(struct task *t, void *to, uaddr_t fp)
 	if (has_xsave()) {
 		struct xheader *h = (struct xheader *)(area + LEGACY_SIZE);
 
+		/* As Linux: handlers write there without looking whether it is used. */
 		h->xstate_bv &= frame_features();
+		if (!itself)
+			h->xstate_bv |= XFEATURE_FPSSE;
 		memset(h->reserved, 0, sizeof(h->reserved));
 		sw.magic1 = MAGIC1;
 		sw.extended_size = (u32)xframe_size();

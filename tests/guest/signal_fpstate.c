@@ -176,6 +176,33 @@ TEST(handler_can_read_and_change_the_sse_state_in_the_frame)
 	CHECK_EQ(out[0], 0x12345);
 }
 
+static void set_x87(int sig, siginfo_t *si, void *ctx)
+{
+	ucontext_t *uc = ctx;
+
+	(void)sig;
+	(void)si;
+	uc->uc_mcontext.fpregs->cwd = 0x027f;
+	count++;
+}
+
+/* Also of a program that has not used it, whose state is as it was at the start; by a call that is made often, and by one that isn't. */
+TEST(handler_can_change_the_x87_state_that_is_not_used_yet)
+{
+	pid_t pid = getpid(), tid = gettid();
+	unsigned short cw;
+
+	handle(SIGUSR1, set_x87);
+	for (int i = 0; i < 200; i++) {
+		__asm__ volatile("fninit");
+		MUST(syscall(SYS_tgkill, pid, tid, SIGUSR1));
+		__asm__ volatile("fnstcw %0" : "=m"(cw));
+		CHECK_EQ(cw, 0x027f);
+		__asm__ volatile("fninit");
+	}
+	CHECK_EQ(count, 200);
+}
+
 static void drop_fpstate(int sig, siginfo_t *si, void *ctx)
 {
 	(void)sig;
