@@ -97,23 +97,29 @@ ssize_t fh_pread(struct fh *h, void *buf, size_t n, u64 off)
 ssize_t fh_read_iter(struct fh *h, struct iov_iter *to, u64 off, u64 eof)
 {
 	size_t done = 0, want, copied;
+	u8 *direct = iov_iter_kernel_piece(to);
 	ssize_t ret = 0;
 	int fd = get_fh(h);
-	void *buf;
+	void *buf = NULL;
 
 	if (fd < 0)
 		return fd;
-	buf = iobuf_get();
-	if (!buf) {
+	if (!direct)
+		buf = iobuf_get();
+	if (!direct && !buf) {
 		put_fh(h);
 		return -ENOMEM;
 	}
 	while (iov_iter_count(to)) {
-		want = min(iov_iter_count(to), IOBUF_SIZE);
-		ret = read_pinned(h, fd, buf, want, off + done);
+		want = direct ? iov_iter_count(to) : min(iov_iter_count(to), IOBUF_SIZE);
+		ret = read_pinned(h, fd, direct ? direct + done : buf, want, off + done);
 		if (ret <= 0)
 			break;
-		copied = copy_to_iter(buf, ret, to);
+		copied = ret;
+		if (direct)
+			iov_iter_advance(to, ret);
+		else
+			copied = copy_to_iter(buf, ret, to);
 		done += copied;
 		if (copied < (size_t)ret) {
 			ret = -EFAULT;
@@ -123,7 +129,8 @@ ssize_t fh_read_iter(struct fh *h, struct iov_iter *to, u64 off, u64 eof)
 		if (copied < want && off + done == eof)
 			break;
 	}
-	iobuf_put(buf);
+	if (buf)
+		iobuf_put(buf);
 	put_fh(h);
 	return done ? (ssize_t)done : ret;
 }

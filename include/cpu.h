@@ -21,12 +21,13 @@ struct cpu {
 	struct kthread *current; /* o */
 	struct kthread *idle;	 /* c: runs when nothing is runnable, on the host thread's stack */
 	struct run_queue *rq;	 /* c */
+	const u32 *nr_queued;	 /* c; what it points to: a. Of rq: who waits for this CPU */
 	struct timer_base *timers; /* c */
 	u32 need_resched;	   /* a: looked at on the way back to the guest */
-	u32 runs_rt;		   /* a: `current` is real-time; written under rq->lock */
-	u32 in_guest;		   /* a: 1 while a guest runs here, see cpu_kick() */
-	u32 kick_pending;	   /* a: it is to pass through sched_return_to_guest() once more */
-	u32 idle_word;		   /* a: host futex: 1 while it sleeps idle */
+	u32 runs_rt; /* a: the real-time priority of `current`, 0: it has none; written under rq->lock */
+	u32 in_guest;	    /* a: 1 while a guest runs here, see cpu_kick() */
+	u32 kick_pending;   /* a: it is to pass through sched_return_to_guest() once more */
+	u32 idle_word;	    /* a: host futex: 1 while it sleeps idle */
 	ktime_t host_timer; /* a: when the host timer fires, or KTIME_MAX; written by itself */
 	/* o: for the guest that runs: when its slice is over; the first of other events. KTIME_MAX: none */
 	ktime_t slice_end, next_event;

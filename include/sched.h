@@ -66,7 +66,7 @@ struct kthread {
 	struct cds_list_head rt_link; /* r: its real-time priority's list */
 	struct pheap_node rq_node;    /* r: the fair heap */
 	u64 vruntime;		      /* r; advanced by itself while it runs */
-	ktime_t slice_start;	      /* o */
+	ktime_t slice_start;	      /* o; others may look: relaxed */
 	/* o: as of the last end of a slice in the guest: CPU that its host process had used, utime_ns; time withheld in this slice */
 	u64 host_used, host_due, withheld;
 	u64 allowed;		/* a: CPU set, one bit a CPU; never empty */

@@ -71,6 +71,13 @@ static inline size_t iov_iter_count(const struct iov_iter *it)
 }
 /* The guest's memory that comes next in one piece: its length; 0: it isn't the guest's. */
 size_t iov_iter_user_piece(const struct iov_iter *it, uaddr_t *addr);
+/* The kernel's memory, in one piece, that is all that comes; NULL: it is the guest's, or in pieces. */
+static inline void *iov_iter_kernel_piece(const struct iov_iter *it)
+{
+	const struct iovec *v = it->iov ? it->iov : &it->single;
+
+	return it->kernel && v->iov_len - it->off == it->count ? (u8 *)v->iov_base + it->off : NULL;
+}
 /* Bytes copied; fewer than n only at a bad address or the end of the iterator. */
 must_check size_t copy_to_iter(const void *from, size_t n, struct iov_iter *it);
 must_check size_t copy_from_iter(void *to, size_t n, struct iov_iter *it);

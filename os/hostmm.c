@@ -210,7 +210,8 @@ static void keeper_reaped(void *arg, const struct host_usage *u)
 	host_mm_free(arg);
 }
 
-#define TASK_CLONE_FLAGS (CLONE_VM | CLONE_PARENT)
+/* Its descriptors are the keeper's until it closes them: see task_start in stub/stub.S. */
+#define TASK_CLONE_FLAGS (CLONE_VM | CLONE_PARENT | CLONE_FILES | CLONE_FS)
 
 static void op_add_task_clone(struct stub_ctl *ctl, int slot)
 {
@@ -280,7 +281,7 @@ static int fork_run(struct host_mm *parent, struct host_mm *hm, pid_t *task)
 		return err;
 	keeper_start(parent);
 	/* The child's keeper answers last, so this CPU sleeps once, not twice; and little, should there be no child. */
-	shared_futex_wait(slot_alias(2 * hm->id), 0, ktime_mono() + 2 * NSEC_PER_MSEC);
+	shared_futex_wait(slot_alias(2 * hm->id), 0, ktime_mono() + 20 * NSEC_PER_MSEC);
 	err = keeper_finish(parent, &done, &last);
 	if (err) {
 		hm->astray = true;
@@ -324,7 +325,7 @@ int host_mm_copy(struct host_mm *parent, struct host_mm **out, struct host_task 
 	if (err) {
 		host_process_free(ht);
 		if (hm->keeper)
-			reap_later(&hm->corpse, hm->keeper, keeper_reaped, hm);
+			reap_later(&hm->corpse, hm->keeper, false, keeper_reaped, hm);
 		else if (!hm->astray)
 			host_mm_free(hm);
 		return err;
@@ -480,6 +481,12 @@ static void host_task_reaped(void *arg, const struct host_usage *u)
 	slot_give(ht);
 }
 
+/* In a call that nobody answers, or stopped; that it is being spun for is only what its memory says. */
+static bool sleeps(const struct host_task *ht)
+{
+	return !ht->spun && (ht->listener >= 0 || !engine->setup->takes_kicks);
+}
+
 void host_task_kill(struct host_mm *hm, struct host_task *ht)
 {
 	spin_lock(&hm->lock);
@@ -488,7 +495,7 @@ void host_task_kill(struct host_mm *hm, struct host_task *ht)
 	if (ht->reaped)
 		host_task_reaped(ht, &(struct host_usage){});
 	else
-		reap_later(&ht->corpse, ht->pid, host_task_reaped, ht);
+		reap_later(&ht->corpse, ht->pid, sleeps(ht), host_task_reaped, ht);
 }
 
 void host_mm_destroy(struct host_mm *hm)
@@ -498,7 +505,8 @@ void host_mm_destroy(struct host_mm *hm)
 	ASSERT(cds_list_empty(&hm->tasks));
 	cds_list_for_each_entry_safe(ht, next, &hm->parked, link)
 		host_task_kill(hm, ht);
-	reap_later(&hm->corpse, hm->keeper, keeper_reaped, hm); /* behind its tasks */
+	reap_later(&hm->corpse, hm->keeper, !__atomic_load_n(&hm->dead, __ATOMIC_RELAXED),
+		   keeper_reaped, hm); /* behind its tasks */
 }
 
 bool host_mm_alone(const struct host_mm *hm)

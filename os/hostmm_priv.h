@@ -19,6 +19,7 @@
 struct corpse {
 	struct corpse *next;
 	pid_t pid;
+	bool sleeps; /* not killed yet */
 	void (*done)(void *arg, const struct host_usage *u);
 	void *arg;
 };
@@ -188,8 +189,11 @@ void host_task_wipe(struct host_task *ht);
 must_check bool host_mm_clear(struct host_mm *hm);
 void host_mm_renew(struct host_mm *hm, struct host_task *ht);
 
-/* The reaper: SIGKILLs and waits for a process in its own time, then calls done(arg, what it used), which may free c. In the order of these calls. */
-void reap_later(struct corpse *c, pid_t pid, void (*done)(void *arg, const struct host_usage *u),
-		void *arg);
+/*
+ * The reaper: SIGKILLs and waits for a process in its own time, then calls done(arg, what it used), which may free c. In the order of these calls. One
+ * that doesn't sleep, or might be woken by anybody, is killed at once.
+ */
+void reap_later(struct corpse *c, pid_t pid, bool sleeps,
+		void (*done)(void *arg, const struct host_usage *u), void *arg);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The reaper: a host thread that kills host processes and waits for them in its own time, so that no CPU
+ * The reaper: a host thread that kills host processes and waits for them in its own time, and on its own core, so that no CPU
  * waits for the host to tear down an address space. A pid is reused by nobody before it was reaped here. When nothing has ended for a second
  * after something did, it gives the kernel's free memory back.
  */
@@ -33,12 +33,13 @@ static void collect(struct corpse *c)
 	c->done(c->arg, &u);
 }
 
-void reap_later(struct corpse *c, pid_t pid, void (*done)(void *arg, const struct host_usage *u),
-		void *arg)
+void reap_later(struct corpse *c, pid_t pid, bool sleeps,
+		void (*done)(void *arg, const struct host_usage *u), void *arg)
 {
-	kill(pid, SIGKILL);
+	if (!sleeps)
+		kill(pid, SIGKILL);
 	__atomic_add_fetch(&begun, 1, __ATOMIC_SEQ_CST);
-	*c = (struct corpse){.pid = pid, .done = done, .arg = arg};
+	*c = (struct corpse){.pid = pid, .sleeps = sleeps, .done = done, .arg = arg};
 	c->next = __atomic_load_n(&corpses, __ATOMIC_RELAXED);
 	while (!__atomic_compare_exchange_n(&corpses, &c->next, c, true, __ATOMIC_RELEASE,
 					    __ATOMIC_RELAXED))
@@ -62,6 +63,32 @@ static struct corpse *take_corpses(void)
 	return first;
 }
 
+/* They die where we run: the core that they were pinned to has guests to run. */
+static void kill_sleepers(const struct corpse *c)
+{
+	int core = host_core_current();
+
+	for (; c; c = c->next) {
+		if (!c->sleeps)
+			continue;
+		host_task_pin(c->pid, &(int){-1}, core);
+		kill(c->pid, SIGKILL);
+	}
+}
+
+static void collect_all(struct corpse *c)
+{
+	struct corpse *next;
+
+	kill_sleepers(c);
+	for (; c; c = next) {
+		next = c->next;
+		collect(c);
+		__atomic_add_fetch(&collected, 1, __ATOMIC_SEQ_CST);
+	}
+	host_futex_wake(&collected, INT32_MAX);
+}
+
 static void *reaper(void *unused)
 {
 	u64 quiet =
@@ -69,7 +96,7 @@ static void *reaper(void *unused)
 
 	(void)unused;
 	for (;;) {
-		struct corpse *c, *next;
+		struct corpse *c;
 
 		while (!__atomic_load_n(&work, __ATOMIC_SEQ_CST))
 			if (host_futex_wait(&work, 0, quiet) == -ETIMEDOUT) {
@@ -79,14 +106,16 @@ static void *reaper(void *unused)
 		/* Mostly nobody is in a hurry: who forks and exits a lot needn't wake us each time, nor do we sleep for each. */
 		host_futex_wait(&hurry, 0, ktime_mono() + NSEC_PER_MSEC);
 		__atomic_store_n(&hurry, 0, __ATOMIC_SEQ_CST);
-		__atomic_store_n(&work, 0, __ATOMIC_SEQ_CST);
-		for (c = take_corpses(); c; c = next) {
-			next = c->next;
-			collect(c);
-			__atomic_add_fetch(&collected, 1, __ATOMIC_SEQ_CST);
+		c = take_corpses();
+		if (!c) {
+			/* From here on they wake us. */
+			__atomic_store_n(&work, 0, __ATOMIC_SEQ_CST);
+			c = take_corpses();
 		}
-		host_futex_wake(&collected, INT32_MAX);
-		quiet = ktime_mono() + NSEC_PER_SEC;
+		if (c) {
+			collect_all(c);
+			quiet = ktime_mono() + NSEC_PER_SEC;
+		}
 	}
 	return NULL;
 }

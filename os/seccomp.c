@@ -490,6 +490,8 @@ static bool next_event(struct context *c, struct cpu *cpu, struct event *ev, boo
 				return true;
 			continue;
 		}
+		/* It sleeps: a kick would only interrupt its call, which some hosts begin anew when the answer comes at that moment. */
+		__atomic_store_n(&cpu->in_guest, 0, __ATOMIC_RELEASE);
 		if (is_stop(&n))
 			stop_event(c, ev, &n);
 		else
@@ -609,12 +611,25 @@ static int seccomp_get_xstate(struct context *c, void *buf, size_t size)
 	return 0;
 }
 
+/* Which bits of MXCSR this CPU has: the others fault when they are loaded. */
+static u32 mxcsr_mask(void)
+{
+	struct {
+		u8 before[28];
+		u32 mask;
+		u8 after[480];
+	} __attribute__((aligned(16))) fx = {};
+
+	__asm__ volatile("fxsave64 %0" : "=m"(fx));
+	return fx.mask ? fx.mask : 0xffbf;
+}
+
 static int seccomp_set_xstate(struct context *c, const void *buf, size_t size)
 {
 	u32 mxcsr;
 
 	memcpy(&mxcsr, (const u8 *)buf + 24, sizeof(mxcsr));
-	if (mxcsr & ~0xffffu)
+	if (mxcsr & ~mxcsr_mask())
 		return -EINVAL;
 	if (context_reset_xstate(c))
 		return -ENOMEM;
@@ -673,6 +688,8 @@ static int seccomp_probe(char *why, size_t size)
 		snprintf(why, size, "Linux 5.19 or later is needed (WAIT_KILLABLE_RECV)");
 		return -ENOSYS;
 	}
+	if (context_probe(why, size))
+		return -ENOSYS;
 	listener_probe();
 	return 0;
 }

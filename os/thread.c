@@ -178,6 +178,20 @@ AT_ONCE static bool extend_slice(struct cpu *c, ktime_t now)
 }
 
 /*
+ * It fired for a plan of before: a timer is never put off. There is nothing to do if the present plan stands, which says nothing of those
+ * that were queued since if nobody was then: who saw that the timer would fire soon has left it to that (balance_notify()).
+ */
+AT_ONCE static bool is_early(const struct cpu *c, ktime_t now)
+{
+	if (now >= c->slice_end || now >= c->next_event)
+		return false;
+	/* host_timer before nr_queued; the others the other way round. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return !__atomic_load_n(c->nr_queued, __ATOMIC_RELAXED) ||
+	       (c->slice_end != KTIME_MAX && !__atomic_load_n(&idle_mask, __ATOMIC_RELAXED));
+}
+
+/*
  * The timer fired while a guest ran. Is it to go on? Not if somebody idles, who would get those that wait here from the CPU on its way through the
  * kernel. An IPI that comes while the timer's signal is pending is none of its own, but for kick_pending.
  */
@@ -186,10 +200,12 @@ AT_ONCE static bool goes_on(struct cpu *c)
 	ktime_t now = at_once_clock();
 
 	/* 0: of a unit test, with a guest that is none. */
-	if (!userspace_pid[c->id] || now < c->slice_end || now >= c->next_event ||
-	    __atomic_load_n(&c->need_resched, __ATOMIC_RELAXED) ||
-	    __atomic_load_n(&c->kick_pending, __ATOMIC_RELAXED) ||
-	    __atomic_load_n(&idle_mask, __ATOMIC_RELAXED) || !extend_slice(c, now))
+	if (!userspace_pid[c->id] || __atomic_load_n(&c->need_resched, __ATOMIC_RELAXED) ||
+	    __atomic_load_n(&c->kick_pending, __ATOMIC_RELAXED))
+		return false;
+	if (!is_early(c, now) &&
+	    (now < c->slice_end || now >= c->next_event ||
+	     __atomic_load_n(&idle_mask, __ATOMIC_RELAXED) || !extend_slice(c, now)))
 		return false;
 	host_cpu_timer(c, c->slice_end < c->next_event ? c->slice_end : c->next_event);
 	return true;
@@ -215,8 +231,10 @@ AT_ONCE static void ipi_handler(int sig, siginfo_t *info, void *uc)
 	}
 	/* An exchange: the next clearing is to follow those kicks, too, that found it set. See cpu_kick(). */
 	__atomic_exchange_n(&c->kick_pending, 1, __ATOMIC_SEQ_CST);
-	if (in_guest)
+	if (in_guest) {
+		c->stat.kicks++;
 		engine->kick_self(c);
+	}
 out:
 	errno = saved;
 }

@@ -206,6 +206,7 @@ static int cpu_init(struct cpu *c, int id)
 	p->idle.allowed = cpu_bit(c);
 	c->current = c->idle = &p->idle;
 	c->rq = &p->rq;
+	c->nr_queued = &p->rq.nr_queued;
 	rq_init(c->rq, c);
 	c->timers = &p->timers;
 	timers_init(c->timers, c);

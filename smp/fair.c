@@ -20,6 +20,8 @@
 #define SLEEPER_CREDIT (SLICE / 2)
 /* ... and takes the CPU at once only if the one that runs is ahead by more than this: two that talk to each other never preempt. */
 #define WAKEUP_GRANULARITY (1 * NSEC_PER_MSEC)
+/* ... and if that one has had the CPU for so long: it mostly waits for something soon, and nobody is interrupted. */
+#define MIN_RUN (NSEC_PER_MSEC / 2)
 /*
  * What one may be ahead of the others when it is queued, at nice 0. A CPU is charged by the clock: a host that stops a CPU's thread for a
  * second, or a call that takes that long, would otherwise have who happened to be on it wait until all the others have had a second.
@@ -194,7 +196,8 @@ static bool policy_preempts(struct run_queue *rq, struct kthread *curr, struct k
 		return false;
 	if (kt->policy == SCHED_IDLE || cp == SCHED_IDLE)
 		return cp == SCHED_IDLE && kt->policy != SCHED_IDLE;
-	return before(kt->vruntime + WAKEUP_GRANULARITY, load_relaxed(&curr->vruntime));
+	return rq_stamp() - load_relaxed(&curr->slice_start) >= MIN_RUN &&
+	       before(kt->vruntime + WAKEUP_GRANULARITY, load_relaxed(&curr->vruntime));
 }
 
 static u64 policy_slice_left(struct run_queue *rq, struct kthread *curr, ktime_t now)

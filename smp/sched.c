@@ -83,7 +83,7 @@ static __attribute__((noinline)) void switch_to(struct cpu *c, struct kthread *p
 
 	store_relaxed(&next->on_cpu, 1);
 	store_relaxed(&c->current, next);
-	store_relaxed(&c->runs_rt, kthread_is_rt(next));
+	store_relaxed(&c->runs_rt, kthread_is_rt(next) ? load_relaxed(&next->rt_priority) : 0);
 	c->prev = prev;
 	stat_add(&c->stat.switches, 1);
 	fiber_switch_start(prev, next, &save);
@@ -127,7 +127,7 @@ static void end_burst(struct kthread *kt)
 
 static void start_slice(struct kthread *kt, ktime_t now)
 {
-	kt->slice_start = now;
+	store_relaxed(&kt->slice_start, now);
 	kt->withheld = 0;
 }
 

@@ -48,6 +48,20 @@ static int lock_died(struct task *t, uaddr_t uaddr, bool pi, bool pending)
 	return 0;
 }
 
+/* Has nobody else any of its memory? Then no lock there can outlive it. */
+static bool is_alone(struct mm *mm)
+{
+	bool shared = false;
+
+	if (__atomic_load_n(&mm->refs, __ATOMIC_ACQUIRE) > 1)
+		return false;
+	down_read(&mm->lock);
+	for (int i = 0; i < mm->nr_vmas && !shared; i++)
+		shared = mm->vmas[i].flags & VM_SHARED;
+	up_read(&mm->lock);
+	return !shared;
+}
+
 void futex_exit_robust(struct task *t)
 {
 	uaddr_t list = t->robust_list;
@@ -56,7 +70,7 @@ void futex_exit_robust(struct task *t)
 	int left = ROBUST_LIMIT;
 
 	t->robust_list = 0;
-	if (!list || copy_from_user(&h, list, sizeof(h)))
+	if (!list || is_alone(t->mm) || copy_from_user(&h, list, sizeof(h)))
 		return;
 	/* Bit 0 of a link says that the lock is a PI one. */
 	for (entry = h.next; (entry & ~1ul) != list && left; entry = next, left--) {
