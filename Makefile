@@ -234,11 +234,12 @@ format:
 	clang-format -i $(shell git ls-files '*.c' '*.h')
 
 install: all
-	$(INSTALL) -D -m 755 $(BUILD)/heddle $(DESTDIR)$(PREFIX)/bin/heddle
-	$(INSTALL) -D -m 755 $(BUILD)/heddle-tools $(DESTDIR)$(PREFIX)/libexec/heddle/heddle-tools
-	$(INSTALL) -D -m 644 docs/heddle.1 $(DESTDIR)$(PREFIX)/share/man/man1/heddle.1
+	$(INSTALL) -D -m 755 $(BUILD)/heddle '$(DESTDIR)$(PREFIX)/bin/heddle'
+	$(INSTALL) -D -m 755 $(BUILD)/heddle-tools '$(DESTDIR)$(PREFIX)/libexec/heddle/heddle-tools'
+	$(INSTALL) -D -m 644 docs/heddle.1 '$(DESTDIR)$(PREFIX)/share/man/man1/heddle.1'
+	$(INSTALL) -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/doc/heddle' docs/*.md
 	$(INSTALL) -D -m 644 scripts/heddle.bash-completion \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/heddle
+		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/heddle'
 
 clean:
 	rm -rf $(BUILD)
