@@ -163,7 +163,8 @@ debug asan tsan:
 deps:
 	@scripts/deps
 
-demo: deps
+demo:
+	@scripts/deps build
 	+@$(MAKE) --no-print-directory all
 	@tests/demo.sh $(BUILD)/heddle
 
@@ -215,7 +216,7 @@ stress-ng: deps
 	@stress/stress-ng -b $(BUILD)
 
 # Parsers of what anybody may have written, with T seconds for each.
-fuzz:
+fuzz: deps
 	@tests/fuzz/run -b $(BUILD) -t $(T)
 
 bench: all
@@ -224,7 +225,8 @@ bench: all
 bench-peers: all
 	@tests/bench/run -b $(BUILD) -p
 
-lint: $(OBJS) $(BUILD)/zygote.elf $(BUILD)/filters
+lint: deps
+	+@$(MAKE) --no-print-directory all $(BUILD)/filters
 	@scripts/lint $(BUILD)
 
 layering: $(OBJS)
@@ -234,18 +236,19 @@ format:
 	clang-format -i $(shell git ls-files '*.c' '*.h')
 
 install: all
-	$(INSTALL) -D -m 755 $(BUILD)/heddle $(DESTDIR)$(PREFIX)/bin/heddle
-	$(INSTALL) -D -m 755 $(BUILD)/heddle-tools $(DESTDIR)$(PREFIX)/libexec/heddle/heddle-tools
-	$(INSTALL) -D -m 644 docs/heddle.1 $(DESTDIR)$(PREFIX)/share/man/man1/heddle.1
+	$(INSTALL) -D -m 755 $(BUILD)/heddle '$(DESTDIR)$(PREFIX)/bin/heddle'
+	$(INSTALL) -D -m 755 $(BUILD)/heddle-tools '$(DESTDIR)$(PREFIX)/libexec/heddle/heddle-tools'
+	$(INSTALL) -D -m 644 docs/heddle.1 '$(DESTDIR)$(PREFIX)/share/man/man1/heddle.1'
+	$(INSTALL) -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/doc/heddle' docs/*.md
 	$(INSTALL) -D -m 644 scripts/heddle.bash-completion \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/heddle
+		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/heddle'
 
 clean:
 	rm -rf $(BUILD)
 
 help:
 	@echo 'make               $(BUILD)/heddle'
-	@echo 'make deps          install what is missing from Debian 12'
+	@echo 'make deps          install what is missing of the Debian 12 packages that building, tests and lint need'
 	@echo 'make demo          compile a program with make -j4 inside a guest and run it'
 	@echo 'make check         unit, guest, application and hostile tests (check-quick: under two minutes)'
 	@echo 'make check-debug check-asan check-tsan    the same on 4 CPUs, in builds that check locks, memory, races'

@@ -211,6 +211,13 @@ static struct side open_root(const char *dir, bool humfs)
 	return s;
 }
 
+static void usage(void)
+{
+	puts("Usage: heddle diff DIR [-r [humfs:]ROOT]\n"
+	     "What the DIR of --overlay changes of the root below it, which is / or ROOT. In front of each name is\n"
+	     "A (added), M (changed, contents or attributes) or D (gone).");
+}
+
 int diff_command(int argc, char **argv)
 {
 	const char *layer = NULL, *root = "/";
@@ -219,6 +226,10 @@ int diff_command(int argc, char **argv)
 	char *superblock;
 
 	tool_name = "diff";
+	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+		usage();
+		return 0;
+	}
 	for (int i = 1; i < argc; i++) {
 		if ((!strcmp(argv[i], "-r") || !strcmp(argv[i], "--root")) && i + 1 < argc)
 			root = argv[++i];

@@ -235,11 +235,11 @@ static const struct humfs_verb {
 	int (*run)(int argc, char **argv);
 	const char *usage;
 } verbs[] = {
-	{"create", humfs_create, "DIR [--size SIZE]   an empty humfs (4G)"},
-	{"import", humfs_import, "DIR <TAR            adds what is in a tar archive"},
-	{"export", humfs_export, "DIR >TAR            writes a tar archive"},
-	{"check", humfs_check, "DIR [--repair]      looks whether data and metadata agree"},
-	{"info", humfs_info, "DIR                 size and state"},
+	{"create", humfs_create, "DIR [--size SIZE]          an empty humfs (4G)"},
+	{"import", humfs_import, "DIR <TAR                   adds what is in a tar archive"},
+	{"export", humfs_export, "DIR >TAR                   writes a tar archive"},
+	{"check", humfs_check, "DIR [--repair] [--quiet]   looks whether data and metadata agree"},
+	{"info", humfs_info, "DIR                        size and state"},
 };
 
 static void usage(FILE *f)

@@ -32,7 +32,7 @@ static const struct argp_option table[] = {
 	{NULL, 0, NULL, 0, "Machine:", 1},
 	{"cpus", 'c', "N", 0, "Virtual CPUs, 1 to 64 (default: the host's cores)", 1},
 	{"memory", 'm', "SIZE", 0,
-	 "Memory that the guest finds and may use: bytes, or with K, M, G", 1},
+	 "Memory that the guest finds and may use, at least 16M: bytes, or with K, M, G", 1},
 	{"engine", 'e', "NAME", 0, "auto, ptrace or seccomp", 1},
 	{"patch", OPT_PATCH, "on|off", 0,
 	 "Turn system-call sites that are used often into jumps, where that is safe (default: on; seccomp engine)",
@@ -333,7 +333,10 @@ void options_parse(struct options *o, int argc, char **argv)
 		.parser = parse,
 		.args_doc = "[--] [PROGRAM [ARG...]]",
 		.doc = "Runs PROGRAM (default: an interactive bash) on Heddle's own kernel.\v"
-		       "Exit status: the program's, or 128 + the signal that ended it; 2 for a usage or set-up error; 70 after a kernel panic.",
+		       "Exit status: the program's, or 128 + the signal that ended it; 126 if it can't be executed, 127 if it isn't found; 2 for a usage or set-up error; 70 after a kernel panic.\n\n"
+		       "Other commands, which have a --help of their own:\n"
+		       "  heddle humfs COMMAND DIR   root file systems that keep owners and devices\n"
+		       "  heddle diff DIR            what --overlay DIR changes",
 	};
 	static char name[] = "heddle run";
 
