@@ -46,16 +46,19 @@ void uaccess_expect_out(uaddr_t addr, size_t n);
 	})
 
 /*
- * A place to copy to or from: user memory of the current mm in pieces, or kernel memory. Advances as it is used.
+ * A place to copy to or from: user memory of the current mm in pieces, or kernel memory; or something that gives what is to be copied from it. Advances
+ * as it is used.
  */
 struct iov_iter {
-	bool kernel;	     /* iov_base are kernel addresses */
-	struct iovec *iov;   /* current piece */
-	int nr;		     /* pieces left */
-	size_t off;	     /* consumed of the current piece */
-	size_t count;	     /* bytes left in all */
-	struct iovec single; /* for one piece */
-	struct iovec *alloc; /* freed by iov_iter_done */
+	bool kernel;				       /* iov_base are kernel addresses */
+	struct iovec *iov;			       /* current piece */
+	int nr;					       /* pieces left */
+	size_t off;				       /* consumed of the current piece */
+	size_t count;				       /* bytes left in all */
+	struct iovec single;			       /* for one piece */
+	struct iovec *alloc;			       /* freed by iov_iter_done */
+	size_t (*give)(void *arg, void *to, size_t n); /* NULL: it is memory */
+	void *arg;
 };
 must_check int iov_iter_user(struct iov_iter *it, uaddr_t base,
 			     size_t len); /* -EFAULT if out of range */
@@ -64,6 +67,9 @@ must_check struct iovec *iovec_from_user(uaddr_t iov, unsigned long n);
 /* The same as a place to copy to or from: -EFAULT too for what is out of range. It is cut where Linux cuts a transfer. */
 must_check int iov_iter_user_iov(struct iov_iter *it, uaddr_t iov, unsigned long n);
 void iov_iter_kernel(struct iov_iter *it, void *base, size_t len);
+/* For copy_from_iter() alone: len bytes, which give() puts where they are wanted. It may sleep, and give fewer. */
+void iov_iter_giver(struct iov_iter *it, size_t (*give)(void *arg, void *to, size_t n), void *arg,
+		    size_t len);
 void iov_iter_done(struct iov_iter *it);
 static inline size_t iov_iter_count(const struct iov_iter *it)
 {

@@ -267,6 +267,12 @@ void iov_iter_kernel(struct iov_iter *it, void *base, size_t len)
 	it->iov = NULL; /* means &single, so that the iterator can be copied */
 }
 
+void iov_iter_giver(struct iov_iter *it, size_t (*give)(void *arg, void *to, size_t n), void *arg,
+		    size_t len)
+{
+	*it = (struct iov_iter){.kernel = true, .count = len, .give = give, .arg = arg};
+}
+
 struct iovec *iovec_from_user(uaddr_t iov, unsigned long n)
 {
 	struct iovec *v;
@@ -440,6 +446,11 @@ size_t copy_to_iter(const void *from, size_t n, struct iov_iter *it)
 
 size_t copy_from_iter(void *to, size_t n, struct iov_iter *it)
 {
+	if (it->give) {
+		n = it->give(it->arg, to, min(n, it->count));
+		it->count -= n;
+		return n;
+	}
 	return copy_iter(it, to, n, FROM_USER);
 }
 

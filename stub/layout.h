@@ -73,7 +73,8 @@
 #define STUB_SAVE (STUB_TEXT + 0x1840)	/* the instruction which saves the vector state */
 #define STUB_SAVED (STUB_TEXT + 0x184c) /* it is saved */
 #define STUB_LOAD_END (STUB_TEXT + 0x1940)
-#define STUB_INITIAL_SIZE 0x1000 /* of an XSAVE area behind it; with larger ones no answer changes registers */
+#define STUB_INITIAL_SIZE                                                                          \
+	0x1000 /* of an XSAVE area behind it; with larger ones no answer changes registers */
 
 /* The control page. Offsets are checked against struct stub_ctl in C. */
 #define CTL_SEQ 0	  /* u32: futex; number of the batch to run */

@@ -1,6 +1,7 @@
 /* From file to file within the kernel: sendfile and copy_file_range, through a buffer. */
 #include "copy.h"
 #include "kernel/fs/notify/notify.h"
+#include "net.h"
 #include "vfs.h"
 
 #define CHUNK (64 << 10)
@@ -53,6 +54,65 @@ static ssize_t copy(struct copy_end *in, struct copy_end *out, size_t count)
 	if (done)
 		return done;
 	return got < 0 ? got : put;
+}
+
+/* ---- to sockets ---- */
+
+/* Where the data of messages come from. */
+struct source {
+	struct file *file;
+	u64 pos;
+	bool ended; /* before it had given what was to be there */
+};
+
+static size_t give(void *arg, void *to, size_t n)
+{
+	struct source *s = arg;
+	struct iov_iter it;
+	size_t done = 0;
+	ssize_t got = 0;
+
+	do {
+		iov_iter_kernel(&it, (u8 *)to + done, n - done);
+		got = file_read_iter(s->file, &it, &s->pos);
+		done += got > 0 ? (size_t)got : 0;
+	} while (got > 0 && done < n);
+	s->ended = done < n;
+	return done;
+}
+
+/*
+ * As far as the file's size is known, read into the messages, without a buffer in between. Bytes, or the error if there are none. *all: of those that
+ * there were to be.
+ */
+static ssize_t copy_to_socket(struct copy_end *in, struct copy_end *out, size_t count, bool *all)
+{
+	u64 size = __atomic_load_n(&in->file->inode->size, __ATOMIC_RELAXED);
+	struct source s = {.file = in->file, .pos = in->pos};
+	struct iov_iter it;
+	ssize_t n;
+
+	*all = true;
+	if (!file_is_stream_socket(out->file) || !S_ISREG(in->file->inode->mode) || in->pos >= size)
+		return 0;
+	count = min(count, size - in->pos);
+	iov_iter_giver(&it, give, &s, count);
+	n = file_write_iter(out->file, &it, &out->pos);
+	*all = s.ended || n == (ssize_t)count;
+	if (n > 0)
+		in->pos += n;
+	return n < 0 && s.ended ? 0 : n;
+}
+
+static ssize_t copy_for_sendfile(struct copy_end *in, struct copy_end *out, size_t count)
+{
+	bool all;
+	ssize_t sent = copy_to_socket(in, out, count, &all), more;
+
+	if (sent < 0 || !all || (size_t)sent == count)
+		return sent;
+	more = copy(in, out, count - sent);
+	return sent ? sent + max(more, 0L) : more;
 }
 
 /* A call that is a read and a write. */
@@ -154,7 +214,7 @@ static long do_sendfile(struct copy_end *in, struct copy_end *out, uaddr_t uoff,
 	if ((s64)in->pos < 0 || !(in->file->mode & FMODE_LSEEK) || S_ISDIR(in->file->inode->mode) ||
 	    file_flags(out->file) & O_APPEND)
 		return -EINVAL;
-	ret = copy(in, out, min(count, MAX_RW_COUNT));
+	ret = copy_for_sendfile(in, out, min(count, MAX_RW_COUNT));
 	count_both(ret);
 	err = ret > 0 || uoff ? copy_pos_end(in, uoff)
 			      : 0; /* a guest's variable is written in any case */

@@ -78,6 +78,11 @@ const struct file_operations socket_ops = {
 	.release = sock_release,
 };
 
+bool file_is_stream_socket(const struct file *f)
+{
+	return file_is_socket(f) && ((const struct unix_sock *)f->priv)->type == SOCK_STREAM;
+}
+
 bool file_is_socket(const struct file *f)
 {
 	return f->ops == &socket_ops;
