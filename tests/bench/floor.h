@@ -42,20 +42,25 @@ static inline int compare_runs(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Prints nanoseconds a round trip, of which each is round_trip(arg): the median of RUNS runs. */
-static inline void print_median(void (*round_trip)(int arg), int arg)
+/* Nanoseconds that round_trip(arg) takes: the median of RUNS runs of so many rounds. */
+static inline double median_ns(void (*round_trip)(int arg), int arg, int rounds)
 {
 	double runs[RUNS];
 
 	for (int i = 0; i < RUNS; i++) {
 		double start = now_ns();
 
-		for (int k = 0; k < ROUNDS; k++)
+		for (int k = 0; k < rounds; k++)
 			round_trip(arg);
-		runs[i] = (now_ns() - start) / ROUNDS;
+		runs[i] = (now_ns() - start) / rounds;
 	}
 	qsort(runs, RUNS, sizeof(runs[0]), compare_runs);
-	printf("%.0f\n", runs[RUNS / 2]);
+	return runs[RUNS / 2];
+}
+
+static inline void print_median(void (*round_trip)(int arg), int arg)
+{
+	printf("%.0f\n", median_ns(round_trip, arg, ROUNDS));
 }
 
 #endif
