@@ -20,18 +20,23 @@ def become_reaper():
     signal.signal(signal.SIGALRM, at_time_limit)
 
 
-def children():
+def children(parent):
+    """Of all its threads. Not by /proc/PID/task/TID/children: not each kernel has that, and a thread that ends takes it along."""
     out = []
-    for task in os.listdir("/proc/self/task"):
-        with open(f"/proc/self/task/{task}/children") as f:
-            out += [int(pid) for pid in f.read().split()]
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat", errors="replace") as f:
+                if int(f.read().rpartition(")")[2].split()[1]) == parent:
+                    out.append(int(pid))
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it has ended
     return out
 
 
 def end_children():
     """Kills and reaps what is left, and what that leaves. Returns how many there were."""
     n = 0
-    while left := children():
+    while left := children(os.getpid()):
         n += len(left)
         for pid in left:
             os.kill(pid, signal.SIGKILL)

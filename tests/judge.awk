@@ -71,9 +71,9 @@ END {
 		why = why "and of " missing - 1 " more\n"
 	if (missing)
 		why = why last_guest "\n"
-	if (!failed && !count && !nh) {
+	if (!failed && !count) {
 		failed++
-		why = why "it printed nothing\n"
+		why = why "it printed no result\n"
 	}
 	for (i = 0; !failed && (i < nh || i < ng); i++)
 		if (other_host[i] != other_guest[i]) {

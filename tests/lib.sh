@@ -33,17 +33,33 @@ parse_options()
 	shift $((OPTIND - 1))
 	NAMES=$*
 	export BUILD
+	case $PWD$BUILD in
+	*[[:space:]]*)
+		echo "$0: no blanks, please, in the names of directories: $PWD, $BUILD" >&2
+		exit 2
+		;;
+	esac
 }
 
-# The engines that work here, unless they were given.
+# The engines that work here, unless they were given. One that this host or this build hasn't got is skipped, or is a failure if $REQUIRE_ENGINES
+# names it; what else is wrong with one is for the tests to show.
 find_engines()
 {
 	[ -z "$ENGINES" ] || return 0
 	for engine in ptrace seccomp; do
-		timeout -s KILL 20 "$BUILD/heddle" run -c 1 -e "$engine" -- /bin/true \
-			>/dev/null 2>&1 </dev/null
-		# 2: this host or this build has no such engine. Anything else is for the tests to show.
-		[ $? = 2 ] || ENGINES="$ENGINES $engine"
+		said=$(timeout -s KILL 20 "$BUILD/heddle" run -c 1 -e "$engine" -- /bin/true 2>&1 >/dev/null </dev/null)
+		status=$?
+		why=$(echo "$said" | sed -n "s/^heddle: engine $engine:* *//p")
+		if [ $status != 2 ] || [ -z "$why" ]; then
+			ENGINES="$ENGINES $engine"
+			continue
+		fi
+		case " ${REQUIRE_ENGINES:-} " in
+		*" $engine "*) word=FAIL counts='0 1 0' ;;
+		*) word=skip counts='0 0 1' ;;
+		esac
+		echo "$word engine $engine: $why"
+		echo "$counts" >>"$OUT/engines.count"
 	done
 	[ -n "$ENGINES" ] || ENGINES=ptrace
 }
@@ -89,13 +105,25 @@ cpus_of()
 }
 
 # Runs a job (this script with --job and the words of the line) for each line of stdin; lines that begin with
-# "serial" one by one after the others.
+# "serial" one by one after the others. run_jobs all: each of them reports something. What doesn't come to its end is a failure.
 run_jobs()
 {
-	cat >"$OUT/jobs"
-	sed -n 's/^parallel //p' "$OUT/jobs" | xargs -r -P "$JOBS" -L 1 "$SELF" --job "$BUILD"
-	sed -n 's/^serial //p' "$OUT/jobs" | xargs -r -P 1 -L 1 "$SELF" --job "$BUILD"
-	return 0
+	lost=0
+	cat >"$OUT/jobs" || lost=1
+	expected=$(($(reports) + $(grep -c . "$OUT/jobs")))
+	sed -n 's/^parallel //p' "$OUT/jobs" | xargs -r -P "$JOBS" -L 1 "$SELF" --job "$BUILD" || lost=1
+	sed -n 's/^serial //p' "$OUT/jobs" | xargs -r -P 1 -L 1 "$SELF" --job "$BUILD" || lost=1
+	[ "${1:-}" != all ] || [ "$expected" = "$(reports)" ] || lost=$((expected - $(reports)))
+	[ $lost = 0 ] || {
+		echo "FAIL jobs were lost: $lost or more"
+		echo "0 $lost 0" >>"$OUT/lost.count"
+	}
+}
+
+# How many jobs have said how they ended.
+reports()
+{
+	find "$OUT" -name '*.count' -size +0 | wc -l
 }
 
 # "parallel" or "serial"
@@ -118,7 +146,7 @@ report()
 	else
 		printf '%s\n' "$line"
 	fi
-	echo "$4 $5 $6" >"$OUT/$1.count"
+	echo "$4 $5 $6" >"$OUT/$1.count" || exit 1
 }
 
 # timed LIMIT OUT ERR COMMAND...: runs it without input; OUT ends with a line about its exit. SLOW in the environment multiplies limits.
@@ -135,11 +163,17 @@ timed()
 	fi
 }
 
+# bad_on_host OUT WHY: is the host's own run a failure, and by which lines? Aborted alike on host and guest is no success.
+bad_on_host()
+{
+	grep '^FAIL' "$1" >"$2" || grep -E '^ended: (killed|status [^0])' "$1" >"$2"
+}
+
 # judge TAG TITLE HOST-OUTPUT GUEST-OUTPUT STDERR SECONDS
 judge()
 {
 	awk -f tests/judge.awk "$3" "$4" >"$OUT/$1.judged"
-	read -r passed failed skipped <"$OUT/$1.judged"
+	read -r passed failed skipped <"$OUT/$1.judged" || passed=0 failed=1 skipped=0
 	{
 		sed 1d "$OUT/$1.judged"
 		[ "$failed" = 0 ] || { grep -m 40 '^kernel: ' "$5"; tail -n 8 "$5"; }

@@ -138,7 +138,7 @@ place()
 # in_guest OPTION... -- PROGRAM...
 in_guest()
 {
-	timeout -s KILL 60 "$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" "${mount[@]}" "$@"
+	timeout -s KILL $((60 * ${SLOW:-1})) "$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" "${mount[@]}" "$@"
 }
 
 # Those faults that have hit no call.
@@ -171,7 +171,10 @@ run()
 		"$load" files-make - "$WORK/place/again" >/dev/null
 		diff -r "$WORK/place/again" "$WORK/place/dir" | head -n 1
 	elif [ "$1" = files ]; then
-		in_guest -- "$load" files-check - "$dir" <"$WORK/out" 2>&1 | grep -v '^done:'
+		in_guest -- "$load" files-check - "$dir" <"$WORK/out" >"$WORK/check" 2>&1
+		status=$?
+		grep -v '^done:' "$WORK/check"
+		[ $status = 0 ] && grep -q '^done:' "$WORK/check" || echo "files-check: status $status"
 	fi
 }
 

@@ -10,7 +10,7 @@ ended=all
 for round in $(seq 200); do
 	status=0
 	# shellcheck disable=SC2086  # HEDDLE is a list of words
-	timeout -s KILL 20 $HEDDLE ./end || status=$?
+	timeout -s KILL $((20 * ${SLOW:-1})) $HEDDLE ./end || status=$?
 	[ $status = 7 ] || {
 		ended="status $status in round $round"
 		break

@@ -4,6 +4,8 @@
 set -u
 tests=$APPS/../guest
 guest_tests="names open readwrite truncate xattr copy_range"
+unprivileged="unprivileged.files_made_without_permission_to_write unprivileged.chmod_leaves_open_files_alone
+	unprivileged.permissions_hold_for_new_opens"
 
 # heddle OPTION...: the guest has $WORK/dir as /mnt
 on_dir()
@@ -46,8 +48,8 @@ if [ -z "$HEDDLE_BIN" ]; then
 		done
 	done
 	for name in mapped_owners the_hosts_owner_is_the_hosts options_show strict_mounts_see_them exclusive_ones_remember \
-		cached_names_ask_the_host_nothing what_the_host_refuses_is_asked_once unprivileged.files_made_without_permission_to_write \
-		unprivileged.chmod_leaves_open_files_alone unprivileged.permissions_hold_for_new_opens behind_thousands_of_removed_names_the_directory_goes_on hosts_proc_shows_the_machine \
+		cached_names_ask_the_host_nothing what_the_host_refuses_is_asked_once $unprivileged \
+		behind_thousands_of_removed_names_the_directory_goes_on hosts_proc_shows_the_machine \
 		hosts_proc_shows_no_process hosts_proc_is_not_written a_process_is_not_mounted root_shows_no_process \
 		a_slow_disk_stalls_no_cpu a_directory_that_comes_back_can_be_renamed_in fsync_error_is_told_once_for_each_open_file; do
 		echo "skip $name: no kernel of ours"
@@ -80,6 +82,10 @@ if [ "$(id -u)" = 0 ] && setpriv --reuid=65534 --regid=65534 --clear-groups test
 		setpriv --reuid=65534 --regid=65534 --clear-groups "$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" \
 			-v "hostfs:$WORK/dir:/mnt" -u 65534 -w / -- python3 "$APPS/hostfs/seen.py" /mnt readonly-files
 	) | sed "s/^\([a-zA-Z]* \)/\1unprivileged./"
+else
+	for name in $unprivileged; do
+		echo "skip $name: needs root, and that others reach $HEDDLE_BIN"
+	done
 fi
 
 # ---- owners ----
@@ -155,9 +161,12 @@ while os.waitpid(pid, os.WNOHANG) == (0, 0):
     n, last = n + (now - last > 0.08), now
 print(n)
 '
-fresh
-n=$("$HEDDLE_BIN" run -c 1 -e "$ENGINE" -v "hostfs:$WORK/dir:/mnt" --fault pwrite:delay=100ms:100% --fault truncate:delay=100ms:100% -- \
-	python3 -c "$stalls" 2>"$WORK/err")
+for _ in 1 2 3; do # others on the machine may stop it for as long
+	fresh
+	n=$("$HEDDLE_BIN" run -c 1 -e "$ENGINE" -v "hostfs:$WORK/dir:/mnt" --fault pwrite:delay=100ms:100% --fault truncate:delay=100ms:100% -- \
+		python3 -c "$stalls" 2>"$WORK/err")
+	[ "${n:-99}" -gt 10 ] || break
+done
 if [ "${n:-99}" -le 10 ] && [ "$(cat "$WORK/dir/slow")" = x ]; then
 	echo "ok a_slow_disk_stalls_no_cpu"
 else
@@ -219,7 +228,7 @@ fresh
 mkdir "$WORK/dir/d"
 touch "$WORK/dir/d/x"
 say a_directory_that_comes_back_can_be_renamed_in \
-	"$(timeout -s KILL 60 "$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" -v "hostfs:$WORK/dir:/mnt" -v "hostfs:$WORK/dir:/other" -- \
+	"$(timeout -s KILL $((60 * ${SLOW:-1})) "$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" -v "hostfs:$WORK/dir:/mnt" -v "hostfs:$WORK/dir:/other" -- \
 		python3 -c "$comes_back" 2>&1)" "['y'] ['y']"
 
 # ---- host calls ----

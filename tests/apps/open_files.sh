@@ -5,8 +5,8 @@
 set -eu
 run=$APPS/../../stress/open-files
 if [ -n "$HEDDLE_BIN" ]; then
-	"$run" -b "${HEDDLE_BIN%/heddle}" -c "$CPUS" -e "$ENGINE" -n 8000 -t 8 || true
-	"$run" -b "${HEDDLE_BIN%/heddle}" -c "$CPUS" -e "$ENGINE" -n 1500 -t 4 -T humfs || true
+	"$run" -b "${HEDDLE_BIN%/heddle}" -c "$CPUS" -e "$ENGINE" -n 8000 -t 8 || echo "FAIL many_files: status $?"
+	"$run" -b "${HEDDLE_BIN%/heddle}" -c "$CPUS" -e "$ENGINE" -n 1500 -t 4 -T humfs || echo "FAIL many_files_in_a_humfs: status $?"
 	exec "$run" -b "${HEDDLE_BIN%/heddle}" -c "$CPUS" -e "$ENGINE" -n 3000 -t 8 -o cache=strict -r
 fi
 "$run" -b "$PWD" -e native -n 3000 -t 2

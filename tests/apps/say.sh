@@ -44,3 +44,32 @@ sum()
 	shift
 	echo "$sum_name: $("$@" 2>&1 | cksum)"
 }
+
+# await COMMAND...: until it succeeds, for half a minute at most. What comes next shows whether it did.
+await()
+{
+	await_n=0
+	until "$@"; do
+		await_n=$((await_n + 1))
+		[ $await_n -lt $((600 * ${SLOW:-1})) ] || return 0
+		sleep 0.05
+	done
+}
+
+# state PID: its letter
+state()
+{
+	sed 's/.*) \(.\).*/\1/' "/proc/$1/stat"
+}
+
+# is_state PID LETTER
+is_state()
+{
+	[ "$(state "$1")" = "$2" ]
+}
+
+# sleeps PID: and not only for a moment
+sleeps()
+{
+	is_state "$1" S && sleep 0.05 && is_state "$1" S
+}

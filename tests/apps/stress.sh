@@ -8,5 +8,5 @@ if [ -n "$HEDDLE_BIN" ]; then
 	"$soak" -b "${HEDDLE_BIN%/heddle}" -c "$CPUS" -e "$ENGINE" -t 90 | grep -v '^[0-9]* passed,'
 	exit
 fi
-# The programs have to be right where there is no kernel of ours.
-"$soak" -b "$PWD" -e native -t 8 | grep -v '^[0-9]* passed,'
+# The programs have to be right where there is no kernel of ours. Whether the machine is fast enough for a load is seen in the guest only.
+"$soak" -b "$PWD" -e native -t 8 | grep -v '^[0-9]* passed,' | sed 's/^ok \(load_the_load\)/skip \1/'

@@ -119,6 +119,7 @@ TEST(futexes_fault)
 
 /* A thread's end writes to the word, and walks the list: of its own slot, which it could write itself, nothing may change. */
 static uint64_t end_word;
+static volatile pid_t end_tid;
 
 static void *end_with_word(void *unused)
 {
@@ -127,6 +128,7 @@ static void *end_with_word(void *unused)
 	head.list.next = (struct robust_list *)(end_word - 8);
 	head.futex_offset = 8;
 	head.list_op_pending = (struct robust_list *)(end_word - 8);
+	end_tid = syscall(SYS_gettid);
 	syscall(SYS_set_tid_address, end_word);
 	syscall(SYS_set_robust_list, end_word % 16 ? (void *)&head : (void *)end_word,
 		sizeof(head));
@@ -154,18 +156,24 @@ TEST(ends_of_threads_write_nothing)
 			     pthread_t t;
 
 			     *word = 0x1234;
-			     pthread_create(&t, NULL, end_with_word, NULL);
-			     while (t_state(getpid(), getpid() + 1) != 0)
+			     CHECK_EQ(pthread_create(&t, NULL, end_with_word, NULL), 0);
+			     while (!end_tid)
 				     t_sleep_ms(1);
+			     t_wait_thread_state(getpid(), end_tid, 0);
 			     _exit(*word != 0x1234);
 		     }),
 		     0);
 	CHECK_EXITED(IN_CHILD({
+			     pid_t pid;
+
 			     *word = 0x1234;
-			     syscall(SYS_clone,
-				     SIGCHLD | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID |
-					     CLONE_CHILD_CLEARTID,
-				     0, word, word, 0);
+			     pid = MUST(syscall(SYS_clone,
+						SIGCHLD | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID |
+							CLONE_CHILD_CLEARTID,
+						0, word, word, 0));
+			     if (pid == 0) /* with a slot of its own */
+				     _exit(*word == (uint32_t)getpid());
+			     CHECK_EXITED(t_wait(pid), 0);
 			     _exit(*word != 0x1234);
 		     }),
 		     0);

@@ -4,6 +4,7 @@
  */
 #include "attack.h"
 #include <pthread.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 
 static long int80(long nr, long a)
@@ -113,21 +114,43 @@ TEST(bases_in_the_stub)
 	}
 }
 
+/* By the instruction where the host has it. */
+static bool has_fsgsbase(void)
+{
+	return getauxval(AT_HWCAP2) & 2;
+}
+
+static void set_gs(uint64_t base)
+{
+	if (has_fsgsbase())
+		__asm__ volatile("wrgsbase %0" : : "r"(base));
+	else
+		MUST(syscall(SYS_arch_prctl, 0x1001 /* ARCH_SET_GS */, base));
+}
+
+static uint64_t get_gs(void)
+{
+	uint64_t base;
+
+	if (has_fsgsbase())
+		__asm__ volatile("rdgsbase %0" : "=r"(base));
+	else
+		MUST(syscall(SYS_arch_prctl, 0x1004 /* ARCH_GET_GS */, &base));
+	return base;
+}
+
 TEST(base_is_kept_over_calls_faults_and_signals)
 {
 	catch_faults();
 	t_handle(SIGUSR1, SIG_IGN);
 	for (uint64_t base = 0x1000; base < 1UL << 46; base *= 7) {
-		uint64_t got;
-
-		__asm__ volatile("wrgsbase %0" : : "r"(base));
+		set_gs(base);
 		getppid();
 		try_write(8, 0);
 		raise(SIGUSR1);
-		__asm__ volatile("rdgsbase %0" : "=r"(got));
-		EXPECT_EQ(got, base);
+		EXPECT_EQ(get_gs(), base);
 	}
-	__asm__ volatile("wrgsbase %0" : : "r"(0UL));
+	set_gs(0);
 }
 
 /* Those that a program can't load fault; with the others it goes on as far as it can. */

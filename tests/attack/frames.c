@@ -102,10 +102,12 @@ static void (*const acts[])(void) = {compute, call, fault, end, map, spawn, wait
 /* The machine goes on when it is told to end it: the parent's kill is what it doesn't want to see. */
 static void dare_frame(const struct frame *f)
 {
+	int asked = dare_ask();
 	pid_t pid = SPAWN({
 		be_harmless();
 		load_frame(f);
 	});
+	bool begun = dare_begun(asked);
 	int status;
 
 	t_sleep_ms(20);
@@ -113,6 +115,7 @@ static void dare_frame(const struct frame *f)
 	t_sleep_ms(5);
 	kill(pid, SIGKILL);
 	status = t_wait(pid);
+	CHECK(begun);
 	CHECK(WIFEXITED(status) || WIFSIGNALED(status));
 }
 

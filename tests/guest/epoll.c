@@ -393,19 +393,26 @@ TEST(who_polls_an_epoll_hides_nothing_from_who_waits)
 #define NUMBERS 800 /* of descriptors, from 200 */
 
 /* The last close of `fd`, which removes all watches, takes no longer than making them did, but for a stall of the machine. */
-static void close_within(int fd, long long ms)
+static bool closes_within(int fd, long long ms)
 {
 	long long start = t_now_ms();
 
 	MUST(close(fd));
-	CHECK(t_now_ms() - start < ms + 500);
+	return t_now_ms() - start < ms + 500;
 }
 
-TEST(epoll_with_many_watches_is_closed_without_a_search)
+/* The machine may be busy: up to three times. */
+static bool once_in_three(bool (*fn)(void))
+{
+	return fn() || fn() || fn();
+}
+
+static bool epoll_is_closed_fast(void)
 {
 	int files[FILES];
 	long long start;
 
+	MUST((int)syscall(SYS_close_range, 3, 200 + NUMBERS, 0));
 	set_up();
 	for (int k = 0; k < FILES; k++)
 		files[k] = MUST(eventfd(0, 0));
@@ -413,14 +420,20 @@ TEST(epoll_with_many_watches_is_closed_without_a_search)
 	for (int n = 200; n < 200 + NUMBERS; n++)
 		for (int k = 0; k < FILES; k++)
 			add(MUST(dup2(files[k], n)), EPOLLIN);
-	close_within(ep, t_now_ms() - start);
+	return closes_within(ep, t_now_ms() - start);
 }
 
-TEST(file_with_many_watches_is_closed_without_a_search)
+TEST(epoll_with_many_watches_is_closed_without_a_search)
+{
+	CHECK(once_in_three(epoll_is_closed_fast));
+}
+
+static bool file_is_closed_fast(void)
 {
 	int eps[FILES], fd = MUST(eventfd(0, 0));
 	long long start;
 
+	MUST((int)syscall(SYS_close_range, fd + 1, 200 + NUMBERS, 0));
 	for (int k = 0; k < FILES; k++)
 		eps[k] = MUST(epoll_create1(0));
 	start = t_now_ms();
@@ -433,7 +446,12 @@ TEST(file_with_many_watches_is_closed_without_a_search)
 	}
 	MUST((int)syscall(SYS_close_range, 201, 200 + NUMBERS, 0));
 	MUST(close(fd));
-	close_within(200, t_now_ms() - start);
+	return closes_within(200, t_now_ms() - start);
+}
+
+TEST(file_with_many_watches_is_closed_without_a_search)
+{
+	CHECK(once_in_three(file_is_closed_fast));
 }
 
 static void nothing(int sig)

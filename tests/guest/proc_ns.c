@@ -161,22 +161,11 @@ TEST(setns_wants_a_namespace_of_that_kind)
 	CHECK_ERR(setns(open_ns("user"), CLONE_NEWUSER), EINVAL); /* one's own */
 }
 
-/* CAP_SYS_ADMIN: root may lack it in a container. */
-static bool may_enter(void)
-{
-	const char *at = strstr(t_read_file("/proc/self/status"), "\nCapEff:");
-	unsigned long long caps;
-
-	CHECK(at);
-	CHECK_EQ(sscanf(at, "\nCapEff: %llx", &caps), 1);
-	return caps & 1ULL << 21;
-}
-
 TEST(setns_is_for_root)
 {
 	int uts = open_ns("uts"), ipc = open_ns("ipc"), net = open_ns("net");
 
-	if (may_enter()) {
+	if (t_may(CAP_SYS_ADMIN)) {
 		MUST(setns(uts, CLONE_NEWUTS));
 		MUST(setns(ipc, 0));
 		MUST(setns(net, CLONE_NEWNET));

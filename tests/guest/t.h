@@ -30,6 +30,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -526,6 +527,16 @@ static inline const char *t_read_file(const char *path)
 	MUST(close(fd));
 	buf[have] = 0;
 	return buf;
+}
+
+/* Has it the capability CAP_...? Root may lack one in a container. */
+static inline bool t_may(int cap)
+{
+	const char *at = strstr(t_read_file("/proc/self/status"), "\nCapEff:");
+	unsigned long long caps = 0;
+
+	CHECK(at && sscanf(at, "\nCapEff: %llx", &caps) == 1);
+	return caps >> cap & 1;
 }
 
 static inline void t_remove_entry(int dirfd, const char *name, unsigned int type);

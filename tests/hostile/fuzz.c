@@ -5,6 +5,8 @@
 #include "t.h"
 
 #include "tests/hostile/hostile.h"
+#include <asm/ioctls.h>
+#include <asm/sockios.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -27,7 +29,7 @@ static const struct call {
 
 #define WORKERS 6
 #define LIFE_MS 250
-#define NO_START 97
+#define STARTED_FD 3 /* where a worker says that it has */
 
 struct worker {
 	uint64_t seed;
@@ -40,7 +42,7 @@ struct worker {
 	char dir[64];
 };
 
-/* What a call is not made with, by root: others' lives are root's to end, and the machine's. */
+/* What root doesn't call: others' lives are root's to end, and the machine's. */
 static bool spared(const struct worker *w, const char *name)
 {
 	static const char *const by_root[] = {
@@ -60,6 +62,17 @@ static bool spared(const struct worker *w, const char *name)
 		if (!strcmp(name, by_root[i]))
 			return true;
 	return false;
+}
+
+/* Nor does it make others owners of files, who get signals then. */
+static bool makes_an_owner(const struct worker *w, int nr, const uint64_t a[6])
+{
+	int cmd = (int)a[1];
+
+	if (!w->root)
+		return false;
+	return nr == SYS_fcntl ? cmd == F_SETOWN || cmd == F_SETSIG || cmd == F_SETOWN_EX
+			       : nr == SYS_ioctl && (cmd == FIOSETOWN || cmd == SIOCSPGRP);
 }
 
 static uint64_t any_number(struct worker *w)
@@ -155,8 +168,10 @@ static uint64_t any_path(struct worker *w)
 		return (uint64_t)text;
 	}
 	r = (r >> 8) % (sizeof(paths) / sizeof(paths[0]));
-	/* What root mounts there everybody sees. */
-	return (uint64_t)paths[w->root && strstr(paths[r], "self/") ? 0 : r];
+	/* What root mounts there everybody sees, and it mustn't leave its directory for that of others. */
+	if (w->root && (strstr(paths[r], "self/") || !strcmp(paths[r], "..")))
+		r = 0;
+	return (uint64_t)paths[r];
 }
 
 static uint64_t any_fd(struct worker *w)
@@ -251,6 +266,8 @@ static void one_call(struct worker *w)
 	fill_scratch(w);
 	for (int i = 0; i < 6; i++)
 		a[i] = any_arg(w, c->kinds[i]);
+	if (makes_an_owner(w, nr, a))
+		return;
 	if (hostile_random(&w->seed) % 64 == 0)
 		nr |= hostile_random(&w->seed) << 32 | (hostile_random(&w->seed) & 1) << 30;
 	ret = raw_call(nr, a);
@@ -317,16 +334,19 @@ HELPER(worker)
 	}
 	mkdir(w[0].dir, 0777);
 	if (chdir(w[0].dir))
-		return NO_START; /* another one has taken the way away */
+		return 1; /* another one has taken the way away */
 	mkdir("b", 0777);
 	mkdir("d", 0777);
 	if (!w[0].root && setuid(NOBODY))
-		return NO_START;
+		return 1;
 	w[0].pages = mmap(NULL, 16 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			  0);
 	if (w[0].pages == MAP_FAILED)
-		return NO_START; /* others have taken all */
+		return 1; /* others have taken all */
 	mprotect((char *)w[0].pages + 15 * 4096, 4096, PROT_NONE);
+	if (write(STARTED_FD, "!", 1) != 1)
+		return 1;
+	close(STARTED_FD);
 	open_files(&w[0]);
 	t_handle_flags(SIGALRM, on_tick, 0);
 	setitimer(ITIMER_REAL, &tick, NULL);
@@ -342,19 +362,28 @@ HELPER(worker)
  * A group of its own, so that what a worker forked is found. The null device was opened before the first worker: root removes it, and
  * a worker that had our standard output would write its noise there.
  */
-static pid_t start_worker(uint64_t seed, bool root, int null)
+static pid_t start_worker(uint64_t seed, bool root, int null, int *started)
 {
-	pid_t pid = fork();
 	char text[24];
+	pid_t pid;
+	int fd[2];
 
+	*started = -1;
+	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK))
+		return -1;
+	pid = fork();
 	if (pid == 0) {
 		setsid();
 		for (int i = 0; i < 3; i++)
 			if (dup2(null, i) != i)
-				_exit(NO_START);
+				_exit(1);
+		if (dup2(fd[1], STARTED_FD) != STARTED_FD)
+			_exit(1);
 		snprintf(text, sizeof(text), "%llu", (unsigned long long)seed);
 		T_EXEC_HELPER("worker", text, root ? (char *)"root" : (char *)"user");
 	}
+	close(fd[1]);
+	*started = fd[0];
 	return pid;
 }
 
@@ -384,13 +413,14 @@ TEST(random_arguments)
 	while (t_now_ms() < end) {
 		struct {
 			pid_t pid;
-			long long until;
+			int started;
 		} w[WORKERS];
 		long long until = t_now_ms() + 4 * LIFE_MS;
 		int left = 0, status;
+		char c;
 
 		for (int i = 0; i < WORKERS; i++) {
-			w[i].pid = start_worker(hostile_random(&seed), i % 2, null);
+			w[i].pid = start_worker(hostile_random(&seed), i % 2, null, &w[i].started);
 			left += w[i].pid > 0;
 			failed += w[i].pid < 0;
 		}
@@ -403,17 +433,19 @@ TEST(random_arguments)
 				if (w[i].pid > 0 &&
 				    waitpid(w[i].pid, &status, WNOHANG) == w[i].pid) {
 					failed += WIFEXITED(status) &&
-						  WEXITSTATUS(status) >= NO_START;
+						  read(w[i].started, &c, 1) != 1;
 					w[i].pid = 0;
 					left--;
 				}
 		}
-		for (int i = 0; i < WORKERS; i++)
+		for (int i = 0; i < WORKERS; i++) {
+			close(w[i].started);
 			if (w[i].pid > 0) {
 				kill(-w[i].pid, SIGKILL);
 				kill(w[i].pid, SIGKILL);
 				CHECK_EQ(waitpid(w[i].pid, &status, 0), w[i].pid);
 			}
+		}
 	}
 	kill_users();
 	CHECK(started > (uint64_t)hostile_seconds());

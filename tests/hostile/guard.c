@@ -2,6 +2,7 @@
  * guard PROGRAM ARGS...: the first process of a guest. Runs the hostile program beside a second process, the canary, which has to go on with
  * its work meanwhile and behind it. Its own exit status is the kernel's.
  */
+#include "hostile.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -160,14 +161,14 @@ __attribute__((noreturn)) static void canary(int told)
 static bool canary_goes_on(void)
 {
 	uint32_t first = __atomic_load_n(&shared->rounds, __ATOMIC_SEQ_CST), now = first;
-	struct timespec start, t, left = {CANARY_LIMIT, 0};
+	struct timespec start, t, left = {CANARY_LIMIT * hostile_slow(), 0};
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	while (now - first < 2 && !__atomic_load_n(&shared->dead, __ATOMIC_SEQ_CST)) {
 		futex(&shared->rounds, FUTEX_WAIT, now, &left);
 		now = __atomic_load_n(&shared->rounds, __ATOMIC_SEQ_CST);
 		clock_gettime(CLOCK_MONOTONIC, &t);
-		if (t.tv_sec - start.tv_sec >= CANARY_LIMIT)
+		if (t.tv_sec - start.tv_sec >= left.tv_sec)
 			return false;
 	}
 	return now - first >= 2;

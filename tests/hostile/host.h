@@ -7,6 +7,7 @@
 #ifndef HOSTILE_HOST_H
 #define HOSTILE_HOST_H
 
+#include "hostile.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -112,30 +114,30 @@ static inline void show_and_kill(pid_t pid, void *arg)
 
 static inline void on_alarm(int sig)
 {
-	(void)sig; /* only to interrupt a wait */
+	(void)sig; /* only to interrupt a wait: the first one, or, if it comes between two of them, a later one */
 }
 
 static inline void set_alarm(unsigned int seconds)
 {
 	struct sigaction sa = {.sa_handler = on_alarm};
+	struct itimerval it = {.it_interval = {1, 0}, .it_value = {seconds, 0}};
 
 	sigaction(SIGALRM, &sa, NULL);
-	alarm(seconds);
+	setitimer(ITIMER_REAL, &it, NULL);
 }
 
 /* Waits for all children. The number of those that didn't end in time, which are then killed. */
 static inline int wait_for_strays(void)
 {
 	pid_t pid;
-	int left = 0;
+	int left;
 
-	set_alarm(STRAY_LIMIT);
+	set_alarm(STRAY_LIMIT * hostile_slow());
 	do
 		pid = wait(NULL);
 	while (pid > 0);
-	alarm(0);
-	if (errno == EINTR)
-		left = each_child(getpid(), show_and_kill, NULL);
+	left = errno == EINTR ? each_child(getpid(), show_and_kill, NULL) : 0;
+	set_alarm(0);
 	while (wait(NULL) > 0)
 		;
 	return left;

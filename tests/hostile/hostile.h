@@ -19,6 +19,14 @@ static inline int hostile_seconds(void)
 	return s ? atoi(s) : 10;
 }
 
+/* How many times slower than an ordinary kernel this one may be. */
+static inline int hostile_slow(void)
+{
+	const char *s = getenv("SLOW");
+
+	return s ? atoi(s) : 1;
+}
+
 static inline uint64_t hostile_seed(void)
 {
 	const char *s = getenv("HOSTILE_SEED");

@@ -7,15 +7,27 @@
 /* Programs of their own: they share no memory with the test. */
 static void run_helper(char *name)
 {
-	char seed[24];
+	int asked = dare_ask(), status;
+	char seed[24], told[12];
+	bool begun;
 	pid_t pid;
-	int status;
 
 	snprintf(seed, sizeof(seed), "%llu", (unsigned long long)hostile_seed());
-	pid = SPAWN(T_EXEC_HELPER(name, seed));
-	status = wait_or_kill(pid, 500);
+	snprintf(told, sizeof(told), "%d", dare_told);
+	pid = SPAWN(T_EXEC_HELPER(name, seed, told));
+	begun = dare_begun(asked);
+	status = wait_or_kill(pid, begun ? 500 * hostile_slow() : 0);
+	CHECK(begun);
 	CHECK(WIFEXITED(status) || WIFSIGNALED(status));
 	CHECK(!WIFEXITED(status) || WEXITSTATUS(status) != 98); /* not executed */
+}
+
+/* For it writes calls, too, and makes them. Its seed. */
+static uint64_t begin_helper(char **argv)
+{
+	dare_told = atoi(argv[2]);
+	be_harmless();
+	return strtoull(argv[1], NULL, 10);
 }
 
 static bool page_is_writable(uint64_t page)
@@ -55,7 +67,7 @@ static void write_area(uint64_t from, uint64_t to, int how, uint64_t *seed)
 
 HELPER(write_slots)
 {
-	uint64_t seed = strtoull(argv[1], NULL, 10);
+	uint64_t seed = begin_helper(argv);
 
 	catch_faults();
 	for (int how = 0; how < 8; how++) {
@@ -106,7 +118,7 @@ HELPER(write_while_siblings_run)
 {
 	pthread_t t[3];
 
-	thread_seed = strtoull(argv[1], NULL, 10);
+	thread_seed = begin_helper(argv);
 	catch_faults();
 	t_handle(SIGUSR1, ignore);
 	/* The slots of the threads that come first are there when the writer begins. */
@@ -139,13 +151,15 @@ TEST(slots_while_siblings_run)
 
 HELPER(write_all)
 {
-	uint64_t seed = strtoull(argv[1], NULL, 10), from, to;
+	uint64_t seed = begin_helper(argv), from, to;
 	char line[256], prot[8];
 	FILE *f = fopen("/proc/self/maps", "r");
 
+	if (!f)
+		return 98;
 	catch_faults();
 	write_area(STUB_TEXT, slot(4), 2, &seed);
-	while (f && fgets(line, sizeof(line), f))
+	while (fgets(line, sizeof(line), f))
 		if (sscanf(line, "%lx-%lx %7s", &from, &to, prot) == 3 && prot[1] == 'w')
 			write_area(from, to, 2, &seed);
 	return 0;

@@ -58,12 +58,16 @@ def tests_of(suite):
 def run(module, result, excepted):
     suite = unittest.defaultTestLoader.loadTestsFromName('test.' + module)
     wanted = unittest.TestSuite()
+    unknown = {name for name in excepted if name.startswith(module + '.')}
     for test in tests_of(suite):
         name = test.id().replace('test.test_', 'test_')
+        unknown.discard(name)
         if name in excepted:
             os.write(result.out, f'skip {name}: {excepted[name].strip()}\n'.encode())
         else:
             wanted.addTest(test)
+    for name in sorted(unknown):
+        os.write(result.out, f'FAIL {name}: an exception for what is no test\n'.encode())
     # What tests print themselves isn't compared.
     wanted.run(result)
 
@@ -73,6 +77,9 @@ def main():
     Lines.out = os.dup(1)
     os.dup2(2, 1)
     excepted = exceptions(sys.argv[1])
+    for name in excepted:
+        if name.partition('.')[0] not in sys.argv[2:]:
+            os.write(Lines.out, f'FAIL {name}: an exception for a module that is not run\n'.encode())
     for module in sys.argv[2:]:
         pid = os.fork()
         if not pid:

@@ -366,7 +366,7 @@ def what_humfsify_makes_and_takes():
 
 if not heddle:
     for t in TESTS:
-        print("ok", t.__name__)
+        print("skip %s: no kernel of ours" % t.__name__)
     sys.exit(0)
 for t in TESTS:
     os.mkdir(t.__name__)

@@ -178,7 +178,7 @@ TESTS.append(("linux_reads_what_we_write", linux_reads_what_we_write))
 
 if not heddle:
     for name, t in TESTS:
-        print("ok", name)
+        print("skip %s: no kernel of ours" % name)
     sys.exit(0)
 for name, t in TESTS:
     os.mkdir(name)

@@ -126,16 +126,16 @@ is ignored "$(sh -c 'kill -USR1 $$; echo alive')" alive
 trap - USR1
 is trap_in_a_child "$(sh -c 'trap "echo caught; exit 5" TERM; kill $$; sleep 1'; echo $?)" "caught
 5"
-(trap 'exit 7' TERM; while :; do sleep 0.05; done) &
+(trap 'exit 7' TERM; : >trap_is_set; while :; do sleep 0.05; done) &
 loop=$!
-sleep 0.2
+await [ -e trap_is_set ]
 kill $loop
 wait $loop
 is trap_ends_a_loop $? 7
 trap 'got=alarm' ALRM
-sleep 5 &
+sleep 30 &
 sleeper=$!
-(sleep 0.2; kill -ALRM $$) &
+(await sleeps $$; kill -ALRM $$) &
 wait $sleeper
 is trap_interrupts_wait "$? $got" "142 alarm"
 kill $sleeper
@@ -144,17 +144,13 @@ is set_e "$(sh -ec 'echo a; false; echo b')" a
 is sigpipe_is_default "$(sh -c '(yes; echo $? >status) | head -n 1 >/dev/null; cat status')" 141
 
 # --- stops; job control itself needs a terminal in dash and busybox: terminal.sh has that
-state()
-{
-	sed 's/.*) \(.\).*/\1/' "/proc/$1/stat"
-}
 sleep 100 &
 job=$!
 kill -STOP $job
-sleep 0.2
+await is_state $job T
 is stopped "$(state $job)" T
 kill -CONT $job
-sleep 0.1
+await is_state $job S
 is continued "$(state $job)" S
 kill $job
 wait $job 2>/dev/null

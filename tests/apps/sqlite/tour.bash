@@ -51,10 +51,11 @@ compete()
 compete delete
 compete truncate
 compete wal
-sqlite3 -cmd '.timeout 10000' shared.db 'BEGIN IMMEDIATE; UPDATE c SET n = 1000;' '.shell sleep 1' 'ROLLBACK;' &
-sleep 0.3
+sqlite3 -cmd '.timeout 10000' shared.db 'BEGIN IMMEDIATE; UPDATE c SET n = 1000;' '.shell sh -c "touch begun; until [ -e enough ]; do sleep 0.1; done"' 'ROLLBACK;' &
+await [ -e begun ]
 is wal_readers_see_the_last_commit "$(sqlite3 shared.db 'SELECT n FROM c')" 200
 fails wal_second_writer_is_refused sqlite3 shared.db 'UPDATE c SET n = 0'
+touch enough
 wait
 is wal_checkpoint "$(sqlite3 shared.db 'PRAGMA wal_checkpoint(TRUNCATE)')" "0|0|0"
 
@@ -70,10 +71,11 @@ PRAGMA cache_size=10;
 BEGIN;
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) INSERT INTO t SELECT i FROM n;
 END
-for _ in $(seq 100); do
-	[ -s killed.db-journal ] && [ "$(stat -c %s killed.db)" -gt 100000 ] && break
-	sleep 0.1
-done
+written()
+{
+	[ -s killed.db-journal ] && [ "$(stat -c %s killed.db)" -gt 100000 ]
+}
+await written
 does dirty_pages_were_written [ "$(stat -c %s killed.db)" -gt 100000 ]
 kill -KILL $victim
 wait 2>/dev/null
