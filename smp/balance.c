@@ -241,17 +241,19 @@ void balance_outgoing(struct cpu *c)
 static const struct cpu *least_urgent(const struct cpu *c, const struct kthread *kt)
 {
 	const struct cpu *best = NULL;
+	u32 least = 0;
 	int i;
 
 	for (i = 1; i < nr_cpus; i++) {
 		const struct cpu *n = &cpus[(c->id + i) % nr_cpus];
-		u32 runs = load_relaxed(&n->runs_rt), least;
+		u32 runs = load_relaxed(&n->runs_rt);
 
 		if (kt && !kthread_allowed(kt, n))
 			continue;
-		least = best ? load_relaxed(&best->runs_rt) : UINT32_MAX;
-		if (runs < least || (runs == least && queue_of(n) < queue_of(best)))
+		if (!best || runs < least || (runs == least && queue_of(n) < queue_of(best))) {
 			best = n;
+			least = runs;
+		}
 	}
 	return best;
 }
