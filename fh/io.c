@@ -97,7 +97,8 @@ ssize_t fh_pread(struct fh *h, void *buf, size_t n, u64 off)
 ssize_t fh_read_iter(struct fh *h, struct iov_iter *to, u64 off, u64 eof)
 {
 	size_t done = 0, want, copied;
-	u8 *direct = iov_iter_kernel_piece(to);
+	/* The host may want other addresses for O_DIRECT. */
+	u8 *direct = h->flags & O_DIRECT ? NULL : iov_iter_kernel_piece(to);
 	ssize_t ret = 0;
 	int fd = get_fh(h);
 	void *buf = NULL;

@@ -281,7 +281,7 @@ static int fork_run(struct host_mm *parent, struct host_mm *hm, pid_t *task)
 		return err;
 	keeper_start(parent);
 	/* The child's keeper answers last, so this CPU sleeps once, not twice; and little, should there be no child. */
-	shared_futex_wait(slot_alias(2 * hm->id), 0, ktime_mono() + 20 * NSEC_PER_MSEC);
+	shared_futex_wait(slot_alias(2 * hm->id), 0, ktime_mono() + 6 * NSEC_PER_MSEC);
 	err = keeper_finish(parent, &done, &last);
 	if (err) {
 		hm->astray = true;

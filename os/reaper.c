@@ -15,6 +15,9 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+/* How many wait for the reaper before others don't. */
+#define SLEEPERS_MAX 16
+
 static struct corpse *corpses; /* atomic: a stack, taken whole by the reaper */
 static u32 work;	       /* host futex: 1 when corpses may have grown */
 static u32 hurry;     /* host futex: 1 when somebody waits for the end of what has been begun */
@@ -36,9 +39,13 @@ static void collect(struct corpse *c)
 void reap_later(struct corpse *c, pid_t pid, bool sleeps,
 		void (*done)(void *arg, const struct host_usage *u), void *arg)
 {
+	u32 n = __atomic_add_fetch(&begun, 1, __ATOMIC_SEQ_CST);
+
+	/* What ends faster than one core takes it down does so where it is. */
+	if (n - __atomic_load_n(&collected, __ATOMIC_RELAXED) > SLEEPERS_MAX)
+		sleeps = false;
 	if (!sleeps)
 		kill(pid, SIGKILL);
-	__atomic_add_fetch(&begun, 1, __ATOMIC_SEQ_CST);
 	*c = (struct corpse){.pid = pid, .sleeps = sleeps, .done = done, .arg = arg};
 	c->next = __atomic_load_n(&corpses, __ATOMIC_RELAXED);
 	while (!__atomic_compare_exchange_n(&corpses, &c->next, c, true, __ATOMIC_RELEASE,

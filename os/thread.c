@@ -188,7 +188,8 @@ AT_ONCE static bool is_early(const struct cpu *c, ktime_t now)
 	/* host_timer before nr_queued; the others the other way round. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return !__atomic_load_n(c->nr_queued, __ATOMIC_RELAXED) ||
-	       (c->slice_end != KTIME_MAX && !__atomic_load_n(&idle_mask, __ATOMIC_RELAXED));
+	       (c->slice_end != KTIME_MAX && !__atomic_load_n(&c->runs_rt, __ATOMIC_RELAXED) &&
+		!__atomic_load_n(&idle_mask, __ATOMIC_RELAXED));
 }
 
 /*

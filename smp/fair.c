@@ -196,7 +196,7 @@ static bool policy_preempts(struct run_queue *rq, struct kthread *curr, struct k
 		return false;
 	if (kt->policy == SCHED_IDLE || cp == SCHED_IDLE)
 		return cp == SCHED_IDLE && kt->policy != SCHED_IDLE;
-	return rq_stamp() - load_relaxed(&curr->slice_start) >= MIN_RUN &&
+	return before(load_relaxed(&curr->slice_start) + MIN_RUN, rq_stamp()) &&
 	       before(kt->vruntime + WAKEUP_GRANULARITY, load_relaxed(&curr->vruntime));
 }
 

@@ -1,4 +1,4 @@
-/* From file to file within the kernel: sendfile and copy_file_range, through a buffer. */
+/* From file to file within the kernel: sendfile and copy_file_range. */
 #include "copy.h"
 #include "kernel/fs/notify/notify.h"
 #include "net.h"
@@ -22,41 +22,6 @@ static ssize_t write_all(struct copy_end *out, char *buf, size_t n)
 	}
 	return done;
 }
-
-/* Copies until `count`, the end of the input, an error, or a signal. Bytes, or the error if there are none. */
-static ssize_t copy(struct copy_end *in, struct copy_end *out, size_t count)
-{
-	char *buf = kmalloc(min(count, (size_t)CHUNK));
-	ssize_t got = 0, put = 0;
-	size_t done = 0;
-
-	if (!buf)
-		return -ENOMEM;
-	while (done < count) {
-		size_t want = min(count - done, (size_t)CHUNK);
-		u64 start = in->pos;
-		struct iov_iter it;
-
-		iov_iter_kernel(&it, buf, want);
-		got = file_read_iter(in->file, &it, &in->pos);
-		if (got <= 0)
-			break;
-		put = write_all(out, buf, got);
-		in->pos = start + (put > 0 ? put : 0);
-		if (put <= 0)
-			break;
-		done += put;
-		if (put < got || signal_pending(current))
-			break;
-		cond_resched();
-	}
-	kfree(buf);
-	if (done)
-		return done;
-	return got < 0 ? got : put;
-}
-
-/* ---- to sockets ---- */
 
 /* Where the data of messages come from. */
 struct source {
@@ -82,37 +47,69 @@ static size_t give(void *arg, void *to, size_t n)
 }
 
 /*
- * As far as the file's size is known, read into the messages, without a buffer in between. Bytes, or the error if there are none. *all: of those that
- * there were to be.
+ * To a stream socket, as far as the file's size is known: read into the messages. 0: not to be had so; else bytes, of *n that there were to be, or an
+ * error.
  */
-static ssize_t copy_to_socket(struct copy_end *in, struct copy_end *out, size_t count, bool *all)
+static ssize_t copy_to_socket(struct copy_end *in, struct copy_end *out, size_t *n)
 {
 	u64 size = __atomic_load_n(&in->file->inode->size, __ATOMIC_RELAXED);
 	struct source s = {.file = in->file, .pos = in->pos};
 	struct iov_iter it;
-	ssize_t n;
+	ssize_t put;
 
-	*all = true;
 	if (!file_is_stream_socket(out->file) || !S_ISREG(in->file->inode->mode) || in->pos >= size)
 		return 0;
-	count = min(count, size - in->pos);
-	iov_iter_giver(&it, give, &s, count);
-	n = file_write_iter(out->file, &it, &out->pos);
-	*all = s.ended || n == (ssize_t)count;
-	if (n > 0)
-		in->pos += n;
-	return n < 0 && s.ended ? 0 : n;
+	*n = min(*n, size - in->pos);
+	iov_iter_giver(&it, give, &s, *n);
+	put = file_write_iter(out->file, &it, &out->pos);
+	if (put > 0)
+		in->pos += put;
+	if (s.ended)
+		*n = put = max(put, 0L);
+	return put;
 }
 
-static ssize_t copy_for_sendfile(struct copy_end *in, struct copy_end *out, size_t count)
+/* Through a buffer; 0: the end. */
+static ssize_t copy_by_buffer(struct copy_end *in, struct copy_end *out, char *buf, size_t *n)
 {
-	bool all;
-	ssize_t sent = copy_to_socket(in, out, count, &all), more;
+	u64 start = in->pos;
+	struct iov_iter it;
+	ssize_t got, put;
 
-	if (sent < 0 || !all || (size_t)sent == count)
-		return sent;
-	more = copy(in, out, count - sent);
-	return sent ? sent + max(more, 0L) : more;
+	iov_iter_kernel(&it, buf, *n);
+	got = file_read_iter(in->file, &it, &in->pos);
+	if (got <= 0)
+		return got;
+	*n = got;
+	put = write_all(out, buf, got);
+	in->pos = start + (put > 0 ? put : 0);
+	return put;
+}
+
+/* Copies until `count`, the end of the input, an error, or a signal. Bytes, or the error if there are none. */
+static ssize_t copy(struct copy_end *in, struct copy_end *out, size_t count)
+{
+	size_t done = 0, n;
+	char *buf = NULL;
+	ssize_t put = 0;
+
+	while (done < count) {
+		n = min(count - done, (size_t)CHUNK);
+		put = copy_to_socket(in, out, &n);
+		if (!put) {
+			n = min(count - done, (size_t)CHUNK);
+			buf = buf ? buf : kmalloc(n);
+			put = buf ? copy_by_buffer(in, out, buf, &n) : -ENOMEM;
+		}
+		if (put <= 0)
+			break;
+		done += put;
+		if ((size_t)put < n || signal_pending(current))
+			break;
+		cond_resched();
+	}
+	kfree(buf);
+	return done ? (ssize_t)done : put;
 }
 
 /* A call that is a read and a write. */
@@ -214,7 +211,7 @@ static long do_sendfile(struct copy_end *in, struct copy_end *out, uaddr_t uoff,
 	if ((s64)in->pos < 0 || !(in->file->mode & FMODE_LSEEK) || S_ISDIR(in->file->inode->mode) ||
 	    file_flags(out->file) & O_APPEND)
 		return -EINVAL;
-	ret = copy_for_sendfile(in, out, min(count, MAX_RW_COUNT));
+	ret = copy(in, out, min(count, MAX_RW_COUNT));
 	count_both(ret);
 	err = ret > 0 || uoff ? copy_pos_end(in, uoff)
 			      : 0; /* a guest's variable is written in any case */

@@ -223,10 +223,14 @@ static struct file *take_file(struct task *t, int fd)
 
 	for (;;) {
 		mm = task_mm_access(t, TRACE_REALIDS);
+		/* Who has its memory needn't be somebody who may. */
+		if (!task_may_trace(t, TRACE_REALIDS) || PTR_ERR(mm) == -EACCES) {
+			if (!IS_ERR(mm))
+				mm_put(mm);
+			return ERR_PTR(-EPERM);
+		}
 		if (IS_ERR(mm))
-			return ERR_PTR(PTR_ERR(mm) == -ESRCH && task_may_trace(t, TRACE_REALIDS)
-					       ? -ESRCH
-					       : -EPERM);
+			return ERR_PTR(-ESRCH);
 		f = look_up_file(t, fd);
 		same = task_has_mm(t, mm);
 		mm_put(mm);

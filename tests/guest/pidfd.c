@@ -263,6 +263,25 @@ TEST(dying_process_that_is_not_dumpable_keeps_its_descriptors)
 		     0);
 }
 
+static int take_from_parent(void *pidfd)
+{
+	syscall(SYS_setresuid, 65534, 65534, 65534);
+	return pidfd_getfd(*(int *)pidfd, 0, 0) < 0 && errno == EPERM ? 0 : 1;
+}
+
+TEST(having_the_memory_is_no_right_to_the_descriptors)
+{
+	static char stack[1 << 14] __attribute__((aligned(16)));
+	int fd;
+
+	if (!t_is_root())
+		SKIP("needs root");
+	fd = MUST(pidfd_open(getpid(), 0));
+	CHECK_EXITED(t_wait(MUST(clone(take_from_parent, stack + sizeof(stack), CLONE_VM | SIGCHLD,
+				       &fd))),
+		     0);
+}
+
 TEST(directory_in_proc_is_no_pidfd_any_more)
 {
 	int fd = MUST(open("/proc/self/status", O_RDONLY));
