@@ -4,14 +4,13 @@
 # Options of every runner: -b BUILD  -c "CPUS..."  -e "ENGINES..."  -j JOBS  [NAME...]; QUICK=1 in the environment
 # runs one configuration of what isn't marked quick=no. A test says what it needs in one of its first lines:
 #	test: KEY=VALUE ...
-# limit=SECONDS  cpus=1,2,4  quick=no  serial=yes (nothing else runs beside it); for C programs also
-# libs=-lm,-lrt  static=no, and CPUs such as 4m: four, with `--debug migrate`; 2s: two that spin
+# limit=SECONDS  cpus=1,2,4  quick=no  serial=yes (nothing else runs beside it) or two (one other of these
+# at most); for C programs also libs=-lm,-lrt  static=no, and CPUs such as 4m: four, with `--debug migrate`; 2s: two that spin
 
 SELF=$PWD/tests/${0##*/}
-# On two cores: much of what a test does is waiting.
-BUILD=build CPUS='' ENGINES='' JOBS=3 NAMES=''
+# Jobs for two cores: much of what a test does is waiting.
+BUILD=build CPUS='' ENGINES='' JOBS=4 NAMES=''
 QUICK=${QUICK:-}
-[ -z "$QUICK" ] || JOBS=4
 
 usage()
 {
@@ -105,13 +104,14 @@ cpus_of()
 }
 
 # Runs a job (this script with --job and the words of the line) for each line of stdin; lines that begin with
-# "serial" one by one after the others. run_jobs all: each of them reports something. What doesn't come to its end is a failure.
+# "two" by twos after the others, then those with "serial" one by one. run_jobs all: each of them reports something. What doesn't come to its end is a failure.
 run_jobs()
 {
 	lost=0
 	cat >"$OUT/jobs" || lost=1
 	expected=$(($(reports) + $(grep -c . "$OUT/jobs")))
 	sed -n 's/^parallel //p' "$OUT/jobs" | xargs -r -P "$JOBS" -L 1 "$SELF" --job "$BUILD" || lost=1
+	sed -n 's/^two //p' "$OUT/jobs" | xargs -r -P 2 -L 1 "$SELF" --job "$BUILD" || lost=1
 	sed -n 's/^serial //p' "$OUT/jobs" | xargs -r -P 1 -L 1 "$SELF" --job "$BUILD" || lost=1
 	[ "${1:-}" != all ] || [ "$expected" = "$(reports)" ] || lost=$((expected - $(reports)))
 	[ $lost = 0 ] || {
@@ -126,10 +126,14 @@ reports()
 	find "$OUT" -name '*.count' -size +0 | wc -l
 }
 
-# "parallel" or "serial"
+# "parallel", "two" or "serial"
 lane_of()
 {
-	[ "$(directive "$1" serial no)" = yes ] && echo serial || echo parallel
+	case $(directive "$1" serial no) in
+	yes) echo serial ;;
+	two) echo two ;;
+	*) echo parallel ;;
+	esac
 }
 
 # report TAG TITLE SECONDS PASSED FAILED SKIPPED [FILE]: a line of progress, details from FILE, and the counts.

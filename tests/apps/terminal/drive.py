@@ -103,9 +103,10 @@ class Terminal:
         return self.expect(pattern)
 
     def wait_for_job(self):
-        """Until the shell, which is the process here, has given the terminal to a job. Nobody tells, so it is asked for."""
+        """Until the shell, which is the process here, has given the terminal to a job in the guest, and this one has made
+        it raw: before that the host echoes what is typed, too. Nobody tells, so it is asked for."""
         end = time.monotonic() + PATIENCE
-        while os.tcgetpgrp(self.fd) == self.pid:
+        while os.tcgetpgrp(self.fd) == self.pid or termios.tcgetattr(self.fd)[3] & termios.ICANON:
             if time.monotonic() > end:
                 raise Missing("no job in the foreground")
             time.sleep(0.01)
