@@ -1,4 +1,7 @@
-/* mmap and munmap in all their forms. */
+/*
+ * mmap and munmap in all their forms.
+ * test: quick=no
+ */
 #include "t.h"
 
 #include <pthread.h>

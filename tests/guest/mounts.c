@@ -1,4 +1,7 @@
-/* tmpfs, bind and proc mounts. */
+/*
+ * tmpfs, bind and proc mounts.
+ * test: quick=no
+ */
 #include "t.h"
 
 #include <sys/statvfs.h>

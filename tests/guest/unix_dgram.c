@@ -1,4 +1,7 @@
-/* AF_UNIX datagram sockets. */
+/*
+ * AF_UNIX datagram sockets.
+ * test: quick=no
+ */
 #include "t.h"
 
 #include <poll.h>
