@@ -388,7 +388,11 @@ static int install(struct exec *x)
 	err = switch_mm(t, &x->im);
 	if (err)
 		return err;
-	vfork_release(t);
+	spin_lock(&tasklist_lock);
+	t->tg->did_exec = true;
+	t->tg->exit_signal = t->tg->parent ? SIGCHLD : t->tg->exit_signal;
+	spin_unlock(&tasklist_lock);
+	vfork_release(t); /* from here on, and by what closes, others learn of it */
 	if (x->im.secure)
 		__atomic_and_fetch(&t->personality, ~PER_CLEAR_ON_SETID, __ATOMIC_RELAXED);
 	err = exec_map(t->mm, &x->im);
@@ -401,10 +405,6 @@ static int install(struct exec *x)
 	cred_commit(x->im.cred);
 	x->im.cred = NULL;
 	t->pdeath_signal = x->im.secure ? 0 : t->pdeath_signal;
-	spin_lock(&tasklist_lock);
-	t->tg->did_exec = true;
-	t->tg->exit_signal = t->tg->parent ? SIGCHLD : t->tg->exit_signal;
-	spin_unlock(&tasklist_lock);
 	set_registers(t, &x->im);
 	return 0;
 }
