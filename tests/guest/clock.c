@@ -75,11 +75,24 @@ TEST(all_ways_to_read_the_time_of_day_agree)
 	CHECK(t > 1700000000);
 }
 
-TEST(coarse_clocks_are_close_behind)
+static bool coarse_clock_is_close_behind(void)
 {
 	long long fine = read_clock(CLOCK_MONOTONIC), coarse = read_clock(CLOCK_MONOTONIC_COARSE);
 
-	CHECK(coarse >= fine - 100000000 && coarse <= read_clock(CLOCK_MONOTONIC));
+	CHECK(coarse <= read_clock(CLOCK_MONOTONIC));
+	return coarse >= fine - 100000000;
+}
+
+/* The core that keeps the time may be stopped for a while, though this one isn't. */
+TEST(coarse_clocks_are_close_behind)
+{
+	bool close = coarse_clock_is_close_behind();
+
+	for (int i = 0; i < 20 && !close; i++) {
+		t_sleep_ms(100);
+		close = coarse_clock_is_close_behind();
+	}
+	CHECK(close);
 }
 
 TEST(resolution_of_precise_clocks_is_one_nanosecond)
@@ -131,14 +144,20 @@ TEST(absolute_sleep_ends_at_its_time)
 	}
 }
 
+/* A call is charged what the clock says: on a busy machine that may be long once. */
 TEST(processor_time_counts_work_but_not_sleep)
 {
-	struct timespec ts = {0, 30000000};
-	long long a = read_clock(CLOCK_PROCESS_CPUTIME_ID), b;
+	long long a, b = 0, counted = 25000000;
 
-	MUST(nanosleep(&ts, NULL));
-	b = read_clock(CLOCK_PROCESS_CPUTIME_ID);
-	CHECK(b - a < 25000000);
+	for (int i = 0; i < 3 && counted >= 25000000; i++) {
+		struct timespec ts = {0, 30000000};
+
+		a = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+		MUST(nanosleep(&ts, NULL));
+		b = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+		counted = b - a;
+	}
+	CHECK(counted < 25000000);
 	while (read_clock(CLOCK_PROCESS_CPUTIME_ID) - b < 20000000)
 		;
 }
@@ -154,14 +173,19 @@ static void *burn(void *arg)
 
 TEST(thread_clock_is_that_of_one_thread)
 {
-	long long mine = read_clock(CLOCK_THREAD_CPUTIME_ID);
-	long long all = read_clock(CLOCK_PROCESS_CPUTIME_ID);
-	pthread_t thread;
+	long long mine = 75000000;
 
-	CHECK_EQ(pthread_create(&thread, NULL, burn, NULL), 0);
-	CHECK_EQ(pthread_join(thread, NULL), 0);
-	CHECK(read_clock(CLOCK_THREAD_CPUTIME_ID) - mine < 75000000);
-	CHECK(read_clock(CLOCK_PROCESS_CPUTIME_ID) - all >= 95000000);
+	for (int i = 0; i < 3 && mine >= 75000000; i++) {
+		long long before = read_clock(CLOCK_THREAD_CPUTIME_ID);
+		long long all = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+		pthread_t thread;
+
+		CHECK_EQ(pthread_create(&thread, NULL, burn, NULL), 0);
+		CHECK_EQ(pthread_join(thread, NULL), 0);
+		mine = read_clock(CLOCK_THREAD_CPUTIME_ID) - before;
+		CHECK(read_clock(CLOCK_PROCESS_CPUTIME_ID) - all >= 95000000);
+	}
+	CHECK(mine < 75000000);
 }
 
 TEST(clock_of_another_process_can_be_read)

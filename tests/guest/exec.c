@@ -191,9 +191,9 @@ TEST(mappings_of_the_old_program_are_gone)
 {
 	CHECK_EXITED(IN_CHILD({
 			     char addr[32];
-			     MUST(mmap((void *)0x10000000, 4096, PROT_READ,
+			     MUST(mmap((void *)0x200000, 4096, PROT_READ,
 				       MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-			     strcpy(addr, "0x10000000");
+			     strcpy(addr, "0x200000");
 			     T_EXEC_HELPER("unmapped", addr);
 		     }),
 		     0);

@@ -224,7 +224,7 @@ TEST(mounts_stack)
 
 static bool unmounts_sooner_than_it_fills(void)
 {
-	const int files = 80000;
+	const int files = 30000;
 	long long start, filled, end;
 	char name[32];
 
