@@ -74,7 +74,7 @@ static struct file *open_exec_path(const struct path *p)
 	return f;
 }
 
-static struct file *open_exec(int dfd, const char *name, int flags)
+static struct file *open_exec_once(int dfd, const char *name, int flags)
 {
 	unsigned lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
 			  (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
@@ -90,6 +90,14 @@ static struct file *open_exec(int dfd, const char *name, int flags)
 		f = open_exec_path(&p);
 	path_put(&p);
 	return f;
+}
+
+/* ESTALE: see open_how(). */
+static struct file *open_exec(int dfd, const char *name, int flags)
+{
+	struct file *f = open_exec_once(dfd, name, flags);
+
+	return f == ERR_PTR(-ESTALE) ? open_exec_once(dfd, name, flags) : f;
 }
 
 /* ---- #! ---- */

@@ -7,4 +7,4 @@ if [ -z "$HEDDLE_BIN" ]; then
 	exit 0
 fi
 ${CC:-gcc} -O1 -static -w -o "$WORK/storm" "$APPS/humfs/storm.c" || exit 1
-exec python3 "$APPS/humfs/kill.py" "$WORK/storm" "${HUMFS_KILLS:-20}" ${HUMFS_SEED:+"$HUMFS_SEED"}
+exec python3 "$APPS/humfs/kill.py" "$WORK/storm" "${HUMFS_KILLS:-20}" "${HUMFS_SEED:-1}"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# test: cpus=1,2,4 limit=180 quick=no
+# test: cpus=1,2,4 limit=400 quick=no
 # Programs of all kinds of linkage whose system-call sites become hot: their calls are right, and /proc/heddle/patch tells what became of
 # the sites. Known functions are what it takes: a program without sections, or the C library's part of a stripped one of musl's, stays as it is.
 set -u

@@ -1,4 +1,4 @@
-/* test: limit=60
+/* test:
  * The kernel's own copies and calls, with addresses in the stub: none may read or write there, and no mapping there may be changed.
  */
 #include "attack.h"

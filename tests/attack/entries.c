@@ -1,4 +1,4 @@
-/* test: limit=60
+/* test:
  * Other ways into a kernel, and segment registers: int 0x80, x32 numbers and vsyscalls end as said here; bases and selectors of any kind
  * are the thread's own affair.
  */

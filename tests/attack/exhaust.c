@@ -1,4 +1,4 @@
-/* test: quick=no limit=120 serial=yes
+/* test: quick=no serial=yes
  * All of something that each process may have: queued signals, threads with their slots in the stub, descriptors, files that send signals.
  */
 #include "attack.h"

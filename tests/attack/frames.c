@@ -1,4 +1,4 @@
-/* test: quick=no limit=90
+/* test: quick=no
  * Frames of the guest's own making, loaded by the stub's rt_sigreturn: blocked signals, signal stacks elsewhere, odd registers; and stops that
  * were none. Under ptrace the same call is the guest's own sigreturn. Whatever it does, the process can be ended.
  */

@@ -1,4 +1,4 @@
-/* test: quick=no limit=90
+/* test: quick=no
  * The words by which kernel and host processes hand over to each other, rewritten by threads that do nothing else, while another thread of
  * the same process makes the kernel wait for them. The process may be killed for it; nobody else may notice.
  */

@@ -1,4 +1,4 @@
-/* test: quick=no limit=60
+/* test: quick=no
  * Programs, and interpreters, whose parts would lie in the stub area, or beyond the guest's: the keeper maps what exec says, and obeys no filter.
  * Each part carries what would kill the kernel if it got there: code for the stub's text, orders for the control page.
  */

@@ -1,4 +1,4 @@
-/* test: quick=no limit=120
+/* test: quick=no
  * Jumps to every byte of the stub's text, with odd registers. Two processes at a time, for they fault or are killed after a moment.
  */
 #include "attack.h"

@@ -1,4 +1,4 @@
-/* test: quick=no limit=60 serial=yes options=--spin,50
+/* test: quick=no serial=yes options=--spin,50
  * What a program leaves behind in its host process and its slot, when it has ended or executes another: the next program finds nothing of it, whatever
  * signal masks, signal stacks or memory it had made itself by frames of its own, and nobody of it that still computes. Programs are started by vfork, one
  * behind the other, since then they get what the last one had; or by exec alone, which keeps it. And what the kernel left behind: the control page.

@@ -1,4 +1,4 @@
-/* test: quick=no limit=60
+/* test: quick=no
  * Slots of host processes that were killed: they are still mapped where those ran, for all others there to write. They are no other process's
  * while that is so, and harm none that gets them later.
  */

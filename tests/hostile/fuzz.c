@@ -1,4 +1,4 @@
-/* test: quick=no cpus=4 limit=60 seconds=60 serial=two options=-m,1G
+/* test: quick=no cpus=4 seconds=60 serial=two options=-m,1G
  * Random arguments for every system call of kernel/syscalls.def, chosen by what the table says that they are. Half of the workers are
  * root, who must not do what root may do to the canary: signal others. Workers live for a fraction of a second and are replaced.
  */

@@ -1,4 +1,4 @@
-/* test: kind=host limit=120
+/* test: kind=host
  * Death from outside: of the kernel, whose host processes must all go with it, and of its host processes, which it must outlive.
  */
 #include "t.h"
@@ -205,7 +205,7 @@ static void check_score(pid_t pid, void *arg)
 	n = read(fd, text, sizeof(text) - 1);
 	close(fd);
 	if (n > 0) {
-		EXPECT(atoi(text) > *(int *)arg);
+		EXPECT(atoi(text) > *(int *)arg || *(int *)arg == 1000);
 		++((int *)arg)[1];
 	}
 }

@@ -1,4 +1,4 @@
-/* test: quick=no limit=120 options=-m,256M
+/* test: quick=no options=-m,256M
  * Memory without end, in a guest of 256 MiB. Nothing here may make the host use more than that for it.
  */
 #include "t.h"

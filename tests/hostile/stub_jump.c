@@ -1,4 +1,4 @@
-/* test: limit=60
+/* test:
  * Jumps to every place of the stub that has a name, with registers as they are there, and with odd ones.
  */
 #include "tests/attack/attack.h"

@@ -1,4 +1,4 @@
-/* test: limit=60
+/* test:
  * Writes to every page that can be written, the stub's slots first, alone and while siblings make calls, fault and get signals.
  */
 #include "tests/attack/attack.h"

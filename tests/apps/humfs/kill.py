@@ -1,9 +1,9 @@
 # Kills a kernel that changes a humfs at random (storm.c), at random moments, and looks each time whether data and metadata agree.
-#   kill.py STORM COUNT [SEED]    with $HEDDLE_BIN, $ENGINE, $CPUS, $WORK
+#   kill.py STORM COUNT SEED    with $HEDDLE_BIN, $ENGINE, $CPUS, $WORK
 import os, random, stat, subprocess, sys, time
 
 storm, count = sys.argv[1], int(sys.argv[2])
-seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 30)
+seed = int(sys.argv[3])
 heddle, engine, cpus = os.environ["HEDDLE_BIN"], os.environ["ENGINE"], os.environ["CPUS"]
 work = os.environ["WORK"]
 top = work + "/humfs"

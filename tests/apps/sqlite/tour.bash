@@ -41,7 +41,7 @@ compete()
 	for writer in 1 2 3 4; do
 		for n in $(seq 50); do
 			echo "BEGIN IMMEDIATE; UPDATE c SET n = n + 1; INSERT INTO l VALUES ($writer, $n); COMMIT;"
-		done | sqlite3 -cmd '.timeout 60000' shared.db &
+		done | sqlite3 -cmd '.timeout 200000' shared.db &
 	done
 	wait
 	is "writers_$journal" "$(sqlite3 shared.db 'SELECT n, (SELECT count(*) FROM l), (SELECT count(DISTINCT w) FROM l) FROM c')" \
