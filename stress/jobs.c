@@ -292,7 +292,7 @@ static void files(struct worker *w)
 	struct stat st;
 	int fd;
 
-	snprintf(dir, sizeof(dir), "/tmp/load.%d", w->id);
+	snprintf(dir, sizeof(dir), "/tmp/load.%d.%d", getpid(), w->id);
 	snprintf(a, sizeof(a), "%s/a", dir);
 	snprintf(b, sizeof(b), "%s/b", dir);
 	memset(buf, 'a' + (int)pick(w, 26), sizeof(buf));

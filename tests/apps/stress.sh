@@ -1,5 +1,5 @@
 #!/bin/sh
-# test: cpus=4 limit=400 serial=two quick=no
+# test: cpus=4 limit=900 serial=two quick=no
 # The soak in short: 200 busy threads and what they start, many more open files than the host allows descriptors, guests that start and
 # end. Nothing hangs, no byte is wrong, nothing is left behind. See stress/README.md.
 set -eu

@@ -69,9 +69,10 @@ class Subprocess(unittest.TestCase):
         self.assertEqual([p.wait() for p in ps], list(range(50)))
 
     def test_pidfd(self):
-        p = subprocess.Popen(['sleep', '0.2'])
+        p = subprocess.Popen(['cat'], stdin=subprocess.PIPE)
         fd = os.pidfd_open(p.pid)
         self.assertEqual(select.select([fd], [], [], 0)[0], [])
+        p.stdin.close()
         self.assertEqual(select.select([fd], [], [], 30)[0], [fd])
         os.close(fd)
         self.assertEqual(p.wait(), 0)
@@ -247,13 +248,14 @@ class Signals(unittest.TestCase):
             pass
 
         def handler(*_):
+            signal.setitimer(signal.ITIMER_REAL, 0)
             raise Late
 
         old = signal.signal(signal.SIGALRM, handler)
         self.addCleanup(signal.signal, signal.SIGALRM, old)
         r, w = os.pipe()
-        signal.setitimer(signal.ITIMER_REAL, 0.1)
         with self.assertRaises(Late):
+            signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
             os.read(r, 1)
         os.close(r)
         os.close(w)
@@ -343,7 +345,7 @@ class Signals(unittest.TestCase):
         pid = os.fork()
         if not pid:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            resource.setrlimit(resource.RLIMIT_CPU, (1, 2))
+            resource.setrlimit(resource.RLIMIT_CPU, (1, 60))
             while True:
                 pass
         self.assertEqual(os.WTERMSIG(os.waitpid(pid, 0)[1]), signal.SIGXCPU)

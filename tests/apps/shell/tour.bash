@@ -183,7 +183,7 @@ is disown "$(sleep 0.01 & disown; jobs)" ""
 nohup bash -c 'echo immune' >nohup.txt 2>/dev/null
 is nohup "$(<nohup.txt)" immune
 time_format=$( { TIMEFORMAT=%R; time true; } 2>&1)
-does time_keyword [ "${time_format%%.*}" = 0 ]
+does time_keyword grep -qx '[0-9]*\.[0-9]\{3\}' <<<"$time_format"
 
 # --- signals and traps
 is exit_trap "$(trap 'echo bye' EXIT; echo hi)" $'hi\nbye'
@@ -270,7 +270,7 @@ is ulimit_files "$(ulimit -n 20; ulimit -n)" 20
 is too_many_files "$(ulimit -n 10; bash -c 'for f in 5 6 7 8 9 10 11; do eval "exec $f</dev/null" || break; done; echo $f' 2>/dev/null)" 10
 is file_size_limit "$( (ulimit -f 1; head -c 5000 /dev/zero >limited) 2>/dev/null; echo $?; stat -c %s limited)" $'153\n1024'
 ulimit -c 0
-read -r -t 0.1 answer < <(sleep 1)
+read -r -t 0.1 answer <>fifo # open for writing, too: no end of file
 is read_timeout "$(($? > 128))" 1
 read -r -n 3 part <<<abcdef
 is read_n "$part" abc
@@ -279,7 +279,7 @@ is read_ifs "$user $uid" "root 0"
 read -r -d '' zero < <(printf 'a\0b')
 is read_delimiter "$zero" a
 is timeout_kills "$(timeout 0.2 sleep 10; echo $?)" 124
-is timeout_passes_status "$(timeout 5 sh -c 'exit 6'; echo $?)" 6
+is timeout_passes_status "$(timeout 60 sh -c 'exit 6'; echo $?)" 6
 is umask_applies "$(umask 027; : >masked; stat -c %a masked)" 640
 SECONDS=100
 is seconds "$((SECONDS >= 100 && SECONDS < 160))" 1
