@@ -56,13 +56,20 @@ static void yielders(void)
 	__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
 }
 
-START_TEST(yielding_kthreads_all_advance)
+static bool all_advance(void)
 {
 	int i;
 
-	with_cpus(cpu_counts[_i], yielders);
 	for (i = 0; i < 4; i++)
-		ck_assert_uint_gt(yields[i], 50);
+		if (yields[i] <= 50)
+			return false;
+	return true;
+}
+
+START_TEST(yielding_kthreads_all_advance)
+{
+	with_cpus_until(cpu_counts[_i], yielders, all_advance);
+	ck_assert(all_advance());
 }
 END_TEST
 
@@ -258,10 +265,10 @@ static void moved_by_affinity(void)
 	for (round = 0; round < 50; round++) {
 		cpu = round % nr_cpus;
 		sched_set_affinity(&t->kt, 1ULL << cpu);
-		/* The host may be busy: at most a second, mostly one round. */
-		for (n = 0; n < 1000 && __atomic_load_n(&t->kt.cpu, __ATOMIC_ACQUIRE) != cpu; n++)
+		/* The host may be busy: at most 20 seconds, mostly one round. */
+		for (n = 0; n < 20000 && __atomic_load_n(&t->kt.cpu, __ATOMIC_ACQUIRE) != cpu; n++)
 			sleep_us(1000);
-		must(n < 1000);
+		must(n < 20000);
 	}
 	__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
 }
@@ -634,12 +641,14 @@ END_TEST
 static void account_some(void)
 {
 	struct kthread *kt = current_kthread();
+	u64 in_kernel;
 
 	sched_return_to_guest();
+	in_kernel = kt->stime_ns;
 	burn_us(5000);
 	sched_enter_kernel();
 	must(kt->utime_ns >= 5000000);
-	must(kt->stime_ns < 5000000);
+	must_eq(kt->stime_ns, in_kernel);
 	burn_us(7000);
 	sched_return_to_guest();
 	sched_enter_kernel();

@@ -10,6 +10,7 @@
 #include "wait.h"
 #include <check.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* In kthreads, where a failed check can't jump out: ends the test program with a panic. */
 #define must(cond) ASSERT(cond)
@@ -115,12 +116,16 @@ static inline void with_cpus(int n, void (*fn)(void))
 	must(smp_run() == 0);
 }
 
-/* The same, up to three times, until it was right: others may have the machine's cores for a while. */
+/*
+ * The same, up to ten times, until it was right: others may have the machine's cores for a while. The pauses grow, nine seconds in all: few
+ * chances for what is wrong, but time for a load to go by.
+ */
 static inline void with_cpus_until(int n, void (*fn)(void), bool (*right)(void))
 {
 	int i;
 
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < 10; i++) {
+		usleep((useconds_t)i * 200000);
 		with_cpus(n, fn);
 		if (right())
 			break;
