@@ -101,7 +101,7 @@ static int wake_until(uaddr_t u, int want, u32 bitset)
 {
 	int n = 0, tries;
 
-	for (tries = 0; tries < 10000 && n < want; tries++) {
+	for (tries = 0; tries < 200000 && n < want; tries++) {
 		n += (int)futex_wake(NULL, u, false, want - n, bitset);
 		sleep_us(100);
 	}
@@ -164,7 +164,7 @@ static void requeue_in_task(void *arg)
 
 	must_eq(futex_requeue(&p, &wrong), -EAGAIN);
 	p.nr1 = 0;
-	for (i = 0; i < 10000 && moved < 6; i++) {
+	for (i = 0; i < 200000 && moved < 6; i++) {
 		r = futex_requeue(&p, &right);
 		must(r >= 0);
 		moved += (int)r;

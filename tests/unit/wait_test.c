@@ -79,24 +79,40 @@ static void wait_for_go(long exclusive)
 	__atomic_fetch_add(&woken, 1, __ATOMIC_SEQ_CST);
 }
 
+static void nothing(void *arg)
+{
+}
+
+static void until_asleep(struct test_thread *t)
+{
+	while (!kthread_while_asleep(&t->kt, nothing, NULL))
+		sleep_us(1000);
+}
+
+static void until_woken(int n)
+{
+	for (int i = 0; i < 100000 && __atomic_load_n(&woken, __ATOMIC_SEQ_CST) < n; i++)
+		sleep_us(100);
+	sleep_us(5000); /* nor one more */
+	must_eq(__atomic_load_n(&woken, __ATOMIC_SEQ_CST), n);
+}
+
 static void exclusive_waiters(void)
 {
+	struct test_thread *t[8];
 	int i;
 
 	wait_queue_init(&q);
 	woken = 0;
-	for (i = 0; i < 5; i++)
-		spawn(wait_for_go, 1);
-	for (i = 0; i < 3; i++)
-		spawn(wait_for_go, 0);
-	sleep_us(20000);
+	for (i = 0; i < 8; i++)
+		t[i] = spawn(wait_for_go, i < 5);
+	for (i = 0; i < 8; i++)
+		until_asleep(t[i]);
 	must_eq(woken, 0);
 	wake_up(&q);
-	sleep_us(20000);
-	must_eq(__atomic_load_n(&woken, __ATOMIC_SEQ_CST), 4);
+	until_woken(4);
 	wake_up_nr(&q, 2, 0);
-	sleep_us(20000);
-	must_eq(__atomic_load_n(&woken, __ATOMIC_SEQ_CST), 6);
+	until_woken(6);
 	wake_up_all(&q);
 }
 
@@ -173,16 +189,6 @@ static void take_one(long arg)
 
 	must(!err);
 	__atomic_fetch_add(&taken, 1, __ATOMIC_SEQ_CST);
-}
-
-static void nothing(void *arg)
-{
-}
-
-static void until_asleep(struct test_thread *t)
-{
-	while (!kthread_while_asleep(&t->kt, nothing, NULL))
-		sleep_us(1000);
 }
 
 static void interrupt_the_first_of_two(void)
