@@ -282,25 +282,30 @@ static long long cpu_ms(void)
 	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 }
 
-/* Names of the kind that it gives are taken, from the first one on. Linux begins anywhere, and so seldom has to search. */
-TEST(search_for_an_automatic_name_lets_others_run)
+struct search {
+	unsigned int from; /* names of the kind that the kernel gives are taken from this one on */
+	bool begun, ended;
+	long long ms;
+	int turns; /* that others had meanwhile */
+};
+
+static void bind_taking(int fd, unsigned int nr)
 {
-	const struct rlimit lim = {20000, 20000};
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	struct search {
-		bool begun, ended;
-		long long ms;
-	} *s = t_shared(sizeof(*s));
-	int fd, n = 0;
+
+	snprintf(a.sun_path + 1, 6, "%05x", nr & 0xfffff);
+	CHECK(bind(fd, (void *)&a, sizeof(a.sun_family) + 6) == 0 || errno == EADDRINUSE);
+}
+
+static void search_for_a_name(struct search *s)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	socklen_t len = sizeof(a);
+	int fd;
 	pid_t pid;
 
-	if (setrlimit(RLIMIT_NOFILE, &lim) < 0)
-		SKIP("not so many files");
-	for (int i = 0; i < 19900; i++) {
-		fd = MUST(socket(AF_UNIX, SOCK_DGRAM, 0));
-		snprintf(a.sun_path + 1, 6, "%05x", i);
-		CHECK(bind(fd, (void *)&a, sizeof(a.sun_family) + 6) == 0 || errno == EADDRINUSE);
-	}
+	for (unsigned int i = 0; i < 19900; i++)
+		bind_taking(MUST(socket(AF_UNIX, SOCK_DGRAM, 0)), s->from + i);
 	t_use_one_cpu();
 	fd = MUST(socket(AF_UNIX, SOCK_DGRAM, 0));
 	pid = SPAWN({
@@ -311,11 +316,32 @@ TEST(search_for_an_automatic_name_lets_others_run)
 		__atomic_store_n(&s->ended, true, __ATOMIC_SEQ_CST);
 	});
 	while (!__atomic_load_n(&s->ended, __ATOMIC_SEQ_CST)) {
-		n += __atomic_load_n(&s->begun, __ATOMIC_SEQ_CST);
+		s->turns += __atomic_load_n(&s->begun, __ATOMIC_SEQ_CST);
 		sched_yield();
 	}
 	CHECK_EXITED(t_wait(pid), 0);
-	CHECK(n > 2 || s->ms < 10);
+	/* The next search goes on there. */
+	MUST(getsockname(fd, (void *)&a, &len));
+	CHECK(sscanf(a.sun_path + 1, "%5x", &s->from) == 1);
+	s->from++;
+}
+
+/* Linux begins anywhere, and so seldom has to search. A host that takes the core away makes a turn look long, but not each time. */
+TEST(search_for_an_automatic_name_lets_others_run)
+{
+	const struct rlimit lim = {20000, 20000};
+	struct search *s = t_shared(sizeof(*s));
+	bool right = false;
+
+	if (setrlimit(RLIMIT_NOFILE, &lim) < 0)
+		SKIP("not so many files");
+	for (int i = 0; i < 10 && !right; i++) {
+		*s = (struct search){.from = s->from};
+		/* Its names are free again when it has ended. */
+		CHECK_EXITED(IN_CHILD(search_for_a_name(s)), 0);
+		right = s->turns > 2 || s->ms < 10;
+	}
+	CHECK(right);
 }
 
 TEST(peer_that_leaves_is_an_error_if_messages_are_lost)
