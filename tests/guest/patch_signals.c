@@ -271,26 +271,26 @@ TEST(signals_from_a_sibling_meet_signals_to_oneself)
 {
 	pthread_t sibling;
 	struct state after;
-	int bad = 0;
+	int bad = 0, n;
 
 	handle(SIGUSR1, look, 0);
 	handle(SIGUSR2, count_other, 0);
 	heat_all();
 	CHECK_EQ(pthread_create(&sibling, NULL, send_others, NULL), 0);
-	for (int i = 0; i < 3000; i++) {
-		if (call_in_state(&after, i % 2 ? (void *)a_tgkill : (void *)b_call, SYS_tgkill,
+	/* The sibling may not have begun when 3000 are over. */
+	for (n = 0; n < 3000 || !others; n++) {
+		if (call_in_state(&after, n % 2 ? (void *)a_tgkill : (void *)b_call, SYS_tgkill,
 				  pid, tid, SIGUSR1, 0) ||
 		    !same_state(&after))
 			bad++;
-		if (memcmp(&seen_fp[i % 2]._xmm[0], before.xmm[0], 16) ||
-		    seen_fp[i % 2].mxcsr != MXCSR_OWN)
+		if (memcmp(&seen_fp[n % 2]._xmm[0], before.xmm[0], 16) ||
+		    seen_fp[n % 2].mxcsr != MXCSR_OWN)
 			bad++;
 	}
 	over = true;
 	CHECK_EQ(pthread_join(sibling, NULL), 0);
 	CHECK_EQ(bad, 0);
-	CHECK_EQ(calls, 3000);
-	CHECK(others > 0);
+	CHECK_EQ(calls, n);
 }
 
 /* ---- a signal at a call that changes its handler's stack ---- */
@@ -303,7 +303,7 @@ static void count(int sig)
 
 TEST(signals_come_when_their_stack_has_been_mapped)
 {
-	enum { SIZE = 65536, TIMES = 20000 };
+	enum { SIZE = 65536, TIMES = 5000 };
 	const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
 	char *stack = MUST(mmap(NULL, SIZE, PROT_READ | PROT_WRITE, flags, -1, 0));
 	stack_t ss = {.ss_sp = stack, .ss_size = SIZE};
@@ -317,7 +317,7 @@ TEST(signals_come_when_their_stack_has_been_mapped)
 		while (getppid() == parent && kill(parent, SIGUSR1) == 0)
 			for (volatile int i = 0; i < 2000; i++)
 				;
-	for (int i = 0; i < TIMES && calls < TIMES; i++) {
+	for (int i = 0; (i < TIMES || !calls) && calls < TIMES; i++) { /* it may begin late */
 		char *p = mmap(stack, SIZE, PROT_READ | PROT_WRITE, flags | MAP_FIXED, -1, 0);
 
 		CHECK(p == stack);

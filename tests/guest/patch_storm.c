@@ -140,7 +140,7 @@ static void *stormed(void *arg)
 	my_tid = (pid_t)syscall(SYS_gettid);
 	my_signal = &v->signal;
 	v->tid = my_tid;
-	for (int i = 0; i < STORM_ROUNDS; i++)
+	for (int i = 0; i < STORM_ROUNDS || !signals; i++) /* whoever sends them may begin late */
 		round_of_calls();
 	__atomic_sub_fetch(&running, 1, __ATOMIC_SEQ_CST);
 	return NULL;
@@ -191,22 +191,41 @@ TEST(signals_from_a_sibling_find_hot_calls_as_they_were_written)
 	check_storm();
 }
 
+static int signals_seen = -1; /* -1: none is on its way */
+
+/* A signal `us` from now or a little later, if the last one has come: at a fixed rate a slow host has time for nothing else. */
+static void signal_soon(int us)
+{
+	struct itimerval soon = {{0}, {0, us + signals % 16 * 20}};
+
+	if (signals == signals_seen)
+		return;
+	signals_seen = signals;
+	MUST(setitimer(ITIMER_REAL, &soon, NULL));
+}
+
+static void no_more_signals(void)
+{
+	const struct itimerval never = {0};
+
+	MUST(setitimer(ITIMER_REAL, &never, NULL));
+	signals_seen = -1;
+}
+
 TEST(signals_from_a_timer_find_hot_calls_as_they_were_written)
 {
-	struct itimerval often = {{0, 500}, {0, 500}}, never = {0};
-
 	storm_setup(SIGALRM);
-	MUST(setitimer(ITIMER_REAL, &often, NULL));
-	while (signals < 300)
+	while (signals < 300) {
+		signal_soon(350);
 		round_of_calls();
-	MUST(setitimer(ITIMER_REAL, &never, NULL));
+	}
+	no_more_signals();
 	check_storm();
 }
 
 /* Calls whose answer takes longer than one looks for it. */
 TEST(signals_during_long_calls_leave_their_results)
 {
-	struct itimerval often = {{0, 700}, {0, 700}}, never = {0};
 	size_t size = 1 << 20;
 	char *buf = calloc(1, size), path[128];
 	int fd;
@@ -218,7 +237,6 @@ TEST(signals_during_long_calls_leave_their_results)
 	CHECK_EQ(pwrite(fd, buf, size, 0), size);
 	for (int i = 0; i < 3000; i++) /* at a high rate, so that somebody looks for them */
 		round_of_calls();
-	MUST(setitimer(ITIMER_REAL, &often, NULL));
 	while (signals < 300) {
 		for (int i = 0; i < 100; i++)
 			if (call0(a_getppid, 0) != my_ppid)
@@ -226,11 +244,12 @@ TEST(signals_during_long_calls_leave_their_results)
 		for (int i = 0; i < 10; i++) {
 			size_t n = size >> (i % 8);
 
+			signal_soon(550);
 			CHECK_EQ(call4(a_pread, 0, fd, (long)buf, (long)n, 0), n);
 			CHECK_EQ(call4(b_call, SYS_pread64, fd, (long)buf, (long)n, 0), n);
 		}
 	}
-	MUST(setitimer(ITIMER_REAL, &never, NULL));
+	no_more_signals();
 	check_storm();
 }
 
@@ -262,7 +281,6 @@ static void *echo(void *arg)
 
 TEST(signals_during_calls_that_sleep_leave_their_data)
 {
-	struct itimerval never = {0};
 	pthread_t thread;
 
 	storm_setup(SIGALRM);
@@ -270,15 +288,10 @@ TEST(signals_during_calls_that_sleep_leave_their_data)
 	MUST(pipe2(back, O_CLOEXEC));
 	for (long blocked = 0; blocked < 2; blocked++) {
 		CHECK_EQ(pthread_create(&thread, NULL, echo, (void *)blocked), 0);
-		for (int i = 0, seen = -1; i < PINGS; i++) {
-			struct itimerval soon = {{0}, {0, 200 + i % 16 * 20}};
+		for (int i = 0; i < PINGS; i++) {
 			unsigned char c = (unsigned char)((i & 127) + 1);
 
-			/* Once each time: one at a fixed rate leaves a slow host no time for the pings. */
-			if (signals != seen) {
-				seen = signals;
-				MUST(setitimer(ITIMER_REAL, &soon, NULL));
-			}
+			signal_soon(200);
 			if (call3(a_write, 0, forth[1], (long)&c, 1) != 1)
 				wrong++;
 			c = 0;
@@ -287,7 +300,7 @@ TEST(signals_during_calls_that_sleep_leave_their_data)
 			    c != (i & 127) + 101)
 				wrong++;
 		}
-		MUST(setitimer(ITIMER_REAL, &never, NULL));
+		no_more_signals();
 		CHECK_EQ(pthread_join(thread, NULL), 0);
 	}
 	check_storm();

@@ -88,7 +88,7 @@ TEST(work_under_a_rain_of_signals_is_right)
 	t_handle_flags(SIGUSR1, note, SA_RESTART);
 	MUST(pipe(fd));
 	pid = SPAWN(while (!*end) kill(parent, SIGUSR1));
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < 300 || !handled; i++) { /* the rain may begin late */
 		char *p = MUST(mmap(NULL, 16384, PROT_READ | PROT_WRITE,
 				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 
@@ -98,11 +98,10 @@ TEST(work_under_a_rain_of_signals_is_right)
 		CHECK_STR(p + 4090, buf);
 		MUST(munmap(p, 16384));
 		if (i % 30 == 0)
-			CHECK_EXITED(IN_CHILD(_exit(i / 30)), i / 30);
+			CHECK_EXITED(IN_CHILD(_exit(i / 30 % 100)), i / 30 % 100);
 	}
 	*end = 1;
 	CHECK_EXITED(t_wait(pid), 0);
-	CHECK(handled > 0);
 }
 
 static void *touch_pages(void *arg)
