@@ -88,6 +88,7 @@ def run(module, result, excepted):
     for last in False, True:
         again, result.again = result.again, []
         result.timed = () if last else TIMED
+        result._previousTestClass = None  # its fixture is gone
         unittest.TestSuite(again).run(result)
 
 
