@@ -177,10 +177,11 @@ check-quick:
 	+@$(MAKE) --no-print-directory all lib
 	@QUICK=1 tests/run-all -b $(BUILD)
 
-# All tests, storms with a migration at every schedule, and a minute of load with a kernel that checks itself. It is slower, so everything gets more time.
+# All tests, storms with a migration at every schedule, and a minute of load with a kernel that checks itself. It is slower, so everything gets more time,
+# and sanitizers see each guest program only as a dynamic one.
 check-debug check-asan check-tsan: check-%: deps
 	+@$(MAKE) --no-print-directory MODE=$* BUILD=$(BUILD)/$* all lib
-	@export SLOW=4 T_TIME_LIMIT=240 PATIENCE=240 TSAN_OPTIONS=atexit_sleep_ms=0; bad=0; \
+	@export SLOW=4 STATIC=$(if $(filter debug,$*),yes,no) T_TIME_LIMIT=240 PATIENCE=240 TSAN_OPTIONS=atexit_sleep_ms=0; bad=0; \
 	UNIT_CFLAGS='$(filter -DHEDDLE_DEBUG -fsanitize=% --param tsan-%,$(OPT_$*))' \
 		tests/run-all -b $(BUILD)/$* -c 4 -j 4 || bad=1; \
 	tests/run-guest -b $(BUILD)/$* -c 4m -j 4 storm storms storms_end threads_race exec_threads || bad=1; \
