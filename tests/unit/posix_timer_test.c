@@ -234,6 +234,16 @@ static void interval_timers(void)
 	must_eq(sys_setitimer(ITIMER_REAL, U(&its), 0), -EINVAL);
 }
 
+static bool rests(void)
+{
+	bool resting;
+
+	spin_lock(&tg->siglock);
+	resting = tg->cpu_timers->resting;
+	spin_unlock(&tg->siglock);
+	return resting;
+}
+
 static void cpu_time(void)
 {
 	struct itimerval its = val(50000, 0), old; /* longer than a host takes the core away */
@@ -244,10 +254,10 @@ static void cpu_time(void)
 	must_eq(sys_clock_gettime(CLOCK_PROCESS_CPUTIME_ID, U(&a)), 0);
 	must_eq(sys_setitimer(ITIMER_PROF, U(&its), 0), 0);
 	/* It rests when two checks, 50 ms apart, have found the same. */
-	for (int i = 0; i < 20 && !tg->cpu_timers->resting; i++)
+	for (int i = 0; i < 20 && !rests(); i++)
 		sleep_us(250000);
 	must_eq(taken(&si), 0); /* asleep: no time passes, and the check rests */
-	must(tg->cpu_timers->resting && (current->work & WORK_CPUTIMER));
+	must(rests() && (current->work & WORK_CPUTIMER));
 	cpu_timers_resume(current); /* as on the way back to the guest */
 	burn_us(70000);
 	sleep_us(1);
