@@ -119,28 +119,27 @@ ssize_t host_pwrite(int fd, const void *buf, size_t n, u64 off)
 	return RETRY(pwrite, pwrite(fd, buf, n, off));
 }
 
-ssize_t host_append(int fd, const void *buf, size_t n)
+static ssize_t pwrite_flags(int fd, const void *buf, size_t n, u64 off, int flags)
 {
 	struct iovec iov = {(void *)buf, n};
 
 	show_use(fd);
-	return RETRY(pwrite, pwritev2(fd, &iov, 1, 0, RWF_APPEND));
+	return RETRY(pwrite, pwritev2(fd, &iov, 1, off, flags));
+}
+
+ssize_t host_append(int fd, const void *buf, size_t n)
+{
+	return pwrite_flags(fd, buf, n, 0, RWF_APPEND);
 }
 
 ssize_t host_pwrite_nowait(int fd, const void *buf, size_t n, u64 off)
 {
-	struct iovec iov = {(void *)buf, n};
-
-	show_use(fd);
-	return RETRY(pwrite, pwritev2(fd, &iov, 1, off, RWF_NOWAIT));
+	return pwrite_flags(fd, buf, n, off, RWF_NOWAIT);
 }
 
 ssize_t host_append_nowait(int fd, const void *buf, size_t n)
 {
-	struct iovec iov = {(void *)buf, n};
-
-	show_use(fd);
-	return RETRY(pwrite, pwritev2(fd, &iov, 1, 0, RWF_APPEND | RWF_NOWAIT));
+	return pwrite_flags(fd, buf, n, 0, RWF_APPEND | RWF_NOWAIT);
 }
 
 ssize_t host_copy_range(int in, u64 pos_in, int out, u64 pos_out, size_t n)
