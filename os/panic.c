@@ -3,6 +3,8 @@
  * The state is printed as it stands: no lock is taken, and memory that may be bad is read through the host, which reports it.
  */
 #include "cpu.h"
+#include "host.h"
+#include "ktime.h"
 #include "log.h"
 #include "sched.h"
 #include "syscalls.h"
@@ -11,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -99,6 +102,41 @@ static void print_backtrace(const void *fp, const void *ip)
 		out("  %p %s\n", ips[i], kernel_symbol(ips[i], name, sizeof(name)));
 }
 
+/*
+ * What other CPUs do in the kernel: each is asked by a signal that it handles at once, prints its own backtrace, and stops for good. One that sleeps,
+ * or runs a guest, has nothing to tell.
+ */
+#define SIG_ASK SIGILL
+#define ANSWER_LIMIT (200 * NSEC_PER_MSEC)
+
+static u32 answered; /* atomic, host futex */
+
+static void ask_others(void)
+{
+	for (int i = 0; i < nr_cpus; i++) {
+		struct cpu *c = &cpus[i];
+
+		if (c == this_cpu() || !c->host_tid ||
+		    __atomic_load_n(&c->in_guest, __ATOMIC_RELAXED) ||
+		    __atomic_load_n(&c->idle_word, __ATOMIC_RELAXED))
+			continue;
+		__atomic_store_n(&answered, 0, __ATOMIC_RELAXED);
+		syscall(SYS_tgkill, getpid(), c->host_tid, SIG_ASK);
+		if (host_futex_wait(&answered, 0, ktime_mono() + ANSWER_LIMIT) == -ETIMEDOUT)
+			out("cpu %d doesn't answer\n", i);
+	}
+}
+
+static noreturn_ void answer(const void *fp, const void *ip)
+{
+	out("cpu %d: ", this_cpu()->id);
+	print_backtrace(fp, ip);
+	__atomic_store_n(&answered, 1, __ATOMIC_RELEASE);
+	host_futex_wake(&answered, 1);
+	for (;;)
+		pause();
+}
+
 static void print_ring(int i)
 {
 	struct trace_ring *r = &rings[i];
@@ -143,9 +181,10 @@ static void looked(void)
 }
 #endif
 
+static u32 panicking; /* atomic */
+
 static noreturn_ void die(const void *fp, const void *ip, const char *fmt, va_list ap)
 {
-	static u32 panicking;
 	static __thread bool here;
 	struct cpu *c = this_cpu();
 	char msg[512];
@@ -168,6 +207,7 @@ static noreturn_ void die(const void *fp, const void *ip, const char *fmt, va_li
 	else
 		out("\nheddle: kernel panic on a thread that is no CPU: %s\n", msg);
 	print_backtrace(fp, ip);
+	ask_others();
 	if (panic_dump)
 		panic_dump(out);
 	for (i = 0; i <= MAX_CPUS; i++)
@@ -216,6 +256,9 @@ static void crash_handler(int sig, siginfo_t *info, void *ctx)
 	u64 stack = c && c->current ? (uintptr_t)c->current->stack : 0;
 	const char *what = "";
 
+	if (sig == SIG_ASK && info->si_code == SI_TKILL && info->si_pid == getpid() && c &&
+	    __atomic_load_n(&panicking, __ATOMIC_RELAXED))
+		answer(fp, ip);
 	if (stack && addr < stack && addr >= stack - PAGE_SIZE)
 		what = ": kernel stack overflow";
 	if (sig == SIGSYS && info->si_code == SYS_SECCOMP_)

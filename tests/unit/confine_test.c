@@ -3,6 +3,7 @@
 #include "log.h"
 #include "os/helper.h"
 #include "syscalls.h"
+#include "in_child.h"
 #include "unit.h"
 #include <dirent.h>
 #include <errno.h>
@@ -36,34 +37,6 @@ static char base[] = "/tmp/confine_test.XXXXXX";
 		}                                                                                  \
 	} while (0)
 #define CHILD_FAILS(call, err) CHILD_CHECK((call) < 0 && errno == (err))
-
-/* Runs body in a child; its exit status, and in `text` what it said on stderr. */
-static int in_child(void (*body)(void), char *text, size_t size)
-{
-	int p[2], status;
-	size_t n = 0;
-	ssize_t got;
-	pid_t pid;
-
-	ck_assert_int_eq(pipe(p), 0);
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
-	if (!pid) {
-		dup2(p[1], 2);
-		close(p[0]);
-		close(p[1]);
-		body();
-		_exit(0);
-	}
-	close(p[1]);
-	while (n < size - 1 && (got = read(p[0], text + n, size - 1 - n)) > 0)
-		n += got;
-	text[n] = 0;
-	close(p[0]);
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert_msg(WIFEXITED(status), "killed by signal %d: %s", WTERMSIG(status), text);
-	return WEXITSTATUS(status);
-}
 
 static void must_pass(void (*body)(void))
 {
