@@ -146,6 +146,10 @@ AT_ONCE static bool is_runnable(pid_t pid)
 	return n > 2 && n + 1 < (long)sizeof(buf) && buf[n + 1] == 'R';
 }
 
+/* Others may look meanwhile. */
+#define add(p, n)                                                                                  \
+	__atomic_store_n((p), __atomic_load_n((p), __ATOMIC_RELAXED) + (n), __ATOMIC_RELAXED)
+
 /*
  * A slice is over by the clock. On a host with more to do than it has cores that may be before the guest has run at all, and to stop it takes
  * another turn of the host's: guests would do nothing but give way to each other. So what the host withheld is put on, up to a limit, if it
@@ -171,9 +175,9 @@ AT_ONCE static bool extend_slice(struct cpu *c, ktime_t now)
 	if (!withheld)
 		return false;
 	kt->withheld += withheld;
-	kt->slice_start += withheld;
+	add(&kt->slice_start, withheld);
 	c->slice_end = now + withheld;
-	c->stat.extended++;
+	add(&c->stat.extended, 1);
 	return true;
 }
 
@@ -224,16 +228,16 @@ AT_ONCE static void ipi_handler(int sig, siginfo_t *info, void *uc)
 	in_guest = __atomic_load_n(&c->in_guest, __ATOMIC_RELAXED) && &engine && engine;
 	if (info->si_code == SI_TIMER) {
 		__atomic_store_n(&c->host_timer, KTIME_MAX, __ATOMIC_RELAXED);
-		c->stat.ticks++;
+		add(&c->stat.ticks, 1);
 		if (in_guest && goes_on(c))
 			goto out;
 	} else {
-		c->stat.ipis_taken++;
+		add(&c->stat.ipis_taken, 1);
 	}
 	/* An exchange: the next clearing is to follow those kicks, too, that found it set. See cpu_kick(). */
 	__atomic_exchange_n(&c->kick_pending, 1, __ATOMIC_SEQ_CST);
 	if (in_guest) {
-		c->stat.kicks++;
+		add(&c->stat.kicks, 1);
 		engine->kick_self(c);
 	}
 out:
