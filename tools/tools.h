@@ -21,7 +21,7 @@ char *xasprintf(const char *fmt, ...) printf_like(1, 2);
 /* "a/b", or "b" if a is empty; fresh memory. */
 char *join(const char *a, const char *b);
 
-/* A number with K, M, G or T behind it. Dies if it isn't one. */
+/* A number, or one with K, M, G, T or P behind it. Dies if it isn't one. */
 u64 parse_size(const char *s);
 /* "1.5 GiB": in one of two buffers. */
 const char *show_size(u64 bytes);

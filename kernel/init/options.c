@@ -32,15 +32,16 @@ static const struct argp_option table[] = {
 	{NULL, 0, NULL, 0, "Machine:", 1},
 	{"cpus", 'c', "N", 0, "Virtual CPUs, 1 to 64 (default: the host's cores)", 1},
 	{"memory", 'm', "SIZE", 0,
-	 "Memory that the guest finds and may use, at least 16M: bytes, or with K, M, G", 1},
-	{"engine", 'e', "NAME", 0, "auto, ptrace or seccomp", 1},
+	 "Memory that the guest finds and may use, at least 16M: bytes, or with K, M, G, T", 1},
+	{"engine", 'e', "NAME", 0,
+	 "auto, ptrace or seccomp (default: auto, the fastest that this host allows)", 1},
 	{"patch", OPT_PATCH, "on|off", 0,
 	 "Turn system-call sites that are used often into jumps, where that is safe (default: on; seccomp engine)",
 	 1},
 	{"spin", OPT_SPIN, "auto|off|USEC", 0,
 	 "How long a CPU with a host core to spare looks for its guest's next call before it sleeps (default: auto)",
 	 1},
-	{"hostname", OPT_HOSTNAME, "NAME", 0, "The guest's host name", 1},
+	{"hostname", OPT_HOSTNAME, "NAME", 0, "The guest's host name (default: heddle)", 1},
 	{"no-sandbox", OPT_NO_SANDBOX, NULL, 0,
 	 "The kernel doesn't confine itself to the host calls and files that it needs", 1},
 	{NULL, 0, NULL, 0, "Files:", 2},
@@ -53,11 +54,14 @@ static const struct argp_option table[] = {
 	{"overlay", OPT_OVERLAY, "DIR", 0,
 	 "Keep changes of the root in DIR, and find those made before", 2},
 	{"mount", 'v', "TYPE:SOURCE:TARGET[:OPTION,...]", 0,
-	 "Mount a hostfs, humfs or tmpfs. Options: ro; of a hostfs also cache=strict|exclusive (default: strict), uid=N, gid=N",
+	 "Mount a hostfs, humfs or tmpfs. Options: ro or rw (default); of a hostfs also cache=strict|exclusive (default: strict), uid=N, gid=N",
 	 2},
-	{"workdir", 'w', "DIR", 0, "Working directory in the guest", 2},
+	{"workdir", 'w', "DIR", 0,
+	 "Working directory in the guest (default: the current one, where the guest has it, else /)",
+	 2},
 	{NULL, 0, NULL, 0, "Process:", 3},
-	{"user", 'u', "UID[:GID]", 0, "User and group of the first process", 3},
+	{"user", 'u', "UID[:GID]", 0,
+	 "User and group of the first process (default: 0:0; without GID: the same number)", 3},
 	{"env", 'E', "KEY=VALUE", 0, "Set an environment variable", 3},
 	{"clean-env", OPT_CLEAN_ENV, NULL, 0, "Start from an empty environment", 3},
 	{NULL, 0, NULL, 0, "Looking inside:", 4},
@@ -104,7 +108,7 @@ static u64 size(const char *s)
 	u64 n = strtoull(s, &end, 10);
 
 	if (end == s || *s == '-' || !n)
-		usage_error("%s: not a size; use bytes, or a number with K, M or G", s);
+		usage_error("%s: not a size; use bytes, or a number with K, M, G or T", s);
 	u = *end ? strchr(units, *end & ~0x20) : NULL;
 	if (u) {
 		for (int i = 0; i <= u - units; i++)
