@@ -71,7 +71,7 @@ all: $(BUILD)/heddle $(BUILD)/heddle-tools
 $(BUILD)/heddle: $(OBJS) $(BLOBS) $(BUILD)/.link
 	$(call quiet,LD)$(CC) $(LDFLAGS) -o $@ $(OBJS) $(BLOBS) $(LIBS)
 
-# What works on the host's files without a kernel: `heddle humfs` executes it.
+# What works on the host's files without a kernel: `heddle humfs` and `heddle diff` execute it.
 $(BUILD)/heddle-tools: $(TOOL_OBJS)
 	$(call quiet,LD)$(CC) $(LDFLAGS) -o $@ $(TOOL_OBJS) -larchive
 

@@ -6,7 +6,8 @@
  * took long says that the next change of this file may as well: it goes to a worker, until one is quick again.
  *
  * Data goes through one buffer: from the page cache of the host into the buffer, from there into the guest. (Mapping the file into the
- * kernel instead, to move data once, costs five times as much for 64 KiB: page faults and unmapping outweigh the copy.)
+ * kernel instead, to move data once, costs five times as much for 64 KiB: page faults and unmapping outweigh the copy. What is large goes
+ * without either: kernel/mm/fileio.c.)
  */
 #include "fh/handle.h"
 

@@ -1,6 +1,6 @@
 /*
- * Guest address spaces on the host: a keeper process each, which executes batches of register sets (DESIGN: the
- * keeper). Batches of one host mm are serialised by the caller's mm->stub_lock.
+ * Guest address spaces on the host: a keeper process each, which executes batches of register sets (docs/architecture.md, "Host
+ * processes"). Batches of one host mm are serialised by the caller's mm->stub_lock.
  */
 #ifndef HEDDLE_HOSTMM_H
 #define HEDDLE_HOSTMM_H

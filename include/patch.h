@@ -1,7 +1,7 @@
 /*
- * Call-site patching (kernel/patch/): a system-call instruction that is used often becomes a jump to a trampoline in the stub area
- * (os/tramp.c), which answers some calls by itself and hands others over without the host. Never needed: what can't be patched safely
- * goes on to trap.
+ * Call-site patching (kernel/patch/): a system-call instruction that is used often becomes a jump to a trampoline near it (os/tramp.c),
+ * which leads to the stub (stub/tramp.S): that answers some calls by itself and hands others over without the host. Never needed: what can't be
+ * patched safely goes on to trap.
  */
 #ifndef HEDDLE_PATCH_H
 #define HEDDLE_PATCH_H

@@ -1,4 +1,4 @@
-/* Scalar types and small helpers that every room uses. */
+/* Scalar types and small helpers that every folder uses. */
 #ifndef HEDDLE_TYPES_H
 #define HEDDLE_TYPES_H
 

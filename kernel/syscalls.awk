@@ -359,7 +359,7 @@ function put_docs(    i, n)
 	printf "Of the %d system calls of Linux on x86-64, %d are implemented in full, %d in part, and %d are not.\n",
 		ncalls, n["full"], n["partial"], n["none"]
 	print "A call that is not implemented returns `ENOSYS`; the missing part of one that is implemented in part"
-	print "returns an error. `heddle run --stats` names the calls that a guest missed.\n"
+	print "returns an error, unless its row says what happens instead. `heddle run --stats` names the calls that a guest missed.\n"
 	print "| number | call | implemented | what is missing |"
 	print "| ---: | --- | --- | --- |"
 	for (i = 0; i < ncalls; i++)

@@ -1,4 +1,4 @@
-/* Host threads that are no CPUs: the event thread, I/O workers, the reaper. */
+/* Host threads that are no CPUs: the event thread, I/O workers, the reaper, the maker of spares. */
 #include "os/helper.h"
 #include "os/fault.h"
 #include <signal.h>

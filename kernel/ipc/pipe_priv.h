@@ -1,4 +1,4 @@
-/* What pipe.c and fifo.c share. */
+/* What pipe.c, pipe_splice.c and fifo.c share. */
 #ifndef HEDDLE_IPC_PIPE_PRIV_H
 #define HEDDLE_IPC_PIPE_PRIV_H
 

@@ -5,7 +5,7 @@
  * read_mutex alone. It counts for its sender's send buffer until it is gone, which is what bounds the memory. Datagram sockets
  * and listeners also bound the length of their queue.
  *
- * Locks: read_mutex, unix_gc_mutex (scm.c), a name bucket, sk->lock (two: by address, unix_lock_two()), then wait queues.
+ * Locks: read_mutex, unix_gc_mutex (gc.c), a name bucket, sk->lock (two: by address, unix_lock_two()), then wait queues.
  */
 #ifndef HEDDLE_NET_UNIX_H
 #define HEDDLE_NET_UNIX_H

@@ -1,4 +1,4 @@
-/* ELF images: parsed by elf.c, mapped by exec.c. */
+/* ELF images: parsed by elf.c, mapped by exec_map.c. */
 #ifndef HEDDLE_KERNEL_TASK_ELF_H
 #define HEDDLE_KERNEL_TASK_ELF_H
 

@@ -1,4 +1,4 @@
-/* hostfs regular files: data goes straight between the host's page cache and the guest. */
+/* hostfs regular files: large reads and writes go straight between the host's page cache and the guest, smaller ones through a buffer of fh/. */
 #include "kernel/fs/hostfs/hostfs.h"
 
 #include "alloc.h"

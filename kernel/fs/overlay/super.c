@@ -1,4 +1,4 @@
-/* Overlay super blocks: boot lays one over a read-only host directory. */
+/* Overlay super blocks: boot lays one over a read-only root: a host directory or a humfs. */
 #include "layerfs.h"
 
 #include "alloc.h"
