@@ -1,10 +1,10 @@
 /*
- * Wait queues. Sleeping takes the condition, so that a wake-up between test and sleep can't be lost; there are
- * no wake-ups without sleepers' knowing why.
+ * Wait queues. Sleeping takes the condition, so that a wake-up between test and sleep can't be lost: the waiter is on
+ * the queue and its state is set before the condition is tested (smp/wait.c tells the order).
  *
- * The condition is evaluated under wq->lock (rank WAITQ) where wait_event() says so; it must not sleep and may take only
- * locks that rank below. When the condition needs a lock of its own that ranks above, use the macro forms, which evaluate it outside:
- * they enqueue first, then test.
+ * The condition is tested without the queue's lock, perhaps several times. It may take spinlocks; it must not sleep,
+ * since that would end the state. Callbacks (struct waiter's fn) run under the queue's lock (rank WAITQ) and take only
+ * locks behind that.
  */
 #ifndef HEDDLE_WAIT_H
 #define HEDDLE_WAIT_H
