@@ -9,8 +9,8 @@
 
 enum lock_rank {
 	/* sleeping locks */
-	RANK_EXEC = 1, /* thread_group->exec_mutex: one exec a group */
-	RANK_EPOLL, /* epoll instances (outer before inner): they call poll operations, which may take what follows */
+	/* epoll instances (outer before inner): they call poll operations, which may take what follows */
+	RANK_EPOLL = 1,
 	RANK_FILE_POS, /* file->pos_lock: reads and writes take what follows (two: by address) */
 	RANK_SEQ,      /* the text of an open /proc file, while it is made */
 	RANK_SMAPS,    /* who makes the text of an smaps, which takes megabytes: one at a time */
@@ -18,12 +18,10 @@ enum lock_rank {
 	RANK_MOUNT,	  /* the mount table */
 	RANK_RENAME,	  /* rename across directories: one at a time for each super block */
 	RANK_INODE_DIR,	  /* directory inode (parents before children; two by address) */
-	RANK_INODE_COPY,  /* overlay copy-up */
 	RANK_INODE,	  /* inode of a file: writes, truncate, size */
 	RANK_COPY_UP,	  /* an overlay's copying into a directory: one at a time */
 	RANK_INODE_LOWER, /* inodes of the layers below an overlay (dirs by address, then files) */
 	RANK_JOURNAL,	  /* of a humfs: one rename at a time */
-	RANK_TTY,	  /* a tty and its line discipline */
 	RANK_SOCK,	  /* a socket's readers */
 	RANK_UNIX_GC,	  /* sockets that travel in messages */
 	RANK_PIPE,	  /* a pipe's buffer */
@@ -35,7 +33,7 @@ enum lock_rank {
 	RANK_SIGACTION,	 /* sighand->lock: dispositions */
 	RANK_FILES,	 /* fd table updates */
 	RANK_FS,	 /* cwd, root, umask */
-	RANK_DCACHE,	 /* dentry->lock, names, children (parent before child) */
+	RANK_DCACHE,	 /* rename_lock, then one of: a dentry->lock, the LRU's */
 	RANK_FILE_LOCKS, /* the list of inodes that have had file locks */
 	RANK_INODE_SPIN, /* inode cache, small inode state, file locks */
 	RANK_FH,	 /* fh state */
@@ -44,11 +42,13 @@ enum lock_rank {
 	RANK_FASYNC, /* a list of files with O_ASYNC */
 	RANK_MISC,   /* leaf-ish locks of small drivers */
 	RANK_FUTEX,  /* a futex hash bucket (two: by address) */
+	RANK_PTYS,   /* numbers of ptys: taken by the last tty_put(), which comes under anything */
 	RANK_WAITQ,  /* wait_queue->lock */
 	RANK_POLLQ,  /* the queue of one poller; taken from within wait-queue callbacks */
 	RANK_TIMER,  /* a CPU's timer heap */
 	RANK_RQ,     /* a CPU's run queue */
-	RANK_OS,     /* host-side bookkeeping (os/) */
+	RANK_TEMPLATE, /* os/: the template's batches, while its fork is waited for */
+	RANK_OS,       /* host-side bookkeeping (os/) */
 	RANK_LOG,
 };
 

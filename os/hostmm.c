@@ -635,7 +635,7 @@ int host_mm_init(int ncpus)
 	os.kernel_pid = getpid();
 	spin_init(&os.lock, "host_mm ids", RANK_OS);
 	/* Held while a CPU waits for the template's fork; other execs wait for their turn. */
-	spin_init(&os.template_lock, "template", RANK_OS - 1);
+	spin_init(&os.template_lock, "template", RANK_TEMPLATE);
 	err = zygote_fds_create(&keeper_fds, ncpus, (size_t)HOST_MM_MAX * sizeof(struct stub_ctl),
 				(size_t)SLOTS_TOTAL * SLOT_SIZE);
 	if (err)

@@ -9,7 +9,8 @@
  * What the LRU holds is bounded (MAX_UNUSED): whoever adds one too many evicts the oldest. The second chance is a bit that each use sets.
  *
  * Locks: the directory's inode lock orders lookups that miss, creations and removals of names. dentry->lock: its children list, its
- * own name and parent, and whether that name is hashed. lru_lock: the list. rename_lock is outermost of the three, and no two of lru_lock and a dentry's lock nest.
+ * own name and parent, and whether that name is hashed. lru_lock: the list. rename_lock comes first; of lru_lock and all dentries'
+ * locks one is held at a time.
  */
 #include "kernel/fs/notify/notify.h"
 #include "vfs.h"

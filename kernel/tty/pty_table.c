@@ -6,9 +6,8 @@
 
 #define PTY_MAX 4096
 
-static struct spinlock table_lock =
-	SPINLOCK_INIT("pty table", RANK_FUTEX); /* taken from tty_put(), under anything */
-static struct pty *table[PTY_MAX];		/* table_lock */
+static struct spinlock table_lock = SPINLOCK_INIT("pty table", RANK_PTYS);
+static struct pty *table[PTY_MAX]; /* table_lock */
 
 static bool has_output(struct tty *t)
 {
