@@ -114,13 +114,11 @@ size_t xstate_frame(u64 *features);
  * host_task_create: one in hm, for a further thread; ERR_PTR(-EAGAIN, -ENOMEM). host_mm_fork: a new host mm, a copy of parent's (NULL: an empty
  * one), with one in it. context_create: all registers zero and default FP state; ERR_PTR(-ESRCH, -ENOMEM), ht being given up then.
  */
-struct host_task;
 must_check struct host_task *host_task_create(struct host_mm *hm);
 must_check int host_mm_fork(struct host_mm *parent, struct host_mm **hm, struct host_task **ht);
 must_check struct context *context_create(struct host_mm *hm, struct host_task *ht);
-/* Moves the context to another host mm (exec): its old host process is ended or parked. */
-void context_destroy(
-	struct context *c); /* parks or kills the host process; on the CPU that ran it last */
+/* Its thread has ended, or execs away: parks its host process for the next thread, or kills it. On the CPU that ran it last. */
+void context_destroy(struct context *c);
 /*
  * The same when nothing else runs in its host mm any more: its host process is of no use to anybody. What that used becomes known when it
  * is dead, after a while: then ended(arg) is called, once, by the reaper.
@@ -128,8 +126,6 @@ void context_destroy(
 struct host_usage;
 void context_destroy_last(struct context *c, void (*ended)(void *arg, const struct host_usage *u),
 			  void *arg);
-/* The stack pointer of a host process that is in a call with these arguments, as the host tells it; 0: it isn't. */
-u64 host_process_sp(pid_t pid, const u64 args[6]);
 /*
  * The same again, but its host process, and the host mm, are kept for another program if they are worth it (os/spare.c): ended() has been called
  * then, and both belong to nobody. False: nothing has been done, or it died.
@@ -162,6 +158,8 @@ struct context_ids {
 };
 void context_set_ids(struct context *c, const struct context_ids *ids);
 pid_t context_host_pid(const struct context *c);
+/* The stack pointer of a host process that is in a call with these arguments, as the host tells it; 0: it isn't. */
+u64 host_process_sp(pid_t pid, const u64 args[6]);
 /* What the host counted for its host process: page faults, and what is resident of its host mm, in pages. -errno. */
 struct host_usage {
 	u64 minflt, majflt, resident;
