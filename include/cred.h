@@ -10,7 +10,7 @@ typedef u64 kcap_t; /* one bit a capability, bits 0..40 */
 #define CAP_FULL ((1ULL << 41) - 1)
 
 /*
- * What is counted for each real uid. Found by uid_get(); lives as long as a credential or a queued signal refers to it.
+ * What is counted for each real uid. Found by user_find(); lives as long as a credential or a queued signal refers to it.
  */
 struct user {
 	u32 refs;	     /* atomic, 0 to 1 never: table lock */

@@ -73,7 +73,7 @@ struct super_block {
 	const struct fs_type *type;
 	const struct super_ops *ops;
 	struct dentry *root; /* +1 */
-	dev_t dev;	     /* st_dev: anonymous device numbers, sb_init() */
+	dev_t dev;	     /* st_dev: anonymous device numbers, sb_alloc() */
 	u64 flags;	     /* ST_RDONLY ... */
 	char *source;	     /* for /proc/mounts */
 	void *priv;

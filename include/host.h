@@ -1,4 +1,4 @@
-/* Host primitives for smp/: threads, futexes, stacks, the CPU timer. Implemented in os/thread.c and os/clock.c. */
+/* Host primitives for smp/: threads, futexes, stacks, the CPU timer. Implemented in os/thread.c, stack.c and random.c. */
 #ifndef HEDDLE_HOST_H
 #define HEDDLE_HOST_H
 

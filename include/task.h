@@ -135,9 +135,9 @@ struct task {
 	struct cds_list_head group_link; /* s */
 
 	struct context *ctx;   /* o (others only when it is stopped) */
-	struct mm *mm;	       /* o; others: task_lock, mm_get_task(). NULL when exiting */
-	struct files *files;   /* the same: files_get_task() */
-	struct fs_context *fs; /* the same */
+	struct mm *mm;	       /* o; others: lock, task_mm_get(). NULL when exiting */
+	struct files *files;   /* the same: task_files_get() */
+	struct fs_context *fs; /* the same: task_fs_get() */
 	struct spinlock
 		lock; /* rank MISC: mm, files, fs pointers against readers in other tasks; comm */
 	struct cred *cred;	  /* RCU; changed only by itself */

@@ -81,7 +81,7 @@ static inline bool IS_ERR_OR_NULL(const void *p)
 	return !p || IS_ERR(p);
 }
 
-/* Results of interrupted calls; never seen by the guest (signals.c turns them into EINTR or a restart). */
+/* Results of interrupted calls; never seen by the guest (kernel/signal/deliver.c turns them into EINTR or a restart). */
 #define ERESTARTSYS 512
 #define ERESTARTNOINTR 513
 #define ERESTARTNOHAND 514

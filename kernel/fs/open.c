@@ -1,7 +1,7 @@
 /*
  * open(2) and its family.
  *
- * do_open() finds or creates the file; finish() checks access and makes the struct file. The file is opened after the directory's lock is
+ * open_once() finds or creates the file; finish() checks access and makes the struct file. The file is opened after the directory's lock is
  * given back, as nobody can tell the difference.
  */
 #include "kernel/fs/notify/notify.h"

@@ -126,7 +126,7 @@ struct walk {
 	const struct cred *cred;
 	const char *rest; /* what is yet to be walked */
 	char *buf;	  /* owned: what rest points into, or NULL */
-	/* the last component, when walk_to_last() has succeeded */
+	/* the last component, after walk_parent(), or walk_enter() with 1 */
 	enum last_type last_type;
 	const char *last;
 	u32 last_len;

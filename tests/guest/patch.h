@@ -23,7 +23,7 @@
 #define SITE_A(name, nr)                                                                           \
 	long name(long, ...);                                                                      \
 	FUNCTION(#name, "mov $" STR(nr) ", %eax\nsyscall\nret")
-/* Form B: the number comes in rax: call_any(). */
+/* Form B: the number comes in rax: call4() and its like. */
 #define SITE_B(name)                                                                               \
 	long name(long, ...);                                                                      \
 	FUNCTION(#name, "syscall\nret")
