@@ -526,7 +526,8 @@ bool host_mm_clear(struct host_mm *hm)
 {
 	struct batch b;
 
-	if (hm->dead || !host_mm_alone(hm) || !cds_list_empty(&hm->parked))
+	if (__atomic_load_n(&hm->dead, __ATOMIC_RELAXED) || !host_mm_alone(hm) ||
+	    !cds_list_empty(&hm->parked))
 		return false;
 	batch_init(&b);
 	batch_add_clear(&b);

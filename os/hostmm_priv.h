@@ -25,7 +25,7 @@ struct corpse {
 };
 
 /*
- * c constant   b the caller's serialisation of batches   l lock
+ * c constant   b the caller's serialisation of batches   l lock   a atomic
  *
  * Its control page is number id; its slots 0 and 1 are numbers 2 * id and 2 * id + 1 of the slots file.
  */
@@ -44,7 +44,7 @@ struct host_mm {
 	/* l: struct host_task of ended threads, ready for reuse; those still attached come first */
 	struct cds_list_head parked;
 	struct cds_list_head tasks; /* l: those in use */
-	bool dead;		    /* l: the keeper died */
+	bool dead;		    /* a, written under b: the keeper died */
 	/*
 	 * c: the keeper that was to make its own died, perhaps behind that: then one lives of which nobody knows the pid, until the kernel ends, and takes
 	 * what is in this control page for its orders. So it is never anybody else's.

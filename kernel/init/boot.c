@@ -225,7 +225,7 @@ static const char *env_get(char **env, const char *key)
 	return NULL;
 }
 
-/* Ours or none, with --env on top; a guest without PATH gets one, and one without TERM on a terminal too. */
+/* Ours or none, with --env on top; a guest without PATH gets one. */
 static char **make_env(void)
 {
 	char **from = opt->clean_env ? (char *[]){NULL} : environ, **env;
@@ -233,7 +233,7 @@ static char **make_env(void)
 
 	while (from[n])
 		n++;
-	env = kcalloc(n + opt->nenv + 3, sizeof(*env));
+	env = kcalloc(n + opt->nenv + 2, sizeof(*env)); /* PATH, and NULL */
 	if (!env)
 		boot_fail(EXIT_SETUP, "out of memory");
 	for (int i = 0; i < n; i++) {

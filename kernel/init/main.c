@@ -177,13 +177,13 @@ int main(int argc, char **argv)
 	log_info("%d CPUs on %d host cores\n", ncpus, host_cores());
 	sched_debug_migrate = o.debug_migrate;
 	boot_faults(true);
-	/* The zygote first: it is forked from this thread, before there are others. It gets no filter but shares our Landlock domain. */
 	must(smp_init(ncpus), "CPUs");
 	host_processes_init();
 	if (o.no_sandbox)
 		log_info("not confined\n");
 	else
 		confine_to_roots(&o);
+	/* Between the two steps: the zygote is forked from this thread, before there are others, and inherits Landlock but no filter. */
 	must(host_mm_init(ncpus), "the guests' first process");
 	if (!o.no_sandbox)
 		confine_to_calls();

@@ -25,7 +25,7 @@ void task_release_mm(struct task *t);
 
 /* wait.c: a process that nobody waits for, or was waited for, disappears. Takes tasklist_lock. */
 void tg_reap(struct thread_group *tg);
-/* exec.c: what fork's child runs. Replaces current's image: 0, then the registers are set. */
+/* exec.c: execveat(2) with strings of the kernel's own: boot's first program. Replaces current's image: 0, then the registers are set. */
 must_check int do_execve(int dfd, const char *path, char **argv, char **envp, int flags);
 /* Ends all other threads of the current group; it becomes the leader. -EAGAIN: somebody else exits or execs. */
 must_check int exec_kill_others(struct task *t);
