@@ -275,6 +275,8 @@ void io_count_fold_locked(struct task *t);
 /* Of all members, those that have ended, and children that were reaped. */
 void io_count_group(struct thread_group *tg, struct io_count *sum);
 
+/* ---- life ---- */
+
 /* Sets bits in t->work and makes it notice: wakes nothing, but kicks it out of the guest. */
 void task_set_work(struct task *t, u32 bits);
 /* The current task ends with this wait status. */

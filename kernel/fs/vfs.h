@@ -80,6 +80,8 @@ bool inode_owner_or_capable(const struct inode *inode);
 void path_accessed(const struct path *p); /* atime, as relatime wants it */
 /* Sticky directory: may current remove or rename this entry? */
 bool sticky_forbids(const struct inode *dir, const struct inode *victim);
+/* 0 or -EROFS. */
+int path_want_write(const struct path *p);
 must_check int super_init(void);
 extern struct super_block *anon_sb, *nsfs_sb;
 /* Calls fn for every super block (sleeping allowed), ignoring errors. */
@@ -106,8 +108,6 @@ static inline u64 path_mnt_flags(const struct path *p)
 {
 	return p->mnt ? __atomic_load_n(&p->mnt->flags, __ATOMIC_RELAXED) : 0;
 }
-/* 0 or -EROFS. */
-int path_want_write(const struct path *p);
 
 /* ---- namei.c ---- */
 
@@ -186,14 +186,16 @@ must_check int file_do_open(struct file *f, const struct path *p, bool check_wri
 must_check ssize_t file_read_iter(struct file *f, struct iov_iter *to, u64 *pos);
 must_check ssize_t file_write_iter(struct file *f, struct iov_iter *from, u64 *pos);
 void raise_sigpipe(void);
-/* Has a file system operation for copies from in to out, and may it be used? */
-bool can_copy_range(const struct file *in, const struct file *out, u64 end);
 /* The set-id bits that a change of the contents by current takes away, going by the mode of this moment. */
 u32 setid_to_kill(const struct inode *i);
 /* RLIMIT_FSIZE for a file that is to be `size` long: -EFBIG and SIGXFSZ. */
 must_check int check_fsize(u64 size);
 
-/* ---- fcntl.c, locks ---- */
+/* ---- copy.c ---- */
+/* Has a file system operation for copies from in to out, and may it be used? */
+bool can_copy_range(const struct file *in, const struct file *out, u64 end);
+
+/* ---- locks.c ---- */
 long fcntl_setlk(int fd, struct file *f, unsigned cmd, u64 arg);
 long fcntl_getlk(struct file *f, unsigned cmd, u64 arg);
 void file_locks_free(struct inode *inode);
@@ -203,6 +205,8 @@ void file_locks_free(struct inode *inode);
 typedef int attr_check(const struct inode *i, struct iattr *a);
 /* Locks the inode, checks (NULL: that was done, or is nobody's business), asks the file system. */
 must_check int path_setattr(const struct path *p, struct iattr *a, attr_check *check);
+
+/* ---- truncate.c ---- */
 must_check int do_truncate(const struct path *p, u64 size, struct file *f, u32 extra_valid);
 
 #endif

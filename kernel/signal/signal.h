@@ -73,6 +73,9 @@ void signal_wake_locked(struct task *t);
 int send_signal_locked(struct thread_group *tg, struct task *t, const siginfo_t *si);
 /* Replaces current's mask; siglock. */
 void set_blocked_locked(struct task *t, ksigset_t mask);
+
+/* ---- sighand.c ---- */
+
 bool sig_action_ignores(const struct ksigaction *sa, int sig);
 
 /* ---- stop.c ---- */
@@ -86,7 +89,7 @@ void stop_sleep_locked(struct task *t);
 /* Tells the parent what tg->cld_notify says. Takes tasklist_lock and siglock: without either. */
 void stop_notify(struct thread_group *tg);
 
-/* ---- frame.c ---- */
+/* ---- action.c ---- */
 
 /* Is sp on t's alternate stack, as far as nesting goes (SS_AUTODISARM: never)? */
 bool on_altstack(const struct task *t, uaddr_t sp);

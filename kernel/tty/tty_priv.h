@@ -121,7 +121,6 @@ struct tty_file {
 };
 
 /* ---- tty.c: life ---- */
-bool tty_has_room(struct tty *t); /* for output, which isn't stopped */
 void tty_init(struct tty *t, const struct tty_driver *driver, dev_t dev);
 void tty_free_state(struct tty *t); /* queues and pids, from driver->destroy */
 /* Takes the reference of the caller even on failure: -EIO (a pty whose master is gone), -EBUSY (TIOCEXCL), -ENOMEM. */
@@ -130,6 +129,7 @@ void tty_file_release(struct file *f);
 struct tty *file_tty(const struct file *f); /* borrowed from f */
 bool file_hung_up(const struct file *f);
 void tty_fx_run(struct tty *t, struct tty_fx *fx);
+void tty_signal(struct tty *t, int sig); /* the foreground group */
 int tty_fasync(int fd, struct file *f, bool on);
 /* The same for any list; a terminal's own is t->async. Its owner is the foreground, unless it has one. */
 int tty_fasync_on(int fd, struct file *f, bool on, struct tty *t, struct fasync_list *l);
@@ -142,10 +142,9 @@ void turn_give(struct turn *turn);
 ssize_t tty_read(struct file *f, struct iov_iter *to, u64 *pos);
 ssize_t tty_write(struct file *f, struct iov_iter *from, u64 *pos);
 u32 tty_poll(struct file *f, struct poll_table *pt);
+bool tty_has_room(struct tty *t); /* for output, which isn't stopped */
 /* Bytes that came in from the device: as many as there is room for; -ENOMEM: none, though there is room. Any thread. */
 ssize_t tty_input(struct tty *t, const u8 *buf, size_t n);
-/* For drivers, under t->lock: output that may be sent now. */
-size_t tty_out_ready(const struct tty *t);
 
 /* ---- ldisc.c: input and its editing; all under t->lock ---- */
 void ldisc_reset(struct tty *t);
@@ -154,11 +153,13 @@ size_t ldisc_receive(struct tty *t, const u8 *buf, size_t n, struct tty_fx *fx);
 void ldisc_modes_changed(struct tty *t, const struct ktermios *old, struct tty_fx *fx);
 /* Moves waiting input from t->in to the discipline. */
 void ldisc_refill(struct tty *t, struct tty_fx *fx);
-/* ldisc_take.c: bytes for a reader, up to the end of a line; *done: the read ends with them. */
+void ldisc_flush_input(struct tty *t, struct tty_fx *fx);
+
+/* ---- ldisc_take.c: what readers get; under t->lock ---- */
+/* Bytes up to the end of a line; *done: the read ends with them. */
 size_t ldisc_take(struct tty *t, u8 *buf, size_t n, bool *done);
 bool ldisc_readable(const struct tty *t, bool polling);
 size_t ldisc_count(const struct tty *t); /* FIONREAD */
-void ldisc_flush_input(struct tty *t, struct tty_fx *fx);
 
 /* ---- opost.c: output processing and echo; under t->lock ---- */
 size_t opost_write(struct tty *t, const u8 *buf, size_t n);
@@ -172,6 +173,8 @@ void tty_echo_shown(struct tty *t);  /* ^S holds back only what comes now */
 void tty_stop(struct tty *t, struct tty_fx *fx);
 void tty_start(struct tty *t, struct tty_fx *fx);
 void tty_flush_output(struct tty *t, struct tty_fx *fx);
+/* For drivers: output that may be sent now. */
+size_t tty_out_ready(const struct tty *t);
 
 /* ---- termios.c, tty_ioctl.c ---- */
 extern const struct ktermios tty_default_termios;
@@ -190,7 +193,6 @@ long jobctl_ioctl(struct file *f, struct tty *t, unsigned cmd, u64 arg, bool mas
 void tty_open_adopt(struct tty *t, struct file *f);
 /* Every open file is dead from now on; the session loses its terminal and its leader gets SIGHUP; leader_exits: the foreground too. */
 void tty_hangup(struct tty *t, bool leader_exits);
-void tty_signal(struct tty *t, int sig); /* the foreground group */
 
 /* ---- flags ---- */
 #define L_FLAG(t, f) ((t)->termios.c_lflag & (f))
