@@ -412,8 +412,6 @@ struct dir_context {
 	size_t room;
 };
 
-struct flock64_args;
-
 /*
  * NULL operations have the default that the comment gives. File position: VFS holds file->pos_lock around read/write/iterate/llseek that
  * use f->pos (FMODE_ATOMIC_POS). No inode lock is held by the VFS: operations take what they need.
@@ -540,8 +538,6 @@ void fd_unreserve(int fd);
 /* Both in one: takes the reference even on failure. The fd or -errno (also if f is an ERR_PTR). */
 must_check int fd_add(struct file *f, bool cloexec);
 int fd_close(int fd);
-/* For a task that is being made: f (reference taken over, unless it fails) as descriptor fd of another table. -EBUSY, -ENOMEM, -EMFILE. */
-must_check int files_install(struct files *fs, int fd, struct file *f);
 /* The next open fd >= from, or -1, for /proc. */
 int files_next(struct files *f, int from);
 bool files_cloexec(struct files *f, int fd);

@@ -24,10 +24,10 @@ extern void (*panic_dump)(void (*out)(const char *fmt, ...) printf_like(1, 2));
 const char *kernel_symbol(const void *addr, char *buf, size_t size);
 /* From boot: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS of the kernel itself panic. Before CPUs are started. */
 void panic_on_crash(void);
-/* The end of a panic: no host process may survive. Weak, so that unit tests do without. */
-void os_kill_all_host_processes(void);
-
-/* Prints message, CPU, tasks, backtrace, held locks, recent trace; ends every host process; exit status 70. */
+/*
+ * Prints message, CPU, tasks, backtrace, held locks, recent trace; exit status 70. The host ends every host process with it
+ * (PR_SET_PDEATHSIG, PTRACE_O_EXITKILL).
+ */
 noreturn_ void panic(const char *fmt, ...) printf_like(1, 2);
 
 /* Guards invariants of the kernel itself, never what a guest or the host can cause. */

@@ -24,9 +24,6 @@ void mem_info_get(struct mem_info *m);
 /* Load averages of 1, 5 and 15 minutes in units of 1/65536 (as sysinfo wants them). Computed when asked: nothing ticks. */
 void loadavg_get(u64 avg[3]);
 
-/* Forks since boot, for /proc/stat; the creator of tasks counts. Atomic. */
-extern u64 nr_forks;
-
 /* The process whose directory /proc/PID f has open, +1; NULL: f is something else. For pidfd_send_signal. */
 must_check struct pid *proc_dir_pid(const struct file *f);
 

@@ -191,7 +191,6 @@ struct task {
 		int cpu;	      /* what the area says */
 		bool interrupted;     /* elsewhere than by a system call, since it ran last */
 	} rseq;			      /* o; rseq.h */
-	struct task *vfork_parent;    /* waits for our exec or exit: see vfork_done */
 	struct wait_queue vfork_wait; /* parent sleeps here on the child's */
 	bool vfork_done;
 	racy_int pdeath_signal; /* o to write */
@@ -277,25 +276,14 @@ void io_count_group(struct thread_group *tg, struct io_count *sum);
 
 /* ---- life ---- */
 
-/* Sets bits in t->work and makes it notice: wakes nothing, but kicks it out of the guest. */
-void task_set_work(struct task *t, u32 bits);
 /* The current task ends with this wait status. */
 noreturn_ void task_exit(int status);
 /* The current group ends: marks and wakes all others, then exits. */
 noreturn_ void group_exit(int status);
 
-/* The first process. argv, envp: kernel arrays ending with NULL. */
-struct init_spec {
-	char **argv, **envp;
-	const char *cwd;
-	u32 uid, gid;
-	struct file *fds[3]; /* references are taken over */
-	struct tty *tty;     /* controlling terminal, or NULL */
-};
-must_check int task_spawn_init(const struct init_spec *spec);
 /* The wait status with which init ended; valid when smp_run() has returned. */
 extern int init_exit_status;
-/* Processes forked so far, and tasks that exist now, for /proc. */
+/* Processes forked so far, and tasks that exist now, for /proc. Atomic. */
 extern u64 nr_forks;
 extern u32 nr_tasks;
 /* How many there may be: the host's limit, or one for each 128 KiB of memory, as on Linux. */

@@ -1,5 +1,5 @@
 /*
- * The end: what a kernel engineer needs to know on stderr, every host process killed, exit status 70.
+ * The end: what a kernel engineer needs to know on stderr, exit status 70.
  * The state is printed as it stands: no lock is taken, and memory that may be bad is read through the host, which reports it.
  */
 #include "cpu.h"
@@ -38,10 +38,6 @@ static struct trace_ring {
 
 void (*panic_prepare)(void);
 void (*panic_dump)(void (*out)(const char *fmt, ...) printf_like(1, 2));
-
-__attribute__((weak)) void os_kill_all_host_processes(void)
-{
-}
 
 static u64 mono_ns(void)
 {
@@ -214,7 +210,6 @@ static noreturn_ void die(const void *fp, const void *ip, const char *fmt, va_li
 		print_ring(i);
 	looked();
 end:
-	os_kill_all_host_processes();
 	_exit(EXIT_PANIC);
 }
 

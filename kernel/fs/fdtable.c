@@ -374,24 +374,6 @@ void fd_unreserve(int fd)
 	spin_unlock(&fs->lock);
 }
 
-int files_install(struct files *fs, int fd, struct file *f)
-{
-	int err;
-
-	spin_lock(&fs->lock);
-	err = make_room(fs, fd);
-	if (!err && bit_test(fs->table->taken, fd))
-		err = -EBUSY;
-	if (!err) {
-		bit_set(fs->table->taken, fd);
-		rcu_assign_pointer(fs->table->file[fd], f);
-		if (fs->first_free == (u32)fd)
-			fs->first_free++;
-	}
-	spin_unlock(&fs->lock);
-	return err;
-}
-
 int fd_add(struct file *f, bool cloexec)
 {
 	int fd;

@@ -86,7 +86,6 @@ must_check int super_init(void);
 extern struct super_block *anon_sb, *nsfs_sb;
 /* Calls fn for every super block (sleeping allowed), ignoring errors. */
 void supers_sync(void);
-void super_register(struct super_block *sb);
 
 /* ---- mount.c ---- */
 
@@ -178,8 +177,6 @@ must_check bool file_tryget(struct file *f);
 int file_close(struct file *f, struct files *files);
 must_check int file_cache_init(void);
 u64 file_count(void);
-/* FMODE_* and ops of an opened path; calls ops->open. f is put by the caller if it fails. */
-must_check int file_do_open(struct file *f, const struct path *p, bool check_write);
 
 /* ---- rw.c ---- */
 /* With all checks but FMODE and position: read and write through f at *pos. */

@@ -46,8 +46,6 @@ static void choose_engine(const char *name)
 		if (!any)
 			usage_error("engine %s: %s", name, why);
 	}
-	if (!any)
-		usage_error("engine %s is not built in; use --engine ptrace", name);
 	usage_error("this host allows no engine: %s", why);
 }
 

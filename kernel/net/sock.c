@@ -47,11 +47,6 @@ void unix_put(struct unix_sock *sk)
 	kfree(sk);
 }
 
-void unix_put_void(void *sk)
-{
-	unix_put(sk);
-}
-
 struct file *unix_file_alloc(int type, int flags)
 {
 	struct file *f;

@@ -193,7 +193,6 @@ static inline bool is_stream_like(const struct unix_sock *sk)
 must_check struct unix_sock *unix_alloc(int type); /* refs 1; NULL: no memory */
 struct unix_sock *unix_get(struct unix_sock *sk);
 void unix_put(struct unix_sock *sk);
-void unix_put_void(void *sk);
 must_check struct file *unix_file_alloc(int type, int flags); /* without a socket yet. ERR_PTR */
 void unix_graft(struct unix_sock *sk, struct file *f); /* f gets its socket: takes the reference */
 void unix_shut_down(struct unix_sock *sk,

@@ -209,12 +209,6 @@ struct fs_context *task_fs_get(struct task *t)
 	return fs;
 }
 
-void task_set_work(struct task *t, u32 bits)
-{
-	__atomic_or_fetch(&t->work, bits, __ATOMIC_SEQ_CST);
-	kick_kthread(&t->kt);
-}
-
 void task_set_context(struct task *t, struct context *ctx)
 {
 	t->ctx = ctx;
