@@ -3,6 +3,7 @@
  * run at once can't be torn apart:
  *
  *	[3] openat(AT_FDCWD, "/etc/passwd", O_RDONLY|O_CLOEXEC) = 3
+ *	[3] --- SIGUSR1 {si_signo=SIGUSR1, si_code=SI_USER, si_pid=1, si_uid=0} ---
  *
  * Everything known about arguments comes from the table; nothing here depends on a particular call.
  */
@@ -22,7 +23,6 @@
 #define ELEMS_MAX 8    /* elements shown of an array */
 
 bool strace_enabled;
-bool strace_entries;
 
 /* A line in the making. */
 struct line {
@@ -376,7 +376,7 @@ void strace_enter(u64 nr, const struct syscall_desc *d, const u64 args[6])
 	struct call c = {.d = d, .args = args};
 	struct line l;
 
-	if (!strace_entries && !(d && d->early))
+	if (!d || !d->early)
 		return;
 	put_call(&l, nr, &c);
 	put(&l, " ...");
@@ -398,12 +398,124 @@ void strace_exit(u64 nr, const struct syscall_desc *d, const u64 args[6], long r
 	put_end(&l);
 }
 
-void strace_signal(int sig, int code, u64 addr)
+/* ---- signals ---- */
+
+/* Names of si_code; sig 0: of any signal's. */
+static void put_code(struct line *l, int sig, int code)
+{
+#define CODE(sig, code)                                                                            \
+	{                                                                                          \
+		sig, code, #code                                                                   \
+	}
+	static const struct {
+		int sig, code;
+		const char *name;
+	} names[] = {
+		CODE(0, SI_USER),
+		CODE(0, SI_KERNEL),
+		CODE(0, SI_QUEUE),
+		CODE(0, SI_TIMER),
+		CODE(0, SI_MESGQ),
+		CODE(0, SI_ASYNCIO),
+		CODE(0, SI_SIGIO),
+		CODE(0, SI_TKILL),
+		CODE(SIGSEGV, SEGV_MAPERR),
+		CODE(SIGSEGV, SEGV_ACCERR),
+		CODE(SIGSEGV, SEGV_BNDERR),
+		CODE(SIGSEGV, SEGV_PKUERR),
+		CODE(SIGBUS, BUS_ADRALN),
+		CODE(SIGBUS, BUS_ADRERR),
+		CODE(SIGBUS, BUS_OBJERR),
+		CODE(SIGFPE, FPE_INTDIV),
+		CODE(SIGFPE, FPE_INTOVF),
+		CODE(SIGFPE, FPE_FLTDIV),
+		CODE(SIGFPE, FPE_FLTOVF),
+		CODE(SIGFPE, FPE_FLTUND),
+		CODE(SIGFPE, FPE_FLTRES),
+		CODE(SIGFPE, FPE_FLTINV),
+		CODE(SIGFPE, FPE_FLTSUB),
+		CODE(SIGILL, ILL_ILLOPC),
+		CODE(SIGILL, ILL_ILLOPN),
+		CODE(SIGILL, ILL_ILLADR),
+		CODE(SIGILL, ILL_ILLTRP),
+		CODE(SIGILL, ILL_PRVOPC),
+		CODE(SIGILL, ILL_PRVREG),
+		CODE(SIGILL, ILL_COPROC),
+		CODE(SIGILL, ILL_BADSTK),
+		CODE(SIGTRAP, TRAP_BRKPT),
+		CODE(SIGTRAP, TRAP_TRACE),
+		CODE(SIGTRAP, TRAP_BRANCH),
+		CODE(SIGTRAP, TRAP_HWBKPT),
+		CODE(SIGCHLD, CLD_EXITED),
+		CODE(SIGCHLD, CLD_KILLED),
+		CODE(SIGCHLD, CLD_DUMPED),
+		CODE(SIGCHLD, CLD_TRAPPED),
+		CODE(SIGCHLD, CLD_STOPPED),
+		CODE(SIGCHLD, CLD_CONTINUED),
+		CODE(SIGPOLL, POLL_IN),
+		CODE(SIGPOLL, POLL_OUT),
+		CODE(SIGPOLL, POLL_MSG),
+		CODE(SIGPOLL, POLL_ERR),
+		CODE(SIGPOLL, POLL_PRI),
+		CODE(SIGPOLL, POLL_HUP),
+	};
+#undef CODE
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (names[i].code == code && (!names[i].sig || names[i].sig == sig)) {
+			put(l, "%s", names[i].name);
+			return;
+		}
+	put(l, "%#x", code);
+}
+
+static void put_child(struct line *l, const siginfo_t *si)
+{
+	put(l, ", si_status=");
+	if (si->si_code == CLD_EXITED)
+		put(l, "%d", si->si_status);
+	else
+		put_signal(l, si->si_status);
+	put(l, ", si_utime=%ld, si_stime=%ld", si->si_utime, si->si_stime);
+}
+
+static bool is_fault(int sig)
+{
+	return sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP;
+}
+
+/* Which members count depends on who sent it. */
+static void put_siginfo(struct line *l, const siginfo_t *si)
+{
+	int sig = si->si_signo, code = si->si_code;
+
+	put(l, "{si_signo=");
+	put_signal(l, sig);
+	put(l, ", si_code=");
+	put_code(l, sig, code);
+	if (code == SI_TIMER)
+		put(l, ", si_timerid=%#x, si_overrun=%d", si->si_timerid, si->si_overrun);
+	else if (code <= 0 || sig == SIGCHLD)
+		put(l, ", si_pid=%d, si_uid=%u", si->si_pid, si->si_uid);
+	else if (is_fault(sig))
+		put(l, si->si_addr ? ", si_addr=%p" : ", si_addr=NULL", si->si_addr);
+	else if (sig == SIGPOLL)
+		put(l, ", si_band=%ld", si->si_band);
+	if (code > 0 && sig == SIGCHLD)
+		put_child(l, si);
+	else if (code < 0 && code != SI_TKILL && si->si_ptr)
+		put(l, ", si_int=%d, si_ptr=%p", si->si_int, si->si_ptr);
+	put(l, "}");
+}
+
+void strace_signal(const siginfo_t *si)
 {
 	struct line l = {.len = 0};
 
 	put(&l, "[%d] --- ", current->tid);
-	put_signal(&l, sig);
-	put(&l, " (code %d, address %#" PRIx64 ") ---", code, addr);
+	put_signal(&l, si->si_signo);
+	put(&l, " ");
+	put_siginfo(&l, si);
+	put(&l, " ---");
 	put_end(&l);
 }

@@ -66,7 +66,7 @@ static const struct argp_option table[] = {
 	{"clean-env", OPT_CLEAN_ENV, NULL, 0, "Start from an empty environment", 3},
 	{NULL, 0, NULL, 0, "Looking inside:", 4},
 	{"strace", OPT_STRACE, "FILE", OPTION_ARG_OPTIONAL,
-	 "Show the guest's system calls (default: on stderr)", 4},
+	 "Show the guest's system calls and signals (default: on stderr)", 4},
 	{"stats", OPT_STATS, NULL, 0, "Print the kernel's counters at the end", 4},
 	{"verbose", OPT_VERBOSE, NULL, 0, "Say what is chosen and why", 4},
 	{"fault", OPT_FAULT, "CALL:ERROR:WHEN", 0,

@@ -6,6 +6,7 @@
 
 #include "cputime.h"
 #include "rseq.h"
+#include "strace.h"
 #include "tty.h"
 #include <string.h>
 
@@ -69,10 +70,22 @@ noreturn_ static void die(struct ksignal *ks, bool core)
 	group_exit(ks->sig | (core && coredump(ks->sig, &ks->info) ? 0x80 : 0));
 }
 
+/*
+ * Writing may take its time, so siglock is dropped meanwhile. What comes then is as if it came later; a stop that SIGCONT
+ * ends isn't begun (stop_dequeued).
+ */
+static void trace_taken_locked(struct thread_group *tg, const siginfo_t *si)
+{
+	spin_unlock(&tg->siglock);
+	strace_signal(si);
+	spin_lock(&tg->siglock);
+}
+
 /* The next signal that has a handler; false if none is left. Does not return for a fatal one. */
 static bool next_signal(struct task *t, struct ksignal *ks)
 {
 	struct thread_group *tg = t->tg;
+	enum verdict verdict;
 
 	spin_lock(&tg->siglock);
 	for (;;) {
@@ -95,7 +108,10 @@ static bool next_signal(struct task *t, struct ksignal *ks)
 		ks->sig = dequeue_signal_locked(t, ~t->blocked, &ks->info);
 		if (!ks->sig)
 			break;
-		switch (judge_locked(tg, ks)) {
+		verdict = judge_locked(tg, ks);
+		if (unlikely(strace_enabled))
+			trace_taken_locked(tg, &ks->info);
+		switch (verdict) {
 		case VERDICT_IGNORE:
 			continue;
 		case VERDICT_STOP:

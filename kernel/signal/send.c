@@ -7,6 +7,7 @@
 #include "signal.h"
 
 #include "posix_timer.h"
+#include "strace.h"
 #include <poll.h>
 #include <string.h>
 
@@ -108,7 +109,9 @@ static bool is_fatal(struct thread_group *tg, struct task *t, int sig)
 		return true;
 	if (sa.handler != SIG_HANDLER_DFL || ((t->blocked | t->sigwait_set) & sig_bit(sig)))
 		return false;
-	/* Those that dump core are decided by the thread that takes them. */
+	/* Those that dump core are decided by the thread that takes them; and so, as on Linux, are all that it is to show. */
+	if (strace_enabled)
+		return false;
 	return !(sig_bit(sig) & (SIG_DFL_IGNORE_SET | SIG_STOP_SET | SIG_CORE_SET));
 }
 

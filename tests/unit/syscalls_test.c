@@ -173,6 +173,44 @@ START_TEST(calls_that_may_not_return_are_shown_on_entry)
 }
 END_TEST
 
+static const char *signal_line(siginfo_t si)
+{
+	strace_signal(&si);
+	return line;
+}
+
+START_TEST(signals_are_shown_with_what_their_sender_says)
+{
+	siginfo_t si = {.si_signo = SIGUSR1, .si_code = SI_USER};
+
+	si.si_pid = 5;
+	si.si_uid = 1000;
+	ck_assert_str_eq(
+		signal_line(si),
+		"[7] --- SIGUSR1 {si_signo=SIGUSR1, si_code=SI_USER, si_pid=5, si_uid=1000} ---\n");
+	si.si_signo = 34;
+	si.si_code = SI_QUEUE;
+	si.si_ptr = (void *)16;
+	ck_assert_str_eq(signal_line(si),
+			 "[7] --- SIGRT_2 {si_signo=SIGRT_2, si_code=SI_QUEUE, si_pid=5,"
+			 " si_uid=1000, si_int=16, si_ptr=0x10} ---\n");
+	si = (siginfo_t){.si_signo = SIGCHLD, .si_code = CLD_KILLED};
+	si.si_pid = 8;
+	si.si_status = SIGTERM;
+	ck_assert_str_eq(
+		signal_line(si),
+		"[7] --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=8, si_uid=0,"
+		" si_status=SIGTERM, si_utime=0, si_stime=0} ---\n");
+	si = (siginfo_t){.si_signo = SIGSEGV, .si_code = SEGV_MAPERR};
+	ck_assert_str_eq(
+		signal_line(si),
+		"[7] --- SIGSEGV {si_signo=SIGSEGV, si_code=SEGV_MAPERR, si_addr=NULL} ---\n");
+	si = (siginfo_t){.si_signo = SIGALRM, .si_code = SI_KERNEL};
+	ck_assert_str_eq(signal_line(si),
+			 "[7] --- SIGALRM {si_signo=SIGALRM, si_code=SI_KERNEL} ---\n");
+}
+END_TEST
+
 START_TEST(hostile_arguments_are_shown_as_numbers)
 {
 	const u64 all_ones[6] = {~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL};
@@ -196,4 +234,4 @@ END_TEST
 UNIT_MAIN("system call table", numbers_are_the_hosts, every_row_is_sound,
 	  call_without_handler_is_enosys, strings_and_flags, buffers_show_what_was_stored,
 	  structures_and_arrays, calls_that_may_not_return_are_shown_on_entry,
-	  hostile_arguments_are_shown_as_numbers)
+	  signals_are_shown_with_what_their_sender_says, hostile_arguments_are_shown_as_numbers)

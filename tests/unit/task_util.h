@@ -11,6 +11,7 @@
 
 struct spinlock tasklist_lock = SPINLOCK_INIT("tasklist", RANK_TASKLIST);
 struct task *init_task;
+bool strace_enabled;
 
 /* ---- user memory: addresses are the test's; those below a page are bad ---- */
 
