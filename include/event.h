@@ -7,15 +7,14 @@
 #include "types.h"
 
 must_check int event_init(void);
-void event_shutdown(void);
+void event_shutdown(void); /* tests only: the thread ends */
 
-/* Watches a host descriptor. fn is called on the event thread with the ready events (POLLIN ...); it may take spinlocks and wake, never sleep. */
+/* Watches a host descriptor from now on. fn is called on the event thread with the ready events (POLLIN ...); it may take spinlocks and wake, never sleep. */
 struct event_watch;
 must_check struct event_watch *event_watch_add(
 	int fd, u32 events, void (*fn)(void *arg, u32 events),
 	void *arg); /* one-shot: re-arm. ERR_PTR(-EPERM): a regular file */
 int event_watch_arm(struct event_watch *w, u32 events); /* once more; callable from anywhere */
-void event_watch_del(struct event_watch *w); /* fn runs no more when this returns; not from fn */
 
 /*
  * Host signals that heddle itself gets: fn on the event thread. SIGWINCH, SIGTERM, SIGHUP, SIGINT... Blocks them in the caller and in the
