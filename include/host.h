@@ -42,7 +42,6 @@ extern unsigned (*host_free_descriptors)(void);
 /* A value of the host's auxiliary vector (AT_*); 0 if there is none. */
 unsigned long host_auxv(unsigned long type);
 
-void host_yield(void);
 /* membarrier(MEMBARRIER_CMD_GLOBAL): a barrier on all threads of the host. Blocks for some ms: for io_worker_call(). 0, -errno. */
 must_check long host_barrier_global(void *unused);
 /* Ends the process at once, with all threads. */

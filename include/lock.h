@@ -31,9 +31,7 @@ void spin_init(struct spinlock *l, const char *name, enum lock_rank rank);
 void spin_lock(struct spinlock *l);
 /* For a second lock of the same rank; the caller states (in a comment) the order that makes it safe. */
 void spin_lock_nested(struct spinlock *l);
-must_check bool spin_trylock(struct spinlock *l);
 void spin_unlock(struct spinlock *l);
-bool spin_is_held(const struct spinlock *l); /* by anybody; for assertions */
 
 struct mutex {
 	struct spinlock guard;	      /* rank WAITQ */
@@ -49,7 +47,6 @@ void mutex_lock(struct mutex *m);
 void mutex_lock_nested(struct mutex *m);
 /* 0, or -EINTR when a fatal signal is pending. */
 must_check int mutex_lock_killable(struct mutex *m);
-must_check bool mutex_trylock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 bool mutex_is_held(const struct mutex *m); /* by the current kthread */
 

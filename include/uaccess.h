@@ -25,7 +25,6 @@ size_t copy_to_user_partial(uaddr_t to, const void *from, size_t n);
  */
 must_check size_t read_remote_vm(struct mm *mm, void *to, uaddr_t from, size_t n);
 must_check size_t write_remote_vm(struct mm *mm, uaddr_t to, const void *from, size_t n);
-must_check int clear_user(uaddr_t to, size_t n);
 /* Copies a string of at most size - 1 bytes and ends it; its length; -EFAULT; -ENAMETOOLONG if it does not end in time. */
 must_check ssize_t strncpy_from_user(char *to, uaddr_t from, size_t size);
 /* A path of at most PATH_MAX - 1 bytes in fresh memory (kfree it). ERR_PTR(-EFAULT, -ENAMETOOLONG, -ENOMEM). */

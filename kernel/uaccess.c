@@ -177,21 +177,6 @@ size_t write_remote_vm(struct mm *mm, uaddr_t to, const void *from, size_t n)
 	return copy_remote(mm, (void *)from, to, n, TO_USER);
 }
 
-static const u8 zeros[PAGE_SIZE];
-
-int clear_user(uaddr_t to, size_t n)
-{
-	while (n) {
-		size_t k = min(n, sizeof(zeros));
-
-		if (copy_to_user(to, zeros, k))
-			return -EFAULT;
-		to += k;
-		n -= k;
-	}
-	return 0;
-}
-
 /* In steps that end at page boundaries: the string may end right before an unmapped page. The first step is short, as most strings are. */
 ssize_t strncpy_from_user(char *to, uaddr_t from, size_t size)
 {
@@ -453,6 +438,8 @@ size_t copy_from_iter(void *to, size_t n, struct iov_iter *it)
 	}
 	return copy_iter(it, to, n, FROM_USER);
 }
+
+static const u8 zeros[PAGE_SIZE];
 
 size_t zero_iter(size_t n, struct iov_iter *it)
 {

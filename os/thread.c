@@ -64,11 +64,6 @@ void host_futex_wake(u32 *word, int n)
 	syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, n, NULL, NULL, 0);
 }
 
-void host_yield(void)
-{
-	sched_yield();
-}
-
 long host_barrier_global(void *unused)
 {
 	(void)unused;

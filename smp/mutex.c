@@ -188,15 +188,6 @@ int mutex_lock_killable(struct mutex *m)
 	return lock(m, LOCK_NORMAL, KT_KILLABLE, __builtin_return_address(0));
 }
 
-bool mutex_trylock(struct mutex *m)
-{
-	lockcheck_acquire(m, m->name, m->rank, LOCK_TRY);
-	if (!try(m))
-		return false;
-	lockcheck_acquired(m, m->name, m->rank, __builtin_return_address(0));
-	return true;
-}
-
 /* Gives it to the first waiter, who has asked for that. guard held. */
 static void hand_over(struct mutex *m)
 {

@@ -49,23 +49,9 @@ void spin_lock_nested(struct spinlock *l)
 	lockcheck_acquired(l, l->name, l->rank, __builtin_return_address(0));
 }
 
-bool spin_trylock(struct spinlock *l)
-{
-	lockcheck_acquire(l, l->name, l->rank, LOCK_TRY);
-	if (!try(l))
-		return false;
-	lockcheck_acquired(l, l->name, l->rank, __builtin_return_address(0));
-	return true;
-}
-
 void spin_unlock(struct spinlock *l)
 {
 	lockcheck_release(l, l->name, l->rank);
 	if (unlikely(__atomic_exchange_n(&l->word, 0, __ATOMIC_SEQ_CST) == 2))
 		host_futex_wake(&l->word, 1);
-}
-
-bool spin_is_held(const struct spinlock *l)
-{
-	return load_relaxed(&l->word);
 }

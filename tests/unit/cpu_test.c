@@ -158,7 +158,7 @@ static struct test_thread *answerer;
 
 static void idle_foreign(int n)
 {
-	host_yield();
+	sched_yield();
 }
 
 static void *kick_from_outside(void *arg)

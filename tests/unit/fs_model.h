@@ -66,12 +66,6 @@ size_t copy_to_user_partial(uaddr_t to, const void *from, size_t n)
 	return copy_to_user(to, from, n) ? 0 : n;
 }
 
-int clear_user(uaddr_t to, size_t n)
-{
-	memset((void *)to, 0, n);
-	return 0;
-}
-
 ssize_t strncpy_from_user(char *to, uaddr_t from, size_t size)
 {
 	return snprintf(to, size, "%s", (const char *)from);

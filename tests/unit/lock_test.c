@@ -59,17 +59,6 @@ START_TEST(spinlocks_exclude_cpus_and_other_threads)
 }
 END_TEST
 
-START_TEST(trylock_fails_when_held)
-{
-	ck_assert(!spin_is_held(&lock));
-	ck_assert(spin_trylock(&lock));
-	ck_assert(spin_is_held(&lock));
-	ck_assert(!spin_trylock(&lock));
-	spin_unlock(&lock);
-	ck_assert(!spin_is_held(&lock));
-}
-END_TEST
-
 static struct rwsem sem;
 static int readers, writers, together; /* atomic */
 
@@ -254,7 +243,6 @@ int main(void)
 	TCase *tc = tcase_create("lock");
 
 	tcase_add_loop_test(tc, spinlocks_exclude_cpus_and_other_threads, 0, 3);
-	tcase_add_test(tc, trylock_fails_when_held);
 	tcase_add_test(tc, trying_to_read_never_waits);
 	tcase_add_loop_test(tc, rwsem_lets_in_readers_or_one_writer, 0, 3);
 	tcase_add_loop_test(tc, rcu_readers_never_see_freed_objects, 0, 3);
