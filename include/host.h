@@ -17,7 +17,6 @@ int host_cores(void);
 int host_core_nth(int n);
 /* The core that the caller runs on now. */
 int host_core_current(void);
-void host_pin_self(int core);
 
 struct cpu;
 /* Starts the host thread of a CPU: sets this_cpu_ptr, alternate signal stack, IPI handler; then fn(cpu). -errno. */

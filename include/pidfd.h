@@ -15,8 +15,6 @@ struct pid;
 must_check struct file *pidfd_create(struct pid *pid, int flags);
 /* The pid behind a descriptor of the current task, +1; *flags (may be NULL) gets PIDFD_*. ERR_PTR(-EBADF). For waitid(P_PIDFD). */
 must_check struct pid *pidfd_to_pid(int fd, int *flags);
-/* PIDFD_NONBLOCK, PIDFD_THREAD of a file, or -EBADF if it is no pidfd. */
-int pidfd_flags(const struct file *f);
 
 /* Pollers sit on pid->exit_wait: exit wakes it with POLLIN when a process's last thread is gone (pid of the leader), when a
  * thread is gone (its pid), and with POLLIN | POLLHUP when it is reaped. */

@@ -146,7 +146,5 @@ bool pgrp_orphaned_locked(struct pid *pgrp, const struct thread_group *ignored);
  * parent == the process that ends, after the child was given its new parent.
  */
 void pgrp_check_orphaned_locked(struct thread_group *tg, const struct thread_group *parent);
-/* Sends sig to every process of the group, without any check. Under tasklist_lock. */
-int send_signal_pgrp_locked(struct pid *pgrp, const siginfo_t *si);
 
 #endif

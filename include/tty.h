@@ -44,16 +44,12 @@ must_check int console_open_std(int hostfd, struct file **f);
 void console_set_owner(u32 uid);
 /* The terminal that stdin, stdout or stderr is; NULL if none is. Borrowed: it lives as long as the kernel. */
 struct tty *console_tty(void);
-/* ^C or ^\ typed at a host terminal that isn't in raw mode (yet): signals the console's foreground. False: there is none. */
-bool console_interrupt(int signo);
 /*
  * ^Z in the first job of this kernel, whose leader is tg: stops this kernel as it would any program of the shell that started it,
  * if tg has the console's foreground. Returns when it was continued. Without spinlocks.
  */
 void console_suspend(const struct thread_group *tg);
-/* At a regular end: writes out what the guest has written, for at most two seconds, then console_restore(). */
+/* At a regular end: writes out what the guest has written, for at most two seconds, then gives the host terminal its modes back. */
 void console_shutdown(void);
-/* Gives the host terminal its modes back. Async-signal-safe; any number of times, any thread. */
-void console_restore(void);
 
 #endif

@@ -106,7 +106,7 @@ int host_core_current(void)
 	return sched_getcpu();
 }
 
-void host_pin_self(int core)
+static void pin_self(int core)
 {
 	cpu_set_t set;
 
@@ -294,7 +294,7 @@ static void *cpu_thread(void *arg)
 	prctl(PR_SET_NAME, name);
 	/* Sleeps end when they should. */
 	prctl(PR_SET_TIMERSLACK, 1UL);
-	host_pin_self(c->host_core);
+	pin_self(c->host_core);
 	err = make_sigstack(&sigstack);
 	if (!err)
 		err = make_timer(h);

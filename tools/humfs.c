@@ -211,7 +211,7 @@ int humfs_create(int argc, char **argv)
 	return 0;
 }
 
-int humfs_info(int argc, char **argv)
+static int humfs_info(int argc, char **argv)
 {
 	struct humfs h;
 	const struct humfs_super *s = &h.super;

@@ -419,7 +419,8 @@ void files_close_on_exec(struct files *fs)
 	spin_unlock(&fs->lock);
 }
 
-int fd_replace(int fd, struct file *f, bool cloexec)
+/* Puts f (reference taken over, also on failure) in the place of whatever fd was, which is closed. fd, or -EBUSY, -EBADF, -ENOMEM. */
+static int fd_replace(int fd, struct file *f, bool cloexec)
 {
 	struct files *fs = my_files();
 	struct file *old;

@@ -23,7 +23,5 @@ struct files {
 /* RLIMIT_NOFILE of the current process. */
 u64 nofile_limit(void);
 must_check int files_set_cloexec(struct files *fs, int fd, bool set); /* -EBADF */
-/* Puts f (reference taken over, also on failure) in the place of whatever fd was, which is closed. fd, or -EBUSY, -EBADF, -ENOMEM. */
-must_check int fd_replace(int fd, struct file *f, bool cloexec);
 
 #endif

@@ -23,7 +23,8 @@ static CDS_LIST_HEAD(blocked_list); /* blocked_lock */
 static struct spinlock lists_lock = SPINLOCK_INIT("file lock lists", RANK_FILE_LOCKS);
 static CDS_LIST_HEAD(lists); /* lists_lock */
 
-struct file_lock_list *file_lock_list_get(struct inode *inode)
+/* NULL: no memory. */
+static struct file_lock_list *file_lock_list_get(struct inode *inode)
 {
 	struct file_lock_list *l = __atomic_load_n(&inode->locks, __ATOMIC_ACQUIRE), *fresh;
 
@@ -102,7 +103,8 @@ void file_locks_for_each(void (*fn)(const struct file_lock_info *info, void *arg
 	spin_unlock(&lists_lock);
 }
 
-int file_lock_wait(struct file_lock_list *l, u32 gen)
+/* Sleeps until gen differs from what it was. 0 or -ERESTARTSYS. */
+static int file_lock_wait(struct file_lock_list *l, u32 gen)
 {
 	return wait_event_expr(&l->wait, __atomic_load_n(&l->gen, __ATOMIC_ACQUIRE) != gen, NULL);
 }

@@ -31,10 +31,6 @@ struct file_lock_list {
 	struct cds_list_head link; /* lists_lock, not inode->spin */
 };
 
-/* NULL: no memory. */
-struct file_lock_list *file_lock_list_get(struct inode *inode);
-/* Sleeps until gen differs from what it was. 0 or -ERESTARTSYS. */
-must_check int file_lock_wait(struct file_lock_list *l, u32 gen);
 /* Something was unlocked: inode->spin held. wake_up_all(&l->wait) follows when it is free. */
 static inline void file_lock_changed(struct file_lock_list *l)
 {

@@ -91,8 +91,6 @@ void ep_table_destroy(struct ep_table *t); /* empty it first */
 int ep_table_each(const struct ep_table *t, int (*fn)(struct epitem *epi, void *arg), void *arg);
 
 /* epoll_wait.c */
-/* Is it worth to take mtx and look? Also while somebody goes through the list: what he finds ready is on it again after that. */
-bool ep_has_ready(struct eventpoll *ep);
 u32 ep_item_events(struct epitem *epi,
 		   struct poll_table *pt); /* what its file says now, of what it wants. Under mtx */
 u32 ep_poll(struct file *f, struct poll_table *pt);

@@ -11,7 +11,8 @@
 #define BATCH 16 /* events copied to the guest at once */
 #define MAX_EVENTS ((int)(INT32_MAX / sizeof(struct epoll_event)))
 
-bool ep_has_ready(struct eventpoll *ep)
+/* Is it worth to take mtx and look? Also while somebody goes through the list: what he finds ready is on it again after that. */
+static bool has_ready(struct eventpoll *ep)
 {
 	bool ready;
 
@@ -89,7 +90,7 @@ u32 ep_poll(struct file *f, struct poll_table *pt)
 	u32 events = 0;
 
 	poll_wait(pt, &ep->poll_wait);
-	if (!ep_has_ready(ep))
+	if (!has_ready(ep))
 		return 0;
 	mutex_lock_nested(&ep->mtx); /* outer before inner */
 	scan_begin(ep, &list);
@@ -168,7 +169,7 @@ static long send_ready(struct eventpoll *ep, uaddr_t to, int max)
 		fault = n < b.n;
 	} while (n == BATCH && done < max);
 	scan_end(ep, &list);
-	more = ep_has_ready(ep);
+	more = has_ready(ep);
 	mutex_unlock(&ep->mtx);
 	if (more) /* others may have slept through the wake-ups that we took */
 		wake_up_poll(&ep->wq, POLLIN);
@@ -184,7 +185,7 @@ static long ep_wait(struct eventpoll *ep, uaddr_t events, int max, ktime_t deadl
 	int err;
 
 	for (;;) {
-		if (ep_has_ready(ep)) {
+		if (has_ready(ep)) {
 			n = send_ready(ep, events, max);
 			if (n)
 				return n;
@@ -193,10 +194,10 @@ static long ep_wait(struct eventpoll *ep, uaddr_t events, int max, ktime_t deadl
 			return 0;
 		if (signal_pending(current))
 			return -EINTR;
-		err = wait_event_expr(&ep->wq, ep_has_ready(ep), &opts);
+		err = wait_event_expr(&ep->wq, has_ready(ep), &opts);
 		if (err == -ETIMEDOUT)
 			over = true;
-		else if (err && !ep_has_ready(ep)) /* else a wake-up may have been spent on us */
+		else if (err && !has_ready(ep)) /* else a wake-up may have been spent on us */
 			return -EINTR;
 	}
 }

@@ -69,14 +69,6 @@ struct file *pidfd_create(struct pid *pid, int flags)
 	return f;
 }
 
-int pidfd_flags(const struct file *f)
-{
-	if (f->ops != &pidfd_ops)
-		return -EBADF;
-	return (int)(__atomic_load_n(&f->flags, __ATOMIC_RELAXED) &
-		     (PIDFD_NONBLOCK | PIDFD_THREAD));
-}
-
 /* proc_too: the directory of a process in /proc will do. */
 static struct pid *pid_of_fd(int fd, int *flags, bool proc_too)
 {
@@ -87,7 +79,8 @@ static struct pid *pid_of_fd(int fd, int *flags, bool proc_too)
 		return ERR_PTR(-EBADF);
 	*flags = 0;
 	if (f->ops == &pidfd_ops) {
-		*flags = pidfd_flags(f);
+		*flags = (int)(__atomic_load_n(&f->flags, __ATOMIC_RELAXED) &
+			       (PIDFD_NONBLOCK | PIDFD_THREAD));
 		pid = pid_get(f->priv);
 	} else if (proc_too) {
 		pid = proc_dir_pid(f);

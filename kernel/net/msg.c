@@ -12,7 +12,8 @@
 #define CONTROL_LIMIT 131072 /* bytes of control messages: optmem_max */
 #define LEN_MAX ((size_t)INT32_MAX & PAGE_MASK)
 
-ssize_t sock_send(struct unix_sock *sk, struct sock_msg *m)
+/* Drops what is left of m->scm. */
+static ssize_t sock_send(struct unix_sock *sk, struct sock_msg *m)
 {
 	ssize_t n = sk->type == SOCK_STREAM ? stream_send(sk, m) : dgram_send(sk, m);
 
@@ -20,7 +21,7 @@ ssize_t sock_send(struct unix_sock *sk, struct sock_msg *m)
 	return n;
 }
 
-ssize_t sock_recv(struct unix_sock *sk, struct sock_msg *m)
+static ssize_t sock_recv(struct unix_sock *sk, struct sock_msg *m)
 {
 	return sk->type == SOCK_STREAM ? stream_recv(sk, m) : dgram_recv(sk, m);
 }

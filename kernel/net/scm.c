@@ -232,10 +232,12 @@ void scm_peek(struct sock_msg *m, const struct skb *skb)
 }
 
 /*
+ * Files that are not (or no more) in flight; NULL is allowed.
+ *
  * Putting the last reference of a socket drops its messages, whose files may be sockets with messages ... So a task that is at it
  * only notes further files, and the loop below gets to them: no recursion, however deep the guest has nested them.
  */
-void scm_files_put(struct scm_files *files)
+static void scm_files_put(struct scm_files *files)
 {
 	struct task *t = current;
 

@@ -132,7 +132,7 @@ static int set_int(struct unix_sock *sk, int name, int v)
 	}
 }
 
-int sock_setsockopt(struct unix_sock *sk, int level, int name, uaddr_t val, int len)
+static int sock_setsockopt(struct unix_sock *sk, int level, int name, uaddr_t val, int len)
 {
 	u32 flag;
 	int v;
@@ -249,7 +249,7 @@ static int get_value(struct unix_sock *sk, int name, union value *v)
 	}
 }
 
-int sock_getsockopt(struct unix_sock *sk, int level, int name, uaddr_t val, uaddr_t ulen)
+static int sock_getsockopt(struct unix_sock *sk, int level, int name, uaddr_t val, uaddr_t ulen)
 {
 	union value v;
 	int len, size;

@@ -159,8 +159,6 @@ struct sock_msg {
 extern const struct file_operations socket_ops;
 
 /* msg.c: to and from files and system calls */
-ssize_t sock_send(struct unix_sock *sk, struct sock_msg *m); /* drops what is left of m->scm */
-ssize_t sock_recv(struct unix_sock *sk, struct sock_msg *m);
 ssize_t sock_read(struct file *f, struct iov_iter *to, u64 *pos);
 ssize_t sock_write(struct file *f, struct iov_iter *from, u64 *pos);
 /* socket.c: the socket behind a descriptor; *file gets +1. ERR_PTR(-EBADF, -ENOTSOCK) */
@@ -301,7 +299,6 @@ void scm_deliver(struct unix_sock *sk, struct sock_msg *m, uaddr_t control, size
 void scm_drop(struct scm *scm); /* puts its files. Without locks */
 void scm_peek(struct sock_msg *m,
 	      const struct skb *skb); /* for MSG_PEEK: references of its own on skb's files */
-void scm_files_put(struct scm_files *files); /* not (or no more) in flight. NULL is allowed */
 /* Passed files while their messages are in queues: all of it under unix_gc_lock(). */
 void unix_gc_lock(void);
 void unix_gc_unlock(void);
@@ -311,9 +308,5 @@ void scm_land(struct scm_files *files);
 void unix_gc_after_release(void);
 void unix_gc_init(void);
 struct unix_sock *sock_of_file(const struct file *f); /* NULL: not a socket */
-
-/* sockopt.c */
-int sock_setsockopt(struct unix_sock *sk, int level, int name, uaddr_t val, int len);
-int sock_getsockopt(struct unix_sock *sk, int level, int name, uaddr_t val, uaddr_t ulen);
 
 #endif

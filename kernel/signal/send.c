@@ -181,7 +181,8 @@ static void signal_complete_locked(struct thread_group *tg, struct task *t, int 
 		signal_wake_locked(target);
 }
 
-int send_signal_locked(struct thread_group *tg, struct task *t, const siginfo_t *si)
+/* To the group if t is NULL. */
+static int send_signal_locked(struct thread_group *tg, struct task *t, const siginfo_t *si)
 {
 	struct task *whose = t ? t : tg->leader;
 	int err;

@@ -52,15 +52,8 @@ static inline bool sig_valid(int sig)
  */
 struct sigqueue *sigqueue_alloc(struct task *t, bool over_limit);
 void sigpending_set_locked(struct sigpending *p, ksigset_t set);
-void sigqueue_free(struct sigqueue *q); /* leaves a timer's own entry alone, but for the link */
-/* Takes the first entry for sig off the queue and fills si; sig must be in p->set. */
-void sigpending_take_locked(struct sigpending *p, int sig, siginfo_t *si);
-/* Drops every entry of the signals in mask. */
-void sigpending_drop_locked(struct sigpending *p, ksigset_t mask);
-/* The same for the queue of the group and those of its members. */
+/* Drops every entry of the signals in mask: in the queue of the group and those of its members. */
 void signals_drop_locked(struct thread_group *tg, ksigset_t mask);
-/* The next signal of a set in the order of delivery, or 0. */
-int sigset_next(ksigset_t set);
 int dequeue_signal_locked(struct task *t, ksigset_t mask, siginfo_t *si);
 
 /* ---- send.c ---- */
@@ -69,8 +62,6 @@ int dequeue_signal_locked(struct task *t, ksigset_t mask, siginfo_t *si);
 void recalc_sigpending_locked(struct task *t);
 /* Makes t look at its signals soon. */
 void signal_wake_locked(struct task *t);
-/* To the group if t is NULL. */
-int send_signal_locked(struct thread_group *tg, struct task *t, const siginfo_t *si);
 /* Replaces current's mask; siglock. */
 void set_blocked_locked(struct task *t, ksigset_t mask);
 

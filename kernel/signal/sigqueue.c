@@ -29,7 +29,8 @@ fail:
 	return NULL;
 }
 
-void sigqueue_free(struct sigqueue *q)
+/* Leaves a timer's own entry alone, but for the link. */
+static void sigqueue_free(struct sigqueue *q)
 {
 	cds_list_del_init(&q->link);
 	if (q->timer) {
@@ -62,7 +63,7 @@ void sigpending_flush(struct sigpending *p)
 		sigqueue_free(q);
 }
 
-void sigpending_drop_locked(struct sigpending *p, ksigset_t mask)
+static void sigpending_drop_locked(struct sigpending *p, ksigset_t mask)
 {
 	struct sigqueue *q, *next;
 
@@ -94,7 +95,8 @@ void sigpending_remove_locked(struct sigpending *p, struct sigqueue *q)
 	sigpending_set_locked(p, p->set & ~sig_bit(q->info.si_signo));
 }
 
-void sigpending_take_locked(struct sigpending *p, int sig, siginfo_t *si)
+/* Takes the first entry for sig off the queue and fills si; sig must be in p->set. */
+static void sigpending_take_locked(struct sigpending *p, int sig, siginfo_t *si)
 {
 	struct sigqueue *q, *first = NULL;
 	bool more = false;
@@ -126,7 +128,8 @@ void sigpending_take_locked(struct sigpending *p, int sig, siginfo_t *si)
 	sigqueue_free(first);
 }
 
-int sigset_next(ksigset_t set)
+/* The next signal of a set in the order of delivery, or 0. */
+static int sigset_next(ksigset_t set)
 {
 	if (!set)
 		return 0;

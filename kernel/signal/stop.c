@@ -151,6 +151,15 @@ static bool has_stopped_member(struct pid *pgrp)
 	return false;
 }
 
+/* To every process of the group, without any check. */
+static void signal_pgrp_locked(struct pid *pgrp, const siginfo_t *si)
+{
+	struct thread_group *tg;
+
+	cds_list_for_each_entry(tg, &pgrp->tasks[PIDTYPE_PGID], pgrp_link)
+		send_signal_to_many(tg, si);
+}
+
 void pgrp_check_orphaned_locked(struct thread_group *tg, const struct thread_group *parent)
 {
 	siginfo_t si;
@@ -163,20 +172,7 @@ void pgrp_check_orphaned_locked(struct thread_group *tg, const struct thread_gro
 	memset(&si, 0, sizeof(si));
 	si.si_code = SI_KERNEL;
 	si.si_signo = SIGHUP;
-	send_signal_pgrp_locked(tg->pgrp, &si);
+	signal_pgrp_locked(tg->pgrp, &si);
 	si.si_signo = SIGCONT;
-	send_signal_pgrp_locked(tg->pgrp, &si);
-}
-
-int send_signal_pgrp_locked(struct pid *pgrp, const siginfo_t *si)
-{
-	struct thread_group *tg;
-	int err = -ESRCH, r;
-
-	cds_list_for_each_entry(tg, &pgrp->tasks[PIDTYPE_PGID], pgrp_link) {
-		r = send_signal_to_many(tg, si);
-		if (err)
-			err = r;
-	}
-	return err;
+	signal_pgrp_locked(tg->pgrp, &si);
 }

@@ -287,7 +287,8 @@ static void become_leader(struct task *t)
 	task_put(old);	      /* the tree's */
 }
 
-int exec_kill_others(struct task *t)
+/* Ends all other threads of the current group; t becomes the leader. -EAGAIN: somebody else exits or execs. */
+static int kill_others(struct task *t)
 {
 	struct thread_group *tg = t->tg;
 	struct task *other;
@@ -526,7 +527,7 @@ static int exec_run(struct exec *x)
 	if (!err)
 		err = prepare(x);
 	if (!err)
-		err = exec_kill_others(current);
+		err = kill_others(current);
 	if (err)
 		return err;
 	err = unshare_for_exec(current);

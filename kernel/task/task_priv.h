@@ -27,7 +27,5 @@ void task_release_mm(struct task *t);
 void tg_reap(struct thread_group *tg);
 /* exec.c: execveat(2) with strings of the kernel's own: boot's first program. Replaces current's image: 0, then the registers are set. */
 must_check int do_execve(int dfd, const char *path, char **argv, char **envp, int flags);
-/* Ends all other threads of the current group; it becomes the leader. -EAGAIN: somebody else exits or execs. */
-must_check int exec_kill_others(struct task *t);
 
 #endif

@@ -247,14 +247,6 @@ static void on_winch(int signo)
 	read_winsize();
 }
 
-bool console_interrupt(int signo)
-{
-	if (!present || tty_foreground_nr(&console) <= 0)
-		return false;
-	tty_signal(&console, signo);
-	return true;
-}
-
 void console_suspend(const struct thread_group *tg)
 {
 	if (present && __atomic_load_n(&tg->tty, __ATOMIC_RELAXED) == &console &&
@@ -262,9 +254,12 @@ void console_suspend(const struct thread_group *tg)
 		host_tty_suspend();
 }
 
+/* ^C or ^\ typed at a host terminal that isn't in raw mode (yet): for the console's foreground. */
 static void on_interrupt(int signo)
 {
-	if (!console_interrupt(signo))
+	if (present && tty_foreground_nr(&console) > 0)
+		tty_signal(&console, signo);
+	else
 		log_info("signal %d: nobody is in the console's foreground", signo);
 }
 
@@ -354,12 +349,6 @@ struct tty *console_tty(void)
 	return present ? &console : NULL;
 }
 
-void console_restore(void)
-{
-	if (present)
-		host_tty_restore();
-}
-
 /* What the host's terminal doesn't take within two seconds it won't take: somebody typed ^S, or it is gone. */
 void console_shutdown(void)
 {
@@ -371,7 +360,7 @@ void console_shutdown(void)
 	while (tty_out_ready(&console) && ktime_mono() < deadline)
 		if (host_stdio_poll(host, POLLOUT, 50))
 			console_output(&console);
-	console_restore();
+	host_tty_restore();
 }
 
 void console_set_owner(u32 uid)

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-/* By an open handle if there is one (it may have no name), else by name. */
-int hostfs_host_attributes(struct inode *inode, struct kstat *st)
+/* What the host says about the inode now: by an open handle if there is one (it may have no name), else by name. */
+static int host_attributes(struct inode *inode, struct kstat *st)
 {
 	struct fh *h = hostfs_any_handle(inode);
 	struct fh_place *p;
@@ -81,7 +81,7 @@ int hostfs_refresh(struct inode *inode)
 	if (up_to_date(inode))
 		return 0;
 	changes = __atomic_load_n(&hi->changes, __ATOMIC_ACQUIRE);
-	err = hostfs_host_attributes(inode, &st);
+	err = host_attributes(inode, &st);
 	if (!err && !hostfs_same(inode, &st))
 		err = -ESTALE;
 	if (err)

@@ -160,7 +160,7 @@ static int hostfs_fallocate(struct file *f, int mode, u64 off, u64 len)
 /* What is small moves through a buffer, which is sooner done than a worker has been asked. */
 #define COPY_MIN (256 << 10)
 
-ssize_t hostfs_copy_range(struct file *in, u64 pos_in, struct file *out, u64 pos_out, size_t n,
+static ssize_t copy_range(struct file *in, u64 pos_in, struct file *out, u64 pos_out, size_t n,
 			  bool share)
 {
 	struct inode *inode = out->inode;
@@ -187,5 +187,5 @@ const struct file_operations hostfs_file_fops = {
 	.mmap = hostfs_mmap,
 	.fsync = hostfs_fsync,
 	.fallocate = hostfs_fallocate,
-	.copy_range = hostfs_copy_range,
+	.copy_range = copy_range,
 };

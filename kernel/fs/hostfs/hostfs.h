@@ -163,8 +163,6 @@ void hostfs_handles_free(struct inode *inode);
 void hostfs_orphans_free(struct hostfs_sb *hs);
 
 /* attr.c */
-/* What the host says about the inode now. */
-must_check int hostfs_host_attributes(struct inode *inode, struct kstat *st);
 int hostfs_refresh(
 	struct inode *inode); /* attributes from the host, unless what is known is right */
 void hostfs_changed(struct inode *inode); /* we have changed something: what is known is old */
@@ -191,8 +189,6 @@ ssize_t hostfs_write_locked(struct file *f, struct iov_iter *from, u64 *pos); /*
 s64 hostfs_llseek(struct file *f, s64 off, int whence);
 int hostfs_mmap(struct file *f, int prot, int flags, u64 off, size_t len, struct mmap_target *t);
 int hostfs_fsync(struct file *f, bool datasync);
-ssize_t hostfs_copy_range(struct file *in, u64 pos_in, struct file *out, u64 pos_out, size_t n,
-			  bool share);
 int hostfs_fallocate_locked(struct file *f, int mode, u64 off, u64 len); /* inode->lock */
 
 /* readdir.c */

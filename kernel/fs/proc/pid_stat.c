@@ -15,9 +15,7 @@
 
 typedef unsigned long long ull;
 
-/* ---- what several files need ---- */
-
-char proc_state_char(struct task *t)
+static char state_char(struct task *t)
 {
 	/* Who sees a Z may wait for the process, poll its pidfd ...: the last thread isn't one before its parent is told. */
 	if (__atomic_load_n(&t->exiting, __ATOMIC_RELAXED) &&
@@ -53,6 +51,8 @@ static const char *state_name(char c)
 		return "D (disk sleep)";
 	}
 }
+
+/* ---- what several files need ---- */
 
 struct mm *proc_mm_lock(const struct proc_ctx *c)
 {
@@ -263,7 +263,7 @@ int proc_show_pid_stat(struct seq *s, const struct proc_ctx *c)
 		flags |= PF_EXITING;
 	seq_printf(s, "%d (", c->task->tid);
 	put_comm(s, c->task);
-	seq_printf(s, ") %c %d %d %d", proc_state_char(c->task), rel.ppid, rel.pgrp, rel.session);
+	seq_printf(s, ") %c %d %d %d", state_char(c->task), rel.ppid, rel.pgrp, rel.session);
 	stat_terminal(s, c->tg);
 	seq_printf(s, " %u %llu %llu %llu %llu", flags, (ull)x.minflt, (ull)x.cminflt,
 		   (ull)x.majflt, (ull)x.cmajflt);
@@ -422,7 +422,7 @@ int proc_show_pid_status(struct seq *s, const struct proc_ctx *c)
 		fs_context_put(fs);
 	}
 	seq_printf(s, "\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
-		   state_name(proc_state_char(c->task)), tg_nr(c->tg), c->task->tid, rel.ppid);
+		   state_name(state_char(c->task)), tg_nr(c->tg), c->task->tid, rel.ppid);
 	status_ids(s, c);
 	seq_printf(s, "FDSize:\t%u\n", fd_table_size(c->task));
 	status_groups(s, c);

@@ -131,7 +131,6 @@ int proc_show_pid_stat(struct seq *s, const struct proc_ctx *c);
 int proc_show_pid_statm(struct seq *s, const struct proc_ctx *c);
 int proc_show_pid_status(struct seq *s, const struct proc_ctx *c);
 int proc_show_pid_schedstat(struct seq *s, const struct proc_ctx *c);
-char proc_state_char(struct task *t);
 int proc_show_cmdline(struct seq *s, const struct proc_ctx *c);
 int proc_show_environ(struct seq *s, const struct proc_ctx *c);
 int proc_show_auxv(struct seq *s, const struct proc_ctx *c);
