@@ -14,7 +14,6 @@ must_check int copy_from_user(void *to, uaddr_t from, size_t n);
 must_check int copy_to_user(uaddr_t to, const void *from, size_t n);
 /* The only one that may be called with spinlocks: it doesn't grow a stack. Who gets -EFAULT tries the other one without. */
 must_check int copy_from_user_nofault(void *to, uaddr_t from, size_t n);
-must_check int copy_from_mm(struct mm *mm, void *to, uaddr_t from, size_t n);
 must_check int copy_to_mm(struct mm *mm, uaddr_t to, const void *from, size_t n);
 /* As much as can be copied; bytes copied (0 at a bad first byte). */
 size_t copy_from_user_partial(void *to, uaddr_t from, size_t n);

@@ -111,11 +111,6 @@ static size_t copy_range(struct mm *mm, void *buf, uaddr_t addr, size_t n, enum 
 	return done;
 }
 
-int copy_from_mm(struct mm *mm, void *to, uaddr_t from, size_t n)
-{
-	return access_ok(from, n) && copy_range(mm, to, from, n, FROM_USER) == n ? 0 : -EFAULT;
-}
-
 int copy_to_mm(struct mm *mm, uaddr_t to, const void *from, size_t n)
 {
 	return access_ok(to, n) && copy_range(mm, (void *)from, to, n, TO_USER) == n ? 0 : -EFAULT;
@@ -123,7 +118,8 @@ int copy_to_mm(struct mm *mm, uaddr_t to, const void *from, size_t n)
 
 int copy_from_user(void *to, uaddr_t from, size_t n)
 {
-	return copy_from_mm(current->mm, to, from, n);
+	return access_ok(from, n) && copy_range(current->mm, to, from, n, FROM_USER) == n ? 0
+											  : -EFAULT;
 }
 
 int copy_from_user_nofault(void *to, uaddr_t from, size_t n)

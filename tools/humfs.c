@@ -168,7 +168,7 @@ void humfs_finish(struct humfs *h)
 
 /* ---- create, info ---- */
 
-int humfs_create(int argc, char **argv)
+static int humfs_create(int argc, char **argv)
 {
 	static const char *const parts[] = {HUMFS_DATA, HUMFS_FILE_METADATA, HUMFS_DIR_METADATA};
 	struct humfs_super s = {0, DEFAULT_SIZE};

@@ -52,7 +52,6 @@ void walk_tree(struct humfs_level *l, const struct walker *w, void *arg);
 /* Descriptors for deep trees. */
 void raise_descriptors(void);
 
-int humfs_create(int argc, char **argv);
 int humfs_check(int argc, char **argv);
 int humfs_import(int argc, char **argv);
 int humfs_export(int argc, char **argv);

@@ -385,7 +385,7 @@ static struct file *open_once(int dfd, const char *name, u64 flags, u32 mode, u6
 }
 
 /* A file system that finds another file under the name than it knew drops the dentry and says ESTALE: the walk is repeated once. */
-struct file *open_how(int dfd, const char *name, u64 flags, u32 mode, u64 resolve)
+static struct file *open_how(int dfd, const char *name, u64 flags, u32 mode, u64 resolve)
 {
 	struct file *f = open_once(dfd, name, flags, mode, resolve);
 

@@ -5,7 +5,7 @@
 
 /* ---- what all have in common ---- */
 
-void raise_sigpipe(void)
+static void raise_sigpipe(void)
 {
 	siginfo_t si;
 

@@ -161,7 +161,6 @@ must_check char *path_name_reach(const struct path *p, const struct path *root, 
 				 size_t size, bool *reached);
 
 /* ---- open.c ---- */
-must_check struct file *open_how(int dfd, const char *name, u64 flags, u32 mode, u64 resolve);
 /* Counts a writer, until inode_put_write_access(): nobody executes the file meanwhile. -ETXTBSY: somebody does. */
 must_check int inode_get_write_access(struct inode *inode);
 void inode_put_write_access(struct inode *inode);
@@ -182,7 +181,6 @@ u64 file_count(void);
 /* With all checks but FMODE and position: read and write through f at *pos. */
 must_check ssize_t file_read_iter(struct file *f, struct iov_iter *to, u64 *pos);
 must_check ssize_t file_write_iter(struct file *f, struct iov_iter *from, u64 *pos);
-void raise_sigpipe(void);
 /* The set-id bits that a change of the contents by current takes away, going by the mode of this moment. */
 u32 setid_to_kill(const struct inode *i);
 /* RLIMIT_FSIZE for a file that is to be `size` long: -EFBIG and SIGXFSZ. */

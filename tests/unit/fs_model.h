@@ -42,11 +42,6 @@ int copy_to_user(uaddr_t to, const void *from, size_t n)
 	return 0;
 }
 
-int copy_from_mm(struct mm *mm, void *to, uaddr_t from, size_t n)
-{
-	return copy_from_user(to, from, n);
-}
-
 int copy_to_mm(struct mm *mm, uaddr_t to, const void *from, size_t n)
 {
 	return copy_to_user(to, from, n);

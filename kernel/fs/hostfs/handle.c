@@ -22,7 +22,8 @@ static const int slot_flags[HANDLES] = {
 
 /* ---- slots ---- */
 
-struct fh **hostfs_slot(struct hostfs_inode *hi, int k)
+/* inode->spin; NULL: never used. */
+static struct fh **handle_slot(struct hostfs_inode *hi, int k)
 {
 	if (k < H_COMMON)
 		return &hi->handle[k];
@@ -53,7 +54,7 @@ static int all_handles(struct inode *inode, struct fh *h[HANDLES])
 
 	spin_lock(&inode->spin);
 	for (int k = 0; k < HANDLES; k++) {
-		struct fh **slot = hostfs_slot(hostfs_i(inode), k);
+		struct fh **slot = handle_slot(hostfs_i(inode), k);
 
 		if (slot && *slot)
 			h[n++] = fh_get(*slot);
@@ -74,7 +75,7 @@ static struct fh *from_slot(struct inode *inode, int k)
 	struct fh **slot, *h;
 
 	spin_lock(&inode->spin);
-	slot = hostfs_slot(hostfs_i(inode), k);
+	slot = handle_slot(hostfs_i(inode), k);
 	h = slot && *slot ? fh_get(*slot) : NULL;
 	spin_unlock(&inode->spin);
 	return h;
@@ -86,7 +87,7 @@ static struct fh *publish(struct inode *inode, int k, struct fh *h)
 	struct fh **slot, *there;
 
 	spin_lock(&inode->spin);
-	slot = hostfs_slot(hostfs_i(inode), k);
+	slot = handle_slot(hostfs_i(inode), k);
 	ASSERT(slot);
 	there = *slot;
 	if (!there)
@@ -351,7 +352,7 @@ void hostfs_close_handle(struct inode *inode, struct fh *h)
 	if (!--hi->opens && !hostfs_sb(inode->sb)->opt.exclusive &&
 	    !__atomic_load_n(&hi->unnamed, __ATOMIC_ACQUIRE)) {
 		for (int k = H_PATH + 1; k < HANDLES; k++) {
-			struct fh **slot = hostfs_slot(hi, k);
+			struct fh **slot = handle_slot(hi, k);
 
 			if (!slot || !*slot)
 				continue;

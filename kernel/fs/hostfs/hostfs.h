@@ -134,7 +134,6 @@ bool hostfs_hides(const struct inode *dir, const char *name);
 must_check int hostfs_root_in_procfs(struct fh *root, const struct kstat *st);
 
 /* handle.c */
-struct fh **hostfs_slot(struct hostfs_inode *hi, int k); /* inode->spin; NULL: never used */
 /* The directory's own handle. Not a reference: lives as long as the inode. ERR_PTR. */
 must_check struct fh *hostfs_dir(struct inode *dir);
 /* An open handle of a regular file. Reference; ERR_PTR. */
