@@ -247,7 +247,6 @@ static void policy_change(struct run_queue *rq, struct kthread *kt, int policy)
 }
 
 const struct sched_policy fair_policy = {
-	.name = "fair",
 	.enqueue = policy_enqueue,
 	.dequeue = policy_dequeue,
 	.first = policy_first,

@@ -18,7 +18,7 @@
 #include "smp.h"
 
 bool sched_debug_migrate;
-const struct sched_policy *sched_policy = &fair_policy;
+const struct sched_policy *const sched_policy = &fair_policy;
 
 ktime_t sched_account(struct cpu *c, enum sched_where where)
 {

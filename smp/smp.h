@@ -53,7 +53,6 @@ enum rq_why { RQ_WOKEN, RQ_PREEMPTED, RQ_EXPIRED /* had its slice, or yielded */
 
 /* How a policy orders those who wait. All are called under rq->lock, but for slice_left. */
 struct sched_policy {
-	const char *name;
 	void (*enqueue)(struct run_queue *rq, struct kthread *kt, enum rq_why why);
 	void (*dequeue)(struct run_queue *rq, struct kthread *kt);
 	/* Who runs next, still queued; NULL. The CPU's current one leaves, or is queued. */
@@ -73,7 +72,7 @@ struct sched_policy {
 	void (*change)(struct run_queue *rq, struct kthread *kt, int policy);
 };
 extern const struct sched_policy fair_policy;
-extern const struct sched_policy *sched_policy; /* constant after boot */
+extern const struct sched_policy *const sched_policy; /* there is one so far */
 
 static inline bool policy_is_rt(int policy)
 {
