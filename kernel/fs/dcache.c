@@ -276,6 +276,13 @@ static bool d_claim(struct dentry *d)
 					   __ATOMIC_RELAXED);
 }
 
+static void lru_add_locked(struct dentry *d)
+{
+	__atomic_fetch_or(&d->flags, DENTRY_ON_LRU, __ATOMIC_SEQ_CST);
+	cds_list_add_tail(&d->lru, &lru);
+	__atomic_fetch_add(&lru_count, 1, __ATOMIC_RELAXED);
+}
+
 static void lru_del_locked(struct dentry *d)
 {
 	cds_list_del_init(&d->lru);
@@ -340,11 +347,8 @@ static int choose_victims(struct dentry **victim)
 		} else {
 			/* In use: the last one who puts it brings it back, unless it just did and saw it here. */
 			lru_del_locked(d);
-			if (!__atomic_load_n(&d->refs, __ATOMIC_SEQ_CST)) {
-				__atomic_fetch_or(&d->flags, DENTRY_ON_LRU, __ATOMIC_RELAXED);
-				cds_list_add_tail(&d->lru, &lru);
-				__atomic_fetch_add(&lru_count, 1, __ATOMIC_RELAXED);
-			}
+			if (!__atomic_load_n(&d->refs, __ATOMIC_SEQ_CST))
+				lru_add_locked(d);
 		}
 	}
 	spin_unlock(&lru_lock);
@@ -403,11 +407,8 @@ static struct dentry *put_one(struct dentry *d)
 		spin_lock(&lru_lock);
 		/* Dead ones have been here already: see d_kill(). */
 		if (!(__atomic_load_n(&d->refs, __ATOMIC_SEQ_CST) & DENTRY_DEAD) &&
-		    !(d_flags(d) & DENTRY_ON_LRU)) {
-			__atomic_fetch_or(&d->flags, DENTRY_ON_LRU, __ATOMIC_SEQ_CST);
-			cds_list_add_tail(&d->lru, &lru);
-			__atomic_fetch_add(&lru_count, 1, __ATOMIC_RELAXED);
-		}
+		    !(d_flags(d) & DENTRY_ON_LRU))
+			lru_add_locked(d);
 		spin_unlock(&lru_lock);
 	}
 	rcu_read_unlock();
