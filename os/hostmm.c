@@ -584,20 +584,18 @@ static int template_map_vdso(struct host_mm *hm, uaddr_t host_vdso, uaddr_t to)
 static int template_arrange(struct host_mm *hm)
 {
 	struct zygote_map maps[8];
-	int n;
 	struct stub_ctl *ctl = hm->ctl;
 	static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIG_KICK};
 	uaddr_t to = STUB_VDSO_AREA, host_vdso = 0;
 	stack_t ss = {.ss_sp = (void *)(STUB_SLOTS + SLOT_SIGSTACK), .ss_size = SLOT_SIGSTACK_SIZE};
-	int done = 0;
+	int n, err, done = 0;
 	u32 last = 0;
 
+	/* When it answers, it has been executed, and its mappings are its own. */
 	ctl->nops = 0;
-	n = keeper_run(
-		hm, &done,
-		&last); /* when it answers, it has been executed, and its mappings are its own */
-	if (n)
-		return n;
+	err = keeper_run(hm, &done, &last);
+	if (err)
+		return err;
 	n = zygote_special_maps(hm->keeper, maps, ARRAY_SIZE(maps));
 	if (n < 0)
 		return n;
@@ -624,8 +622,8 @@ static int template_arrange(struct host_mm *hm)
 			op_add(ctl, 0, SYS_rt_sigaction, signals[i], engine->setup->sigaction, 0, 8,
 			       0, 0);
 	op_add(ctl, 0, SYS_rt_sigprocmask, SIG_SETMASK, STUB_CTL + CTL_TASK_SIGMASK, 0, 8, 0, 0);
-	n = keeper_run_all(hm, &last);
-	return n ? n : template_map_vdso(hm, host_vdso, to);
+	err = keeper_run_all(hm, &last);
+	return err ? err : template_map_vdso(hm, host_vdso, to);
 }
 
 int host_mm_init(int ncpus)
