@@ -15,9 +15,9 @@ static const int slot_flags[HANDLES] = {
 	[H_RO] = O_RDONLY,
 	[H_RW] = O_RDWR,
 	[H_WO] = O_WRONLY,
-	[H_DIRECT + H_RO] = O_RDONLY | O_DIRECT,
-	[H_DIRECT + H_RW] = O_RDWR | O_DIRECT,
-	[H_DIRECT + H_WO] = O_WRONLY | O_DIRECT,
+	[H_DIRECT_RO] = O_RDONLY | O_DIRECT,
+	[H_DIRECT_RW] = O_RDWR | O_DIRECT,
+	[H_DIRECT_WO] = O_WRONLY | O_DIRECT,
 };
 
 /* ---- slots ---- */
@@ -373,8 +373,8 @@ void hostfs_adopt(struct inode *inode, struct fh *h)
 /* Those with which everything can be done first. */
 struct fh *hostfs_any_handle(struct inode *inode)
 {
-	static const int order[] = {
-		H_RW, H_RO, H_WO, H_PATH, H_DIRECT + H_RW, H_DIRECT + H_RO, H_DIRECT + H_WO};
+	static const int order[] = {H_RW,	 H_RO,	      H_WO,	  H_PATH,
+				    H_DIRECT_RW, H_DIRECT_RO, H_DIRECT_WO};
 	struct fh *h = NULL;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(order) && !h; i++)

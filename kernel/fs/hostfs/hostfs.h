@@ -46,9 +46,11 @@ enum {
 	H_RW,
 	H_COMMON,
 	H_WO = H_COMMON, /* where the host lets us only write */
-	H_DIRECT = H_WO,
-	/* H_DIRECT + H_RO ...: the same with O_DIRECT */
-	HANDLES = H_DIRECT + H_WO + 1,
+	H_DIRECT_RO,	 /* the same with O_DIRECT */
+	H_DIRECT_RW,
+	H_DIRECT_WO,
+	HANDLES,
+	H_DIRECT = H_DIRECT_RO - H_RO, /* from one to the other */
 };
 
 /*
