@@ -74,13 +74,12 @@ struct mm {
 	u64 hiwater_rss_kb;
 	u32 membarrier; /* atomic: MEMBARRIER_CMD_*, what was done, registrations above all; kept by fork */
 	struct patches *patches; /* lock: what is patched of its text; NULL: nothing (patch.h) */
-	bool vdso_gone;		 /* the guest unmapped it: exec can't keep this host mm */
 	bool stale; /* lock: the host mm holds the old program still: exec is to unmap it */
 };
 
 /* For exec: on a fresh host mm, with a context in it. ERR_PTR. */
 must_check struct mm *mm_create(struct context **ctx);
-/* For exec by the only user of `old`: takes its host mm over, which is stale then. -EINVAL: it can not be had so. */
+/* For exec by the only user of `old`: takes its host mm over, which is stale then. ERR_PTR(-ENOMEM). */
 must_check struct mm *mm_take_over(struct mm *old);
 struct mm *mm_get(struct mm *mm);
 void mm_put(struct mm *mm);

@@ -114,7 +114,7 @@ void mm_end(struct mm *mm, struct context *ctx,
 	bool kept = false;
 
 	mutex_lock(&mm->stub_lock);
-	if (mm->host && !mm->vdso_gone && mm->peak_pages <= KEPT_PAGES)
+	if (mm->host && mm->peak_pages <= KEPT_PAGES)
 		kept = context_recycle(ctx, ended, arg);
 	if (kept)
 		mm->host = NULL;
@@ -159,28 +159,20 @@ struct mm *mm_create(struct context **ctx)
 struct mm *mm_take_over(struct mm *old)
 {
 	struct mm *mm = mm_alloc();
-	int err;
 
 	if (!mm)
 		return ERR_PTR(-ENOMEM);
 	down_write(&old->lock);
 	mutex_lock(&old->stub_lock);
-	err = old->vdso_gone ? -EINVAL : 0;
-	if (!err) {
-		mm->host = old->host;
-		mm->stale = true;
-		host_mm_tramps_forget(mm->host);
-		patch_free(old);
-		__atomic_store_n(&old->host, NULL, __ATOMIC_RELEASE);
-		vma_clear_all(old);
-		mm_settle(old);
-	}
+	mm->host = old->host;
+	mm->stale = true;
+	host_mm_tramps_forget(mm->host);
+	patch_free(old);
+	__atomic_store_n(&old->host, NULL, __ATOMIC_RELEASE);
+	vma_clear_all(old);
+	mm_settle(old);
 	mutex_unlock(&old->stub_lock);
 	up_write(&old->lock);
-	if (err) {
-		mm_put(mm);
-		return ERR_PTR(err);
-	}
 	return mm;
 }
 
@@ -204,7 +196,6 @@ static void copy_layout(struct mm *to, const struct mm *from)
 	to->dumpable = __atomic_load_n(&from->dumpable, __ATOMIC_RELAXED);
 	to->core_filter = __atomic_load_n(&from->core_filter, __ATOMIC_RELAXED);
 	to->membarrier = __atomic_load_n(&from->membarrier, __ATOMIC_RELAXED);
-	to->vdso_gone = from->vdso_gone;
 }
 
 struct mm *mm_fork(struct mm *from, struct context **ctx)
