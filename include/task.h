@@ -85,7 +85,7 @@ struct thread_group {
 	pid_t parent_tid; /* tasklist_lock: the parent's thread that forked it, for __WNOTHREAD */
 	struct cds_list_head child_link; /* tasklist_lock */
 	bool is_subreaper;		 /* tasklist_lock */
-	int exit_signal;		 /* sent to the parent; SIGCHLD mostly */
+	int exit_signal;		 /* tasklist_lock: sent to the parent; SIGCHLD mostly */
 	bool exit_decided; /* siglock: the last member has begun to exit; exit_status is final */
 	int exit_status;   /* siglock; valid when zombie */
 	bool zombie;	   /* tasklist_lock: all threads gone, not yet reaped */
@@ -101,13 +101,13 @@ struct thread_group {
 	struct ktimer_list *timers;    /* POSIX timers, siglock; kernel/time/posix_timer.c */
 	struct cpu_timers *cpu_timers; /* siglock; kernel/time/cputimer.c */
 	struct timer itimer_real;      /* siglock */
-	ktime_t itimer_real_interval;
-	bool itimer_real_on; /* siglock: armed, or its callback is on the way */
+	ktime_t itimer_real_interval;  /* siglock */
+	bool itimer_real_on;	       /* siglock: armed, or its callback is on the way */
 	/* sums over dead threads, and reaped children: siglock */
 	u64 utime_ns, stime_ns, cutime_ns, cstime_ns, nvcsw, nivcsw, cnvcsw, cnivcsw;
-	struct usage *usage;   /* c, +1: page faults and memory of the same */
+	struct usage *usage;   /* constant, +1: page faults and memory of the same */
 	struct io_count io;    /* siglock: dead threads and reaped children together, as on Linux */
-	ktime_t start_time;    /* CLOCK_MONOTONIC (boot-relative by the reader) */
+	ktime_t start_time;    /* constant: CLOCK_MONOTONIC (boot-relative by the reader) */
 	int oom_score_adj;     /* atomic */
 	int oom_score_adj_min; /* atomic: how low it may go without CAP_SYS_RESOURCE */
 	struct rcu_head rcu;
@@ -121,7 +121,7 @@ struct thread_group {
 	8u /* CPU-time timers rested while nobody ran, or it is new: signals_deliver() plans them */
 
 /*
- * c constant after creation   o only by itself   s tg->siglock   t tasklist_lock   a atomic
+ * c constant after creation   o only by itself   s tg->siglock   t tasklist_lock   a atomic   no letter: o
  *
  * A reference on a task doesn't keep its pid: others than the task itself follow t->pid only under tasklist_lock, while it is attached.
  */
@@ -144,23 +144,22 @@ struct task {
 	char comm[TASK_COMM_LEN]; /* lock: task_set_comm() */
 	bool undumpable; /* lock: mm is NULL, and the one that it had was not to be looked into */
 
-	/* system call in progress: o */
+	/* system call in progress: o; /proc looks while it sleeps (kthread_while_asleep()) */
 	u64 sys_nr;
-	bool ids_published; /* o: what it may know of itself without asking is right (patch.h) */
+	bool ids_published; /* what it may know of itself without asking is right (patch.h) */
 	/* Where this call's result may be copied to by the task itself; and what is known of that place, as long as mm->map_seq is the same. */
 	bool copy_out;
 	u32 writable_seq;
 	uaddr_t writable_start, writable_end;
 	u64 sys_args[6];
-	long sys_ret; /* raw result of the handler, maybe -ERESTART* */
-	bool in_call; /* o: sys_nr, sys_args and event.sys are those of the call that it is in */
+	long sys_ret;	   /* raw result of the handler, maybe -ERESTART* */
+	bool in_call;	   /* sys_nr, sys_args and event.sys are those of the call that it is in */
 	racy_int host_pid; /* o to write; others may find an old one */
 	bool in_syscall;   /* results of it may be restarted by signal delivery */
 	bool regs_set; /* the call set all registers itself (sigreturn, exec): don't store a result */
 	struct event event;
-	void (*start)(
-		struct
-		task *t); /* c: what it does before it first enters the guest; only init has that */
+	/* c: what it does before it first enters the guest; only init has that. */
+	void (*start)(struct task *t);
 	struct {
 		long (*fn)(struct task *t); /* restart_syscall() */
 		u64 arg[6];
@@ -177,7 +176,7 @@ struct task {
 		u64 trapno, error_code, cr2;
 	} last_fault;			   /* o: what signal frames show */
 	struct sigaltstack_state altstack; /* o */
-	racy_int exit_code;		   /* wait status of this thread */
+	racy_int exit_code;		   /* o to write: wait status of this thread */
 	bool exiting;			   /* s */
 	bool times_folded;		   /* s: its CPU times are among the sums of its group */
 	bool killed;	/* a: SIGKILL pending or group exit; ends killable sleeps */
@@ -191,21 +190,21 @@ struct task {
 		int cpu;	      /* what the area says */
 		bool interrupted;     /* elsewhere than by a system call, since it ran last */
 	} rseq;			      /* o; rseq.h */
-	struct wait_queue vfork_wait; /* parent sleeps here on the child's */
-	bool vfork_done;
-	racy_int pdeath_signal; /* o to write */
+	struct wait_queue vfork_wait; /* its own lock: who made it by vfork sleeps here */
+	bool vfork_done;	      /* a: it has executed a program, or ends */
+	racy_int pdeath_signal;	      /* o to write */
 	struct scm_files *
 		scm_doomed; /* o: files of dropped messages, while this task puts them (kernel/net/scm.c) */
-	bool scm_dropping;   /* o: the same */
-	bool nproc_exceeded; /* o: setuid() took its user over RLIMIT_NPROC, for exec to tell */
-	racy_u64 timer_slack_ns;
+	bool scm_dropping;	 /* o: the same */
+	bool nproc_exceeded;	 /* o: setuid() took its user over RLIMIT_NPROC, for exec to tell */
+	racy_u64 timer_slack_ns; /* o to write */
 	racy_bool
 		sched_reset_on_fork; /* by whoever may change its policy: children start with the default one */
 	u32 personality;	     /* a, o to write: personality(2) */
 	u16 ioprio;		     /* a: ioprio_set(2); nothing schedules by it */
 	racy_u64 minflt, majflt; /* o to write */
 	struct io_count io;	 /* o to write */
-	ktime_t start_time;
+	ktime_t start_time;	 /* c */
 	struct rcu_head rcu;
 };
 

@@ -60,7 +60,7 @@ struct host_mm {
 	void *tramps[TRAMP_AREAS];
 };
 
-/* A host process that runs (or ran) one guest thread. */
+/* A host process that runs (or ran) one guest thread. What it has is its context's kthread's; while it is parked, hm->lock's. */
 struct host_task {
 	struct cds_list_head link; /* hm->lock */
 	struct host_mm *hm;	   /* constant */

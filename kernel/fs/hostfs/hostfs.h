@@ -25,6 +25,7 @@ struct hostfs_kind {
 	unsigned (*entry_type)(struct inode *dir, const char *name);
 };
 
+/* a atomic   c constant */
 struct hostfs_sb {
 	const struct hostfs_kind *kind; /* c */
 	struct fh *root;		/* c */
