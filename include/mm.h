@@ -56,22 +56,24 @@ struct mm {
 	struct mutex stub_lock;
 	struct vma *
 		vmas; /* lock: sorted, in an array (search is a bisection, inserts move the tail) */
-	int nr_vmas, cap_vmas;
-	u32 map_seq; /* written under lock; atomic: changes with the table */
-	uaddr_t mmap_base, stack_top;
+	int nr_vmas, cap_vmas; /* lock */
+	u32 map_seq;	       /* written under lock; atomic: changes with the table */
 	uaddr_t stack_low; /* written under lock; others may look: the stack has reached down to here */
-	uaddr_t brk_start, brk;
+	uaddr_t brk;	   /* lock */
+	/* Written under lock, by exec alone: its own tasks read them without. */
+	uaddr_t mmap_base, stack_top, brk_start;
 	uaddr_t code_start, code_end, data_start, data_end;
-	uaddr_t arg_start, arg_end, env_start, env_end;		/* lock, as auxv */
+	uaddr_t arg_start, arg_end, env_start, env_end;
+	u64 auxv[64];
+	int auxv_len; /* bytes */
+
 	u64 total_pages, locked_pages, data_pages, stack_pages; /* lock */
 	u64 peak_pages;		   /* lock: the most that total_pages has been */
 	u64 commit_pages, charged; /* lock: of the VM_ACCOUNT vmas; promised by commit.c */
-	u64 auxv[64];
-	int auxv_len;	       /* bytes */
-	struct file *exe_file; /* +1; lock */
-	int dumpable;	       /* atomic */
-	u32 core_filter;       /* atomic: CORE_*, what a core dump holds; kept by fork and exec */
-	u64 hiwater_rss_kb;
+	struct file *exe_file;	   /* +1; lock */
+	int dumpable;		   /* atomic */
+	u32 core_filter;    /* atomic: CORE_*, what a core dump holds; kept by fork and exec */
+	u64 hiwater_rss_kb; /* atomic: mm_note_rss() */
 	u32 membarrier; /* atomic: MEMBARRIER_CMD_*, what was done, registrations above all; kept by fork */
 	struct patches *patches; /* lock: what is patched of its text; NULL: nothing (patch.h) */
 	bool stale; /* lock: the host mm holds the old program still: exec is to unmap it */
@@ -96,6 +98,8 @@ static inline bool mm_dumpable(const struct mm *mm)
 	return __atomic_load_n(&mm->dumpable, __ATOMIC_RELAXED) == 1;
 }
 u64 mm_count(void); /* how many there are */
+/* It has so much resident now. The most that anybody has seen so far. */
+u64 mm_note_rss(struct mm *mm, u64 kb);
 /* mm_put() by who may be the last: false, and nothing is done, if there is another reference. Otherwise nobody gets one any more, and mm_end() is to follow. */
 must_check bool mm_put_only(struct mm *mm);
 /*

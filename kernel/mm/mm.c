@@ -17,6 +17,16 @@ u64 mm_count(void)
 	return __atomic_load_n(&nr_mms, __ATOMIC_RELAXED);
 }
 
+u64 mm_note_rss(struct mm *mm, u64 kb)
+{
+	u64 most = __atomic_load_n(&mm->hiwater_rss_kb, __ATOMIC_RELAXED);
+
+	while (kb > most && !__atomic_compare_exchange_n(&mm->hiwater_rss_kb, &most, kb, true,
+							 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	return max(kb, most);
+}
+
 static struct mm *mm_alloc(void)
 {
 	struct mm *mm = kzalloc(sizeof(*mm));

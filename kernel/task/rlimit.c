@@ -131,9 +131,7 @@ static u64 maxrss_kb(void)
 
 	if (!host_mm_statm(mm->host, pages))
 		now = pages[1] * (PAGE_SIZE / 1024);
-	if (now > mm->hiwater_rss_kb)
-		mm->hiwater_rss_kb = now;
-	return mm->hiwater_rss_kb;
+	return mm_note_rss(mm, now);
 }
 
 /* The current thread's page faults, as the host counts them; other threads' as they were when they asked last. */

@@ -91,10 +91,7 @@ static void mem_sizes_get(struct mem_sizes *m, struct mm *mm)
 	m->data = mm->data_pages;
 	m->stack = mm->stack_pages;
 	m->locked = mm->locked_pages;
-	/* As far as somebody looked. */
-	m->peak_kb = max(__atomic_load_n(&mm->hiwater_rss_kb, __ATOMIC_RELAXED),
-			 m->resident * (PAGE_SIZE / 1024));
-	__atomic_store_n(&mm->hiwater_rss_kb, m->peak_kb, __ATOMIC_RELAXED);
+	m->peak_kb = mm_note_rss(mm, m->resident * (PAGE_SIZE / 1024));
 }
 
 /* Signal sets of a task, taken together. */
