@@ -103,7 +103,7 @@ void rcu_quiescent_state(void);
 
 /*
  * Waits for a grace period, in the host: the CPU does nothing else meanwhile. So prefer call_rcu() or kfree_rcu(), and never
- * hold a spinlock, nor stand in a read section.
+ * hold a spinlock, nor stand in a read section. Only tests call it (tests/mutants/, too).
  */
 void synchronize_rcu(void);
 
