@@ -490,6 +490,14 @@ struct file {
 #define FMODE_NOSIGPIPE 0x40u  /* -EPIPE of write raises no signal (datagram sockets) */
 /* Set by ops->open: positions are addresses, all 64 bits of them, and no sizes: RLIMIT_FSIZE has no say. */
 #define FMODE_UNSIGNED_OFFSET 0x80u
+static inline u32 file_flags(const struct file *f)
+{
+	return __atomic_load_n(&f->flags, __ATOMIC_RELAXED);
+}
+static inline bool file_nonblock(const struct file *f)
+{
+	return file_flags(f) & O_NONBLOCK;
+}
 
 /* Opens by kernel path. ERR_PTR. */
 must_check struct file *file_open(int dfd, const char *name, int flags, u32 mode);

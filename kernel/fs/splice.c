@@ -10,11 +10,6 @@
 #define CHUNK ((size_t)64 << 10)
 #define SPLICE_FLAGS (SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT)
 
-static bool nonblocking(const struct file *f)
-{
-	return file_flags(f) & O_NONBLOCK;
-}
-
 /* Files, devices and sockets can be spliced; directories and event descriptors can't. */
 static bool can_splice(const struct file *f)
 {
@@ -73,7 +68,7 @@ static ssize_t file_to_pipe(struct copy_end *in, struct file *out, uaddr_t uin, 
 	buf = kmalloc(min(len, CHUNK));
 	if (!buf)
 		return -ENOMEM;
-	ret = pipe_store_begin(p, flags & SPLICE_F_NONBLOCK || nonblocking(out));
+	ret = pipe_store_begin(p, flags & SPLICE_F_NONBLOCK || file_nonblock(out));
 	if (ret > 0) {
 		ret = fill_pipe(in, p, buf, min(len, (size_t)ret), flags & SPLICE_F_NONBLOCK);
 		pipe_store_end(p);
@@ -125,7 +120,7 @@ static ssize_t pipe_to_file(struct file *in, struct copy_end *out, uaddr_t uout,
 	if (!buf)
 		return -ENOMEM;
 	ret = drain_pipe(file_pipe(in), out, buf, len,
-			 flags & SPLICE_F_NONBLOCK || nonblocking(in));
+			 flags & SPLICE_F_NONBLOCK || file_nonblock(in));
 	kfree(buf);
 	return ret;
 }
@@ -140,7 +135,8 @@ static ssize_t splice_pipes(struct file *in, struct file *out, size_t len, unsig
 	if (!from || !to || from == to)
 		return -EINVAL;
 	return pipe_move(from, to, len,
-			 flags & SPLICE_F_NONBLOCK || nonblocking(in) || nonblocking(out), keep);
+			 flags & SPLICE_F_NONBLOCK || file_nonblock(in) || file_nonblock(out),
+			 keep);
 }
 
 static ssize_t splice_ends(struct copy_end *in, struct copy_end *out, uaddr_t uin, uaddr_t uout,

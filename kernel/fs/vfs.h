@@ -166,10 +166,6 @@ must_check int inode_get_write_access(struct inode *inode);
 void inode_put_write_access(struct inode *inode);
 
 /* ---- file.c ---- */
-static inline u32 file_flags(const struct file *f)
-{
-	return __atomic_load_n(&f->flags, __ATOMIC_RELAXED);
-}
 must_check struct file *file_alloc(int flags); /* ERR_PTR(-ENOMEM, -ENFILE) */
 must_check bool file_tryget(struct file *f);
 /* What close(2) does to the file besides dropping it. */

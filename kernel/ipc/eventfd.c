@@ -63,7 +63,7 @@ static ssize_t evfd_read(struct file *f, struct iov_iter *to, u64 *pos)
 	while (!eventfd_take(e, &value)) {
 		int err;
 
-		if (__atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_NONBLOCK)
+		if (file_nonblock(f))
 			return -EAGAIN;
 		err = wait_event_expr(&e->rd_wait, count_now(e) > 0, NULL);
 		if (err)
@@ -89,7 +89,7 @@ static ssize_t evfd_write(struct file *f, struct iov_iter *from, u64 *pos)
 	while (!eventfd_add(e, value)) {
 		int err;
 
-		if (__atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_NONBLOCK)
+		if (file_nonblock(f))
 			return -EAGAIN;
 		err = wait_event_expr(&e->wr_wait, EVENTFD_MAX - count_now(e) >= value, NULL);
 		if (err)

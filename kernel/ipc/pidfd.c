@@ -79,8 +79,7 @@ static struct pid *pid_of_fd(int fd, int *flags, bool proc_too)
 		return ERR_PTR(-EBADF);
 	*flags = 0;
 	if (f->ops == &pidfd_ops) {
-		*flags = (int)(__atomic_load_n(&f->flags, __ATOMIC_RELAXED) &
-			       (PIDFD_NONBLOCK | PIDFD_THREAD));
+		*flags = (int)(file_flags(f) & (PIDFD_NONBLOCK | PIDFD_THREAD));
 		pid = pid_get(f->priv);
 	} else if (proc_too) {
 		pid = proc_dir_pid(f);

@@ -79,11 +79,6 @@ void pipe_put(struct inode *inode, struct pipe *p)
 		pipe_free(p);
 }
 
-static bool nonblocking(const struct file *f)
-{
-	return __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_NONBLOCK;
-}
-
 bool pipe_readable(const struct pipe *p)
 {
 	return pipe_ring_used(&p->ring) || !__atomic_load_n(&p->writers, __ATOMIC_ACQUIRE);
@@ -149,7 +144,7 @@ static ssize_t pipe_read(struct file *f, struct iov_iter *to, u64 *pos)
 		n = pipe_ring_read(&p->ring, to);
 		if (n || !p->writers)
 			break;
-		if (nonblocking(f)) {
+		if (file_nonblock(f)) {
 			n = -EAGAIN;
 			break;
 		}
@@ -209,7 +204,7 @@ void pipe_raise_sigpipe(void)
 /* The whole of a write, as far as it goes: `done` says how far. 0 or why it ended. */
 static int write_all(struct pipe *p, struct iov_iter *from, const struct file *f, size_t *done)
 {
-	bool packet = __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_DIRECT;
+	bool packet = file_flags(f) & O_DIRECT;
 	bool slept = false, was_empty, room;
 	int err;
 
@@ -224,7 +219,7 @@ static int write_all(struct pipe *p, struct iov_iter *from, const struct file *f
 		if (*done)
 			pipe_wake_readers(p, was_empty);
 		kill_fasync(&p->rd_async, POLL_IN);
-		if (err != -EAGAIN || nonblocking(f))
+		if (err != -EAGAIN || file_nonblock(f))
 			break;
 		err = pipe_wait_writable(p);
 		if (err)

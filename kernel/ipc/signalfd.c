@@ -94,7 +94,7 @@ static int sigfd_take(struct file *f, siginfo_t *si, bool wait)
 	sig = dequeue_signal(current, mask_of(s), si);
 	if (sig)
 		return sig;
-	if (!wait || (__atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_NONBLOCK))
+	if (!wait || file_nonblock(f))
 		return -EAGAIN;
 	err = wait_event_expr(&current->tg->signalfd_wait,
 			      (sig = dequeue_signal(current, mask_of(s), si)) != 0, NULL);

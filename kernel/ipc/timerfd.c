@@ -133,7 +133,7 @@ static ssize_t timerfd_read(struct file *f, struct iov_iter *to, u64 *pos)
 	while (!(ticks = timerfd_take(t))) {
 		int err;
 
-		if (__atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_NONBLOCK)
+		if (file_nonblock(f))
 			return -EAGAIN;
 		err = wait_event_expr(&t->wait, timerfd_ready(t), NULL);
 		if (err)

@@ -26,14 +26,14 @@ static ssize_t sock_recv(struct unix_sock *sk, struct sock_msg *m)
 	return sk->type == SOCK_STREAM ? stream_recv(sk, m) : dgram_recv(sk, m);
 }
 
-static int file_flags(const struct file *f)
+static int msg_flags_of(const struct file *f)
 {
-	return __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_NONBLOCK ? MSG_DONTWAIT : 0;
+	return file_nonblock(f) ? MSG_DONTWAIT : 0;
 }
 
 ssize_t socket_read(struct file *f, struct iov_iter *to, bool nonblock)
 {
-	struct sock_msg m = {.it = to, .flags = file_flags(f) | (nonblock ? MSG_DONTWAIT : 0)};
+	struct sock_msg m = {.it = to, .flags = msg_flags_of(f) | (nonblock ? MSG_DONTWAIT : 0)};
 	ssize_t n;
 
 	if (!iov_iter_count(to))
@@ -50,7 +50,7 @@ ssize_t sock_read(struct file *f, struct iov_iter *to, u64 *pos)
 
 ssize_t sock_write(struct file *f, struct iov_iter *from, u64 *pos)
 {
-	struct sock_msg m = {.it = from, .flags = file_flags(f)};
+	struct sock_msg m = {.it = from, .flags = msg_flags_of(f)};
 
 	return sock_send(f->priv, &m);
 }
@@ -61,7 +61,7 @@ static ssize_t send_msg(struct unix_sock *sk, const struct file *f, struct sock_
 	siginfo_t si;
 	ssize_t n;
 
-	m->flags |= file_flags(f);
+	m->flags |= msg_flags_of(f);
 	n = sock_send(sk, m);
 	if (n == -EPIPE && sk->type == SOCK_STREAM && !(m->flags & MSG_NOSIGNAL)) {
 		siginfo_user(&si, SIGPIPE, SI_USER);
@@ -115,7 +115,7 @@ long sys_recvfrom(int fd, uaddr_t buf, size_t len, unsigned int flags, uaddr_t a
 		iov_iter_done(&it);
 		return PTR_ERR(sk);
 	}
-	m.flags |= file_flags(f);
+	m.flags |= msg_flags_of(f);
 	n = sock_recv(sk, &m);
 	scm_drop(&m.scm);
 	if (n >= 0 && addr) {
@@ -257,7 +257,7 @@ static int put_header(uaddr_t umsg, const struct msghdr *h, const struct sock_ms
 static ssize_t do_recvmsg(struct unix_sock *sk, const struct file *f, uaddr_t umsg, int flags)
 {
 	struct iov_iter it;
-	struct sock_msg m = {.it = &it, .flags = flags | file_flags(f)};
+	struct sock_msg m = {.it = &it, .flags = flags | msg_flags_of(f)};
 	struct msghdr h;
 	ssize_t n;
 	int err;

@@ -107,11 +107,6 @@ struct unix_sock *sock_of_fd(int fd, struct file **file)
 	return f->priv;
 }
 
-static bool nonblocking(const struct file *f)
-{
-	return __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_NONBLOCK;
-}
-
 /* ---- addresses ---- */
 
 int addr_from_user(struct sockaddr_storage *to, uaddr_t from, int len)
@@ -292,7 +287,7 @@ long sys_connect(int fd, uaddr_t addr, int addrlen)
 	else if (sk->type == SOCK_DGRAM)
 		err = dgram_connect(sk, (struct sockaddr_un *)&name, addrlen);
 	else
-		err = unix_connect(sk, (struct sockaddr_un *)&name, addrlen, nonblocking(f));
+		err = unix_connect(sk, (struct sockaddr_un *)&name, addrlen, file_nonblock(f));
 	file_put(f);
 	return err;
 }
@@ -349,8 +344,9 @@ long sys_accept4(int fd, uaddr_t addr, uaddr_t addrlen, int flags)
 	if (!(flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)))
 		newfd = fd_reserve(0, flags & SOCK_CLOEXEC);
 	if (newfd >= 0) {
-		conn = file_is_socket(f) ? do_accept(f->priv, nonblocking(f), flags, addr, addrlen)
-					 : ERR_PTR(-ENOTSOCK);
+		conn = file_is_socket(f)
+			       ? do_accept(f->priv, file_nonblock(f), flags, addr, addrlen)
+			       : ERR_PTR(-ENOTSOCK);
 		if (IS_ERR(conn)) {
 			fd_unreserve(newfd);
 			newfd = (int)PTR_ERR(conn);

@@ -14,11 +14,6 @@
 
 #define CHUNK 2048
 
-static bool nonblocking(const struct file *f)
-{
-	return __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_NONBLOCK;
-}
-
 static struct pty *file_pty(const struct file *f)
 {
 	return f->priv;
@@ -150,7 +145,7 @@ static ssize_t ptmx_read(struct file *f, struct iov_iter *to, u64 *pos)
 			break;
 		if (n < 0)
 			return n;
-		if (nonblocking(f))
+		if (file_nonblock(f))
 			return -EAGAIN;
 		n = wait_event_expr(&p->master_wait, master_readable(p), &opts);
 		if (n)
@@ -184,7 +179,7 @@ static size_t master_put(struct file *f, struct pty *p, const u8 *buf, size_t n,
 			return done;
 		if (got < 0)
 			*err = (int)got;
-		else if (nonblocking(f))
+		else if (file_nonblock(f))
 			*err = -EAGAIN;
 		else
 			*err = wait_event_expr(&p->tty.room_wait, pty_has_room(p), &opts);

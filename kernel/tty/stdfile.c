@@ -31,11 +31,6 @@ struct stdfile {
 static struct stdfile stdfiles[3]; /* constant but for their own locks */
 static struct host_stdio hosts[3]; /* constant after console_init() */
 
-static bool nonblocking(const struct file *f)
-{
-	return __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_NONBLOCK;
-}
-
 /*
  * file->priv. A regular file's position is the host's, which others move too; f->pos follows it. When f->pos is found changed
  * (sendfile), the host's is set.
@@ -119,7 +114,7 @@ static int await(struct file *f, struct stdfile *s, u32 events)
 {
 	static const struct wait_opts opts = {.state = KT_INTERRUPTIBLE};
 
-	if (nonblocking(f)) {
+	if (file_nonblock(f)) {
 		/* Whoever waits for an edge is to see one. */
 		ready_or_want(s, events);
 		return -EAGAIN;
@@ -292,7 +287,7 @@ static ssize_t write_loop(struct file *f, struct iov_iter *from, u64 *pos, u8 *b
 	struct stat st;
 	int err = 0;
 
-	if (pos && (__atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_APPEND)) {
+	if (pos && (file_flags(f) & O_APPEND)) {
 		err = host_stdio_stat(file_std(f)->host, &st);
 		*pos = st.st_size;
 	}

@@ -7,11 +7,6 @@
 
 #define CHUNK 2048 /* on the stack */
 
-static bool nonblocking(const struct file *f)
-{
-	return __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_NONBLOCK;
-}
-
 /* ---- reading ---- */
 
 /*
@@ -90,7 +85,7 @@ static int await_input(struct file *f, struct tty *t, const struct read_plan *p)
 
 	if (p->deadline != KTIME_MAX && p->deadline <= ktime_mono())
 		return -ETIMEDOUT;
-	if (nonblocking(f))
+	if (file_nonblock(f))
 		return -EAGAIN;
 	return wait_event_expr(&t->read_wait, file_hung_up(f) || input_came(t), &opts);
 }
@@ -147,7 +142,7 @@ ssize_t tty_read(struct file *f, struct iov_iter *to, u64 *pos)
 		return err;
 	if (t->driver->reading)
 		t->driver->reading(t);
-	err = turn_take(&t->reader, nonblocking(f));
+	err = turn_take(&t->reader, file_nonblock(f));
 	if (err)
 		return err;
 	n = read_turn(f, t, to);
@@ -224,7 +219,7 @@ static size_t write_chunk(struct file *f, struct tty *t, const u8 *buf, size_t n
 			return done;
 		if (no_memory)
 			*err = -ENOMEM;
-		else if (nonblocking(f))
+		else if (file_nonblock(f))
 			*err = -EAGAIN;
 		else
 			*err = wait_event_expr(&t->write_wait, writable_now(f, t), &opts);
@@ -249,7 +244,7 @@ ssize_t tty_write(struct file *f, struct iov_iter *from, u64 *pos)
 		if (err)
 			return err;
 	}
-	err = turn_take(&t->writer, nonblocking(f));
+	err = turn_take(&t->writer, file_nonblock(f));
 	if (err)
 		return err;
 	while (iov_iter_count(from) && !err) {

@@ -53,7 +53,7 @@ ssize_t hostfs_read(struct file *f, struct iov_iter *to, u64 *pos)
 ssize_t hostfs_write_locked(struct file *f, struct iov_iter *from, u64 *pos)
 {
 	struct inode *inode = f->inode;
-	bool append = __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_APPEND;
+	bool append = file_flags(f) & O_APPEND;
 	size_t done = append ? 0 : mm_file_io(file_fh(f), from, *pos, true);
 	ssize_t n = 0;
 	int err;

@@ -7,7 +7,7 @@ static ssize_t write_locked(struct file *f, struct iov_iter *from, u64 *pos)
 {
 	struct inode *inode = f->inode;
 	u64 size = inode_size(inode), now, at, end, want, got, cut;
-	bool append = __atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_APPEND;
+	bool append = file_flags(f) & O_APPEND;
 	ssize_t n;
 
 	at = append ? size : *pos;

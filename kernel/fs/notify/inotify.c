@@ -230,7 +230,7 @@ static ssize_t inotify_read(struct file *f, struct iov_iter *to, u64 *pos)
 	int err;
 
 	while (!(n = read_events(in, to))) {
-		if (file_flags(f) & O_NONBLOCK)
+		if (file_nonblock(f))
 			return -EAGAIN;
 		err = wait_event_expr(&in->wait, inotify_queued(in), NULL);
 		if (err)

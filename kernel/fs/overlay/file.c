@@ -48,7 +48,7 @@ static ssize_t write_locked(struct file *f, struct iov_iter *from, u64 *pos)
 
 	if (err)
 		return err;
-	if (__atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_APPEND)
+	if (file_flags(f) & O_APPEND)
 		*pos = inode->size;
 	n = memdata_write(ovl_data(inode), ovl_limit(inode), inode->size, from, *pos);
 	if (n > 0) {

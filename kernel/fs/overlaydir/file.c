@@ -71,7 +71,7 @@ static ssize_t odir_write(struct file *f, struct iov_iter *from, u64 *pos)
 	if (IS_ERR(real))
 		return PTR_ERR(real);
 	down_write(&inode->lock);
-	if (__atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_APPEND) {
+	if (file_flags(f) & O_APPEND) {
 		/* Not inode->size: a stat beside us may store there what it has read before our last write. */
 		err = upper_getattr(odir_upper(inode), &st);
 		if (!err)

@@ -37,7 +37,7 @@ static int show_fdinfo(struct seq *s, const struct proc_ctx *c)
 	u32 flags;
 
 	if (f) {
-		flags = __atomic_load_n(&f->flags, __ATOMIC_RELAXED);
+		flags = file_flags(f);
 		if (files_cloexec(files, c->fd))
 			flags |= O_CLOEXEC;
 		seq_printf(s, "pos:\t%lld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%llu\n",

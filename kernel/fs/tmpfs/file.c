@@ -33,7 +33,7 @@ static ssize_t tmpfs_write(struct file *f, struct iov_iter *from, u64 *pos)
 	ssize_t n;
 
 	down_write(&inode->lock);
-	if (__atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_APPEND)
+	if (file_flags(f) & O_APPEND)
 		*pos = inode->size;
 	n = memdata_write(file_data(f), tmpfs_limit(inode), inode->size, from, *pos);
 	if (n > 0) {
