@@ -14,6 +14,11 @@ must_check int copy_from_user(void *to, uaddr_t from, size_t n);
 must_check int copy_to_user(uaddr_t to, const void *from, size_t n);
 /* The only one that may be called with spinlocks: it doesn't grow a stack. Who gets -EFAULT tries the other one without. */
 must_check int copy_from_user_nofault(void *to, uaddr_t from, size_t n);
+/*
+ * A structure that may grow: usize bytes of the user's. What is behind ksize must be zero (-E2BIG);
+ * what is missing is zero. The least and the largest usize are the caller's to check.
+ */
+must_check int copy_struct_from_user(void *to, size_t ksize, uaddr_t from, size_t usize);
 must_check int copy_to_mm(struct mm *mm, uaddr_t to, const void *from, size_t n);
 /* As much as can be copied; bytes copied (0 at a bad first byte). */
 size_t copy_from_user_partial(void *to, uaddr_t from, size_t n);

@@ -128,6 +128,25 @@ int copy_from_user_nofault(void *to, uaddr_t from, size_t n)
 											 : -EFAULT;
 }
 
+int copy_struct_from_user(void *to, size_t ksize, uaddr_t from, size_t usize)
+{
+	size_t known = min(ksize, usize), n;
+	u8 rest[32];
+
+	if (copy_from_user(to, from, known))
+		return -EFAULT;
+	memset((u8 *)to + known, 0, ksize - known);
+	for (size_t off = known; off < usize; off += n) {
+		n = min(usize - off, sizeof(rest));
+		if (copy_from_user(rest, from + off, n))
+			return -EFAULT;
+		for (size_t i = 0; i < n; i++)
+			if (rest[i])
+				return -E2BIG;
+	}
+	return 0;
+}
+
 int copy_to_user(uaddr_t to, const void *from, size_t n)
 {
 	return copy_to_mm(current->mm, to, from, n);

@@ -436,29 +436,13 @@ long sys_creat(uaddr_t path, unsigned int mode)
 	return sys_openat(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
 }
 
-/* openat2's structure may grow: what we don't know must be zero. */
 static int copy_how(struct open_how *how, uaddr_t uhow, size_t size)
 {
-	char tail[64];
-
 	if (size < sizeof(*how))
 		return -EINVAL;
 	if (size > PAGE_SIZE)
 		return -E2BIG;
-	if (copy_from_user(how, uhow, sizeof(*how)))
-		return -EFAULT;
-	for (size_t at = sizeof(*how); at < size;) {
-		size_t n = min(sizeof(tail), size - at);
-
-		if (copy_from_user(tail, uhow + at, n))
-			return -EFAULT;
-		for (size_t i = 0; i < n; i++) {
-			if (tail[i])
-				return -E2BIG;
-		}
-		at += n;
-	}
-	return 0;
+	return copy_struct_from_user(how, sizeof(*how), uhow, size);
 }
 
 long sys_openat2(int dfd, uaddr_t path, uaddr_t uhow, size_t size)

@@ -434,28 +434,13 @@ long sys_vfork(void)
 	return kernel_clone(&rq);
 }
 
-/* Copies the user's structure, of which the part that we don't know must be zero. */
 static int clone_args_copy(struct clone_args *args, uaddr_t uargs, size_t size)
 {
-	u8 rest[64];
-
 	if (size < CLONE_ARGS_SIZE_VER0)
 		return -EINVAL;
 	if (size > PAGE_SIZE)
 		return -E2BIG;
-	memset(args, 0, sizeof(*args));
-	if (copy_from_user(args, uargs, min(size, sizeof(*args))))
-		return -EFAULT;
-	for (size_t off = sizeof(*args); off < size; off += sizeof(rest)) {
-		size_t n = min(size - off, sizeof(rest));
-
-		if (copy_from_user(rest, uargs + off, n))
-			return -EFAULT;
-		for (size_t i = 0; i < n; i++)
-			if (rest[i])
-				return -E2BIG;
-	}
-	return 0;
+	return copy_struct_from_user(args, sizeof(*args), uargs, size);
 }
 
 long sys_clone3(uaddr_t uargs, size_t size)

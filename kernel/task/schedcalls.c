@@ -7,7 +7,6 @@
 #include "uaccess.h"
 #include <linux/capability.h>
 #include <sched.h>
-#include <string.h>
 
 #define RESET_ON_FORK 0x40000000
 #define FLAG_RESET_ON_FORK 1u
@@ -170,33 +169,20 @@ long sys_sched_getparam(int pid, uaddr_t param)
 	return copy_to_user(param, &sp, sizeof(sp));
 }
 
-/* The user's structure may be older (shorter) or newer: what we don't know of it must be zero. */
+/* Who gives more than we know, or too little, is told the size that we know. */
 static long read_attr(uaddr_t uattr, struct attr *a)
 {
-	u8 rest[32];
-	u32 size, off;
+	u32 size;
+	int err = -E2BIG;
 
-	memset(a, 0, sizeof(*a));
 	if (get_user(size, uattr))
 		return -EFAULT;
 	if (!size)
 		size = ATTR_SIZE_MIN;
-	if (size < ATTR_SIZE_MIN || size > PAGE_SIZE)
-		goto bad_size;
-	if (copy_from_user(a, uattr, min((size_t)size, sizeof(*a))))
-		return -EFAULT;
-	for (off = sizeof(*a); off < size; off++) {
-		u32 n = min(size - off, (u32)sizeof(rest));
-
-		if (copy_from_user(rest, uattr + off, n))
-			return -EFAULT;
-		while (n--)
-			if (rest[n])
-				goto bad_size;
-		off += min(size - off, (u32)sizeof(rest)) - 1;
-	}
-	return 0;
-bad_size:
+	if (size >= ATTR_SIZE_MIN && size <= PAGE_SIZE)
+		err = copy_struct_from_user(a, sizeof(*a), uattr, size);
+	if (err != -E2BIG)
+		return err;
 	size = sizeof(*a);
 	return put_user(size, uattr) ? -EFAULT : -E2BIG;
 }

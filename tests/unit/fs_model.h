@@ -36,6 +36,11 @@ int copy_from_user(void *to, uaddr_t from, size_t n)
 	return 0;
 }
 
+int copy_struct_from_user(void *to, size_t ksize, uaddr_t from, size_t usize)
+{
+	return usize == ksize ? copy_from_user(to, from, usize) : -E2BIG;
+}
+
 int copy_to_user(uaddr_t to, const void *from, size_t n)
 {
 	memcpy((void *)to, from, n);
