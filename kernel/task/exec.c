@@ -7,7 +7,6 @@
 #include "cred.h"
 #include "engine.h"
 #include "fs.h"
-#include "futex.h"
 #include "kernel/fs/notify/notify.h"
 #include "kernel/task/exec.h"
 #include "kernel/task/task_priv.h"
@@ -384,16 +383,9 @@ static int install(struct exec *x)
 	struct task *t = current;
 	int err = 0;
 
-	futex_exit_robust(t);
-	t->robust_list = 0;
+	mm_release(t);
 	rseq_exec(t);
-	if (t->clear_child_tid && __atomic_load_n(&t->mm->refs, __ATOMIC_RELAXED) > 1) {
-		u32 zero = 0;
-
-		if (put_user(zero, t->clear_child_tid) == 0)
-			futex_wake_mm(t->mm, t->clear_child_tid, 1);
-	}
-	t->clear_child_tid = t->set_child_tid = 0;
+	t->set_child_tid = 0;
 	err = switch_mm(t, &x->im);
 	if (err)
 		return err;

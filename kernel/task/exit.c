@@ -208,10 +208,8 @@ static void exit_notify(struct task *t)
 	}
 }
 
-static void exit_mm(struct task *t)
+void mm_release(struct task *t)
 {
-	if (!t->mm)
-		return;
 	futex_exit_robust(t);
 	if (t->clear_child_tid && __atomic_load_n(&t->mm->refs, __ATOMIC_RELAXED) > 1) {
 		u32 zero = 0;
@@ -219,6 +217,14 @@ static void exit_mm(struct task *t)
 		if (put_user(zero, t->clear_child_tid) == 0)
 			futex_wake_mm(t->mm, t->clear_child_tid, 1);
 	}
+	t->clear_child_tid = 0;
+}
+
+static void exit_mm(struct task *t)
+{
+	if (!t->mm)
+		return;
+	mm_release(t);
 	task_release_mm(t);
 	vfork_release(t);
 }

@@ -19,6 +19,11 @@ void tg_set_session_locked(struct thread_group *tg, struct pid *session); /* tas
 
 /* vfork: the child lets its parent go on (exec, exit). */
 void vfork_release(struct task *t);
+/*
+ * The current task is about to leave its mm: robust futexes, clear_child_tid. The mm is still there.
+ * vfork_release() is the caller's, once the task has left; exec first sets what the parent is to see.
+ */
+void mm_release(struct task *t);
 void task_set_context(struct task *t, struct context *ctx);
 /* The current task lets go of its mm, and of its context. */
 void task_release_mm(struct task *t);
