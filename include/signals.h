@@ -61,6 +61,8 @@ struct pid;
 
 /* Fill a kill()-like siginfo of the current task. */
 void siginfo_user(siginfo_t *si, int sig, int code);
+/* To the current task: nobody reads any more what it writes. */
+void raise_sigpipe(void);
 /* Queue a signal; callable anywhere with no lock above SIGHAND held. -EAGAIN when the queue is full (only for queued real-time ones). */
 int send_signal_task(struct task *t, const siginfo_t *si);	     /* thread-directed */
 int send_signal_group(struct thread_group *tg, const siginfo_t *si); /* process-directed */

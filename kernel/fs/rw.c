@@ -5,14 +5,6 @@
 
 /* ---- what all have in common ---- */
 
-static void raise_sigpipe(void)
-{
-	siginfo_t si;
-
-	siginfo_user(&si, SIGPIPE, SI_USER);
-	(void)send_signal_task(current, &si);
-}
-
 int check_fsize(u64 size)
 {
 	struct task *t = vfs_task();

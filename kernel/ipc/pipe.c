@@ -192,15 +192,6 @@ void pipe_wake_readers(struct pipe *p, bool was_empty)
 		wake_up_poll(&p->rd_wait, IN_EVENTS);
 }
 
-/* Nobody reads any more: the rest of a write that went half through. The VFS does it for -EPIPE. */
-void pipe_raise_sigpipe(void)
-{
-	siginfo_t si;
-
-	siginfo_user(&si, SIGPIPE, SI_USER);
-	send_signal_task(current, &si);
-}
-
 /* The whole of a write, as far as it goes: `done` says how far. 0 or why it ended. */
 static int write_all(struct pipe *p, struct iov_iter *from, const struct file *f, size_t *done)
 {
@@ -241,7 +232,7 @@ static ssize_t pipe_write(struct file *f, struct iov_iter *from, u64 *pos)
 		return 0;
 	err = write_all(p, from, f, &done);
 	if (err == -EPIPE && done)
-		pipe_raise_sigpipe();
+		raise_sigpipe(); /* half a write is none that the VFS does it for */
 	if (done && p->named)
 		inode_touch(f->inode, ATTR_MTIME | ATTR_CTIME);
 	return done ? (ssize_t)done : err;

@@ -48,7 +48,6 @@ must_check int pipe_wait_writable(struct pipe *p);
 /* After something was stored, without the lock. was_empty: there was nothing before. */
 void pipe_wake_readers(struct pipe *p, bool was_empty);
 void pipe_wake_writers(struct pipe *p);
-void pipe_raise_sigpipe(void);
 /* After a change of readers or writers, under the lock: whoever waits sees that the other side is gone or came. */
 void pipe_wake_ends(struct pipe *p);
 /* For POLLHUP: has f seen a writer? Not if it was opened without waiting for one, and none came since. */

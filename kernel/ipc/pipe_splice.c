@@ -7,6 +7,7 @@
 #include "pipe.h"
 #include "log.h"
 #include "pipe_priv.h"
+#include "signals.h"
 #include "uaccess.h"
 
 static void set_busy(bool *busy, bool value)
@@ -109,7 +110,7 @@ static int lock_with_room(struct pipe *p, bool nonblock)
 			return 0;
 		mutex_unlock(&p->lock);
 		if (err == -EPIPE)
-			pipe_raise_sigpipe();
+			raise_sigpipe();
 		if (err < 0)
 			return err;
 		err = pipe_wait_writable(p);
@@ -255,7 +256,7 @@ ssize_t pipe_move(struct pipe *in, struct pipe *out, size_t len, bool nonblock, 
 	left = pipe_ring_used(&in->ring);
 	unlock_both(in, out);
 	if (n == -EPIPE)
-		pipe_raise_sigpipe();
+		raise_sigpipe();
 	if (n > 0) {
 		pipe_wake_readers(out, was_empty);
 		kill_fasync(&out->rd_async, POLL_IN);

@@ -58,15 +58,12 @@ ssize_t sock_write(struct file *f, struct iov_iter *from, u64 *pos)
 /* Sends for a system call: a broken stream is a signal too, unless asked otherwise. */
 static ssize_t send_msg(struct unix_sock *sk, const struct file *f, struct sock_msg *m)
 {
-	siginfo_t si;
 	ssize_t n;
 
 	m->flags |= msg_flags_of(f);
 	n = sock_send(sk, m);
-	if (n == -EPIPE && sk->type == SOCK_STREAM && !(m->flags & MSG_NOSIGNAL)) {
-		siginfo_user(&si, SIGPIPE, SI_USER);
-		send_signal_task(current, &si);
-	}
+	if (n == -EPIPE && sk->type == SOCK_STREAM && !(m->flags & MSG_NOSIGNAL))
+		raise_sigpipe();
 	return n;
 }
 

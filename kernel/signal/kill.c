@@ -16,6 +16,14 @@ void siginfo_user(siginfo_t *si, int sig, int code)
 	si->si_uid = current->cred->uid;
 }
 
+void raise_sigpipe(void)
+{
+	siginfo_t si;
+
+	siginfo_user(&si, SIGPIPE, SI_USER);
+	(void)send_signal_task(current, &si);
+}
+
 bool may_signal(const struct task *target, int sig)
 {
 	const struct cred *me = current->cred, *c;

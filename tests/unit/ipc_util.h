@@ -31,10 +31,11 @@ int sigmask_install(uaddr_t mask, size_t size)
 void sigmask_restore(bool interrupted)
 {
 }
-void siginfo_user(siginfo_t *si, int sig, int code)
+void raise_sigpipe(void)
 {
-	memset(si, 0, sizeof(*si));
-	si->si_signo = sig;
+	siginfo_t si = {.si_signo = SIGPIPE};
+
+	(void)!send_signal_task(current, &si);
 }
 void fasync_list_init(struct fasync_list *l)
 {
