@@ -16,6 +16,9 @@ struct pt_regs {
 	u64 rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs, eflags, rsp, ss;
 	u64 fs_base, gs_base, ds, es, fs, gs;
 };
+#define USER_CS 0x33
+#define USER_DS 0x2b
+#define EFLAGS_FIXED 0x202 /* IF, and the bit that is always set */
 
 enum event_kind {
 	EVENT_SYSCALL, /* sys is valid */

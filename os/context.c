@@ -89,9 +89,9 @@ static struct context *context_new(struct host_mm *hm, struct host_task *ht)
 		return NULL;
 	c->hm = hm;
 	c->ht = ht;
-	c->regs.cs = 0x33;
-	c->regs.ss = 0x2b;
-	c->regs.eflags = 0x202;
+	c->regs.cs = USER_CS;
+	c->regs.ss = USER_DS;
+	c->regs.eflags = EFLAGS_FIXED;
 	c->regs.orig_rax = ~0UL;
 	c->regs_valid = c->regs_dirty = true;
 	c->bound = ht->attached;
@@ -323,6 +323,16 @@ void regs_from_frame(struct pt_regs *r, const long long *g)
 	r->rdx = g[REG_RDX], r->rsi = g[REG_RSI], r->rdi = g[REG_RDI];
 	r->rip = g[REG_RIP], r->eflags = g[REG_EFL], r->rsp = g[REG_RSP];
 	r->orig_rax = ~0UL;
+}
+
+void syscall_from_regs(struct event *ev, const struct pt_regs *r, u64 nr)
+{
+	ev->kind = EVENT_SYSCALL;
+	ev->sys.nr = nr;
+	memcpy(ev->sys.args, (u64[]){r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9},
+	       sizeof(ev->sys.args));
+	ev->sys.ip = r->rip;
+	ev->sys.sp = r->rsp;
 }
 
 bool slot_read(const struct host_task *ht, void *to, uaddr_t addr, size_t n)

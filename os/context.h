@@ -48,6 +48,8 @@ void context_died(struct context *c);
 void xstate_initial(void *xs, size_t size);
 /* Registers as a signal frame has them; segment bases stay as they are, since frames lack them. */
 void regs_from_frame(struct pt_regs *r, const long long *gregs);
+/* The system call nr, whose arguments are in the registers. */
+void syscall_from_regs(struct event *ev, const struct pt_regs *r, u64 nr);
 /* Reads n bytes at addr of its slot; the address came from the guest, so it is checked. */
 must_check bool slot_read(const struct host_task *ht, void *to, uaddr_t addr, size_t n);
 /* Has a new host process come so far that it makes no call of its own any more? */

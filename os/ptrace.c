@@ -178,9 +178,9 @@ static void ptrace_release(struct context *c)
 		park = c->regs;
 		park.rip = STUB_PARK;
 		park.orig_rax = ~0UL;
-		park.cs = 0x33;
-		park.ss = 0x2b;
-		park.eflags = 0x202;
+		park.cs = USER_CS;
+		park.ss = USER_DS;
+		park.eflags = EFLAGS_FIXED;
 		if (pt(PTRACE_SETREGS, c->ht->pid, 0, (u64)&park) < 0 ||
 		    pt(PTRACE_DETACH, c->ht->pid, 0, 0) < 0)
 			context_died(c);
@@ -211,13 +211,8 @@ static void syscall_event(struct context *c, struct event *ev)
 static void vsyscall_event(struct context *c, struct event *ev, const siginfo_t *si)
 {
 	load_regs(c);
-	ev->kind = EVENT_SYSCALL;
-	ev->sys.nr = si->si_arch == AUDIT_ARCH_X86_64 ? (u64)si->si_syscall : ~0ULL;
-	memcpy(ev->sys.args,
-	       (u64[]){c->regs.rdi, c->regs.rsi, c->regs.rdx, c->regs.r10, c->regs.r8, c->regs.r9},
-	       sizeof(ev->sys.args));
-	ev->sys.ip = c->regs.rip;
-	ev->sys.sp = c->regs.rsp;
+	syscall_from_regs(ev, &c->regs,
+			  si->si_arch == AUDIT_ARCH_X86_64 ? (u64)si->si_syscall : ~0ULL);
 }
 
 /* Lets the host deliver sig to the stub's handler, up to its trap; the frame into mc. False: it died. */

@@ -358,15 +358,8 @@ static void call_event(struct context *c, struct event *ev, const struct seccomp
 /* A call that is known by its registers: the filter trapped it, or a trampoline couldn't copy. One through the vsyscall page has already returned. */
 static void regs_event(struct context *c, struct event *ev, u64 nr)
 {
-	const struct pt_regs *r = &c->regs;
-
-	ev->kind = EVENT_SYSCALL;
-	ev->sys.nr = nr;
-	memcpy(ev->sys.args, (u64[]){r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9},
-	       sizeof(ev->sys.args));
-	ev->sys.ip = r->rip;
-	ev->sys.sp = r->rsp;
-	c->regs.orig_rax = ev->sys.nr;
+	syscall_from_regs(ev, &c->regs, nr);
+	c->regs.orig_rax = nr;
 }
 
 static void fault_event(struct context *c, struct event *ev, const struct stop *s)

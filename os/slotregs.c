@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define EFLAGS_TF 0x100
-#define EFLAGS_FIXED 0x202 /* IF, and the bit that is always set */
 
 _Static_assert(offsetof(struct pt_regs, rsp) == 19 * sizeof(u64) &&
 		       offsetof(struct pt_regs, eflags) == 18 * sizeof(u64) &&
@@ -41,8 +40,8 @@ void slotregs_read(const struct host_task *ht, struct pt_regs *r)
 		.rsp = s.rsp,
 		.eflags = s.flags | EFLAGS_FIXED,
 		.fs_base = s.fs_base,
-		.cs = 0x33,
-		.ss = 0x2b,
+		.cs = USER_CS,
+		.ss = USER_DS,
 	};
 	tramp_set_flags(r, nr_flags);
 	r->rip = r->rcx = slotcall_ip(ht);

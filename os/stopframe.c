@@ -52,7 +52,7 @@ void stopframe_first(struct host_task *ht)
 	f->flags = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
 	f->stack = (stack_t){.ss_sp = (void *)(base + SLOT_SIGSTACK),
 			     .ss_size = SLOT_SIGSTACK_SIZE};
-	f->mc.gregs[REG_CSGSFS] = 0x33 | 0x2bLL << 48;
+	f->mc.gregs[REG_CSGSFS] = USER_CS | (greg_t)USER_DS << 48;
 	ht->uc = base + SLOT_FRAME;
 	ht->stopped = true;
 }
@@ -64,8 +64,8 @@ bool stopframe_read(struct host_task *ht, uaddr_t uc, struct pt_regs *r)
 	if (!slot_read(ht, &mc, uc + offsetof(struct frame, mc), sizeof(mc)))
 		return false;
 	regs_from_frame(r, mc.gregs);
-	r->cs = 0x33;
-	r->ss = 0x2b;
+	r->cs = USER_CS;
+	r->ss = USER_DS;
 	ht->uc = uc;
 	ht->stopped = true;
 	return true;

@@ -17,8 +17,6 @@
 #include "uaccess.h"
 #include <string.h>
 
-#define USER_CS 0x33
-#define USER_DS 0x2b
 #define RED_ZONE 128
 
 #define EFLAGS_USER 0x50dd5ul /* CF PF AF ZF SF TF DF OF RF AC */

@@ -367,9 +367,9 @@ static void set_registers(struct task *t, const struct exec_image *im)
 	*r = (struct pt_regs){
 		.rip = im->entry,
 		.rsp = im->sp,
-		.cs = 0x33,
-		.ss = 0x2b,
-		.eflags = 0x202,
+		.cs = USER_CS,
+		.ss = USER_DS,
+		.eflags = EFLAGS_FIXED,
 		.orig_rax = ~0UL,
 	};
 	engine->regs_changed(t->ctx);
