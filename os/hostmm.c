@@ -614,7 +614,7 @@ static int template_arrange(struct host_mm *hm)
 	}
 	op_add(ctl, 0, SYS_munmap, 0, STUB_VDSO_AREA, 0, 0, 0, 0);
 	op_add(ctl, 0, SYS_munmap, to, STUB_BASE - to, 0, 0, 0, 0);
-	op_add(ctl, 0, SYS_munmap, STUB_END, 0x7ffffffff000 - STUB_END, 0, 0, 0, 0);
+	op_add(ctl, 0, SYS_munmap, STUB_END, HOST_TASK_SIZE - STUB_END, 0, 0, 0, 0);
 	memcpy(ctl->data, &ss, sizeof(ss));
 	op_add(ctl, 0, SYS_sigaltstack, STUB_CTL + CTL_DATA, 0, 0, 0, 0, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)

@@ -13,6 +13,7 @@
 
 #define STUB_BASE 0x7fffc0000000
 #define STUB_END 0x7fffe0000000
+#define HOST_TASK_SIZE 0x7ffffffff000 /* user space ends there */
 #define STUB_TEXT STUB_BASE
 #define STUB_CTL 0x7fffc0010000
 #define STUB_SLOTS                                                                                 \

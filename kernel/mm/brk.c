@@ -4,7 +4,6 @@
 #include "kernel/mm/vma.h"
 #include "mm.h"
 #include "patch.h"
-#include "stub/layout.h"
 #include "syscalls.h"
 #include "task.h"
 #include <asm/unistd_64.h>
@@ -18,7 +17,7 @@ static int brk_grow(struct mm *mm, uaddr_t from, uaddr_t end)
 	struct batch b;
 	int err = -ESRCH;
 
-	if (end > STUB_VDSO_AREA || !vma_range_free(mm, from, end + PAGE_SIZE) ||
+	if (end > GUEST_TOP || !vma_range_free(mm, from, end + PAGE_SIZE) ||
 	    !may_expand_vm(mm, v.flags, (end - from) >> PAGE_SHIFT) || vma_reserve(mm, 1) ||
 	    mm_charge(mm, (end - from) >> PAGE_SHIFT))
 		return -ENOMEM;
@@ -43,7 +42,7 @@ long sys_brk(unsigned long addr)
 	down_write(&mm->lock);
 	from = PAGE_ALIGN(mm->brk);
 	to = PAGE_ALIGN(addr);
-	if (addr < mm->brk_start || addr > STUB_VDSO_AREA || !may_set_brk(mm, addr)) {
+	if (addr < mm->brk_start || addr > GUEST_TOP || !may_set_brk(mm, addr)) {
 		/* nothing */
 	} else if (to > from) {
 		if (brk_grow(mm, from, to) == 0)

@@ -4,15 +4,12 @@
 #include "kernel/mm/vma.h"
 #include "mm.h"
 #include "patch.h"
-#include "stub/layout.h"
 #include "syscalls.h"
 #include "task.h"
 #include "tmpfs.h"
 #include <asm/unistd_64.h>
 #include <linux/mman.h>
 #include <sys/mman.h>
-
-#define GUEST_TOP STUB_VDSO_AREA
 
 /* Flags that the host ignores too are accepted; MAP_SYNC and hugetlb are refused. */
 #define MAP_KNOWN                                                                                  \

@@ -12,13 +12,6 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 
-#define MMAP_MIN_ADDR 0x10000
-#define GUEST_TOP                                                                                  \
-	STUB_VDSO_AREA /* mappings lie below; the vDSO above is not the guest's to change */
-
-#define HOST_TASK_SIZE                                                                             \
-	0x7ffffffff000UL /* up to there a guest may believe that it has memory to unmap */
-
 static u32 prot_flags(int prot)
 {
 	return (prot & PROT_READ ? VM_READ : 0) | (prot & PROT_WRITE ? VM_WRITE : 0) |
@@ -222,6 +215,7 @@ int mm_munmap(struct mm *mm, uaddr_t addr, size_t len)
 	int err;
 
 	len = PAGE_ALIGN(len);
+	/* Up to there a guest may believe that it has memory to unmap. */
 	if (addr & ~PAGE_MASK || !len || len > HOST_TASK_SIZE || addr > HOST_TASK_SIZE - len)
 		return -EINVAL;
 	if (addr >= GUEST_TOP) /* nothing of the guest's lies there */

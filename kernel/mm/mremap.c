@@ -5,14 +5,12 @@
 #include "kernel/mm/vma.h"
 #include "mm.h"
 #include "patch.h"
-#include "stub/layout.h"
 #include "syscalls.h"
 #include "task.h"
 #include <asm/unistd_64.h>
 #include <linux/mman.h>
 #include <sys/mman.h>
 
-#define GUEST_TOP STUB_VDSO_AREA
 #define MREMAP_ALL (MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)
 
 struct remap {
@@ -58,7 +56,7 @@ static long remap_move(const struct remap *r, struct vma v)
 static int remap_check_fixed(const struct remap *r)
 {
 	if (r->new & ~PAGE_MASK || r->new_len > GUEST_TOP || r->new > GUEST_TOP - r->new_len ||
-	    r->new < 0x10000)
+	    r->new < MMAP_MIN_ADDR)
 		return -EINVAL;
 	if (r->new < r->old + r->old_len && r->old < r->new + r->new_len)
 		return -EINVAL;
@@ -140,7 +138,7 @@ static long remap_locked(struct remap *r)
 		return r->old;
 	if (!(r->flags & MREMAP_MAYMOVE))
 		return -ENOMEM;
-	r->new = vma_gap_down(r->mm, r->new_len, 0x10000, r->mm->mmap_base);
+	r->new = vma_gap_down(r->mm, r->new_len, MMAP_MIN_ADDR, r->mm->mmap_base);
 	if (!r->new)
 		return -ENOMEM;
 	return remap_move(r, v);

@@ -3,8 +3,12 @@
 #define HEDDLE_KERNEL_MM_VMA_H
 
 #include "mm.h"
+#include "stub/layout.h"
 
 #define MAX_MAP_COUNT 65530
+#define MMAP_MIN_ADDR 0x10000UL
+/* Mappings lie below; the vDSO above is not the guest's to change. */
+#define GUEST_TOP STUB_VDSO_AREA
 
 /*
  * Private memory that can be written is promised, unless the guest asked that it isn't. It stays so when it is made read-only, since it

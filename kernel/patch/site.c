@@ -136,13 +136,13 @@ static bool reaches(uaddr_t area, uaddr_t at)
 static int area_near(struct mm *mm, uaddr_t at)
 {
 	struct patches *p = mm->patches;
-	uaddr_t low = at > REACH ? at - REACH : 0x10000, addr;
+	uaddr_t low = at > REACH ? at - REACH : MMAP_MIN_ADDR, addr;
 	int n;
 
 	for (int i = 0; i < p->nr_areas; i++)
 		if (p->area[i] && reaches(p->area[i], at))
 			return i;
-	addr = vma_gap_down(mm, TRAMP_AREA_SIZE, max(low, 0x10000UL), at);
+	addr = vma_gap_down(mm, TRAMP_AREA_SIZE, max(low, MMAP_MIN_ADDR), at);
 	if (!addr || !reaches(addr, at) || vma_reserve(mm, 1))
 		return -ENOSPC;
 	n = host_mm_tramp_area(mm->host, addr);
@@ -233,7 +233,7 @@ void site_patch(struct mm *mm, uaddr_t addr, u32 nr)
 	struct site *s;
 	int err;
 
-	if (addr < 0x10000 || addr >= STUB_VDSO_AREA)
+	if (addr < MMAP_MIN_ADDR || addr >= GUEST_TOP)
 		return;
 	down_write(&mm->lock);
 	if (!site_find(mm->patches, addr)) {

@@ -170,10 +170,10 @@ static int choose_bias(struct mm *mm, const struct elf_image *elf, bool is_inter
 
 	*bias = 0;
 	if (elf->eh.e_type == ET_EXEC)
-		return elf->low < 0x10000 || elf->high > mm->mmap_base ? -ENOMEM : 0;
+		return elf->low < MMAP_MIN_ADDR || elf->high > mm->mmap_base ? -ENOMEM : 0;
 	at = is_interp || elf->interp[0] == 0 ? 0 : PIE_BASE + random_pages(28);
 	if (!at) { /* interpreters, and static PIE, go where mmap puts things */
-		at = vma_gap_down(mm, span, 0x10000, mm->mmap_base);
+		at = vma_gap_down(mm, span, MMAP_MIN_ADDR, mm->mmap_base);
 		if (!at)
 			return -ENOMEM;
 	}
