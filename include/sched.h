@@ -6,9 +6,11 @@
 #define HEDDLE_SCHED_H
 
 #include "cpu.h"
+#include "ktime.h"
 #include "lock.h"
 #include "pheap.h"
 #include "types.h"
+#include <sched.h>
 #include <urcu/list.h>
 
 enum kthread_state {
@@ -26,6 +28,14 @@ enum kthread_state {
 /* Where others wait for a CPU, real-time kthreads have it for that much of each period: /proc/sys/kernel/sched_rt_*_us. */
 #define SCHED_RT_PERIOD_US 1000000
 #define SCHED_RT_RUNTIME_US 950000
+/* ns that one may run on while others wait, and a SCHED_RR one while others of its priority do. */
+#define SCHED_SLICE (3 * NSEC_PER_MSEC)
+#define SCHED_RR_SLICE (100 * NSEC_PER_MSEC)
+
+static inline bool policy_is_rt(int policy)
+{
+	return policy == SCHED_FIFO || policy == SCHED_RR;
+}
 
 struct kthread;
 

@@ -22,11 +22,13 @@ static inline ksigset_t sig_bit(int sig)
 
 /* The kernel's struct sigaction of x86-64. */
 struct ksigaction {
-	u64 handler; /* 0 SIG_DFL, 1 SIG_IGN */
+	u64 handler; /* SIG_HANDLER_*, or the guest's function */
 	u64 flags;
 	u64 restorer;
 	ksigset_t mask;
 };
+#define SIG_HANDLER_DFL 0
+#define SIG_HANDLER_IGN 1
 
 struct sighand {
 	u32 refs;			/* atomic */

@@ -18,8 +18,8 @@
 #include <sys/resource.h>
 
 #define TASK_COMM_LEN 16
-#define RLIM_NLIMITS_ 16
 #define PID_MAX 4194304
+#define TIMER_SLACK_DEFAULT 50000 /* ns */
 
 enum pid_type { PIDTYPE_TID, PIDTYPE_TGID, PIDTYPE_PGID, PIDTYPE_SID, PIDTYPE_MAX };
 
@@ -97,7 +97,7 @@ struct thread_group {
 		tty_old_pgrp; /* siglock, +1: the foreground when the leader's terminal was hung up */
 	racy_bool did_exec;   /* setpgid by the parent is over */
 
-	struct racy_rlimit rlim[RLIM_NLIMITS_]; /* siglock to change */
+	struct racy_rlimit rlim[RLIM_NLIMITS]; /* siglock to change */
 	struct ktimer_list *timers;    /* POSIX timers, siglock; kernel/time/posix_timer.c */
 	struct cpu_timers *cpu_timers; /* siglock; kernel/time/cputimer.c */
 	struct timer itimer_real;      /* siglock */

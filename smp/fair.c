@@ -11,13 +11,11 @@
  */
 #include "smp.h"
 
-#define SLICE (3 * NSEC_PER_MSEC)
-#define RR_SLICE (100 * NSEC_PER_MSEC)
 #define RT_PERIOD (SCHED_RT_PERIOD_US * NSEC_PER_USEC)
 #define RT_RUNTIME (SCHED_RT_RUNTIME_US * NSEC_PER_USEC)
 #define RT_SHARE (RT_RUNTIME / (RT_PERIOD - RT_RUNTIME))
 /* A sleeper is put this much before the others at most, when it wakes. */
-#define SLEEPER_CREDIT (SLICE / 2)
+#define SLEEPER_CREDIT (SCHED_SLICE / 2)
 /* ... and takes the CPU at once only if the one that runs is ahead by more than this: two that talk to each other never preempt. */
 #define WAKEUP_GRANULARITY (1 * NSEC_PER_MSEC)
 /* ... and if that one has had the CPU for so long: it mostly waits for something soon, and nobody is interrupted. */
@@ -26,7 +24,7 @@
  * What one may be ahead of the others when it is queued, at nice 0. A CPU is charged by the clock: a host that stops a CPU's thread for a
  * second, or a call that takes that long, would otherwise have who happened to be on it wait until all the others have had a second.
  */
-#define LEAD_MAX (2 * SLICE)
+#define LEAD_MAX (2 * SCHED_SLICE)
 #define WEIGHT_NICE_0 1024
 
 /* Each nice level is a factor of 1.25 (10 % of the CPU between two), 1024 at nice 0. */
@@ -203,7 +201,8 @@ static bool policy_preempts(struct run_queue *rq, struct kthread *curr, struct k
 static u64 policy_slice_left(struct run_queue *rq, struct kthread *curr, ktime_t now)
 {
 	u8 policy = load_relaxed(&curr->policy);
-	u64 slice = policy == SCHED_RR ? RR_SLICE : SLICE, ran = now - curr->slice_start;
+	u64 slice = policy == SCHED_RR ? SCHED_RR_SLICE : SCHED_SLICE;
+	u64 ran = now - curr->slice_start;
 	u64 left = ran < slice ? slice - ran : 0;
 	ktime_t resumes;
 

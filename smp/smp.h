@@ -10,7 +10,6 @@
 #include "sched.h"
 #include "types.h"
 #include "wait.h"
-#include <sched.h>
 
 #define load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
@@ -74,10 +73,6 @@ struct sched_policy {
 extern const struct sched_policy fair_policy;
 extern const struct sched_policy *const sched_policy; /* there is one so far */
 
-static inline bool policy_is_rt(int policy)
-{
-	return policy == SCHED_FIFO || policy == SCHED_RR;
-}
 static inline bool kthread_is_rt(const struct kthread *kt)
 {
 	return policy_is_rt(load_relaxed(&kt->policy));

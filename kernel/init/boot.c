@@ -316,7 +316,7 @@ static void init_start(struct task *t)
 
 static void init_limits(struct thread_group *tg)
 {
-	for (int i = 0; i < RLIM_NLIMITS_; i++)
+	for (int i = 0; i < RLIM_NLIMITS; i++)
 		tg->rlim[i] = (struct racy_rlimit){RLIM64_INFINITY, RLIM64_INFINITY};
 	tg->rlim[RLIMIT_STACK].rlim_cur = 8 << 20;
 	tg->rlim[RLIMIT_CORE].rlim_cur = 0;

@@ -5,8 +5,6 @@
 #include "syscall_protos.h"
 #include "uaccess.h"
 
-#define SS_ONSTACK_ 1u
-#define SS_DISABLE_ 2u
 #define MINSIGSTKSZ_ 2048
 
 long sys_rt_sigaction(int sig, uaddr_t act, uaddr_t oact, size_t setsize)
@@ -49,8 +47,8 @@ bool on_altstack(const struct task *t, uaddr_t sp)
 u32 altstack_flags(const struct task *t, uaddr_t sp)
 {
 	if (!t->altstack.size)
-		return SS_DISABLE_;
-	return on_altstack(t, sp) ? SS_ONSTACK_ : 0;
+		return SS_DISABLE;
+	return on_altstack(t, sp) ? SS_ONSTACK : 0;
 }
 
 /* Also used by sigreturn, which ignores all errors. */
@@ -60,9 +58,9 @@ int altstack_set(struct task *t, const stack_t *ss, uaddr_t sp)
 
 	if (on_altstack(t, sp))
 		return -EPERM;
-	if (mode != 0 && mode != SS_ONSTACK_ && mode != SS_DISABLE_)
+	if (mode != 0 && mode != SS_ONSTACK && mode != SS_DISABLE)
 		return -EINVAL;
-	if (mode == SS_DISABLE_) {
+	if (mode == SS_DISABLE) {
 		t->altstack = (struct sigaltstack_state){.flags = flags};
 		return 0;
 	}

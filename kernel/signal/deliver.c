@@ -8,6 +8,7 @@
 #include "rseq.h"
 #include "strace.h"
 #include "tty.h"
+#include <asm/unistd_64.h>
 #include <string.h>
 
 struct ksignal {
@@ -151,8 +152,8 @@ void signals_no_restart(void)
 		return;
 	switch (t->sys_ret) {
 	case -ERESTART_RESTARTBLOCK:
-		nr = 219; /* restart_syscall */
-			  /* fall through */
+		nr = __NR_restart_syscall;
+		/* fall through */
 	case -ERESTARTSYS:
 	case -ERESTARTNOINTR:
 	case -ERESTARTNOHAND:

@@ -19,9 +19,6 @@
 	(1ULL << (SIGSEGV - 1) | 1ULL << (SIGBUS - 1) | 1ULL << (SIGILL - 1) |                     \
 	 1ULL << (SIGTRAP - 1) | 1ULL << (SIGFPE - 1) | 1ULL << (SIGSYS - 1))
 
-#define SIG_HANDLER_DFL 0
-#define SIG_HANDLER_IGN 1
-
 /* Flags of the x86-64 kernel's struct sigaction; libc hides one and has no names for some. */
 #define KSA_NOCLDSTOP 0x1u
 #define KSA_NOCLDWAIT 0x2u

@@ -12,6 +12,7 @@
 #include "uaccess.h"
 #include "syscalls.h"
 #include "tty.h"
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <string.h>
 
@@ -64,7 +65,7 @@ static int clone_check(const struct clone_request *rq)
 static void clear_handlers(struct sighand *s)
 {
 	for (int i = 0; i < NSIG; i++)
-		if (s->action[i].handler != (u64)SIG_IGN)
+		if (s->action[i].handler != SIG_HANDLER_IGN)
 			s->action[i] = (struct ksigaction){0};
 }
 
@@ -222,8 +223,7 @@ static int count_process(struct task *t, struct task *from)
 
 	t->cred = cred_get(from->cred);
 	if (__atomic_add_fetch(&t->cred->user->processes, 1, __ATOMIC_RELAXED) > limit &&
-	    t->cred->uid != 0 && !capable(24 /* CAP_SYS_RESOURCE */) &&
-	    !capable(21 /* CAP_SYS_ADMIN */))
+	    t->cred->uid != 0 && !capable(CAP_SYS_RESOURCE) && !capable(CAP_SYS_ADMIN))
 		return -EAGAIN;
 	return __atomic_load_n(&nr_tasks, __ATOMIC_RELAXED) > tasks_max() ? -EAGAIN : 0;
 }

@@ -50,7 +50,7 @@ static bool parent_ignores(struct thread_group *parent, int sig)
 	if (sig != SIGCHLD)
 		return false;
 	sa = sighand_action(parent, SIGCHLD);
-	return sa.handler == 1 /* SIG_IGN */ || sa.flags & SA_NOCLDWAIT;
+	return sa.handler == SIG_HANDLER_IGN || sa.flags & SA_NOCLDWAIT;
 }
 
 /* tasklist_lock held; tg is a zombie. True: it is to be reaped at once. */
@@ -62,7 +62,8 @@ static bool notify_parent_locked(struct thread_group *tg)
 	siginfo_t si;
 
 	/* clone() takes any number; some are no signals. */
-	if (sig && sig <= NSIG && !(autoreap && sighand_action(parent, SIGCHLD).handler == 1)) {
+	if (sig && sig <= NSIG &&
+	    !(autoreap && sighand_action(parent, SIGCHLD).handler == SIG_HANDLER_IGN)) {
 		siginfo_child(&si, tg, sig);
 		send_signal_group(parent, &si);
 	}

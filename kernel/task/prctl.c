@@ -5,12 +5,12 @@
 #include "syscall_protos.h"
 #include "task.h"
 #include "uaccess.h"
+#include <asm/prctl.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
 #include <string.h>
 #include <sys/prctl.h>
 
-#define TIMER_SLACK_DEFAULT 50000
 #define GET_AUXV 0x41555856
 
 /* A private copy of the credentials to change, for calls that return its result. */
@@ -219,11 +219,6 @@ long sys_prctl(int option, unsigned long arg2, unsigned long arg3, unsigned long
 	}
 }
 
-#define ARCH_SET_GS_ 0x1001
-#define ARCH_SET_FS_ 0x1002
-#define ARCH_GET_FS_ 0x1003
-#define ARCH_GET_GS_ 0x1004
-
 /* The rest (CPUID faulting, AMX permission, shadow stacks) isn't offered to guests. */
 long sys_arch_prctl(int code, unsigned long addr)
 {
@@ -231,17 +226,17 @@ long sys_arch_prctl(int code, unsigned long addr)
 	struct pt_regs *r;
 
 	switch (code) {
-	case ARCH_SET_FS_:
-	case ARCH_SET_GS_:
+	case ARCH_SET_FS:
+	case ARCH_SET_GS:
 		if (addr >= TASK_SIZE)
 			return -EPERM;
 		r = engine->regs(t->ctx);
-		*(code == ARCH_SET_FS_ ? &r->fs_base : &r->gs_base) = addr;
+		*(code == ARCH_SET_FS ? &r->fs_base : &r->gs_base) = addr;
 		engine->regs_changed(t->ctx);
 		return 0;
-	case ARCH_GET_FS_:
+	case ARCH_GET_FS:
 		return put_user(engine->regs(t->ctx)->fs_base, (uaddr_t)addr);
-	case ARCH_GET_GS_:
+	case ARCH_GET_GS:
 		return put_user(engine->regs(t->ctx)->gs_base, (uaddr_t)addr);
 	}
 	return -EINVAL;

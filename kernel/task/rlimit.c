@@ -58,7 +58,7 @@ static long exchange(struct thread_group *tg, unsigned int resource, const struc
 {
 	long err = 0;
 
-	if (resource >= RLIM_NLIMITS_)
+	if (resource >= RLIM_NLIMITS)
 		return -EINVAL;
 	if (new &&new->rlim_cur > new->rlim_max)
 		return -EINVAL;

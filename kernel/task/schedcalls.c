@@ -6,15 +6,9 @@
 #include "syscall_protos.h"
 #include "uaccess.h"
 #include <linux/capability.h>
-#include <sched.h>
+#include <linux/sched.h>
 
-#define RESET_ON_FORK 0x40000000
-#define FLAG_RESET_ON_FORK 1u
-#define FLAG_KEEP_POLICY 8u
-#define FLAG_KEEP_PARAMS 16u
 #define RT_MAX 99
-#define RR_SLICE_NS (100 * NSEC_PER_MSEC)
-#define FAIR_SLICE_NS (3 * NSEC_PER_MSEC)
 
 struct attr {
 	u32 size, policy;
@@ -48,11 +42,6 @@ static struct task *find_target(int pid)
 	return pid ? find_task(pid) : task_get(current);
 }
 
-static bool is_rt(int policy)
-{
-	return policy == SCHED_FIFO || policy == SCHED_RR;
-}
-
 struct change {
 	int policy, priority, nice;
 	bool reset_on_fork;
@@ -65,9 +54,9 @@ static long check_unprivileged(struct task *t, const struct change *c)
 
 	if (capable(CAP_SYS_NICE))
 		return 0;
-	if (!is_rt(c->policy) && c->nice < RACY(t->kt.nice) && !sched_may_nice(t, c->nice))
+	if (!policy_is_rt(c->policy) && c->nice < RACY(t->kt.nice) && !sched_may_nice(t, c->nice))
 		return -EPERM;
-	if (is_rt(c->policy)) {
+	if (policy_is_rt(c->policy)) {
 		if (c->policy != RACY(t->kt.policy) && !rt_limit)
 			return -EPERM;
 		if (c->priority > RACY(t->kt.rt_priority) && (u64)c->priority > rt_limit)
@@ -122,10 +111,10 @@ static long set_scheduler(int pid, int policy, bool keep_policy, uaddr_t param)
 	t = find_target(pid);
 	if (!t)
 		return -ESRCH;
-	c.policy = keep_policy ? RACY(t->kt.policy) : policy & ~RESET_ON_FORK;
+	c.policy = keep_policy ? RACY(t->kt.policy) : policy & ~SCHED_RESET_ON_FORK;
 	c.priority = sp.sched_priority;
 	c.nice = RACY(t->kt.nice);
-	c.reset_on_fork = keep_policy ? t->sched_reset_on_fork : policy & RESET_ON_FORK;
+	c.reset_on_fork = keep_policy ? t->sched_reset_on_fork : policy & SCHED_RESET_ON_FORK;
 	err = apply(t, &c);
 	task_put(t);
 	return err;
@@ -148,7 +137,7 @@ long sys_sched_getscheduler(int pid)
 
 	if (!t)
 		return pid < 0 ? -EINVAL : -ESRCH;
-	policy = RACY(t->kt.policy) | (t->sched_reset_on_fork ? RESET_ON_FORK : 0);
+	policy = RACY(t->kt.policy) | (t->sched_reset_on_fork ? SCHED_RESET_ON_FORK : 0);
 	task_put(t);
 	return policy;
 }
@@ -163,7 +152,7 @@ long sys_sched_getparam(int pid, uaddr_t param)
 	t = find_target(pid);
 	if (!t)
 		return -ESRCH;
-	if (is_rt(RACY(t->kt.policy)))
+	if (policy_is_rt(RACY(t->kt.policy)))
 		sp.sched_priority = RACY(t->kt.rt_priority);
 	task_put(t);
 	return copy_to_user(param, &sp, sizeof(sp));
@@ -200,19 +189,20 @@ long sys_sched_setattr(int pid, uaddr_t uattr, unsigned int flags)
 	if (err)
 		return err;
 	if ((s32)a.policy < 0 ||
-	    (a.flags & ~(u64)(FLAG_RESET_ON_FORK | FLAG_KEEP_POLICY | FLAG_KEEP_PARAMS)))
+	    (a.flags &
+	     ~(u64)(SCHED_FLAG_RESET_ON_FORK | SCHED_FLAG_KEEP_POLICY | SCHED_FLAG_KEEP_PARAMS)))
 		return -EINVAL;
 	t = find_target(pid);
 	if (!t)
 		return -ESRCH;
-	c.policy = a.flags & FLAG_KEEP_POLICY ? RACY(t->kt.policy) : (int)a.policy;
+	c.policy = a.flags & SCHED_FLAG_KEEP_POLICY ? RACY(t->kt.policy) : (int)a.policy;
 	c.priority = (int)min(a.priority, 1000u);
 	c.nice = max(NICE_MIN, min(NICE_MAX, a.nice));
-	if (a.flags & FLAG_KEEP_PARAMS) {
+	if (a.flags & SCHED_FLAG_KEEP_PARAMS) {
 		c.priority = RACY(t->kt.rt_priority);
 		c.nice = RACY(t->kt.nice);
 	}
-	c.reset_on_fork = a.flags & FLAG_RESET_ON_FORK;
+	c.reset_on_fork = a.flags & SCHED_FLAG_RESET_ON_FORK;
 	err = apply(t, &c);
 	task_put(t);
 	return err;
@@ -229,8 +219,8 @@ long sys_sched_getattr(int pid, uaddr_t uattr, unsigned int bytes, unsigned int 
 	if (!t)
 		return -ESRCH;
 	a.policy = RACY(t->kt.policy);
-	a.flags = t->sched_reset_on_fork ? FLAG_RESET_ON_FORK : 0;
-	if (is_rt(RACY(t->kt.policy)))
+	a.flags = t->sched_reset_on_fork ? SCHED_FLAG_RESET_ON_FORK : 0;
+	if (policy_is_rt(RACY(t->kt.policy)))
 		a.priority = RACY(t->kt.rt_priority);
 	else
 		a.nice = RACY(t->kt.nice);
@@ -256,12 +246,12 @@ static long no_priorities(int policy)
 
 long sys_sched_get_priority_max(int policy)
 {
-	return is_rt(policy) ? RT_MAX : no_priorities(policy);
+	return policy_is_rt(policy) ? RT_MAX : no_priorities(policy);
 }
 
 long sys_sched_get_priority_min(int policy)
 {
-	return is_rt(policy) ? 1 : no_priorities(policy);
+	return policy_is_rt(policy) ? 1 : no_priorities(policy);
 }
 
 long sys_sched_rr_get_interval(int pid, uaddr_t interval)
@@ -274,9 +264,9 @@ long sys_sched_rr_get_interval(int pid, uaddr_t interval)
 	t = find_target(pid);
 	if (!t)
 		return -ESRCH;
-	ts = ns_to_timespec(RACY(t->kt.policy) == SCHED_RR     ? RR_SLICE_NS
+	ts = ns_to_timespec(RACY(t->kt.policy) == SCHED_RR     ? SCHED_RR_SLICE
 			    : RACY(t->kt.policy) == SCHED_FIFO ? 0
-							       : FAIR_SLICE_NS);
+							       : SCHED_SLICE);
 	task_put(t);
 	return copy_to_user(interval, &ts, sizeof(ts));
 }

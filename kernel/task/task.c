@@ -67,8 +67,8 @@ struct task *task_alloc(const char *comm)
 	wait_queue_init(&t->vfork_wait);
 	CDS_INIT_LIST_HEAD(&t->group_link);
 	strncpy(t->comm, comm, TASK_COMM_LEN - 1);
-	t->altstack.flags = 2; /* SS_DISABLE */
-	t->timer_slack_ns = 50000;
+	t->altstack.flags = SS_DISABLE;
+	t->timer_slack_ns = TIMER_SLACK_DEFAULT;
 	t->start_time = ktime_mono();
 	__atomic_add_fetch(&nr_tasks, 1, __ATOMIC_RELAXED);
 	return t;

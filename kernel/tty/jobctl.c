@@ -31,7 +31,8 @@ static struct pid *current_pgrp(bool *orphaned)
 static bool signal_is_ignored(int sig)
 {
 	/* Our own mask: only we change it. */
-	return (current->blocked & sig_bit(sig)) || sighand_action(current->tg, sig).handler == 1;
+	return (current->blocked & sig_bit(sig)) ||
+	       sighand_action(current->tg, sig).handler == SIG_HANDLER_IGN;
 }
 
 static bool in_background(struct tty *t)

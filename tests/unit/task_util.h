@@ -96,7 +96,7 @@ static inline struct thread_group *make_group(void)
 	tg->sighand = sighand_new(NULL);
 	must(tg->sighand);
 	signals_group_init(tg);
-	for (i = 0; i < RLIM_NLIMITS_; i++)
+	for (i = 0; i < RLIM_NLIMITS; i++)
 		tg->rlim[i].rlim_cur = tg->rlim[i].rlim_max = RLIM64_INFINITY;
 	return tg;
 }

@@ -81,7 +81,7 @@ static int store_comm(const struct proc_ctx *c, char *text, size_t n)
 
 static const struct {
 	const char *name, *unit;
-} limit_names[RLIM_NLIMITS_] = {
+} limit_names[RLIM_NLIMITS] = {
 	[RLIMIT_CPU] = {"Max cpu time", "seconds"},
 	[RLIMIT_FSIZE] = {"Max file size", "bytes"},
 	[RLIMIT_DATA] = {"Max data size", "bytes"},
@@ -110,7 +110,7 @@ static void limit_value(struct seq *s, u64 v)
 
 static int show_limits(struct seq *s, const struct proc_ctx *c)
 {
-	struct racy_rlimit rlim[RLIM_NLIMITS_];
+	struct racy_rlimit rlim[RLIM_NLIMITS];
 
 	spin_lock(&c->tg->siglock);
 	memcpy(rlim, c->tg->rlim, sizeof(rlim));
@@ -118,7 +118,7 @@ static int show_limits(struct seq *s, const struct proc_ctx *c)
 	seq_puts(
 		s,
 		"Limit                     Soft Limit           Hard Limit           Units     \n");
-	for (int i = 0; i < RLIM_NLIMITS_; i++) {
+	for (int i = 0; i < RLIM_NLIMITS; i++) {
 		seq_printf(s, "%-25s ", limit_names[i].name);
 		limit_value(s, rlim[i].rlim_cur);
 		limit_value(s, rlim[i].rlim_max);

@@ -114,7 +114,7 @@ static void signal_sets_get(struct signal_sets *x, const struct proc_ctx *c)
 	for (int sig = 1; sig <= NSIG; sig++) {
 		u64 handler = sighand_action_locked(tg, sig).handler;
 
-		if (handler == 1)
+		if (handler == SIG_HANDLER_IGN)
 			x->ignored |= sig_bit(sig);
 		else if (handler)
 			x->caught |= sig_bit(sig);
