@@ -7,6 +7,7 @@
 #include "confine.h"
 #include "log.h"
 #include "os/hostmm_priv.h"
+#include "os/newer.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -23,12 +24,6 @@
 #include <unistd.h>
 
 /* What newer hosts have than our headers. */
-#ifndef __NR_fchmodat2
-#define __NR_fchmodat2 452
-#endif
-#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
-#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
-#endif
 #define ACCESS_TRUNCATE (1ULL << 14)  /* Landlock ABI 3 */
 #define ACCESS_IOCTL_DEV (1ULL << 15) /* 5 */
 #define NET_BIND_TCP (1ULL << 0)      /* 4 */

@@ -1,6 +1,7 @@
 /* Host calls on files. See hostfile.h. */
 #include "os/hostfile.h"
 #include "os/fault.h"
+#include "os/newer.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -18,13 +19,6 @@
 #include <sys/uio.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-
-#ifndef __NR_fchmodat2
-#define __NR_fchmodat2 452
-#endif
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_EXEC 0x10U
-#endif
 
 /* As HOST_CALL(); repeated while a signal (a kick meant for somebody else) interrupts it. */
 #define RETRY(id, call)                                                                            \

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "os/atonce.h"
 #include "os/fault.h"
+#include "os/newer.h"
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -19,11 +20,6 @@
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
-
-#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
-#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
-#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP 1ULL
-#endif
 
 #define KICK_CPU_MAX (200 * NSEC_PER_MSEC)
 

@@ -6,6 +6,7 @@
 #include "host.h"
 #include "ktime.h"
 #include "log.h"
+#include "os/newer.h"
 #include "sched.h"
 #include "syscalls.h"
 #include <signal.h>
@@ -22,7 +23,6 @@
 #define FRAMES_MAX 32
 #define TRACE_SLOTS 64
 #define TRACE_SHOWN 16
-#define SYS_SECCOMP_ 1 /* si_code: a call that the filter of os/confine.c refuses */
 
 struct trace_entry {
 	u64 when; /* CLOCK_MONOTONIC ns */
@@ -256,7 +256,7 @@ static void crash_handler(int sig, siginfo_t *info, void *ctx)
 		answer(fp, ip);
 	if (stack && addr < stack && addr >= stack - PAGE_SIZE)
 		what = ": kernel stack overflow";
-	if (sig == SIGSYS && info->si_code == SYS_SECCOMP_)
+	if (sig == SIGSYS && info->si_code == SYS_SECCOMP)
 		crash(fp, ip, "host call %s (%d) with %#lx, %#lx is none that the kernel may make",
 		      call_name(info->si_syscall), info->si_syscall,
 		      (unsigned long)uc->uc_mcontext.gregs[REG_RDI],

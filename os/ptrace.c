@@ -14,6 +14,7 @@
 #include "os/atonce.h"
 #include "os/context.h"
 #include "os/fault.h"
+#include "os/newer.h"
 #include "sched.h"
 #include "stub/layout.h"
 #include <elf.h>
@@ -283,7 +284,7 @@ static void signal_event(struct context *c, struct event *ev, int status)
 		return;
 	if (pt(PTRACE_GETSIGINFO, c->ht->pid, 0, (u64)&si) < 0)
 		return;
-	if (sig == SIGSYS && si.si_code == 1 /* SYS_SECCOMP */)
+	if (sig == SIGSYS && si.si_code == SYS_SECCOMP)
 		vsyscall_event(c, ev, &si);
 	else if (is_fault_signal(sig) && si.si_code > 0)
 		fault_event(c, ev, sig, &si);

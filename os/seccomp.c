@@ -26,12 +26,14 @@
 #include "os/atonce.h"
 #include "os/context.h"
 #include "os/listener.h"
+#include "os/newer.h"
 #include "os/slotcall.h"
 #include "os/slotregs.h"
 #include "os/stopframe.h"
 #include "os/tramp.h"
 #include "sched.h"
 #include "stub/layout.h"
+#include <asm/hwcap2.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -45,8 +47,6 @@
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
 #endif
-#define HWCAP2_FSGSBASE_ (1UL << 1)
-#define SYS_SECCOMP_ 1 /* si_code of a trapped call */
 
 #define FILTER_FLAGS (SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
 
@@ -387,7 +387,7 @@ static void stop_event(struct context *c, struct event *ev, const struct seccomp
 	ev->kind = EVENT_KICK; /* also what somebody on the host sent */
 	if (s.where == TRAMP_CALL) {
 		regs_event(c, ev, c->regs.rax);
-	} else if (s.sig == SIGSYS && s.si.si_code == SYS_SECCOMP_) {
+	} else if (s.sig == SIGSYS && s.si.si_code == SYS_SECCOMP) {
 		regs_event(c, ev, s.si.si_arch == AUDIT_ARCH_X86_64 ? (u32)s.si.si_syscall : ~0ULL);
 	} else if (s.sig == SIGTRAP && s.where == TRAMP_AGAIN) {
 		ev->kind = EVENT_STEPPED;
@@ -665,7 +665,7 @@ static int seccomp_probe(char *why, size_t size)
 {
 	u32 action = SECCOMP_RET_USER_NOTIF;
 
-	if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_)) {
+	if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE)) {
 		snprintf(why, size,
 			 "the host doesn't let programs set their segment bases (FSGSBASE)");
 		return -ENOSYS;

@@ -1,6 +1,7 @@
 /* Our vDSO: the embedded image with the addresses of the host's clock functions filled in. */
 #include "os/vdso.h"
 #include "alloc.h"
+#include <asm/hwcap2.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <string.h>
@@ -9,10 +10,6 @@
 #include <unistd.h>
 
 extern const char vdso_so_start[], vdso_so_end[];
-
-#ifndef HWCAP2_FSGSBASE
-#define HWCAP2_FSGSBASE (1UL << 1)
-#endif
 
 /* In the order of stub/vdso/vdso.S. */
 static const char *const functions[] = {

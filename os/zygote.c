@@ -1,5 +1,6 @@
 /* The zygote: files that it shares with the kernel, and its start from a sealed memfd. */
 #include "os/zygote.h"
+#include "os/newer.h"
 #include "stub/layout.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -17,9 +18,6 @@
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
-#endif
-#ifndef MFD_EXEC
-#define MFD_EXEC 0x0010U
 #endif
 
 extern const char zygote_elf_start[], zygote_elf_end[];
