@@ -1,5 +1,5 @@
 /* rt_sigaction and sigaltstack. */
-#include "signal.h"
+#include "signal_priv.h"
 
 #include "sigframe.h"
 #include "syscall_protos.h"

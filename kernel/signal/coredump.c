@@ -3,7 +3,7 @@
  * can't be found in files. As on Linux, WCOREDUMP is reported only if the file was written, under the conditions of core(5):
  * RLIMIT_CORE, a dumpable process, and a file that is a regular one of the process's own, with one name.
  */
-#include "signal.h"
+#include "signal_priv.h"
 
 #include "alloc.h"
 #include "cred.h"

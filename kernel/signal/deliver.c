@@ -2,7 +2,7 @@
  * Delivery: on the way back to the guest, the current task takes its pending signals one by one and stops, dies, ignores
  * them, or gets a frame on its stack for each handler; and the interrupted system call is restarted or fails with EINTR.
  */
-#include "signal.h"
+#include "signal_priv.h"
 
 #include "cputime.h"
 #include "rseq.h"

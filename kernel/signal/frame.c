@@ -9,7 +9,7 @@
  * Everything that sigreturn reads back was in the guest's hands: only flags that user code may change are taken from
  * it, selectors must be the user's, and the engine's host kernel checks the floating-point state.
  */
-#include "signal.h"
+#include "signal_priv.h"
 
 #include "alloc.h"
 #include "sigframe.h"

@@ -1,5 +1,5 @@
 /* Sending by system calls: kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo; and who may. */
-#include "signal.h"
+#include "signal_priv.h"
 
 #include "cred.h"
 #include "syscall_protos.h"

@@ -1,5 +1,5 @@
 /* Signal masks: rt_sigprocmask and the temporary masks of ppoll, pselect, epoll_pwait and sigsuspend. */
-#include "signal.h"
+#include "signal_priv.h"
 
 #include "syscall_protos.h"
 #include "uaccess.h"

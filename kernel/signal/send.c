@@ -4,7 +4,7 @@
  * WORK_SIGNAL in task->work says "look at your signals": it is set and cleared only under siglock, and read without it by
  * those who are about to sleep. Sender: set bit, then wake. Sleeper: set state, then test the bit. So none is missed.
  */
-#include "signal.h"
+#include "signal_priv.h"
 
 #include "posix_timer.h"
 #include "strace.h"

@@ -1,5 +1,5 @@
 /* Dispositions: reference-counted, shared by the members of a group (and, rarely, by groups). */
-#include "signal.h"
+#include "signal_priv.h"
 
 #include "alloc.h"
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Queues of pending signals. All under the siglock of the group they belong to. */
-#include "signal.h"
+#include "signal_priv.h"
 
 #include "alloc.h"
 #include "cred.h"

@@ -6,7 +6,7 @@
  * `stopped` and tells the parent. SIGCONT undoes all of it at once, while it is being sent; but because a sender holds
  * the siglock of the group and not tasklist_lock, the parent is told by the first member that looks (tg->cld_notify).
  */
-#include "signal.h"
+#include "signal_priv.h"
 
 #include "cputime.h"
 #include "cred.h"

@@ -1,5 +1,5 @@
 /* Waiting for signals: pause, rt_sigsuspend, rt_sigtimedwait. */
-#include "signal.h"
+#include "signal_priv.h"
 
 #include "syscall_protos.h"
 #include "timeout.h"

@@ -3,7 +3,7 @@
  */
 #include "cputime.h"
 #include "engine.h"
-#include "kernel/signal/signal.h"
+#include "kernel/signal/signal_priv.h"
 #include "kernel/time/cputimer.h"
 #include "kernel/time/timer_ids.h"
 #include "syscall_protos.h"

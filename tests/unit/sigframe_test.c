@@ -3,7 +3,7 @@
  */
 #include "kernel/signal/sigframe.h"
 #include "cputime.h"
-#include "kernel/signal/signal.h"
+#include "kernel/signal/signal_priv.h"
 #include "posix_timer.h"
 #include "syscall_protos.h"
 #include "task_util.h"

@@ -1,6 +1,6 @@
 /* Shared inside kernel/signal/. "Locked" functions want tg->siglock held. */
-#ifndef HEDDLE_KERNEL_SIGNAL_H
-#define HEDDLE_KERNEL_SIGNAL_H
+#ifndef HEDDLE_KERNEL_SIGNAL_SIGNAL_PRIV_H
+#define HEDDLE_KERNEL_SIGNAL_SIGNAL_PRIV_H
 
 #include "task.h"
 
