@@ -3,12 +3,16 @@
 #include "commit.h"
 #include "fs.h"
 #include "kernel/mm/limits.h"
+#include "kernel/mm/range.h"
 #include "kernel/mm/vma.h"
 #include "mm.h"
 #include "patch.h"
 #include "stub/layout.h"
+#include "syscalls.h"
 #include "task.h"
+#include "tmpfs.h"
 #include <asm/unistd_64.h>
+#include <linux/mman.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 
@@ -283,4 +287,114 @@ int mm_mprotect(struct mm *mm, uaddr_t addr, size_t len, int prot)
 	mm_settle(mm);
 	up_write(&mm->lock);
 	return err;
+}
+
+/* ---- system calls ---- */
+
+/* Flags that the host ignores too are accepted; MAP_SYNC and hugetlb are refused. */
+#define MAP_KNOWN                                                                                  \
+	(MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_32BIT | MAP_GROWSDOWN |        \
+	 MAP_DENYWRITE | MAP_EXECUTABLE | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE |              \
+	 MAP_NONBLOCK | MAP_STACK | MAP_FIXED_NOREPLACE | MAP_SHARED_VALIDATE)
+
+static int mmap_check(unsigned long prot, unsigned long flags)
+{
+	unsigned long type = flags & MAP_TYPE;
+
+	(void)prot; /* Linux ignores unknown protection bits */
+	if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE)
+		return -EINVAL;
+	if (type == MAP_SHARED_VALIDATE && flags & MAP_ANONYMOUS)
+		return -EINVAL;
+	if (type == MAP_SHARED_VALIDATE && flags & ~(unsigned long)MAP_KNOWN)
+		return -EOPNOTSUPP;
+	if (flags & MAP_HUGETLB)
+		return flags & MAP_ANONYMOUS
+			       ? -ENOMEM
+			       : -EINVAL; /* as a kernel whose huge page pool is empty */
+	if (flags & MAP_GROWSDOWN && type != MAP_PRIVATE)
+		return -EINVAL;
+	return 0;
+}
+
+/* MAP_POPULATE: as far as it goes. Private memory that can be written is wanted to write to. */
+static void map_populate(struct mm *mm, uaddr_t addr, size_t len, unsigned long prot,
+			 unsigned long flags)
+{
+	bool write = prot & PROT_WRITE && (flags & MAP_TYPE) == MAP_PRIVATE;
+
+	(void)!madvise_populate(mm, addr, PAGE_ALIGN(len),
+				write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+}
+
+long sys_mmap(unsigned long addr, size_t len, unsigned long prot, unsigned long flags, int fd,
+	      loff_t off)
+{
+	struct file *file = NULL;
+	long ret;
+
+	if (off & ~PAGE_MASK)
+		return -EINVAL;
+	if (!(flags & MAP_ANONYMOUS)) {
+		file = fd_get(fd);
+		if (!file)
+			return -EBADF;
+	}
+	ret = mmap_check(prot, flags);
+	if (ret) {
+		if (file)
+			file_put(file);
+		return ret;
+	}
+	if (file) {
+		/* mapped below */
+	} else if ((flags & MAP_TYPE) != MAP_PRIVATE) {
+		if (!len)
+			return -EINVAL;
+		if (len > GUEST_TOP)
+			return -ENOMEM;
+		file = tmpfs_memfile("dev/zero", PAGE_ALIGN(len), 0);
+		if (IS_ERR(file))
+			return PTR_ERR(file);
+		off = 0;
+	} else {
+		off = 0;
+	}
+	ret = mm_mmap(current->mm, addr, len, prot & (PROT_READ | PROT_WRITE | PROT_EXEC),
+		      flags & MAP_KNOWN, file, off);
+	if (file)
+		file_put(file);
+	if (ret >= 0 && (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
+		map_populate(current->mm, ret, len, prot, flags);
+	return ret;
+}
+
+long sys_munmap(unsigned long addr, size_t len)
+{
+	return mm_munmap(current->mm, addr, len);
+}
+
+long sys_mprotect(unsigned long addr, size_t len, unsigned long prot)
+{
+	if (prot &
+	    ~(unsigned long)(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_GROWSDOWN | PROT_GROWSUP))
+		return -EINVAL;
+	if (prot & (PROT_GROWSDOWN | PROT_GROWSUP)) { /* from the start of the vma that grows */
+		struct mm *mm = current->mm;
+		struct vma *v;
+
+		if ((prot & (PROT_GROWSDOWN | PROT_GROWSUP)) != PROT_GROWSDOWN)
+			return -EINVAL;
+		down_read(&mm->lock);
+		v = vma_find(mm, addr);
+		if (v && v->start <= addr && v->flags & (VM_GROWSDOWN | VM_STACK)) {
+			len += addr - v->start;
+			addr = v->start;
+			v = NULL;
+		}
+		up_read(&mm->lock);
+		if (v)
+			return -EINVAL;
+	}
+	return mm_mprotect(current->mm, addr, len, prot & (PROT_READ | PROT_WRITE | PROT_EXEC));
 }
