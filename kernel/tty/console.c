@@ -19,6 +19,9 @@
 
 #define CHUNK 2048
 
+/* Constant after console_init(): what stdin, stdout and stderr are. */
+static struct host_stdio hosts[3];
+
 /* c constant after console_tty_init()   t console.lock   a atomic */
 static struct tty console;
 static bool present;		/* c */
@@ -322,7 +325,8 @@ static int watch_signals(void)
 
 /* ---- life ---- */
 
-int console_tty_init(struct host_stdio *s)
+/* Makes the terminal that s is the console. -errno. */
+static int console_tty_init(struct host_stdio *s)
 {
 	struct host_tty_modes modes;
 	int err;
@@ -342,6 +346,39 @@ int console_tty_init(struct host_stdio *s)
 		return err;
 	present = true;
 	return watch_signals();
+}
+
+int console_init(void)
+{
+	int err = 0;
+
+	for (int fd = 0; fd < 3 && !err; fd++) {
+		host_stdio_probe(&hosts[fd], fd);
+		err = stdfile_init(&hosts[fd]);
+	}
+	for (int fd = 0; fd < 3 && !err; fd++)
+		if (hosts[fd].kind == HOST_STDIO_TTY)
+			err = console_tty_init(&hosts[fd]);
+	return err;
+}
+
+int console_open_std(int hostfd, struct file **f)
+{
+	struct host_stdio *h = &hosts[hostfd];
+
+	switch (h->kind) {
+	case HOST_STDIO_CLOSED:
+		return -EBADF;
+	case HOST_STDIO_TTY:
+		*f = file_open(AT_FDCWD, "/dev/console", h->flags | O_NOCTTY, 0);
+		break;
+	case HOST_STDIO_NULL:
+		*f = file_open(AT_FDCWD, "/dev/null", h->flags, 0);
+		break;
+	default:
+		*f = stdfile_open(h);
+	}
+	return IS_ERR(*f) ? PTR_ERR(*f) : 0;
 }
 
 struct tty *console_tty(void)

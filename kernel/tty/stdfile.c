@@ -1,6 +1,6 @@
 /*
  * stdin, stdout and stderr that aren't terminals: guest files that pass reads and writes through to the host's descriptors, so that
- * positions and contents are shared with the programs around heddle. console_init() and console_open_std() are here.
+ * positions and contents are shared with the programs around heddle.
  *
  * Data goes through a buffer in the kernel. Nothing waits in a host call: what isn't ready is waited for by the event
  * thread, and a regular file that must come from the disk is read by an I/O worker.
@@ -29,7 +29,6 @@ struct stdfile {
 	u32 files;		  /* atomic: open guest files */
 };
 static struct stdfile stdfiles[3]; /* constant but for their own locks */
-static struct host_stdio hosts[3]; /* constant after console_init() */
 
 /*
  * file->priv. A regular file's position is the host's, which others move too; f->pos follows it. When f->pos is found changed
@@ -544,8 +543,9 @@ static struct file *stdfile_open(struct host_stdio *h)
 
 /* ---- boot ---- */
 
-static int stdfile_init(struct stdfile *s, struct host_stdio *h)
+int stdfile_init(struct host_stdio *h)
 {
+	struct stdfile *s = &stdfiles[h->fd];
 	int err;
 
 	s->host = h;
@@ -557,37 +557,4 @@ static int stdfile_init(struct stdfile *s, struct host_stdio *h)
 	err = host_ready_init(&s->ready, h->io, on_ready, s);
 	s->watched = !err && s->ready.watch;
 	return err;
-}
-
-int console_init(void)
-{
-	int err = 0;
-
-	for (int fd = 0; fd < 3 && !err; fd++) {
-		host_stdio_probe(&hosts[fd], fd);
-		err = stdfile_init(&stdfiles[fd], &hosts[fd]);
-	}
-	for (int fd = 0; fd < 3 && !err; fd++)
-		if (hosts[fd].kind == HOST_STDIO_TTY)
-			err = console_tty_init(&hosts[fd]);
-	return err;
-}
-
-int console_open_std(int hostfd, struct file **f)
-{
-	struct host_stdio *h = &hosts[hostfd];
-
-	switch (h->kind) {
-	case HOST_STDIO_CLOSED:
-		return -EBADF;
-	case HOST_STDIO_TTY:
-		*f = file_open(AT_FDCWD, "/dev/console", h->flags | O_NOCTTY, 0);
-		break;
-	case HOST_STDIO_NULL:
-		*f = file_open(AT_FDCWD, "/dev/null", h->flags, 0);
-		break;
-	default:
-		*f = stdfile_open(h);
-	}
-	return IS_ERR(*f) ? PTR_ERR(*f) : 0;
 }
