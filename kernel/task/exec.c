@@ -22,21 +22,6 @@
 #include <string.h>
 #include <sys/mount.h>
 
-#define SCRIPT_LINE 256UL
-#define MAX_SCRIPTS 5
-
-struct exec {
-	int dfd, flags;
-	char *path;	/* as called; owned */
-	char *filename; /* AT_EXECFN and comm, also of a script */
-	char *script;	/* what the interpreter is told to run, if it is a script */
-	struct exec_strings strings;
-	struct exec_strings env;
-	struct exec_image im;
-	struct elf_head head; /* of im.file */
-	struct elf_image *elf, *interp_elf;
-};
-
 /* ---- opening ---- */
 
 static int deny_write(struct file *f)
@@ -92,117 +77,11 @@ static struct file *open_exec_once(int dfd, const char *name, int flags)
 }
 
 /* ESTALE: see open_how(). */
-static struct file *open_exec(int dfd, const char *name, int flags)
+struct file *exec_open(int dfd, const char *name, int flags)
 {
 	struct file *f = open_exec_once(dfd, name, flags);
 
 	return f == ERR_PTR(-ESTALE) ? open_exec_once(dfd, name, flags) : f;
-}
-
-/* ---- #! ---- */
-
-/* The interpreter and its one argument in line (changed); NULL if it is no script. */
-static int parse_script(char *line, char **interp, char **arg)
-{
-	char *end = memchr(line, '\n', SCRIPT_LINE), *p = line + 2;
-
-	if (!end) {
-		end = line + SCRIPT_LINE - 1;
-		/* Linux: the interpreter's name must have ended */
-		if (!strpbrk(p + strspn(p, " \t"), " \t") && strlen(p) >= SCRIPT_LINE - 3)
-			return -ENOEXEC;
-	}
-	*end = 0;
-	while (end > p && (end[-1] == ' ' || end[-1] == '\t'))
-		*--end = 0;
-	p += strspn(p, " \t");
-	if (!*p)
-		return -ENOEXEC;
-	*interp = p;
-	p += strcspn(p, " \t");
-	*arg = NULL;
-	if (*p) {
-		*p++ = 0;
-		p += strspn(p, " \t");
-		if (*p)
-			*arg = p;
-	}
-	return 0;
-}
-
-/* argv becomes: interpreter, its argument, the script's name, and the old arguments but the first. */
-static int replace_args(struct exec *x, const char *interp, const char *arg)
-{
-	struct exec_strings n = {.limit = x->strings.limit};
-	size_t skip = x->strings.argc ? strlen(x->strings.buf) + 1 : 0;
-	int err = exec_strings_add(&n, interp);
-
-	n.argc = x->strings.argc ? x->strings.argc : 1;
-	if (!err && arg) {
-		err = exec_strings_add(&n, arg);
-		n.argc++;
-	}
-	if (!err)
-		err = exec_strings_add(&n, x->script ? x->script : x->filename);
-	n.argc++;
-	if (!err && x->strings.len > skip) {
-		size_t rest = x->strings.len - skip;
-		char *buf = krealloc(n.buf, n.len + rest);
-
-		if (buf) {
-			n.buf = buf;
-			memcpy(buf + n.len, x->strings.buf + skip, rest);
-			n.len = n.cap = n.len + rest;
-		} else {
-			err = -ENOMEM;
-		}
-	}
-	if (err) {
-		kfree(n.buf);
-		return err;
-	}
-	kfree(x->strings.buf);
-	x->strings = n;
-	return 0;
-}
-
-/* Follows #! lines until a file that is something else. */
-static int resolve_scripts(struct exec *x)
-{
-	for (int depth = 0;; depth++) {
-		char line[SCRIPT_LINE + 1] = "", *interp, *arg, *name;
-		struct file *f;
-		int err = elf_read_head(x->im.file, &x->head);
-
-		if (err)
-			return err;
-		notify_file(x->im.file, IN_ACCESS);
-		if (x->head.len < 2 || x->head.bytes[0] != '#' || x->head.bytes[1] != '!')
-			return 0;
-		memcpy(line, x->head.bytes, min(x->head.len, SCRIPT_LINE));
-		if (depth == MAX_SCRIPTS)
-			return -ELOOP;
-		if (!depth && x->path[0] != '/' && x->dfd != AT_FDCWD &&
-		    files_cloexec(current->files, x->dfd))
-			return -ENOENT; /* the interpreter could not open /dev/fd/N any more */
-		err = parse_script(line, &interp, &arg);
-		if (!err)
-			err = replace_args(x, interp, arg);
-		if (err)
-			return err;
-		f = open_exec(AT_FDCWD, interp, 0);
-		if (IS_ERR(f))
-			return PTR_ERR(f);
-		name = kstrdup(interp);
-		if (!name) {
-			exe_file_put(f);
-			return -ENOMEM;
-		}
-		kfree(x->script);
-		x->script = name;
-		exe_file_put(x->im.file);
-		x->im.file = f;
-	}
 }
 
 static int load_headers(struct exec *x)
@@ -213,7 +92,7 @@ static int load_headers(struct exec *x)
 	x->im.unreadable = inode_permission(x->im.file->inode, MAY_READ) != 0;
 	if (err || !x->elf->interp[0])
 		return err;
-	x->im.interp = open_exec(AT_FDCWD, x->elf->interp, 0);
+	x->im.interp = exec_open(AT_FDCWD, x->elf->interp, 0);
 	if (IS_ERR(x->im.interp)) {
 		err = PTR_ERR(x->im.interp);
 		x->im.interp = NULL;
@@ -468,7 +347,7 @@ static int prepare(struct exec *x)
 	x->filename = exec_filename(x->dfd, x->path);
 	if (!x->elf || !x->interp_elf || !x->filename)
 		return -ENOMEM;
-	x->im.file = open_exec(x->dfd, x->path, x->flags);
+	x->im.file = exec_open(x->dfd, x->path, x->flags);
 	if (IS_ERR(x->im.file)) {
 		err = PTR_ERR(x->im.file);
 		x->im.file = NULL;
@@ -480,7 +359,7 @@ static int prepare(struct exec *x)
 			return err;
 		x->strings.argc = 1;
 	}
-	err = resolve_scripts(x);
+	err = exec_scripts(x);
 	if (!err)
 		err = load_headers(x);
 	if (err)

@@ -33,7 +33,28 @@ struct exec_image {
 	uaddr_t entry, base, phdr; /* where to start; interpreter's bias; program headers */
 	uaddr_t sp;
 };
-/* Maps program, interpreter and stack into an empty mm and fills the stack. */
+
+/* One call of execve(). */
+struct exec {
+	int dfd, flags;
+	char *path;	/* as called; owned */
+	char *filename; /* AT_EXECFN and comm, also of a script */
+	char *script;	/* what the interpreter is told to run, if it is a script */
+	struct exec_strings strings;
+	struct exec_strings env;
+	struct exec_image im;
+	struct elf_head head; /* of im.file */
+	struct elf_image *elf, *interp_elf;
+};
+
+/* exec.c: a file that the caller may execute; nobody writes it until exe_file_put(). ERR_PTR. */
+must_check struct file *exec_open(int dfd, const char *name, int flags);
+/*
+ * exec_script.c: reads the head of x->im.file and follows #! lines until a file that is something
+ * else. -ENOEXEC, -ELOOP ...
+ */
+must_check int exec_scripts(struct exec *x);
+/* exec_map.c: maps program, interpreter and stack into an empty mm and fills the stack. */
 must_check int exec_map(struct mm *mm, struct exec_image *im);
 
 #endif
