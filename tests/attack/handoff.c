@@ -139,15 +139,6 @@ static void *erase_for_ever(void *unused)
 	return unused;
 }
 
-/* Kills its host process, whose slot stays mapped; not the others, since it is no thread of theirs. */
-static int die(void *unused)
-{
-	const struct jump_regs r = {.rdi = SIGSEGV};
-
-	(void)unused;
-	jump_with(&r, STUB_STOP_IP - 2);
-}
-
 #define OTHER_SLOT 3
 
 static void *has_new_slot(void *unused)
@@ -169,6 +160,7 @@ static void start_thread_beside_both(void)
 			_exit(1);
 	if (pthread_create(&t, NULL, erase_for_ever, NULL))
 		_exit(1);
+	/* Not the others: it is no thread of theirs. */
 	t_wait(clone(die, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL));
 	t_sleep_ms(20 * hostile_slow()); /* for its slot to be free */
 	pthread_barrier_wait(&begin);

@@ -15,15 +15,6 @@ static uint64_t *mark_at(void)
 	return (uint64_t *)(slot(2) + SLOT_IN);
 }
 
-/* A stop without a frame: the seccomp engine kills who makes it. */
-static int die(void *unused)
-{
-	const struct jump_regs r = {.rdi = SIGSEGV};
-
-	(void)unused;
-	jump_with(&r, STUB_STOP_IP - 2);
-}
-
 /* A process that shares our memory, and is no thread, so that its death is not ours; in slot 2. */
 static void spend_slot(void)
 {

@@ -71,6 +71,15 @@ static inline int hostile_ptrs(struct hostile_ptr *table, enum hostile_use use)
 	return n;
 }
 
+/* A file without a name, of 16 bytes of text. */
+static inline int text_file(void)
+{
+	int fd = MUST(open(t_tmpdir(), O_RDWR | O_TMPFILE, 0600));
+
+	CHECK(write(fd, "0123456789abcdef", 16) == 16);
+	return fd;
+}
+
 #define HOSTILE_(name, use, setup, call)                                                           \
 	TEST(name)                                                                                 \
 	{                                                                                          \

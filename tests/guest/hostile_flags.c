@@ -19,14 +19,6 @@
 
 #define ODD 0x40000000 /* a bit that none of these calls uses */
 
-static int text_file(void)
-{
-	int fd = MUST(open(t_tmpdir(), O_RDWR | O_TMPFILE, 0600));
-
-	CHECK(write(fd, "0123456789abcdef", 16) == 16);
-	return fd;
-}
-
 TEST(descriptor_makers_refuse_unknown_flags)
 {
 	unsigned long set = 0;

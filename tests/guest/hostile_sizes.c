@@ -14,14 +14,6 @@ static const unsigned long huge[] = {1ul << 63, (1ul << 63) - 1, -1ul,
 				     -4096ul,	1ul << 47,	 1ul << 62};
 #define N_HUGE (sizeof(huge) / sizeof(*huge))
 
-static int text_file(void)
-{
-	int fd = MUST(open(t_tmpdir(), O_RDWR | O_TMPFILE, 0600));
-
-	CHECK(write(fd, "0123456789abcdef", 16) == 16);
-	return fd;
-}
-
 TEST(read_and_write_of_sizes_beyond_the_address_space_fail)
 {
 	int fd = text_file();

@@ -307,9 +307,7 @@ static void on_step(int sig, siginfo_t *info, void *ctx)
 
 static void step_setup(void)
 {
-	struct sigaction sa = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO};
-
-	MUST(sigaction(SIGTRAP, &sa, NULL));
+	t_handle_info(SIGTRAP, on_step);
 }
 
 #define STEP_SI 0x1122334455667788

@@ -210,9 +210,7 @@ static void loop_over_padding(int shift)
 
 TEST(other_code_where_padding_was_is_left_alone)
 {
-	struct sigaction sa = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
-
-	MUST(sigaction(SIGALRM, &sa, NULL));
+	t_handle_info(SIGALRM, on_signal);
 	loop_over_padding(0);
 	loop_over_padding(
 		2); /* which of the loop's two instructions it is that signals find is up to the machine */

@@ -152,10 +152,9 @@ static void alarm_after_us(long us)
 
 TEST(a_signal_ends_a_section)
 {
-	struct sigaction sa = {.sa_sigaction = note_ip, .sa_flags = SA_SIGINFO};
 	int found = 0;
 
-	MUST(sigaction(SIGALRM, &sa, NULL));
+	t_handle_info(SIGALRM, note_ip);
 	/* On a busy machine it mostly is preempted then. */
 	for (int i = 0; i < 20 || (!found && i < 1000); i++) {
 		unsigned signature = 0;

@@ -19,9 +19,8 @@ static void note(int sig, siginfo_t *si, void *ctx)
 
 #define FAULT(...)                                                                                 \
 	do {                                                                                       \
-		struct sigaction sa_ = {.sa_sigaction = note, .sa_flags = SA_SIGINFO};             \
-		MUST(sigaction(SIGBUS, &sa_, NULL));                                               \
-		MUST(sigaction(SIGSEGV, &sa_, NULL));                                              \
+		t_handle_info(SIGBUS, note);                                                       \
+		t_handle_info(SIGSEGV, note);                                                      \
 		got = 0;                                                                           \
 		if (!sigsetjmp(env, 1)) {                                                          \
 			__VA_ARGS__;                                                               \

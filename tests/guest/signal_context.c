@@ -6,14 +6,6 @@
 
 static volatile int count;
 
-static void handle(int sig, void (*fn)(int, siginfo_t *, void *))
-{
-	struct sigaction sa = {.sa_sigaction = fn, .sa_flags = SA_SIGINFO};
-
-	sigemptyset(&sa.sa_mask);
-	MUST(sigaction(sig, &sa, NULL));
-}
-
 static void skip_ud2(int sig, siginfo_t *si, void *ctx)
 {
 	ucontext_t *uc = ctx;
@@ -29,7 +21,7 @@ TEST(handler_can_change_registers_and_the_program_counter)
 {
 	long rax = 1, rbx = 77;
 
-	handle(SIGILL, skip_ud2);
+	t_handle_info(SIGILL, skip_ud2);
 	__asm__ volatile("ud2" : "+a"(rax), "+b"(rbx));
 	CHECK_EQ(rax, 0x1234);
 	CHECK_EQ(rbx, 77);
@@ -58,7 +50,7 @@ TEST(frame_holds_the_registers_at_the_fault)
 {
 	unsigned long sp;
 
-	handle(SIGILL, read_regs);
+	t_handle_info(SIGILL, read_regs);
 	__asm__ volatile("mov $111, %%rbx; mov $222, %%r8; mov $333, %%r15; mov $444, %%rdi\n"
 			 "mov %%rsp, %0; stc; ud2"
 			 : "=&r"(sp)
@@ -89,7 +81,7 @@ TEST(handler_starts_with_a_clear_direction_flag)
 	pid_t pid = getpid(), tid = (pid_t)syscall(SYS_gettid);
 	long r;
 
-	handle(SIGUSR1, step_flag_check);
+	t_handle_info(SIGUSR1, step_flag_check);
 	__asm__ volatile("std; syscall; cld"
 			 : "=a"(r)
 			 : "a"(SYS_tgkill), "D"(pid), "S"(tid), "d"(SIGUSR1)
@@ -109,7 +101,7 @@ TEST(mask_in_the_frame_becomes_the_mask)
 {
 	sigset_t set;
 
-	handle(SIGUSR1, change_mask_in_frame);
+	t_handle_info(SIGUSR1, change_mask_in_frame);
 	raise(SIGUSR1);
 	MUST(sigprocmask(SIG_BLOCK, NULL, &set));
 	CHECK(sigismember(&set, SIGHUP));
@@ -126,7 +118,7 @@ TEST(kill_works_after_a_return_with_everything_blocked)
 {
 	struct t_gate ready = t_gate();
 	pid_t pid = SPAWN({
-		handle(SIGUSR1, block_everything_in_frame);
+		t_handle_info(SIGUSR1, block_everything_in_frame);
 		raise(SIGUSR1);
 		t_gate_open(&ready);
 		for (;;)
@@ -152,7 +144,7 @@ TEST(privileged_flags_in_the_frame_are_ignored)
 {
 	unsigned long flags;
 
-	handle(SIGUSR1, evil_segments);
+	t_handle_info(SIGUSR1, evil_segments);
 	raise(SIGUSR1);
 	__asm__ volatile("pushf; pop %0" : "=r"(flags));
 	CHECK_EQ(flags & (0x3000 | 0x20000), 0);
@@ -172,7 +164,7 @@ TEST(return_to_a_bad_address_is_death_by_sigsegv)
 {
 	for (int i = 0; i < 4; i++)
 		CHECK_KILLED(IN_CHILD({
-				     handle(SIGRTMIN, bad_counter);
+				     t_handle_info(SIGRTMIN, bad_counter);
 				     sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = i});
 			     }),
 			     SIGSEGV);
@@ -191,7 +183,7 @@ TEST(return_with_a_bad_stack_is_death_by_signal)
 {
 	for (int i = 0; i < 4; i++) {
 		int status = IN_CHILD({
-			handle(SIGRTMIN, bad_stack);
+			t_handle_info(SIGRTMIN, bad_stack);
 			sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = i});
 		});
 
@@ -213,7 +205,7 @@ TEST(return_with_a_bad_fpstate_pointer_is_death_by_sigsegv)
 {
 	for (int i = 0; i < 4; i++)
 		CHECK_KILLED(IN_CHILD({
-				     handle(SIGRTMIN, bad_fpstate);
+				     t_handle_info(SIGRTMIN, bad_fpstate);
 				     sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = i});
 			     }),
 			     SIGSEGV);
@@ -234,7 +226,7 @@ TEST(frame_lies_below_the_red_zone)
 	unsigned long guard, sp;
 	long r;
 
-	handle(SIGUSR1, note_frame);
+	t_handle_info(SIGUSR1, note_frame);
 	__asm__ volatile("movq $12345, -8(%%rsp); movq $12345, -128(%%rsp); syscall\n"
 			 "mov -128(%%rsp), %1; mov %%rsp, %2"
 			 : "=a"(r), "=&r"(guard), "=&r"(sp)
@@ -254,7 +246,7 @@ static void check_alignment(int sig, siginfo_t *si, void *ctx)
 
 TEST(handler_starts_with_an_aligned_stack)
 {
-	handle(SIGUSR1, check_alignment);
+	t_handle_info(SIGUSR1, check_alignment);
 	for (int off = 0; off < 16; off += 8) {
 		long r;
 

@@ -5,14 +5,6 @@
 
 static volatile int count;
 
-static void handle(int sig, void (*fn)(int, siginfo_t *, void *))
-{
-	struct sigaction sa = {.sa_sigaction = fn, .sa_flags = SA_SIGINFO};
-
-	sigemptyset(&sa.sa_mask);
-	MUST(sigaction(sig, &sa, NULL));
-}
-
 static void destroy_all(int sig, siginfo_t *si, void *ctx)
 {
 	unsigned int mxcsr = 0x1f80 | 0x6000;
@@ -42,7 +34,7 @@ TEST(sse_registers_survive_a_handler)
 	unsigned long long in[2] = {0x1122334455667788, 0x99aabbccddeeff00}, out[3][2];
 	long r;
 
-	handle(SIGUSR1, destroy_all);
+	t_handle_info(SIGUSR1, destroy_all);
 	__asm__ volatile(
 		"movdqu %[in], %%xmm0; movdqu %[in], %%xmm7; movdqu %[in], %%xmm15\n" RAISE_USR1
 		"\nmovdqu %%xmm0, %1; movdqu %%xmm7, %2; movdqu %%xmm15, %3"
@@ -60,7 +52,7 @@ TEST(sse_and_x87_control_survive_a_handler)
 	unsigned short cw = 0x0b7f, cw_after;
 	long r;
 
-	handle(SIGUSR1, destroy_all);
+	t_handle_info(SIGUSR1, destroy_all);
 	__asm__ volatile("ldmxcsr %3; fldcw %4\n" RAISE_USR1 "\nstmxcsr %1; fnstcw %2"
 			 : "=a"(r), "=m"(mxcsr_after), "=m"(cw_after)
 			 : "m"(mxcsr), "m"(cw), RAISE_INPUTS
@@ -74,7 +66,7 @@ TEST(x87_stack_survives_a_handler)
 	double a = 1.5, b = -2.25, x, y;
 	long r;
 
-	handle(SIGUSR1, destroy_all);
+	t_handle_info(SIGUSR1, destroy_all);
 	__asm__ volatile("fldl %3; fldl %4\n" RAISE_USR1 "\nfstpl %1; fstpl %2"
 			 : "=a"(r), "=m"(x), "=m"(y)
 			 : "m"(a), "m"(b), RAISE_INPUTS
@@ -89,7 +81,7 @@ TEST(avx_registers_survive_a_handler)
 
 	if (!__builtin_cpu_supports("avx"))
 		SKIP("this processor has no AVX");
-	handle(SIGUSR1, destroy_all);
+	t_handle_info(SIGUSR1, destroy_all);
 	__asm__ volatile("vmovdqu %[in], %%ymm3; vmovdqu %[in], %%ymm12\n" RAISE_USR1
 			 "\nvmovdqu %%ymm3, %1; vmovdqu %%ymm12, %2; vzeroupper"
 			 : "=a"(r), "=m"(out[0]), "=m"(out[1])
@@ -146,7 +138,7 @@ TEST(avx512_registers_survive_a_handler)
 {
 	if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw"))
 		SKIP("this processor has no AVX-512");
-	handle(SIGUSR1, destroy_avx512);
+	t_handle_info(SIGUSR1, destroy_avx512);
 	CHECK(avx512_survives());
 	CHECK_EQ(count, 1);
 }
@@ -167,7 +159,7 @@ TEST(handler_can_read_and_change_the_sse_state_in_the_frame)
 	unsigned int in[4] = {0xabcdef, 0, 0, 0}, out[4];
 	long r;
 
-	handle(SIGUSR1, read_and_change_xmm);
+	t_handle_info(SIGUSR1, read_and_change_xmm);
 	__asm__ volatile("movdqu %2, %%xmm5\n" RAISE_USR1 "\nmovdqu %%xmm5, %1"
 			 : "=a"(r), "=m"(out)
 			 : "m"(in), RAISE_INPUTS
@@ -192,7 +184,7 @@ TEST(handler_can_change_the_x87_state_that_is_not_used_yet)
 	pid_t pid = getpid(), tid = gettid();
 	unsigned short cw;
 
-	handle(SIGUSR1, set_x87);
+	t_handle_info(SIGUSR1, set_x87);
 	for (int i = 0; i < 200; i++) {
 		__asm__ volatile("fninit");
 		MUST(syscall(SYS_tgkill, pid, tid, SIGUSR1));
@@ -216,7 +208,7 @@ TEST(frame_without_fpstate_resets_it)
 	unsigned long long in[2] = {~0ull, ~0ull}, out[2];
 	long r;
 
-	handle(SIGUSR1, drop_fpstate);
+	t_handle_info(SIGUSR1, drop_fpstate);
 	__asm__ volatile("ldmxcsr %3; movdqu %4, %%xmm6\n" RAISE_USR1
 			 "\nstmxcsr %1; movdqu %%xmm6, %2"
 			 : "=a"(r), "=m"(after), "=m"(out)
@@ -238,7 +230,7 @@ static void bad_mxcsr(int sig, siginfo_t *si, void *ctx)
 TEST(reserved_mxcsr_bits_in_the_frame_do_no_harm)
 {
 	int status = IN_CHILD({
-		handle(SIGUSR1, bad_mxcsr);
+		t_handle_info(SIGUSR1, bad_mxcsr);
 		raise(SIGUSR1);
 	});
 
@@ -263,7 +255,7 @@ TEST(computation_is_not_disturbed_by_many_signals)
 	volatile int *stop = t_shared(4096);
 	double first = 0, again;
 
-	handle(SIGUSR1, compute);
+	t_handle_info(SIGUSR1, compute);
 	for (int i = 1; i < 20000; i++)
 		first += 1.0 / (i * 1.25);
 	pid = SPAWN(while (!*stop) kill(parent, SIGUSR1));

@@ -214,17 +214,9 @@ static void note_info(int sig, siginfo_t *si, void *uc)
 	count++;
 }
 
-static void handle_info(int sig)
-{
-	struct sigaction sa = {.sa_sigaction = note_info, .sa_flags = SA_SIGINFO};
-
-	sigemptyset(&sa.sa_mask);
-	MUST(sigaction(sig, &sa, NULL));
-}
-
 TEST(kill_tells_its_sender)
 {
-	handle_info(SIGUSR1);
+	t_handle_info(SIGUSR1, note_info);
 	MUST(kill(getpid(), SIGUSR1));
 	CHECK_EQ(info.si_signo, SIGUSR1);
 	CHECK_EQ(info.si_code, SI_USER);
@@ -235,7 +227,7 @@ TEST(kill_tells_its_sender)
 
 TEST(tgkill_tells_its_sender)
 {
-	handle_info(SIGUSR1);
+	t_handle_info(SIGUSR1, note_info);
 	MUST(syscall(SYS_tgkill, getpid(), getpid(), SIGUSR1));
 	CHECK_EQ(info.si_code, SI_TKILL);
 	CHECK_EQ(info.si_pid, getpid());
@@ -246,7 +238,7 @@ TEST(kill_from_a_child_tells_its_pid)
 {
 	pid_t parent = getpid(), pid;
 
-	handle_info(SIGUSR1);
+	t_handle_info(SIGUSR1, note_info);
 	pid = SPAWN(MUST(kill(parent, SIGUSR1)));
 	CHECK_EXITED(t_wait(pid), 0);
 	while (!count)
@@ -260,7 +252,7 @@ TEST(pipe_without_a_reader_raises_sigpipe)
 
 	MUST(pipe(fd));
 	MUST(close(fd[0]));
-	handle_info(SIGPIPE);
+	t_handle_info(SIGPIPE, note_info);
 	CHECK_ERR(write(fd[1], "x", 1), EPIPE);
 	CHECK_EQ(count, 1);
 	CHECK_EQ(info.si_code, SI_USER);

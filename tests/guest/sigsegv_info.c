@@ -32,10 +32,8 @@ static void note(int sig, siginfo_t *si, void *ctx)
 #define FAULT(...)                                                                                 \
 	do {                                                                                       \
 		static const int sigs_[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};             \
-		for (int i_ = 0; i_ < 5; i_++) {                                                   \
-			struct sigaction sa_ = {.sa_sigaction = note, .sa_flags = SA_SIGINFO};     \
-			MUST(sigaction(sigs_[i_], &sa_, NULL));                                    \
-		}                                                                                  \
+		for (int i_ = 0; i_ < 5; i_++)                                                     \
+			t_handle_info(sigs_[i_], note);                                            \
 		got = 0;                                                                           \
 		if (!sigsetjmp(env, 1)) {                                                          \
 			__VA_ARGS__;                                                               \
@@ -256,8 +254,7 @@ TEST(handled_fault_can_be_repaired_and_retried)
 TEST(fault_that_is_blocked_kills)
 {
 	CHECK_KILLED(IN_CHILD({
-			     struct sigaction sa = {.sa_sigaction = note, .sa_flags = SA_SIGINFO};
-			     MUST(sigaction(SIGSEGV, &sa, NULL));
+			     t_handle_info(SIGSEGV, note);
 			     t_block(SIGSEGV);
 			     *null = 1;
 		     }),

@@ -467,6 +467,14 @@ static inline void t_handle(int sig, void (*handler)(int))
 	t_handle_flags(sig, handler, 0);
 }
 
+static inline void t_handle_info(int sig, void (*handler)(int, siginfo_t *, void *))
+{
+	struct sigaction sa = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO};
+
+	sigemptyset(&sa.sa_mask);
+	MUST(sigaction(sig, &sa, NULL));
+}
+
 static inline void t_block(int sig)
 {
 	sigset_t set;

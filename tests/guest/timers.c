@@ -15,14 +15,6 @@ static void note(int sig, siginfo_t *si, void *uc)
 	fired++;
 }
 
-static void handle(int sig)
-{
-	struct sigaction sa = {.sa_sigaction = note, .sa_flags = SA_SIGINFO};
-
-	sigemptyset(&sa.sa_mask);
-	MUST(sigaction(sig, &sa, NULL));
-}
-
 /* Waits until the handler has run n times. */
 static void wait_fired(int n)
 {
@@ -58,7 +50,7 @@ TEST(timer_fires_once_with_its_value)
 	timer_t t = new_timer(CLOCK_MONOTONIC, SIGUSR1, 4711);
 	struct itimerspec left;
 
-	handle(SIGUSR1);
+	t_handle_info(SIGUSR1, note);
 	set(t, 0, 10, 0);
 	wait_fired(1);
 	CHECK_EQ(info.si_code, SI_TIMER);
@@ -74,7 +66,7 @@ TEST(timer_is_not_early)
 	timer_t t = new_timer(CLOCK_MONOTONIC, SIGUSR1, 0);
 	long long start = t_now_ms();
 
-	handle(SIGUSR1);
+	t_handle_info(SIGUSR1, note);
 	set(t, 0, 40, 0);
 	wait_fired(1);
 	CHECK(t_now_ms() - start >= 39);
@@ -84,7 +76,7 @@ TEST(interval_timer_fires_again_and_again)
 {
 	timer_t t = new_timer(CLOCK_MONOTONIC, SIGUSR1, 0);
 
-	handle(SIGUSR1);
+	t_handle_info(SIGUSR1, note);
 	set(t, 0, 2, 2);
 	wait_fired(5);
 	set(t, 0, 0, 0);
@@ -95,7 +87,7 @@ TEST(timer_can_be_disarmed)
 	timer_t t = new_timer(CLOCK_MONOTONIC, SIGUSR1, 0);
 	struct itimerspec its = {{0, 0}, {1000, 0}}, old;
 
-	handle(SIGUSR1);
+	t_handle_info(SIGUSR1, note);
 	MUST(timer_settime(t, 0, &its, NULL));
 	its.it_value.tv_sec = 0;
 	MUST(timer_settime(t, 0, &its, &old));
@@ -124,7 +116,7 @@ TEST(absolute_timer_in_the_past_fires_at_once)
 {
 	timer_t t = new_timer(CLOCK_MONOTONIC, SIGUSR1, 0);
 
-	handle(SIGUSR1);
+	t_handle_info(SIGUSR1, note);
 	set(t, TIMER_ABSTIME, 1, 0);
 	wait_fired(1);
 }
@@ -167,7 +159,7 @@ TEST(timer_for_one_thread)
 	timer_t t;
 
 	ev._sigev_un._tid = (pid_t)syscall(SYS_gettid);
-	handle(SIGUSR1);
+	t_handle_info(SIGUSR1, note);
 	MUST(timer_create(CLOCK_MONOTONIC, &ev, &t));
 	set(t, 0, 5, 0);
 	wait_fired(1);
@@ -207,7 +199,7 @@ TEST(cpu_time_timer_fires_while_computing)
 	timer_t t = new_timer(CLOCK_PROCESS_CPUTIME_ID, SIGUSR1, 0);
 	long long start = process_cpu_ms();
 
-	handle(SIGUSR1);
+	t_handle_info(SIGUSR1, note);
 	set(t, 0, 30, 0);
 	t_sleep_ms(50);
 	/* Sleeping takes no processor time; a call that the host holds up does. */
@@ -287,7 +279,7 @@ TEST(alarm_fires)
 {
 	long long start = t_now_ms();
 
-	handle(SIGALRM);
+	t_handle_info(SIGALRM, note);
 	alarm(1);
 	wait_fired(1);
 	CHECK(t_now_ms() - start >= 999);
@@ -306,7 +298,7 @@ TEST(real_interval_timer_fires_again_and_again)
 {
 	struct itimerval it = {{0, 2000}, {0, 2000}};
 
-	handle(SIGALRM);
+	t_handle_info(SIGALRM, note);
 	MUST(setitimer(ITIMER_REAL, &it, NULL));
 	wait_fired(5);
 	it = (struct itimerval){{0, 0}, {0, 0}};
@@ -332,12 +324,12 @@ TEST(virtual_and_profiling_timers_fire_while_computing)
 {
 	struct itimerval it = {{0, 0}, {0, 20000}};
 
-	handle(SIGVTALRM);
+	t_handle_info(SIGVTALRM, note);
 	MUST(setitimer(ITIMER_VIRTUAL, &it, NULL));
 	while (!fired)
 		;
 	CHECK_EQ(info.si_signo, SIGVTALRM);
-	handle(SIGPROF);
+	t_handle_info(SIGPROF, note);
 	fired = 0;
 	MUST(setitimer(ITIMER_PROF, &it, NULL));
 	while (!fired)
@@ -375,7 +367,7 @@ TEST(profiling_timer_sees_threads_that_start_later)
 {
 	long long used = INT64_MAX;
 
-	handle(SIGPROF);
+	t_handle_info(SIGPROF, note);
 	for (int i = 0; i < 5 && used >= 1600; i++)
 		used = used_until_fired();
 	CHECK(used < 1600);
@@ -445,7 +437,7 @@ TEST(cpu_limit_raises_sigxcpu_and_then_kills)
 {
 	pid_t pid = SPAWN({
 		struct rlimit lim = {1, 2};
-		handle(SIGXCPU);
+		t_handle_info(SIGXCPU, note);
 		MUST(setrlimit(RLIMIT_CPU, &lim));
 		while (!fired)
 			;
