@@ -587,29 +587,9 @@ static void (*const parts[])(void) = {
 	epoll_nested, too_many_ways_up, epoll_crowds, polls,
 };
 
-static void run_part(long i)
-{
-	parts[i]();
-}
-
-/* Everything runs in a task, and the tasks that it starts tell by `done` when they have ended. */
-static int part_done;
-
-static void part_task(void *arg)
-{
-	run_part((long)arg);
-	__atomic_store_n(&part_done, 1, __ATOMIC_SEQ_CST);
-	kthread_exit();
-}
-
 static void all_parts(void)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(parts); i++) {
-		part_done = 0;
-		start_task(make_task(group), part_task, (void *)(long)i);
-		while (!__atomic_load_n(&part_done, __ATOMIC_SEQ_CST))
-			sleep_us(100);
-	}
+	run_parts(parts, ARRAY_SIZE(parts));
 }
 
 START_TEST(works_on_some_cpus)

@@ -88,6 +88,28 @@ static void settle(int n)
 	done = 0;
 }
 
+/* ---- parts of a test, one after the other ---- */
+
+static int part_done; /* atomic */
+
+static void part_task(void *arg)
+{
+	(*(void (*const *)(void))arg)();
+	__atomic_store_n(&part_done, 1, __ATOMIC_SEQ_CST);
+	kthread_exit();
+}
+
+/* Each runs in a task; the tasks that it starts tell by `done` when they have ended. */
+static void run_parts(void (*const parts[])(void), unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		part_done = 0;
+		start_task(make_task(group), part_task, (void *)&parts[i]);
+		while (!__atomic_load_n(&part_done, __ATOMIC_SEQ_CST))
+			sleep_us(100);
+	}
+}
+
 /* ---- what they leave ---- */
 
 static void close_all(void)

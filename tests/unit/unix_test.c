@@ -529,23 +529,9 @@ static void (*const parts[])(void) = {
 	collector,     deep,	passing_crowd, passcred,
 };
 
-static int part_done; /* atomic */
-
-static void part_task(void *arg)
-{
-	parts[(long)arg]();
-	__atomic_store_n(&part_done, 1, __ATOMIC_SEQ_CST);
-	kthread_exit();
-}
-
 static void all_parts(void)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(parts); i++) {
-		part_done = 0;
-		start_task(make_task(group), part_task, (void *)(long)i);
-		while (!__atomic_load_n(&part_done, __ATOMIC_SEQ_CST))
-			sleep_us(100);
-	}
+	run_parts(parts, ARRAY_SIZE(parts));
 }
 
 START_TEST(works_on_some_cpus)
