@@ -40,6 +40,15 @@ parse_options()
 	esac
 }
 
+# prepare_out KIND: BUILD becomes absolute; OUT is there, without the results of before.
+prepare_out()
+{
+	mkdir -p "$BUILD/tests/$1"
+	BUILD=$(cd "$BUILD" && pwd)
+	OUT=$BUILD/tests/$1
+	rm -f "$OUT"/*.count "$OUT"/*.why "$OUT"/*.judged
+}
+
 # The engines that work here, unless they were given. One that this host or this build hasn't got is skipped, or is a failure if $REQUIRE_ENGINES
 # names it; what else is wrong with one is for the tests to show.
 find_engines()
