@@ -1,9 +1,33 @@
-"""For who starts programs that may leave processes: those become children of this process, which finds and ends them."""
+"""What the programs of this directory share: options, guests' programs, and commands that may leave processes: those become children of this
+process, which finds and ends them."""
+import atexit
 import ctypes
 import os
 import signal
+import subprocess
 
 PR_SET_CHILD_SUBREAPER = 36
+SLOW = int(os.environ.get("SLOW", 1))  # how many times slower than an ordinary kernel this one may be
+
+
+def build_dir(options):
+    """The directory with the builds (-b), in which there is one for us; from here on this one is the current directory."""
+    build = os.path.abspath(options.get("-b", "build"))
+    os.chdir(os.path.dirname(os.path.abspath(__file__)))
+    os.makedirs(f"{build}/stress", exist_ok=True)
+    return build
+
+
+def engines(options, default="ptrace seccomp"):
+    return options.get("-e", default).replace(",", " ").split()
+
+
+def compiled(build, name, sources, optimize="-O2"):
+    """The path of a program, made of sources, which goes when this process ends: others may run beside it."""
+    program = f"{build}/stress/{name}.{os.getpid()}"
+    subprocess.run(["gcc", optimize, "-g", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", program, *sources], check=True)
+    atexit.register(os.unlink, program)
+    return program
 
 
 class TimeLimit(Exception):
