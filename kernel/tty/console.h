@@ -24,8 +24,6 @@ must_check int host_ready_init(struct host_ready *r, int fd, void (*fn)(void *ar
 /* fn will be called once when one of the events holds. Without spinlocks. False: it never will, they hold always. */
 bool host_ready_want(struct host_ready *r, u32 events);
 
-/* Makes the terminal that s is the console. -errno. */
-must_check int console_tty_init(struct host_stdio *s);
 /* For each of the three, whatever it is: before one of them is opened. s lives for ever. */
 must_check int stdfile_init(struct host_stdio *s);
 /* A guest file that passes reads and writes through to one of the host's. ERR_PTR. */
