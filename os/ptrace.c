@@ -230,6 +230,9 @@ static bool deliver_to_stub(struct context *c, int sig, mcontext_t *mc, struct p
 		status = wait_stop(c);
 		if (c->dead)
 			return false;
+		/* Another fault: the host had no room for the frame, and would go on in the guest. */
+		if (!(status >> 16) && is_fault_signal(WSTOPSIG(status)))
+			break;
 		if (!is_stop(status, STOP_SYSCALL))
 			continue;
 		if (pt(PTRACE_GETREGS, pid, 0, (u64)r) < 0 || r->rip != STUB_FAULT_IP)

@@ -183,6 +183,24 @@ TEST(stack_pointer_in_the_signal_stack)
 		}
 }
 
+/* There is no room for the frame then: nothing goes on, not even behind a trap. */
+#define FAULT_AT_THE_END(instructions)                                                             \
+	DARE(50, __asm__ volatile("mov %0, %%rsp\n\t" instructions "\n1:\tjmp 1b"                  \
+				  :                                                                \
+				  : "r"(slot(1) + SLOT_SIGSTACK + 200)                             \
+				  : "memory"))
+
+TEST(faults_at_the_end_of_the_signal_stack)
+{
+	FAULT_AT_THE_END("int3");
+	FAULT_AT_THE_END("ud2");
+	FAULT_AT_THE_END("movl $0, 8");
+	FAULT_AT_THE_END("xor %%ecx, %%ecx; div %%ecx");
+	/* TF, alone and cleared by what it is told of. */
+	FAULT_AT_THE_END("pushfq; orl $0x100, (%%rsp); popfq; nop");
+	FAULT_AT_THE_END("pushfq; pushfq; orl $0x100, (%%rsp); popfq; popfq");
+}
+
 TEST(odd_selectors_and_flags)
 {
 	static const uint64_t csgsfs[] = {
