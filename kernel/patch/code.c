@@ -73,42 +73,48 @@ bool code_ends(const u8 *code, size_t size)
 	return is_end(&i);
 }
 
-/* Could a jump in this function lead to [from, to)? All code of it is decodable. */
-static bool is_target(const u8 *code, size_t size, size_t from, size_t to)
+/* Marks the targets of jumps in this function that lie in the n bytes from low. False: it can't be told where all of them lead. */
+static bool mark_targets(const u8 *code, size_t size, size_t low, bool *target, size_t n)
 {
 	const ZydisDecoder *d = decoder();
 	ZydisDecodedInstruction i;
 
 	for (size_t at = 0; at < size; at += i.length) {
-		size_t target;
+		size_t to;
 
-		if (!decode(d, code + at, size - at, &i))
-			return true;
-		target = at + i.length + i.raw.imm[0].value.s;
-		if (i.raw.imm[0].is_relative ? target >= from && target < to
-					     : i.mnemonic == ZYDIS_MNEMONIC_JMP)
-			return true;
+		if (!decode(d, code + at, size - at, &i) ||
+		    (i.mnemonic == ZYDIS_MNEMONIC_JMP && !i.raw.imm[0].is_relative))
+			return false;
+		to = at + i.length + i.raw.imm[0].value.s - low;
+		if (i.raw.imm[0].is_relative && to < n)
+			target[to] = true;
 	}
-	return false;
+	return true;
 }
 
 long code_inner_padding(const u8 *code, size_t size, size_t low, size_t high, size_t *room)
 {
+	bool target[PAD_WINDOW + PAD_ROOM_MAX] = {};
 	const ZydisDecoder *d = decoder();
 	ZydisDecodedInstruction i;
-	size_t run = 0; /* where NOPs behind an end begin; 0: nowhere */
+	size_t run = 0, n; /* where NOPs behind an end begin; 0: nowhere */
 
-	for (size_t at = 0; at < size; at += i.length) {
+	if (high - low > PAD_WINDOW || !mark_targets(code, size, low, target, sizeof(target)))
+		return -1;
+	for (size_t at = 0; at < min(size, high + PAD_SIZE); at += i.length) {
 		if (!decode(d, code + at, size - at, &i))
 			return -1;
-		if (is_end(&i))
+		n = at + i.length - run;
+		if (is_end(&i)) {
 			run = at + i.length;
-		else if (!is_nop(&i))
+		} else if (!is_nop(&i)) {
 			run = 0;
-		else if (run >= max(low, 1UL) && run <= high && at + i.length - run >= PAD_SIZE &&
-			 !is_target(code, size, run, at + i.length)) {
-			*room = at + i.length - run;
-			return run;
+		} else if (run >= max(low, 1UL) && run <= high && n >= PAD_SIZE) {
+			if (!memchr(target + (run - low), true, n)) {
+				*room = n;
+				return run;
+			}
+			run = 0;
 		}
 	}
 	return -1;

@@ -25,6 +25,7 @@ struct patches {
 
 #define PAD_SIZE 5U /* a jmp rel32 */
 #define PAD_ROOM_MAX (PAD_SIZE - 1 + 15)
+#define PAD_WINDOW 255UL /* what a jmp rel8 reaches */
 
 /* A function: [start, end), and where the next one starts (0: unknown). The one before is [prev_start, prev_end) (0: unknown). */
 struct function {
@@ -61,8 +62,8 @@ must_check bool code_is_padding(const u8 *code, size_t size);
 /* Does a function that consists of these instructions end in one that never goes on behind it? */
 must_check bool code_ends(const u8 *code, size_t size);
 /*
- * Where in [low, high] of a function there are NOPs of at least PAD_SIZE bytes that are never executed: behind an end, and no jump leads
- * there. Their size in *room. -1: nowhere, as far as can be told.
+ * Where in [low, high] of a function, PAD_WINDOW bytes further at most, there are NOPs of at least PAD_SIZE bytes that are never executed: behind an
+ * end, and no jump leads there. Their size in *room. -1: nowhere, as far as can be told.
  */
 must_check long code_inner_padding(const u8 *code, size_t size, size_t low, size_t high,
 				   size_t *room);

@@ -5,6 +5,7 @@
 #include "kernel/patch/patch_priv.h"
 #include "unit.h"
 #include <string.h>
+#include <time.h>
 
 #define BASE 0x400000UL
 
@@ -250,6 +251,38 @@ START_TEST(padding_inside_a_function_is_behind_an_end_and_no_target)
 }
 END_TEST
 
+static u64 cpu_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* As long as functions may be; each NOP could be padding, but for a jump at the very end. */
+START_TEST(function_of_nops_is_decoded_a_few_times)
+{
+	const s32 size = 65536;
+	struct plan p;
+
+	for (s32 target = 3; target <= 3 + (s32)PAD_SIZE; target++) {
+		s32 d = target - size;
+		u64 start;
+
+		text_size = 0;
+		PUT("\x0f\x05\xc3");
+		pad(size - 3 - 5);
+		PUT("\xe9");
+		put((const char *)&d, sizeof(d));
+		start = cpu_ms();
+		/* To the first one behind the padding is harmless. */
+		ck_assert(plan(0, size, 0, 0, 39, &p) == (target == 3 + PAD_SIZE));
+		ck_assert_uint_lt(cpu_ms() - start, 100);
+	}
+	ck_assert_uint_eq(p.pad, BASE + 3);
+}
+END_TEST
+
 /* Any bytes: nothing is read beyond them, and what is found is in them. */
 START_TEST(hostile_bytes_are_survived)
 {
@@ -309,4 +342,5 @@ UNIT_MAIN("code of call sites", number_before_the_call_is_form_a,
 	  bytes_that_look_like_the_number_are_none, call_inside_another_instruction_is_none,
 	  padding_between_functions_is_dead_or_refused, padding_has_to_be_near,
 	  sites_share_padding_in_order, padding_inside_a_function_is_behind_an_end_and_no_target,
-	  hostile_bytes_are_survived, functions_of_any_size_are_survived)
+	  function_of_nops_is_decoded_a_few_times, hostile_bytes_are_survived,
+	  functions_of_any_size_are_survived)
