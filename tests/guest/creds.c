@@ -310,20 +310,6 @@ HELPER(report_ids)
 											     : 2;
 }
 
-/* A copy of this program in the test's directory, for all to execute. */
-static void copy_self(const char *to)
-{
-	static char buf[1 << 16];
-	int in = MUST(open(t_self(), O_RDONLY | O_CLOEXEC));
-	int out = MUST(open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0755));
-	ssize_t n;
-
-	while ((n = read(in, buf, sizeof(buf))) > 0)
-		CHECK(write(out, buf, (size_t)n) == n);
-	MUST(close(out));
-	MUST(close(in));
-}
-
 static int run_as_ordinary(const char *r, const char *e, const char *s, bool no_new_privs)
 {
 	return IN_CHILD({
@@ -375,7 +361,7 @@ TEST(set_user_id_program_changes_the_effective_uid)
 {
 	NEED_ROOT;
 	t_cd_tmpdir();
-	copy_self("prog");
+	t_copy_self("prog");
 	MUST(chown("prog", 4242, 4242));
 	MUST(chmod("prog", 04755));
 	CHECK_EXITED(run_as_ordinary("65534", "4242", "4242", false), 0);
@@ -385,7 +371,7 @@ TEST(no_new_privs_ignores_set_user_id)
 {
 	NEED_ROOT;
 	t_cd_tmpdir();
-	copy_self("prog");
+	t_copy_self("prog");
 	MUST(chown("prog", 4242, 4242));
 	MUST(chmod("prog", 04755));
 	CHECK_EXITED(run_as_ordinary("65534", "65534", "65534", true), 0);
@@ -403,7 +389,7 @@ TEST(set_user_id_program_gets_nothing_while_it_shares_its_directory)
 
 	NEED_ROOT;
 	t_cd_tmpdir();
-	copy_self("prog");
+	t_copy_self("prog");
 	MUST(chown("prog", 4242, 4242));
 	MUST(chmod("prog", 06755));
 	CHECK_EXITED(
@@ -463,7 +449,7 @@ TEST(set_user_id_program_is_not_seen_through_files_of_before)
 
 	NEED_ROOT;
 	t_cd_tmpdir();
-	copy_self("prog");
+	t_copy_self("prog");
 	MUST(chown("prog", 4242, 4242));
 	MUST(chmod("prog", 04755));
 	t_become_ordinary();
@@ -491,7 +477,7 @@ TEST(set_user_id_program_is_secure_and_not_dumpable)
 {
 	NEED_ROOT;
 	t_cd_tmpdir();
-	copy_self("prog");
+	t_copy_self("prog");
 	MUST(chown("prog", 4242, 4242));
 	MUST(chmod("prog", 04755));
 	CHECK_EXITED(IN_CHILD({
@@ -511,7 +497,7 @@ TEST(program_that_can_be_executed_but_not_read_is_not_dumpable)
 {
 	t_become_ordinary();
 	t_cd_tmpdir();
-	copy_self("prog");
+	t_copy_self("prog");
 	MUST(chmod("prog", 0111));
 	CHECK_EXITED(IN_CHILD({
 			     execl("./prog", "prog", "--helper", "report_not_dumpable", NULL);

@@ -406,16 +406,9 @@ TEST(children_have_nothing_of_a_foreign_mapping_that_was_moved)
 static char *copy_self(void)
 {
 	static char path[128];
-	static char buf[1 << 16];
-	int from = open_self(), to;
-	ssize_t n;
 
 	snprintf(path, sizeof(path), "%s/image", t_tmpdir());
-	to = MUST(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755));
-	while ((n = MUST(read(from, buf, sizeof(buf)))) > 0)
-		CHECK_EQ(write(to, buf, (size_t)n), n);
-	MUST(close(from));
-	MUST(close(to));
+	t_copy_self(path);
 	return path;
 }
 

@@ -521,6 +521,20 @@ static inline void t_write_file(const char *path, const char *text)
 	MUST(close(fd));
 }
 
+/* A copy of this program, for all to execute. */
+static inline void t_copy_self(const char *to)
+{
+	static char buf[1 << 16];
+	int in = MUST(open(t_self(), O_RDONLY | O_CLOEXEC));
+	int out = MUST(open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755));
+	ssize_t n;
+
+	while ((n = MUST(read(in, buf, sizeof(buf)))) > 0)
+		CHECK(write(out, buf, (size_t)n) == n);
+	MUST(close(out));
+	MUST(close(in));
+}
+
 /* The whole text of a small file (also in /proc), in a static buffer. */
 static inline const char *t_read_file(const char *path)
 {
