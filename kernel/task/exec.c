@@ -1,6 +1,7 @@
 /*
  * execve. Up to the point of no return nothing of the old image is touched and errors are returned; behind it, an error
- * kills the process. An mm with no other user keeps its host address space, emptied, if nobody can be computing there; else the task gets a new one.
+ * kills the process. An mm with no other user keeps its host address space, emptied, if nobody can be computing there and the new program has no other
+ * rights; else the task gets a new one.
  */
 #include "alloc.h"
 #include "cputime.h"
@@ -195,13 +196,24 @@ static int kill_others(struct task *t)
 
 /* ---- the switch ---- */
 
-/* The new mm, empty; the task runs in it from now on. */
-static struct mm *new_mm(struct task *t, struct context **ctx)
+/* Is the new program allowed nothing that the old one wasn't? */
+static bool has_same_rights(const struct task *t, const struct exec_image *im)
+{
+	return !im->secure && !im->unreadable &&
+	       !(im->cred->cap_permitted & ~t->cred->cap_permitted);
+}
+
+/*
+ * The new mm, empty; the task runs in it from now on. In a new host process, too, unless the old program might as well do itself what it could have the
+ * new one do: it may have a signal stack there that makes the host's next frame a part of the new program's first one.
+ */
+static struct mm *new_mm(struct task *t, bool same_rights, struct context **ctx)
 {
 	struct mm *mm = ERR_PTR(-EINVAL);
 
 	*ctx = NULL;
-	if (__atomic_load_n(&t->mm->refs, __ATOMIC_ACQUIRE) == 1 && context_exec(t->ctx))
+	if (same_rights && __atomic_load_n(&t->mm->refs, __ATOMIC_ACQUIRE) == 1 &&
+	    context_exec(t->ctx))
 		mm = mm_take_over(t->mm);
 	return IS_ERR(mm) ? mm_create(ctx) : mm;
 }
@@ -209,14 +221,14 @@ static struct mm *new_mm(struct task *t, struct context **ctx)
 /* Before others see the mm, they find in it what it is: for a while it has the old credentials. */
 static int switch_mm(struct task *t, const struct exec_image *im)
 {
+	bool same_rights = has_same_rights(t, im);
 	struct context *ctx;
-	struct mm *old = t->mm, *mm = new_mm(t, &ctx);
+	struct mm *old = t->mm, *mm = new_mm(t, same_rights, &ctx);
 
 	if (IS_ERR(mm))
 		return PTR_ERR(mm);
 	mm->core_filter = __atomic_load_n(&old->core_filter, __ATOMIC_RELAXED);
-	mm->dumpable = !im->secure && !im->unreadable &&
-		       !(im->cred->cap_permitted & ~t->cred->cap_permitted);
+	mm->dumpable = same_rights;
 	mm->exe_file = exe_file_get(im->file);
 	spin_lock(&t->lock);
 	t->mm = mm;

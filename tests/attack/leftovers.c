@@ -35,24 +35,33 @@ static void mark_slot(void)
 		*(volatile uint64_t *)at = MARK;
 }
 
-/* Its end as the handler tells it of a call that the filter traps, without a handler: signals and their stack stay as they are. */
-static void forge_stop(void)
+/*
+ * A call as the handler tells of one that the filter traps, without a handler: signals and their stack stay as they are. The other registers in r are as
+ * they will be.
+ */
+static void forge_call(struct jump_regs r, int nr, const uint64_t args[3])
 {
-	static struct jump_regs r;
 	siginfo_t *si = (siginfo_t *)(slot(1) + SLOT_FRAMES);
 	struct frame *f = (struct frame *)(si + 1);
 
 	memset(si, 0, sizeof(*si));
 	memset(f, 0, sizeof(*f));
 	si->si_code = 1; /* SYS_SECCOMP */
-	si->si_syscall = SYS_exit_group;
+	si->si_syscall = nr;
 	si->si_arch = AUDIT_ARCH_X86_64;
-	f->mc.gregs[REG_RDI] = 3;
+	f->mc.gregs[REG_RDI] = args[0];
+	f->mc.gregs[REG_RSI] = args[1];
+	f->mc.gregs[REG_RDX] = args[2];
 	r.rdi = SIGSYS;
 	r.rsi = (uint64_t)si;
 	r.rdx = (uint64_t)f;
 	r.rsp = (uint64_t)stack + sizeof(stack) / 2 - 8;
 	jump_with(&r, STUB_STOP_IP - 2);
+}
+
+static void forge_stop(void)
+{
+	forge_call((struct jump_regs){}, SYS_exit_group, (uint64_t[]){3, 0, 0});
 }
 
 /* The answer to a call by a trampoline: these registers, in the order of struct pt_regs. */
@@ -393,6 +402,102 @@ TEST(executed_program_finds_nothing_in_its_slot)
 {
 	CHECK_EXITED(wait_or_kill(SPAWN(set_words_and_exec("victim")), 60000), 0);
 	CHECK_EXITED(wait_or_kill(SPAWN(set_words_and_exec("target_is_zero")), 60000), 0);
+}
+
+/* ---- exec of a program with other rights ---- */
+
+#define SET_ID "set-id"
+#define TAKEN_OVER 66
+
+HELPER(set_id)
+{
+	return 0;
+}
+
+/* Where the old program would like the new one to begin. There is no stack. */
+static void taken_over(void)
+{
+	__asm__ volatile("syscall\n\t"
+			 "xor %%edi, %%edi\n\t"
+			 "test %%eax, %%eax\n\t"
+			 "cmovz %1, %%edi\n\t"
+			 "mov %2, %%eax\n\t"
+			 "syscall"
+			 :
+			 : "a"(SYS_geteuid), "r"(TAKEN_OVER), "i"(SYS_exit_group)
+			 : "rcx", "rdi", "r11");
+	__builtin_unreachable();
+}
+
+/* How far below the end of the signal stack the host puts a frame's ucontext: as far as that of this call. 0: nothing is there. */
+static uint64_t frame_depth(void)
+{
+	syscall(SYS_sigaltstack, NULL, NULL);
+	for (uint64_t at = slot(1) + SLOT_FRAMES; at < slot(2) - PAGE / 2; at += 64) {
+		struct frame *f = (struct frame *)at;
+		uint64_t state = (uint64_t)f->mc.fpregs;
+
+		if (state > at && state < slot(2) && state % 64 == 0 && state - at < 1024)
+			return slot(2) - at;
+	}
+	return 0;
+}
+
+#define KICKS_FRAME (SLOT_FRAME + 0x80)
+
+/*
+ * The signal stack is where the host's frame of a kick overlaps the new program's first one: what is there the size of the stack becomes the stack pointer here, r8
+ * the instruction pointer, and so on.
+ */
+static void forge_execve(void)
+{
+	static char *argv[] = {SET_ID, "--helper", "set_id", NULL};
+	struct jump_regs r = {.r8 = (uint64_t)taken_over, .r9 = 0x202, .r10 = 0x33 | 0x2bLL << 48};
+
+	forge_call(r, SYS_execve, (uint64_t[]){(uint64_t)argv[0], (uint64_t)argv, 0});
+}
+
+static void exec_set_id(void)
+{
+	static struct frame f = {.flags = 6};
+	struct jump_regs r = {.rax = SYS_rt_sigreturn, .rsp = (uint64_t)&f};
+
+	f.mc.gregs[REG_RIP] = (greg_t)forge_execve;
+	f.mc.gregs[REG_RSP] = (greg_t)(stack + sizeof(stack) / 2 - 8);
+	f.mc.gregs[REG_EFL] = 0x202;
+	f.mc.gregs[REG_CSGSFS] = 0x33 | 0x2bLL << 48;
+	f.ss = (stack_t){.ss_sp = (void *)(slot(1) + SLOT_SIGSTACK),
+			 .ss_size = frame_depth() + KICKS_FRAME - SLOT_SIGSTACK};
+	jump_with(&r, STUB_SIGRETURN_IP - 2);
+}
+
+/* Who stops and continues it has it kicked as often. */
+static int end_of_kicked(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		kill(pid, SIGSTOP);
+		kill(pid, SIGCONT);
+	}
+	return status;
+}
+
+TEST(set_id_program_is_not_the_old_ones)
+{
+	int ran = 0;
+
+	t_cd_tmpdir();
+	t_copy_self(SET_ID);
+	MUST(chmod(SET_ID, 04755));
+	t_become_ordinary();
+	for (int i = 0; i < 100; i++) {
+		int end_ = end_of_kicked(SPAWN(exec_set_id()));
+
+		CHECK(end_ != TAKEN_OVER << 8);
+		ran += end_ == 0;
+	}
+	CHECK(ran || !is_seccomp_engine());
 }
 
 #define THREADS 8
