@@ -85,12 +85,13 @@ static bool report_read(int fd, u32 seq, int *done, u32 *last)
 
 /*
  * Waits for the end of the batch. The word may lie (a guest's thread can write it), the report can't: whatever the word says, each time it has
- * changed the report is looked at, and now and then whether the keeper lives. -ESRCH: it died.
+ * changed the report is looked at, and now and then that and whether the keeper lives: soon, since the word may have been put back before we slept.
+ * -ESRCH: it died.
  */
 int keeper_wait(struct host_mm *hm, pid_t keeper, int report, int *done, u32 *last)
 {
 	u32 *word = slot_alias(2 * hm->id);
-	ktime_t check = ktime_mono() + KEEPER_CHECK;
+	ktime_t step = NSEC_PER_MSEC, check = ktime_mono() + step;
 	bool first = true;
 
 	for (;;) {
@@ -102,7 +103,8 @@ int keeper_wait(struct host_mm *hm, pid_t keeper, int report, int *done, u32 *la
 			if (ktime_mono() >= check) {
 				if (process_is_dead(keeper))
 					return -ESRCH;
-				check = ktime_mono() + KEEPER_CHECK;
+				step = min(2 * step, KEEPER_CHECK);
+				check = ktime_mono() + step;
 			}
 		}
 		first = false;

@@ -361,7 +361,7 @@ bool filter_installed(pid_t pid)
 bool wait_ready(struct host_task *ht)
 {
 	u32 *ready = slot_alias(ht->global_slot);
-	ktime_t step = 10 * NSEC_PER_MSEC, look = ktime_mono() + step;
+	ktime_t step = NSEC_PER_MSEC, look = ktime_mono() + step;
 
 	/*
 	 * The word may be forged, and what was there erased: what counts is where the engine finds the process then. Wake-ups may be forged as

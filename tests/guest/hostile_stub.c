@@ -5,6 +5,7 @@
  */
 #include "t.h"
 #include "../../stub/layout.h"
+#include <pthread.h>
 #include <ucontext.h>
 
 #define SKIP_ON_THE_HOST()                                                                         \
@@ -140,4 +141,36 @@ TEST(trampolines_grow_into_nothing_and_stay_read_only)
 	CHECK_EQ(munmap((void *)area, size), 0);
 	CHECK(getppid() > 0);
 	others_live();
+}
+
+/* ---- batches ---- */
+
+#define FORKS 100
+#define LONG_MS 240
+#define PAUSES 3 /* of a busy machine */
+
+static void *write_zeroes(void *arg)
+{
+	for (;;)
+		*(volatile uint32_t *)(STUB_SLOTS + SLOT_READY) = 0;
+	return arg;
+}
+
+/* A fork's first batch has ended when the kernel begins to wait for it: all tasks of its CPU would wait for a quarter of a second. */
+TEST(batchs_word_that_stands_costs_milliseconds)
+{
+	pthread_t t;
+	int n = 0;
+
+	SKIP_ON_THE_HOST();
+	CHECK_EQ(pthread_create(&t, NULL, write_zeroes, NULL), 0);
+	for (int i = 0; i < FORKS; i++) {
+		long long start;
+
+		usleep(5000); /* behind that no timer of this CPU interrupts its waiting */
+		start = t_now_ms();
+		CHECK_EXITED(IN_CHILD(_exit(0)), 0);
+		n += t_now_ms() - start >= LONG_MS;
+	}
+	CHECK(n <= PAUSES);
 }
