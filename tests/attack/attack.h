@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <sys/auxv.h>
 
 #define PAGE 4096UL
 #define RW (PROT_READ | PROT_WRITE)
@@ -137,6 +138,20 @@ static inline bool has_slot(unsigned int n)
 static inline uint64_t slot(unsigned int n)
 {
 	return STUB_SLOTS + (uint64_t)n * SLOT_SIZE;
+}
+
+/* The gs base, by the instruction where the host has it. */
+static inline bool has_fsgsbase(void)
+{
+	return getauxval(AT_HWCAP2) & 2;
+}
+
+static inline void set_gs(uint64_t base)
+{
+	if (has_fsgsbase())
+		__asm__ volatile("wrgsbase %0" : : "r"(base));
+	else
+		MUST(syscall(SYS_arch_prctl, 0x1001 /* ARCH_SET_GS */, base));
 }
 
 /* ---- accesses that may fault ---- */

@@ -4,7 +4,6 @@
  */
 #include "attack.h"
 #include <pthread.h>
-#include <sys/auxv.h>
 #include <sys/prctl.h>
 
 static long int80(long nr, long a)
@@ -112,20 +111,6 @@ TEST(bases_in_the_stub)
 			*(volatile int *)8 = 0;
 		});
 	}
-}
-
-/* By the instruction where the host has it. */
-static bool has_fsgsbase(void)
-{
-	return getauxval(AT_HWCAP2) & 2;
-}
-
-static void set_gs(uint64_t base)
-{
-	if (has_fsgsbase())
-		__asm__ volatile("wrgsbase %0" : : "r"(base));
-	else
-		MUST(syscall(SYS_arch_prctl, 0x1001 /* ARCH_SET_GS */, base));
 }
 
 static uint64_t get_gs(void)

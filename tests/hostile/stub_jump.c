@@ -33,6 +33,27 @@ static const struct {
 	{"behind sigreturn's call", STUB_SIGRETURN_IP},
 	{"stop's sigaction", STUB_STOP_SIGACTION},
 	{"notify filter", STUB_NOTIFY_FILTER},
+	{"entry", STUB_ENTRY},
+	{"entry, saved", STUB_ENTRY_SAVED},
+	{"flags", STUB_FLAGS},
+	{"behind flags", STUB_FLAGS_END},
+	{"commit", STUB_COMMIT_IP - 10},
+	{"behind commit", STUB_COMMIT_IP},
+	{"wait's call", STUB_WAIT_IP - 2},
+	{"behind wait's call", STUB_WAIT_IP},
+	{"ask", STUB_ASK},
+	{"ask's call", STUB_ASK_IP - 2},
+	{"behind ask's call", STUB_ASK_IP},
+	{"answered", STUB_ANSWERED},
+	{"finish", STUB_FINISH},
+	{"leave", STUB_LEAVE},
+	{"tail", STUB_TAIL},
+	{"tail, added", STUB_TAIL_ADDED},
+	{"tail, flags", STUB_TAIL_FLAGS},
+	{"load", STUB_LOAD},
+	{"save", STUB_SAVE},
+	{"saved", STUB_SAVED},
+	{"behind load", STUB_LOAD_END},
 	{"control page", STUB_CTL},
 	{"operations", STUB_CTL + CTL_OPS},
 	{"keeper's slot", STUB_SLOTS},
@@ -41,6 +62,15 @@ static const struct {
 	{"end", STUB_END},
 	{"vDSO area", STUB_VDSO_AREA},
 };
+
+/* A call, as trampolines have it. */
+__asm__("	.text\n"
+	"	syscall\n"
+	"behind_call: ud2\n");
+extern const char behind_call[];
+
+#define VARIANTS 5
+#define IN_TRAMPOLINE 4
 
 /* What the code at these places finds in its registers otherwise. */
 static void likely_regs(struct jump_regs *r, unsigned int variant)
@@ -69,18 +99,27 @@ static void likely_regs(struct jump_regs *r, unsigned int variant)
 		r->rdx = r->rax = r->rsp = STUB_SLOTS + SLOT_SIZE + SLOT_FRAME;
 		r->rbp = 0;
 		break;
+	case IN_TRAMPOLINE:
+		r->rax = SYS_getpid << 16;
+		r->rcx = (uint64_t)behind_call;
+		r->r11 = STUB_SLOTS + SLOT_SIZE + SLOT_IN;
+		break;
 	}
 }
 
 TEST(named_places_with_likely_registers)
 {
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-		for (unsigned int v = 0; v < 4; v++) {
+		for (unsigned int v = 0; v < VARIANTS; v++) {
 			struct jump_regs r;
 
 			t_context = places[i].name;
 			likely_regs(&r, v);
-			DARE(10, jump_with(&r, places[i].at));
+			DARE(10, {
+				if (v == IN_TRAMPOLINE)
+					set_gs(STUB_SLOTS + SLOT_SIZE);
+				jump_with(&r, places[i].at);
+			});
 		}
 }
 
