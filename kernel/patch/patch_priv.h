@@ -43,7 +43,7 @@ struct nearby {
 void nearby_add(struct nearby *n, uaddr_t start, u64 size);
 /* What a program's file says, which was loaded `bias` above the addresses in it. May sleep. */
 void sections_near(struct file *file, const Elf64_Ehdr *eh, uaddr_t bias, struct nearby *n);
-/* What an .eh_frame says that was loaded at addr, and a symbol table. Any bytes. */
+/* What an .eh_frame says that was loaded at addr, and a symbol table. Any bytes. May sleep. */
 void frames_near(const u8 *buf, size_t size, uaddr_t addr, uaddr_t bias, struct nearby *n);
 void symbols_near(const u8 *buf, size_t size, uaddr_t bias, struct nearby *n);
 

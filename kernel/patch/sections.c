@@ -6,12 +6,14 @@
 #include "alloc.h"
 #include "fs.h"
 #include "kernel/patch/patch_priv.h"
+#include "sched.h"
 #include <string.h>
 
 #define SECTIONS_MAX 256
 #define SECTION_SIZE_MAX (8UL << 20)
 #define AUGMENTATION_MAX 16
 #define LEB_MAX 10
+#define RECORDS_AT_ONCE 4096 /* a hundred microseconds */
 
 void nearby_add(struct nearby *n, uaddr_t start, u64 size)
 {
@@ -162,7 +164,7 @@ static bool record(const u8 *buf, size_t size, size_t at, struct bytes *b, size_
 void frames_near(const u8 *buf, size_t size, uaddr_t addr, uaddr_t bias, struct nearby *n)
 {
 	size_t known = size; /* of which description the encoding is known */
-	int encoding = -1;
+	int encoding = -1, records = 0;
 	struct bytes b, c;
 
 	for (size_t at = 0, next, ignored; record(buf, size, at, &b, &next); at = next) {
@@ -170,6 +172,8 @@ void frames_near(const u8 *buf, size_t size, uaddr_t addr, uaddr_t bias, struct 
 		u32 back = take(&b, 4);
 		u64 start, range;
 
+		if (++records % RECORDS_AT_ONCE == 0)
+			cond_resched();
 		if (!back || back > field) /* itself a CIE, or no record at all */
 			continue;
 		cie = field - back;
@@ -204,6 +208,8 @@ void symbols_near(const u8 *buf, size_t size, uaddr_t bias, struct nearby *n)
 		     ELF64_ST_TYPE(s.st_info) == STT_GNU_IFUNC) &&
 		    s.st_shndx != SHN_UNDEF && s.st_shndx != SHN_ABS)
 			nearby_add(n, bias + s.st_value, s.st_size);
+		if (at / sizeof(s) % RECORDS_AT_ONCE == RECORDS_AT_ONCE - 1)
+			cond_resched();
 	}
 }
 
@@ -221,6 +227,7 @@ static u8 *section_read(struct file *file, const Elf64_Shdr *sh)
 		kfree(buf);
 		return NULL;
 	}
+	cond_resched();
 	return buf;
 }
 

@@ -17,8 +17,15 @@ void kfree(void *p)
 	free(p);
 }
 
+static int rests;
+
+void cond_resched(void)
+{
+	rests++;
+}
+
 /* The file. */
-static u8 bytes[1 << 16];
+static u8 bytes[1 << 18];
 static size_t size;
 
 ssize_t kernel_read(struct file *f, void *buf, size_t n, u64 pos)
@@ -384,6 +391,28 @@ START_TEST(sections_that_lie)
 }
 END_TEST
 
+START_TEST(others_have_the_cpu_now_and_then)
+{
+	struct nearby n = {.addr = BIAS + 0x401050};
+	size_t cie;
+
+	size = 0;
+	cie = put_cie(1, "zR", "\x1b", 1);
+	for (int i = 0; i < 10000; i++)
+		put_fde(cie, 0x401000 + i, 1);
+	rests = 0;
+	ck_assert_uint_eq(frames(0x401000).start, 0x401000);
+	ck_assert_int_ge(rests, 2);
+	size = 0;
+	for (int i = 0; i < 10000; i++)
+		put_symbol(STT_FUNC, 1, 0x401000 + i, 1);
+	rests = 0;
+	symbols_near(bytes, size, BIAS, &n);
+	ck_assert_uint_eq(n.f.start, n.addr);
+	ck_assert_int_ge(rests, 2);
+}
+END_TEST
+
 /* Any bytes, from a buffer of their size for the sake of checkers: whatever is found is an address of a guest's. */
 START_TEST(hostile_bytes_are_survived)
 {
@@ -422,4 +451,5 @@ END_TEST
 UNIT_MAIN("functions by a program's file", functions_next_to_an_address_are_kept_in_any_order,
 	  sizes_that_are_unknown_or_differ, descriptions_as_compilers_write_them,
 	  encodings_of_addresses, descriptions_that_lie, symbols_of_functions_count,
-	  sections_are_found_by_name_and_type, sections_that_lie, hostile_bytes_are_survived)
+	  sections_are_found_by_name_and_type, sections_that_lie, others_have_the_cpu_now_and_then,
+	  hostile_bytes_are_survived)
