@@ -137,6 +137,24 @@ static void ensure_attached(struct context *c)
 	attach(c, this_cpu());
 }
 
+/*
+ * All registers. Selectors and bases are refused that a program may load, but no tracer (of other privilege levels than 3, addresses of the upper
+ * half): it has loaded them itself, so they stay.
+ */
+static long set_regs(pid_t pid, const struct pt_regs *r)
+{
+	long err = pt(PTRACE_SETREGS, pid, 0, (u64)r);
+
+	if (err != -EIO)
+		return err;
+	for (size_t at = 0; at < sizeof(*r); at += sizeof(u64)) {
+		err = pt(PTRACE_POKEUSER, pid, at, *(const u64 *)((const u8 *)r + at));
+		if (err < 0 && (err != -EIO || at < offsetof(struct pt_regs, fs_base)))
+			return err;
+	}
+	return 0;
+}
+
 /* Writes back what the kernel changed. */
 static void flush(struct context *c)
 {
@@ -153,7 +171,7 @@ static void flush(struct context *c)
 	if (c->regs_dirty) {
 		c->result_dirty = false;
 		c->regs.orig_rax = ~0UL; /* the host must not restart anything */
-		if (pt(PTRACE_SETREGS, pid, 0, (u64)&c->regs) == -ESRCH)
+		if (set_regs(pid, &c->regs) < 0)
 			context_died(c);
 	} else if (c->result_dirty) {
 		if (c->in_signal_stop)
@@ -182,8 +200,7 @@ static void ptrace_release(struct context *c)
 		park.cs = USER_CS;
 		park.ss = USER_DS;
 		park.eflags = EFLAGS_FIXED;
-		if (pt(PTRACE_SETREGS, c->ht->pid, 0, (u64)&park) < 0 ||
-		    pt(PTRACE_DETACH, c->ht->pid, 0, 0) < 0)
+		if (set_regs(c->ht->pid, &park) < 0 || pt(PTRACE_DETACH, c->ht->pid, 0, 0) < 0)
 			context_died(c);
 	}
 	context_bind(c, NULL);

@@ -7,6 +7,7 @@
 #include <asm/prctl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/auxv.h>
 
 static unsigned long get_base(int which)
 {
@@ -170,4 +171,67 @@ TEST(bases_survive_blocking_and_preemption)
 		CHECK_EQ(gs_word(), 99);
 	}
 	CHECK_EXITED(t_wait(pid), 0);
+}
+
+/* ---- what no system call sets ---- */
+
+static volatile sig_atomic_t signals;
+
+static void count_signal(int sig)
+{
+	(void)sig;
+	signals++;
+}
+
+/* A signal on each CPU. */
+static void go_round(void)
+{
+	cpu_set_t all, one;
+	int n = 0;
+
+	t_handle(SIGUSR1, count_signal);
+	MUST(sched_getaffinity(0, sizeof(all), &all));
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		MUST(sched_setaffinity(0, sizeof(one), &one));
+		raise(SIGUSR1);
+		CHECK_EQ(signals, ++n);
+	}
+}
+
+TEST(selectors_of_other_privilege_levels_survive_signals_and_moves)
+{
+	static const unsigned int selectors[] = {1, 2, 0x28, 0x29};
+
+	for (size_t i = 0; i < sizeof(selectors) / sizeof(selectors[0]); i++)
+		CHECK_EXITED(IN_CHILD({
+				     unsigned int ds, es;
+
+				     __asm__ volatile("mov %0, %%ds; mov %0, %%es"
+						      :
+						      : "r"(selectors[i]));
+				     go_round();
+				     __asm__ volatile("mov %%ds, %0; mov %%es, %1"
+						      : "=r"(ds), "=r"(es));
+				     /* Of null ones the level isn't kept. */
+				     CHECK_EQ(ds | 3, selectors[i] | 3);
+				     CHECK_EQ(es | 3, selectors[i] | 3);
+			     }),
+			     0);
+}
+
+TEST(base_in_the_upper_half_survives_signals_and_moves)
+{
+	const unsigned long base = 0xffff800000001000;
+	unsigned long now;
+
+	if (!(getauxval(AT_HWCAP2) & 2 /* FSGSBASE */))
+		SKIP("no instruction for it");
+	__asm__ volatile("wrgsbase %0" : : "r"(base));
+	go_round();
+	__asm__ volatile("rdgsbase %0" : "=r"(now));
+	CHECK_EQ(now, base);
 }
