@@ -305,11 +305,17 @@ static int stop_anew(struct context *c)
 	return 0;
 }
 
-/* From a stop, since only so a frame can be loaded: kicks and a signal stack that the guest forged end with that. Its memory is unmapped already. */
+/*
+ * From a stop, since only so a frame can be loaded: kicks and a signal stack that the guest forged end with that. Its memory is unmapped already. So who made
+ * his call there enters the handler, whatever he blocks. In the stub and the vDSO he goes on, perhaps to what only looks like a stop.
+ */
 static int seccomp_renew(struct context *c)
 {
+	const struct host_task *ht = c->ht;
+	bool goes_on = ht->stopped || ht->spun || ht->call_ip >= STUB_VDSO_AREA;
+
 	c->ht->save = 0;
-	if (c->ht->stopped ? stop_anew(c) : need_frame(c))
+	if (need_frame(c) || (goes_on && stop_anew(c)))
 		return -ESRCH;
 	host_mm_renew(c->hm, c->ht);
 	stopframe_first(c->ht);
