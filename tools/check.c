@@ -120,21 +120,12 @@ static struct humfs_meta default_meta(const struct stat *data)
 }
 
 /* Metadata for itself alone, not shared any more. */
-static int copy_meta(int fmeta, const char *name)
+static int copy_meta(struct check *c, int fmeta, const char *name)
 {
 	struct humfs_meta m;
 	int err = meta_read(fmeta, name, &m);
 
-	return err ? err : meta_write(fmeta, name, &m);
-}
-
-static int share_meta(struct check *c, const char *with, int fmeta, const char *name)
-{
-	int err = remove_tree(fmeta, name);
-
-	if (!err && linkat(c->h.fmeta, with, fmeta, name, 0) < 0)
-		err = -errno;
-	return err;
+	return err ? err : meta_write(c->h.base, fmeta, name, &m);
 }
 
 /* Names of one file share its metadata, and nobody else does. True: it is the file's first name. */
@@ -148,7 +139,7 @@ static bool check_links(struct check *c, int fmeta, const char *name, const char
 	if (!err && meta.st_nlink > 1) {
 		e = table_first(&c->by_meta, meta.st_ino, data->st_ino, path);
 		if (e->value != data->st_ino) {
-			err = c->repair ? copy_meta(fmeta, name) : 0;
+			err = c->repair ? copy_meta(c, fmeta, name) : 0;
 			damage(c, path, "its metadata is another file's too", err);
 			err = fstatat(fmeta, name, &meta, AT_SYMLINK_NOFOLLOW);
 		}
@@ -160,7 +151,7 @@ static bool check_links(struct check *c, int fmeta, const char *name, const char
 		return true;
 	if (!err && e->value != meta.st_ino)
 		damage(c, path, "its metadata is not that of its other names",
-		       c->repair ? share_meta(c, e->path, fmeta, name) : 0);
+		       c->repair ? meta_link(c->h.base, c->h.fmeta, e->path, fmeta, name) : 0);
 	return false;
 }
 
@@ -196,7 +187,7 @@ static void check_file(void *arg, const struct humfs_level *l, const char *name,
 	if (err) {
 		m = default_meta(data);
 		damage(c, path, "its metadata is missing or malformed",
-		       c->repair ? meta_write(fmeta, name, &m) : 0);
+		       c->repair ? meta_write(c->h.base, fmeta, name, &m) : 0);
 	}
 	link = xasprintf("/proc/self/fd/%d/%s", l->data, name);
 	check_xattrs(c, link, path, false);
@@ -241,7 +232,7 @@ static void check_own_meta(struct check *c, int dmeta, const char *path, const s
 	if (!err)
 		return;
 	m = default_meta(data);
-	err = c->repair ? meta_write(dmeta, HUMFS_DIR_FILE, &m) : 0;
+	err = c->repair ? meta_write(c->h.base, dmeta, HUMFS_DIR_FILE, &m) : 0;
 	damage(c, path, "its metadata is missing or malformed", err);
 }
 

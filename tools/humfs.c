@@ -46,22 +46,51 @@ int meta_read(int dirfd, const char *name, struct humfs_meta *m)
 	return n < 0 ? (int)n : humfs_meta_parse(text, n, m);
 }
 
-int meta_write(int dirfd, const char *name, const struct humfs_meta *m)
+/* What a tool that was killed has left may be one more name of metadata that is in use. */
+static int forget_new(int base)
+{
+	return unlinkat(base, HUMFS_METADATA_NEW, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* Who is killed before this has changed nothing, after it everything. */
+static int put_new(int base, int dirfd, const char *name)
+{
+	int err;
+
+	if (renameat(base, HUMFS_METADATA_NEW, dirfd, name) == 0)
+		return 0;
+	if (errno != EISDIR)
+		return -errno;
+	err = remove_tree(dirfd, name);
+	return err ? err : renameat(base, HUMFS_METADATA_NEW, dirfd, name) ? -errno : 0;
+}
+
+int meta_write(int base, int dirfd, const char *name, const struct humfs_meta *m)
 {
 	char text[HUMFS_META_SIZE];
-	int fd, err;
+	int fd, err = forget_new(base);
 
-	err = remove_tree(dirfd, name);
 	if (err)
 		return err;
-	fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	fd = openat(base, HUMFS_METADATA_NEW, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return -errno;
 	humfs_meta_format(m, text);
 	errno = EIO;
 	err = write(fd, text, sizeof(text)) == sizeof(text) ? 0 : -errno;
 	close(fd);
-	return err;
+	return err ? err : put_new(base, dirfd, name);
+}
+
+int meta_link(int base, int withfd, const char *with, int dirfd, const char *name)
+{
+	int err = forget_new(base);
+
+	if (err)
+		return err;
+	if (linkat(withfd, with, base, HUMFS_METADATA_NEW, 0) < 0)
+		return -errno;
+	return put_new(base, dirfd, name);
 }
 
 /* Recursion is as deep as the tree: orphans are shallow, and raise_descriptors() was called. */
@@ -159,6 +188,10 @@ void humfs_begin(struct humfs *h)
 
 void humfs_finish(struct humfs *h)
 {
+	int err = forget_new(h->base);
+
+	if (err)
+		die("%s: %s: %s", h->dir, HUMFS_METADATA_NEW, strerror(-err));
 	if (syncfs(h->base) < 0)
 		die("%s: %m", h->dir);
 	super_write(h->base, &h->super, h->dir);
@@ -202,7 +235,7 @@ static int humfs_create(int argc, char **argv)
 		if (mkdirat(base, parts[i], 0777) < 0)
 			die("%s/%s: %m", dir, parts[i]);
 	fd = open_dir(base, HUMFS_DIR_METADATA);
-	err = fd < 0 ? -errno : meta_write(fd, HUMFS_DIR_FILE, &root);
+	err = fd < 0 ? -errno : meta_write(base, fd, HUMFS_DIR_FILE, &root);
 	if (err)
 		die("%s: %s", dir, strerror(-err));
 	close(fd);

@@ -27,8 +27,10 @@ void humfs_finish(struct humfs *h);
 int open_dir(int dirfd, const char *name);
 /* 0, or -EUCLEAN, -ENOENT or another error of the host. */
 int meta_read(int dirfd, const char *name, struct humfs_meta *m);
-/* A new file in place of what is there. -errno. */
-int meta_write(int dirfd, const char *name, const struct humfs_meta *m);
+/* A new file in place of what is there, in one step; base: the humfs. -errno. */
+int meta_write(int base, int dirfd, const char *name, const struct humfs_meta *m);
+/* The same with one more name of the file that `with` is in withfd. -errno. */
+int meta_link(int base, int withfd, const char *with, int dirfd, const char *name);
 /* Removes a name and all below it. -errno. */
 int remove_tree(int dirfd, const char *name);
 /* An open directory on the way down a humfs; the tree's depth isn't ours to choose. */

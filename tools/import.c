@@ -87,7 +87,8 @@ static int mkdir_here(int dirfd, const char *name)
 }
 
 /* Metadata first, see docs/filesystems.md. -errno. */
-static int make_dir(const struct where *w, const char *name, const struct humfs_meta *m)
+static int make_dir(struct import *im, const struct where *w, const char *name,
+		    const struct humfs_meta *m)
 {
 	char dname[NAME_MAX + 1];
 	int fd, err = humfs_dir_name(name, dname);
@@ -101,7 +102,7 @@ static int make_dir(const struct where *w, const char *name, const struct humfs_
 	fd = open_dir(w->dmeta, dname);
 	if (fd < 0)
 		return -errno;
-	err = meta_write(fd, HUMFS_DIR_FILE, m);
+	err = meta_write(im->h.base, fd, HUMFS_DIR_FILE, m);
 	close(fd);
 	return err ? err : mkdirat(w->data, name, 0777) ? -errno : 0;
 }
@@ -124,14 +125,14 @@ static int where_enter(const struct where *up, const char *name, struct where *w
 }
 
 /* One step down; a directory that the archive hasn't brought is root's. */
-static int step_down(struct where *w, const char *name)
+static int step_down(struct import *im, struct where *w, const char *name)
 {
 	const struct humfs_meta m = {.mode = 0755};
 	struct where next;
 	int err = where_enter(w, name, &next);
 
 	if (err == -ENOENT) {
-		err = make_dir(w, name, &m);
+		err = make_dir(im, w, name, &m);
 		if (!err)
 			err = where_enter(w, name, &next);
 	}
@@ -168,7 +169,7 @@ static const char *go_to_parent(struct import *im, const char *path, int *err)
 	*err = 0;
 	while (!*err && (part = strsep(&rest, "/")))
 		if (*part)
-			*err = step_down(&im->at, part);
+			*err = step_down(im, &im->at, part);
 	free(copy);
 	if (!*err) {
 		im->parent = parent;
@@ -291,7 +292,7 @@ static int put_file(struct import *im, const struct where *w, const char *name, 
 {
 	struct humfs_meta m = meta_of(e);
 	struct timespec times[2] = {time_of(e), time_of(e)};
-	int fd, err = meta_write(w->fmeta, name, &m);
+	int fd, err = meta_write(im->h.base, w->fmeta, name, &m);
 
 	if (err)
 		return err;
@@ -351,9 +352,9 @@ static int put_dir(struct import *im, const struct where *w, const char *name, c
 			err = -ENOENT;
 	}
 	if (err == -ENOENT) {
-		err = make_dir(w, name, &m);
+		err = make_dir(im, w, name, &m);
 	} else if (!err) {
-		err = meta_write(in.dmeta, HUMFS_DIR_FILE, &m);
+		err = meta_write(im->h.base, in.dmeta, HUMFS_DIR_FILE, &m);
 		where_close(&in);
 	}
 	if (err)
@@ -368,8 +369,9 @@ static int put_root(struct import *im, struct archive_entry *e)
 	struct humfs_meta m = meta_of(e);
 
 	remember_time(im, "", time_of(e));
-	return S_ISDIR(archive_entry_mode(e)) ? meta_write(im->h.dmeta, HUMFS_DIR_FILE, &m)
-					      : -EISDIR;
+	return S_ISDIR(archive_entry_mode(e))
+		       ? meta_write(im->h.base, im->h.dmeta, HUMFS_DIR_FILE, &m)
+		       : -EISDIR;
 }
 
 /* link: where its hard link leads to, as clean_path() has it; unused without one. */

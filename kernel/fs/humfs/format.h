@@ -15,7 +15,8 @@
 #define HUMFS_DATA "data"
 #define HUMFS_FILE_METADATA "file_metadata"
 #define HUMFS_DIR_METADATA "dir_metadata"
-#define HUMFS_DIR_FILE "metadata" /* in each directory of dir_metadata */
+#define HUMFS_DIR_FILE "metadata"	  /* in each directory of dir_metadata */
+#define HUMFS_METADATA_NEW "metadata.new" /* of a tool: about to replace metadata */
 #define HUMFS_JOURNAL                                                                              \
 	"journal" /* there while it is mounted for writing; ours, not of the old format */
 

@@ -131,6 +131,70 @@ def privileged_attributes():
     assert "user.humfs.strange" not in os.listxattr("h/data/g")
 
 
+# The command, killed at each of its changes of names and each write; each time on a fresh copy of the humfs, at which look() looks afterwards.
+def killed_everywhere(top, argv, look, **kw):
+    if not shutil.which("strace") or run("strace", "-o", "/dev/null", "true", status=None).returncode:
+        raise Skip("no strace")
+    kills = 0
+    for call in "unlinkat", "renameat", "linkat", "mkdirat", "symlinkat", "write":
+        for n in range(1, 1000):
+            run("rm", "-rf", "copy")
+            run("cp", "-a", top, "copy")
+            p = run("strace", "-qq", "-o", "/dev/null", "-e", "trace=" + call, "-e", "inject=%s:signal=KILL:when=%d" % (call, n),
+                    heddle, "humfs", *argv, "copy", status=None, **kw)
+            if p.returncode >= 0:
+                break
+            kills += 1
+            look("%s %d: " % (call, n))
+        assert p.returncode in (0, 1), p
+    assert kills > 10
+
+
+def metadata(path):
+    with open("copy/" + path) as f:
+        return f.read().split()
+
+
+@test
+def killed_import_loses_no_metadata():
+    import tarfile
+    humfs("create", "h", "--size", "1M")
+    guest("h", "chown 3:4 .; chmod 751 .; mkdir d; echo 1 >d/f; chown 5:6 d d/f; chmod 2755 d; chmod 4711 d/f")
+    tar = tar_with(("./", {"type": tarfile.DIRTYPE, "mode": 0o751, "uid": 3, "gid": 4}), ("d", {"type": tarfile.DIRTYPE, "mode": 0o2755, "uid": 5, "gid": 6}),
+                   ("d/f", {"mode": 0o4711, "uid": 5, "gid": 6, "size": 3}), ("d/g", {"type": tarfile.LNKTYPE, "linkname": "d/f"}))
+
+    def look(when):
+        p = humfs("check", "--repair", "copy", status=None)
+        assert "damaged: 0" in p.stdout, when + p.stdout + p.stderr
+        assert metadata("dir_metadata/metadata") == ["489", "3", "4"], when
+        assert metadata("dir_metadata/d/metadata") == ["1517", "5", "6"], when
+        for name in os.listdir("copy/data/d"):
+            assert metadata("file_metadata/d/" + name) == ["2505", "5", "6"], when
+        assert "metadata.new" not in os.listdir("copy"), when
+
+    killed_everywhere("h", ("import",), look, input=tar, text=False)
+
+
+@test
+def killed_repair_loses_no_metadata():
+    humfs("create", "h", "--size", "1M")
+    guest("h", "touch a b c; ln b b2; ln c c2; chown 5:6 a b c; chmod 4711 a b c")
+    # One that another file has too, one that another name of the file has not.
+    for name in "a", "c2":
+        os.unlink("h/file_metadata/" + name)
+    os.link("h/file_metadata/b", "h/file_metadata/a")
+    shutil.copy("h/file_metadata/b", "h/file_metadata/c2")
+
+    def look(when):
+        humfs("check", "--repair", "copy", status=None)
+        assert "damaged: 0" in humfs("check", "copy").stdout, when
+        for name in os.listdir("copy/data"):
+            assert metadata("file_metadata/" + name) == ["2505", "5", "6"], (when, name)
+        assert "metadata.new" not in os.listdir("copy"), when
+
+    killed_everywhere("h", ("check", "--repair"), look)
+
+
 def tar_with(*entries):
     import io, tarfile
     out = io.BytesIO()
