@@ -237,22 +237,22 @@ static void check_own_meta(struct check *c, int dmeta, const char *path, const s
 }
 
 /* What no data belongs to. */
-static void check_orphans(struct check *c, struct humfs_level *l)
+static void check_orphans(struct check *c, struct humfs_level *l, const char *in)
 {
-	struct names n = names_of(l->fmeta, l->path);
+	struct names n = names_of(l->fmeta, in);
 	struct stat st;
 	char *path;
 
 	for (size_t i = 0; i < n.n; i++) {
 		if (fstatat(l->data, n.name[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
 			continue;
-		path = join(l->path, n.name[i]);
+		path = join(in, n.name[i]);
 		leftover(c, path, "metadata without data",
 			 c->repair ? remove_tree(l->fmeta, n.name[i]) : 0);
 		free(path);
 	}
 	names_free(&n);
-	n = names_of(l->dmeta, l->path);
+	n = names_of(l->dmeta, in);
 	for (size_t i = 0; i < n.n; i++) {
 		char *dname;
 
@@ -261,7 +261,7 @@ static void check_orphans(struct check *c, struct humfs_level *l)
 		dname = xstrdup(n.name[i]);
 		humfs_dir_name_back(dname);
 		if (fstatat(l->data, dname, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode)) {
-			path = join(l->path, dname);
+			path = join(in, dname);
 			leftover(c, path, "metadata of a directory that isn't there",
 				 c->repair ? remove_tree(l->dmeta, n.name[i]) : 0);
 			free(path);
@@ -271,9 +271,9 @@ static void check_orphans(struct check *c, struct humfs_level *l)
 	names_free(&n);
 }
 
-/* Takes the descriptors and the path. */
+/* Takes the descriptors. */
 static struct humfs_level *enter(struct check *c, struct humfs_level *up, int data, int fmeta,
-				 int dmeta, char *path)
+				 int dmeta, const char *path)
 {
 	struct humfs_level *l = level_new(up, data, fmeta, dmeta, path);
 	struct stat st;
@@ -285,13 +285,14 @@ static struct humfs_level *enter(struct check *c, struct humfs_level *up, int da
 	link = xasprintf("/proc/self/fd/%d", data);
 	check_xattrs(c, link, path, true);
 	free(link);
-	check_orphans(c, l);
+	check_orphans(c, l, path);
 	l->names = names_of(data, path);
 	return l;
 }
 
 /* Into a subdirectory; l again, if its metadata can't be walked. */
-static struct humfs_level *enter_sub(void *arg, struct humfs_level *l, const char *name, char *path)
+static struct humfs_level *enter_sub(void *arg, struct humfs_level *l, const char *name,
+				     const char *path)
 {
 	struct check *c = arg;
 	char dname[NAME_MAX + 1];
@@ -313,7 +314,6 @@ static struct humfs_level *enter_sub(void *arg, struct humfs_level *l, const cha
 		close(fmeta);
 	if (dmeta >= 0)
 		close(dmeta);
-	free(path);
 	return l;
 }
 
@@ -321,8 +321,7 @@ static void check_tree(struct check *c)
 {
 	static const struct walker walker = {enter_sub, check_file};
 
-	walk_tree(enter(c, NULL, dup(c->h.data), dup(c->h.fmeta), dup(c->h.dmeta), xstrdup("")),
-		  &walker, c);
+	walk_tree(enter(c, NULL, dup(c->h.data), dup(c->h.fmeta), dup(c->h.dmeta), ""), &walker, c);
 }
 
 /* ---- the journal ---- */

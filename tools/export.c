@@ -142,9 +142,9 @@ static void export_file(void *arg, const struct humfs_level *l, const char *name
 		close(fd);
 }
 
-/* Takes the descriptors and the path. NULL: its metadata is damaged, and all below it is skipped. */
+/* Takes the descriptors. up again: its metadata is damaged, and all below it is skipped. */
 static struct humfs_level *enter(struct export *ex, struct humfs_level *up, int data, int fmeta,
-				 int dmeta, char *path)
+				 int dmeta, const char *path)
 {
 	struct humfs_level *l;
 	struct humfs_meta m;
@@ -155,7 +155,6 @@ static struct humfs_level *enter(struct export *ex, struct humfs_level *up, int 
 	if (data < 0 || fmeta < 0 || dmeta < 0 || fstat(data, &st) < 0 ||
 	    meta_read(dmeta, HUMFS_DIR_FILE, &m) || m.type) {
 		skip(ex, path, "its metadata is missing or malformed; so is all below it");
-		free(path);
 		close(data);
 		close(fmeta);
 		close(dmeta);
@@ -171,7 +170,8 @@ static struct humfs_level *enter(struct export *ex, struct humfs_level *up, int 
 	return l;
 }
 
-static struct humfs_level *enter_sub(void *arg, struct humfs_level *l, const char *name, char *path)
+static struct humfs_level *enter_sub(void *arg, struct humfs_level *l, const char *name,
+				     const char *path)
 {
 	struct export *ex = arg;
 	char dname[NAME_MAX + 1];
@@ -184,8 +184,8 @@ static void export_tree(struct export *ex)
 {
 	static const struct walker walker = {enter_sub, export_file};
 
-	walk_tree(enter(ex, NULL, dup(ex->h.data), dup(ex->h.fmeta), dup(ex->h.dmeta), xstrdup("")),
-		  &walker, ex);
+	walk_tree(enter(ex, NULL, dup(ex->h.data), dup(ex->h.fmeta), dup(ex->h.dmeta), ""), &walker,
+		  ex);
 }
 
 int humfs_export(int argc, char **argv)

@@ -33,19 +33,30 @@ int meta_write(int base, int dirfd, const char *name, const struct humfs_meta *m
 int meta_link(int base, int withfd, const char *with, int dirfd, const char *name);
 /* Removes a name and all below it. -errno. */
 int remove_tree(int dirfd, const char *name);
-/* An open directory on the way down a humfs; the tree's depth isn't ours to choose. */
+/* A directory on the way down a humfs; the tree's depth isn't ours to choose. */
 struct humfs_level {
-	struct humfs_level *up;
-	int data, fmeta, dmeta;
-	char *path;
+	struct humfs_level *up, *down;
+	union {
+		struct {
+			int data, fmeta, dmeta; /* open while the walk is here or near */
+		};
+		int fd[3];
+	};
+	struct humfs_id {
+		dev_t dev;
+		ino_t ino;
+	} id[3]; /* those that aren't open */
+	size_t depth, path_len;
 	struct names names; /* in data */
 	size_t next;
 };
-/* Takes the descriptors and the path. The caller fills in the names. */
-struct humfs_level *level_new(struct humfs_level *up, int data, int fmeta, int dmeta, char *path);
+/* Takes the descriptors. The caller fills in the names. */
+struct humfs_level *level_new(struct humfs_level *up, int data, int fmeta, int dmeta,
+			      const char *path);
 struct walker {
-	/* Takes the path. The new level, or l again: nothing below it is visited. */
-	struct humfs_level *(*dir)(void *arg, struct humfs_level *l, const char *name, char *path);
+	/* The new level, or l again: nothing below it is visited. */
+	struct humfs_level *(*dir)(void *arg, struct humfs_level *l, const char *name,
+				   const char *path);
 	void (*file)(void *arg, const struct humfs_level *l, const char *name, const char *path,
 		     const struct stat *st);
 };

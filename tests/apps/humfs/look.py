@@ -1,5 +1,5 @@
 # heddle humfs create, import, export, check, info; a guest in it; and the historical tool, humfsify, both ways.
-import os, shutil, socket, stat, subprocess, sys
+import os, resource, shutil, socket, stat, subprocess, sys, tarfile
 
 TESTS = []
 heddle, engine, cpus = (os.environ[v] for v in ("HEDDLE_BIN", "ENGINE", "CPUS"))
@@ -157,7 +157,6 @@ def metadata(path):
 
 @test
 def killed_import_loses_no_metadata():
-    import tarfile
     humfs("create", "h", "--size", "1M")
     guest("h", "chown 3:4 .; chmod 751 .; mkdir d; echo 1 >d/f; chown 5:6 d d/f; chmod 2755 d; chmod 4711 d/f")
     tar = tar_with(("./", {"type": tarfile.DIRTYPE, "mode": 0o751, "uid": 3, "gid": 4}), ("d", {"type": tarfile.DIRTYPE, "mode": 0o2755, "uid": 5, "gid": 6}),
@@ -196,7 +195,7 @@ def killed_repair_loses_no_metadata():
 
 
 def tar_with(*entries):
-    import io, tarfile
+    import io
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as t:
         for name, kw in entries:
@@ -209,7 +208,6 @@ def tar_with(*entries):
 
 @test
 def hostile_tar_stays_inside():
-    import tarfile
     os.mkdir("outside")
     humfs("create", "h", "--size", "1M")
     tar = tar_with(
@@ -327,6 +325,36 @@ def rename_that_was_cut_off_is_completed():
              "d2 regular file 11 700\nf2 directory 33 700\nx\n1\n")
         guest("h", "mv f2 t && mv d2 f2 && mv t d2")
     assert "damaged: 0, left over: 0" in humfs("check", "h").stdout
+
+
+DEEP = """
+import os
+for i in range(2000):
+    os.mkdir("d")
+    open("z", "w").close()
+    os.chdir("d")
+"""
+
+
+# Deeper than there are descriptors. What is beside the way down is looked at on the way up.
+@test
+def deep_tree_is_checked_and_exported():
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+
+    humfs("create", "h", "--size", "1M")
+    guest("h", "exec python3 -c '%s'" % DEEP)
+    for depth in 0, 5, 1000:
+        os.unlink("h/file_metadata/" + "d/" * depth + "z")
+    p = humfs("check", "h", preexec_fn=few, status=4)
+    assert "4000 files" in p.stdout and "damaged: 3, left over: 0" in p.stdout, p
+    humfs("check", "--repair", "h", preexec_fn=few, status=1)
+    humfs("check", "h", preexec_fn=few)
+    with open("h.tar", "wb") as f:
+        subprocess.run([heddle, "humfs", "export", "h"], stdout=f, check=True, preexec_fn=few)
+    with tarfile.open("h.tar") as t:
+        names = t.getnames()
+    assert len(names) == 4001 and len(set(names)) == 4001, len(names)
 
 
 @test
