@@ -127,14 +127,18 @@ int fh_setxattr(struct fh *h, const char *name, const void *value, size_t size, 
 
 ssize_t fh_getdents(struct fh *h, void *buf, size_t size, u64 *pos)
 {
-	ssize_t n;
+	ssize_t n = 0;
 	u64 at = 0;
 	int fd = get_fh(h);
 
 	if (fd < 0)
 		return fd;
 	/* dir_pos is where the descriptor stands; a reopened one starts at 0. Seeking makes some hosts read the directory anew. */
-	n = h->dir_pos == *pos ? 0 : host_lseek(fd, *pos, SEEK_SET);
+	if (h->dir_pos != *pos) {
+		n = host_lseek(fd, *pos, SEEK_SET);
+		if (n >= 0)
+			h->dir_pos = *pos;
+	}
 	if (n >= 0)
 		n = host_getdents(fd, buf, size);
 	if (n >= 0) {

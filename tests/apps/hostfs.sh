@@ -3,7 +3,7 @@
 # Host directories that are written through: what programs see there is what they see on the host; options of mounts.
 set -u
 tests=$APPS/../guest
-guest_tests="names open readwrite truncate xattr copy_range"
+guest_tests="dirs names open readwrite truncate xattr copy_range"
 unprivileged="unprivileged.files_made_without_permission_to_write unprivileged.chmod_leaves_open_files_alone
 	unprivileged.permissions_hold_for_new_opens"
 

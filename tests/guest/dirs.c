@@ -156,6 +156,34 @@ TEST(seek_to_a_remembered_position)
 	closedir(dir);
 }
 
+TEST(failed_read_leaves_the_position)
+{
+	char buf[1024] __attribute__((aligned(8))), want[256];
+	const struct entry64 *e = (void *)buf;
+	off_t first, third;
+	int fd;
+
+	t_cd_tmpdir();
+	make_files(30);
+	fd = MUST(open(".", O_RDONLY));
+	/* One or more entries at a time: where the second call begins, and the fourth. */
+	MUST(syscall(SYS_getdents64, fd, buf, 64));
+	first = MUST(lseek(fd, 0, SEEK_CUR));
+	CHECK(syscall(SYS_getdents64, fd, buf, 64) > 0);
+	strcpy(want, e->name);
+	CHECK(syscall(SYS_getdents64, fd, buf, 64) > 0);
+	third = MUST(lseek(fd, 0, SEEK_CUR));
+
+	MUST(lseek(fd, first, SEEK_SET));
+	CHECK_ERR(syscall(SYS_getdents64, fd, buf, 16), EINVAL);
+	MUST(lseek(fd, third, SEEK_SET));
+	CHECK(syscall(SYS_getdents64, fd, buf, 64) > 0);
+	CHECK(strcmp(e->name, want));
+	MUST(lseek(fd, first, SEEK_SET));
+	CHECK(syscall(SYS_getdents64, fd, buf, 64) > 0);
+	CHECK_STR(e->name, want);
+}
+
 TEST(rewind_starts_again_and_sees_new_entries)
 {
 	DIR *dir;
