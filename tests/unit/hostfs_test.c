@@ -3,6 +3,7 @@
  * test: quick=no
  */
 #include "fs_model.h"
+#include "fh/handle.h"
 #include "layerfs.h"
 #include "tmpfs.h"
 
@@ -207,6 +208,39 @@ START_TEST(nothing_outside_can_be_reached)
 }
 END_TEST
 
+/* ---- errors of closing a descriptor ---- */
+
+/* It was reclaimed, and the host said that data is lost: whoever closes hears it, and so does who syncs. */
+static void lose_data(void)
+{
+	struct super_block *sb = mount_hostfs(true, false);
+	struct file *a = file_open(AT_FDCWD, "/a/a", O_RDWR, 0),
+		    *b = file_open(AT_FDCWD, "/a/a", O_RDWR, 0);
+	struct fh *h;
+
+	must(!IS_ERR(a) && !IS_ERR(b));
+	h = a->priv;
+	h->lost = -EIO;
+	must_eq(a->ops->flush(a), -EIO);
+	must_eq(a->ops->flush(a), 0);
+	must_eq(a->ops->fsync(a, false), 0);
+	must_eq(b->ops->flush(b), 0);
+	must_eq(b->ops->fsync(b, false), -EIO);
+	must_eq(b->ops->fsync(b, false), 0);
+	file_put(a);
+	file_put(b);
+	(void)sb;
+}
+
+START_TEST(lost_data_is_told_to_who_closes_and_to_who_syncs)
+{
+	build_trees();
+	ck_assert_int_eq(fh_init(), 0);
+	with_cpus(1, lose_data);
+	run("rm -rf %s");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("hostfs");
@@ -216,5 +250,6 @@ int main(void)
 	tcase_add_loop_test(tc, changes_of_the_host_show, 0, 3);
 	tcase_add_test(tc, size_that_was_written_is_not_lost_to_a_look_up);
 	tcase_add_test(tc, nothing_outside_can_be_reached);
+	tcase_add_test(tc, lost_data_is_told_to_who_closes_and_to_who_syncs);
 	return run_forked(tc, "hostfs");
 }

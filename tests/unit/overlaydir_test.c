@@ -3,6 +3,8 @@
  * test: quick=no
  */
 #include "fs_model.h"
+#include "fh/handle.h"
+#include "kernel/fs/overlaydir/overlaydir.h"
 #include "layerfs.h"
 #include <sys/wait.h>
 
@@ -103,11 +105,43 @@ START_TEST(layer_in_a_humfs)
 }
 END_TEST
 
+/* As on a hostfs (hostfs_test.c): what the layer's file is told, all that have it open are. */
+static void lose_data(void)
+{
+	struct file *a, *b;
+	struct fh *h;
+
+	must(!vfs_init());
+	must(!mount_root(mount_overlay(), 0));
+	a = file_open(AT_FDCWD, "/a/a", O_RDWR, 0);
+	b = file_open(AT_FDCWD, "/a/a", O_RDWR, 0);
+	must(!IS_ERR(a) && !IS_ERR(b));
+	h = odir_i(a->inode)->upper_file->priv;
+	h->lost = -EIO;
+	must_eq(a->ops->flush(a), -EIO);
+	must_eq(a->ops->flush(a), 0);
+	must_eq(b->ops->fsync(b, false), -EIO);
+	must_eq(b->ops->fsync(b, false), 0);
+	file_put(a);
+	file_put(b);
+	vfs_stop();
+}
+
+START_TEST(lost_data_is_told_to_who_closes_and_to_who_syncs)
+{
+	in_humfs = _i;
+	build();
+	use(lose_data);
+	run("rm -rf %s");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("overlaydir");
 
 	tcase_add_loop_test(tc, layer_in_a_plain_directory, 0, 4);
 	tcase_add_loop_test(tc, layer_in_a_humfs, 0, 4);
+	tcase_add_loop_test(tc, lost_data_is_told_to_who_closes_and_to_who_syncs, 0, 2);
 	return run_forked(tc, "overlaydir");
 }

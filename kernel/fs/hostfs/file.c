@@ -130,9 +130,12 @@ int hostfs_fsync(struct file *f, bool datasync)
 	return wb_err_tell(f, &hostfs_i(f->inode)->wb_err, fh_fsync(file_fh(f), datasync));
 }
 
+/* Whoever closes hears of it, and everybody at the next fsync. */
 int hostfs_flush(struct file *f)
 {
-	return f->mode & FMODE_WRITE ? fh_flush(file_fh(f)) : 0;
+	int err = f->mode & FMODE_WRITE ? fh_flush(file_fh(f)) : 0;
+
+	return err ? wb_err_tell(f, &hostfs_i(f->inode)->wb_err, err) : 0;
 }
 
 int hostfs_fallocate_locked(struct file *f, int mode, u64 off, u64 len)

@@ -120,6 +120,15 @@ static int odir_fsync(struct file *f, bool datasync)
 	return wb_err_tell(f, &odir_i(f->inode)->wb_err, real->ops->fsync(real, datasync));
 }
 
+static int odir_flush(struct file *f)
+{
+	struct file *real = __atomic_load_n(&odir_i(f->inode)->upper_file, __ATOMIC_ACQUIRE);
+	bool written = real && f->mode & FMODE_WRITE;
+	int err = written && real->ops->flush ? real->ops->flush(real) : 0;
+
+	return err ? wb_err_tell(f, &odir_i(f->inode)->wb_err, err) : 0;
+}
+
 static int odir_fallocate(struct file *f, int mode, u64 off, u64 len)
 {
 	struct inode *inode = f->inode;
@@ -138,6 +147,7 @@ static int odir_fallocate(struct file *f, int mode, u64 off, u64 len)
 
 const struct file_operations odir_file_fops = {
 	.open = odir_open,
+	.flush = odir_flush,
 	.read = odir_read,
 	.write = odir_write,
 	.llseek = odir_llseek,
