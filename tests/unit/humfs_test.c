@@ -1,5 +1,6 @@
 /* humfs: against a plain host directory, what it refuses, and what it leaves behind. */
 #include "fs_model.h"
+#include "hostfault.h"
 #include "layerfs.h"
 #include <sys/sysmacros.h>
 
@@ -284,6 +285,33 @@ START_TEST(who_looks_does_not_change_what_is_used)
 }
 END_TEST
 
+/* ---- the end ---- */
+
+static bool changed;
+
+static void end_on_a_bad_disk(void)
+{
+	u64 seed_of_faults;
+
+	(void)mount_humfs();
+	if (changed)
+		must(!sys_mkdir(U("/d"), 0755));
+	must(!fault_add("fsync:EIO:1+"));
+	(void)fault_start(false, &seed_of_faults);
+	vfs_stop();
+	must_eq(exists("journal"), changed);
+}
+
+START_TEST(the_journal_stays_where_changes_are_not_safe)
+{
+	build_humfs();
+	ck_assert_int_eq(fh_init(), 0);
+	changed = _i;
+	with_cpus(1, end_on_a_bad_disk);
+	run("rm -rf %s");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("humfs");
@@ -294,5 +322,6 @@ int main(void)
 	tcase_add_test(tc, orphans_are_in_nobodys_way);
 	tcase_add_test(tc, a_new_file_is_none_that_had_its_number);
 	tcase_add_test(tc, who_looks_does_not_change_what_is_used);
+	tcase_add_loop_test(tc, the_journal_stays_where_changes_are_not_safe, 0, 2);
 	return run_forked(tc, "humfs");
 }

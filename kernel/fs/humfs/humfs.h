@@ -17,6 +17,7 @@ struct humfs_sb {
 	struct mutex journal_lock; /* rank JOURNAL: one rename at a time */
 	bool stuck; /* j to set, a: a rename was left half done: names and metadata stay as they are */
 	u32 changing;		       /* a: operations under way that change something */
+	bool changed;		       /* a: there has been one */
 	u64 used, total;	       /* used: a; bytes, see quota.c */
 	u64 used_written;	       /* j: what the superblock says */
 	struct spinlock reported_lock; /* rank MISC */
@@ -107,6 +108,7 @@ static inline bool humfs_stuck(const struct super_block *sb)
 
 static inline void humfs_begin(struct super_block *sb)
 {
+	__atomic_store_n(&humfs_sb(sb)->changed, true, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&humfs_sb(sb)->changing, 1, __ATOMIC_ACQ_REL);
 }
 static inline void humfs_end(struct super_block *sb)

@@ -37,12 +37,17 @@ static int humfs_sync(struct super_block *sb)
 	return err ? err : fh_syncfs(hs->lock);
 }
 
-/* The kernel ends, or nobody uses the file system any more. What is under way then stays so: the journal is left, and tells. */
+/*
+ * The kernel ends, or nobody uses the file system any more. What is under way then stays so: the journal is left, and tells. It goes when all else
+ * is safe, since without it nobody would look what a crash of the host has left of the changes.
+ */
 static void humfs_stop(struct super_block *sb)
 {
 	struct humfs_sb *hs = humfs_sb(sb);
 
 	if (!hs->journal || hs->stuck || __atomic_load_n(&hs->changing, __ATOMIC_ACQUIRE))
+		return;
+	if (__atomic_load_n(&hs->changed, __ATOMIC_RELAXED) && fh_syncfs(hs->lock))
 		return;
 	if (!humfs_super_write(hs))
 		humfs_journal_close(hs);
