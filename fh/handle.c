@@ -24,30 +24,6 @@
 
 struct fh_counters fh_count;
 
-struct fh_id fh_id_of(const struct kstat *st)
-{
-	struct fh_id id = {.dev = st->dev, .ino = st->ino};
-
-	if (st->has_btime)
-		id.btime_ns = (u64)st->btime.tv_sec * NSEC_PER_SEC + st->btime.tv_nsec;
-	return id;
-}
-
-bool fh_same_id(const struct fh_id *a, const struct fh_id *b)
-{
-	return a->dev == b->dev && a->ino == b->ino && a->btime_ns == b->btime_ns;
-}
-
-static int fd_id(int fd, struct fh_id *id)
-{
-	struct kstat st;
-	int err = host_fstat(fd, &st);
-
-	if (!err)
-		*id = fh_id_of(&st);
-	return err;
-}
-
 /* The host closes it in any case; an error is about data that it could not store. */
 static void close_raw(struct fh *h, int fd)
 {
@@ -126,7 +102,7 @@ bool handle_claim_idle(struct fh *h)
 bool handle_close_busy(struct fh *h)
 {
 	if (!h->known) {
-		if (fd_id(h->fd, &h->id)) {
+		if (handle_id(h->fd, &h->id)) {
 			clock_add(h);
 			end_busy(h, FH_OPEN);
 			return false;
@@ -169,7 +145,7 @@ static int open_raw(int dirfd, const char *name, int flags, u32 mode)
 static int check_id(int fd, const struct fh_id *want)
 {
 	struct fh_id id;
-	int err = fd_id(fd, &id);
+	int err = handle_id(fd, &id);
 
 	return err ? err : fh_same_id(&id, want) ? 0 : -ESTALE;
 }
@@ -376,6 +352,7 @@ struct fh *fh_open_root(const char *host_path)
 		fh_put(h);
 		return ERR_PTR(fd);
 	}
+	h->known = !handle_id(fd, &h->id); /* before anybody looks at what is in it */
 	fh_start(h, fd, FH_KEEP);
 	return h;
 }
@@ -572,7 +549,7 @@ void fh_check_reopen(struct fh *h)
 		return;
 	fd = get_fh(p->dir);
 	if (fd >= 0) {
-		int err = fd_id(h->fd, &id);
+		int err = handle_id(h->fd, &id);
 
 		fd = err ? err : open_same(fd, p->name, h->flags, &id);
 		put_fh(p->dir);

@@ -78,6 +78,8 @@ must_check int clock_starve(struct starving *s);
 void clock_fed(struct starving *s); /* at the end of it, whatever came of it */
 extern u32 fh_hungry;		    /* atomic: how many starve */
 void clock_chance(void);	    /* a handle is idle now, or closed, and somebody starves */
+/* id.c: which file it is. -errno */
+must_check int handle_id(int fd, struct fh_id *id);
 /* nowait.c: the host can't tell whether a read (write: a write) of h, which is pinned, would wait. */
 void handle_cant_tell(struct fh *h, bool write);
 /* A new handle in dir: what is known of others there. */

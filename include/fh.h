@@ -43,7 +43,7 @@ must_check int fh_init(void); /* budget from RLIMIT_NOFILE */
 
 /* A handle on the directory or file at a host path; the root of a hostfs. ERR_PTR. */
 must_check struct fh *fh_open_root(const char *host_path);
-/* What tells one host file from another that took its name. btime_ns 0: the host file system has none. */
+/* What tells one host file from another that took its name. btime_ns 0: the host file system has none that counts. */
 struct fh_id {
 	dev_t dev;
 	u64 ino, btime_ns;

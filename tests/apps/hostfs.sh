@@ -51,7 +51,9 @@ if [ -z "$HEDDLE_BIN" ]; then
 		cached_names_ask_the_host_nothing what_the_host_refuses_is_asked_once $unprivileged \
 		behind_thousands_of_removed_names_the_directory_goes_on hosts_proc_shows_the_machine \
 		hosts_proc_shows_no_process hosts_proc_is_not_written a_process_is_not_mounted root_shows_no_process \
-		a_slow_disk_stalls_no_cpu a_directory_that_comes_back_can_be_renamed_in what_was_replaced_is_looked_up_again fsync_error_is_told_once_for_each_open_file; do
+		a_slow_disk_stalls_no_cpu a_directory_that_comes_back_can_be_renamed_in what_was_replaced_is_looked_up_again \
+		strict.who_writes_to_a_hosts_overlay_replaces_nothing exclusive.who_writes_to_a_hosts_overlay_replaces_nothing \
+		fsync_error_is_told_once_for_each_open_file; do
 		echo "skip $name: no kernel of ours"
 	done
 	exit 0
@@ -245,6 +247,43 @@ chmod +x "$WORK/dir/p" "$WORK/dir/q"
 say what_was_replaced_is_looked_up_again \
 	"$("$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" -v "hostfs:$WORK/dir:/mnt:cache=exclusive" -v "hostfs:$WORK/dir:/other" -- \
 		sh -c "$replaced" 2>&1 | tr '\n' ' ')" 'echo new p new q '
+
+# ---- an overlay of the host, which copies a file when it is first written to ----
+
+overlaid='
+import os
+os.chdir("/mnt/sub")
+ro = os.open("f", os.O_RDONLY)
+size = os.stat("f").st_size
+open("new", "w").close()
+rw = os.open("f", os.O_WRONLY | os.O_APPEND)
+os.write(rw, b"more")
+for i in range(150):
+    assert os.read(os.open("../other%d" % i, os.O_RDONLY), 1) == b"x"
+os.write(rw, b"!")
+os.read(ro, 1)
+print(os.getcwd(), sorted(os.listdir(".")), size, os.stat("f").st_size)
+'
+# shellcheck disable=SC2016  # for the other shell
+mount_overlay='
+	mkdir -p "$1/lower/sub" "$1/upper" "$1/work" "$1/merged"
+	echo one >"$1/lower/sub/f"
+	for i in $(seq 0 149); do echo x >"$1/lower/other$i"; done
+	mount -t overlay none -o "lowerdir=$1/lower,upperdir=$1/upper,workdir=$1/work" "$1/merged" && shift && exec "$@"'
+for cache in strict exclusive; do
+	rm -rf "$WORK/o"
+	name=$cache.who_writes_to_a_hosts_overlay_replaces_nothing
+	if [ "$(id -u)" != 0 ] || ! unshare -m sh -c "$mount_overlay" - "$WORK/o" true 2>/dev/null; then
+		echo "skip $name: needs root, and that it may mount one"
+		continue
+	fi
+	rm -rf "$WORK/o"
+	say $name "$(
+		ulimit -n 200
+		unshare -m sh -c "$mount_overlay" - "$WORK/o" "$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" \
+			-v "hostfs:$WORK/o/merged:/mnt:cache=$cache" -- python3 -c "$overlaid" 2>&1
+	)" "/mnt/sub ['f', 'new'] 4 9"
+done
 
 # ---- host calls ----
 

@@ -43,21 +43,20 @@ u64 hostfs_ino(struct super_block *sb, dev_t dev, u64 ino)
 	return ino ^ (i < HOSTFS_MAX_DEVS ? (u64)i : 16 + (dev * 0x9e3779b1u >> 4 & 0x3fff)) << 48;
 }
 
-bool hostfs_same(const struct inode *inode, const struct kstat *st)
-{
-	const struct hostfs_inode *hi = hostfs_i(inode);
-	struct fh_id id = fh_id_of(st);
-
-	return hi->node.a == id.dev && hi->node.b == id.ino && hi->btime_ns == id.btime_ns &&
-	       (hostfs_sb(inode->sb)->kind->own_attrs ||
-		(__atomic_load_n(&inode->mode, __ATOMIC_RELAXED) & S_IFMT) == (st->mode & S_IFMT));
-}
-
 struct fh_id hostfs_id(const struct inode *inode)
 {
 	const struct hostfs_inode *hi = hostfs_i(inode);
 
 	return (struct fh_id){.dev = hi->node.a, .ino = hi->node.b, .btime_ns = hi->btime_ns};
+}
+
+bool hostfs_same(const struct inode *inode, const struct kstat *st)
+{
+	struct fh_id id = fh_id_of(st), ours = hostfs_id(inode);
+
+	return fh_same_id(&id, &ours) &&
+	       (hostfs_sb(inode->sb)->kind->own_attrs ||
+		(__atomic_load_n(&inode->mode, __ATOMIC_RELAXED) & S_IFMT) == (st->mode & S_IFMT));
 }
 
 /* Others read these without the lock: whole, and left alone when nothing changed. */
@@ -212,10 +211,11 @@ static int found(struct inode *inode, struct fh *dir, const char *name)
 
 static bool same_file(const struct inode *a, const struct inode *b)
 {
-	return hostfs_i(a)->btime_ns == hostfs_i(b)->btime_ns &&
-	       !((__atomic_load_n(&a->mode, __ATOMIC_RELAXED) ^
-		  __atomic_load_n(&b->mode, __ATOMIC_RELAXED)) &
-		 S_IFMT);
+	struct fh_id of_a = hostfs_id(a), of_b = hostfs_id(b);
+
+	return fh_same_id(&of_a, &of_b) && !((__atomic_load_n(&a->mode, __ATOMIC_RELAXED) ^
+					      __atomic_load_n(&b->mode, __ATOMIC_RELAXED)) &
+					     S_IFMT);
 }
 
 struct inode *hostfs_hash(struct inode *inode, bool made)
