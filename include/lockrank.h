@@ -19,7 +19,8 @@ enum lock_rank {
 	RANK_RENAME,	  /* rename across directories: one at a time for each super block */
 	RANK_INODE_DIR,	  /* directory inode (parents before children; two by address) */
 	RANK_INODE,	  /* inode of a file: writes, truncate, size */
-	RANK_COPY_UP,	  /* an overlay's copying into a directory: one at a time */
+	RANK_COPY_FILL,	  /* a file of an overlay in a directory: one copier each */
+	RANK_COPY_UP,	  /* an overlay's names in a directory: what is copied there, what goes */
 	RANK_INODE_LOWER, /* inodes of the layers below an overlay (dirs by address, then files) */
 	RANK_JOURNAL,	  /* of a humfs: one rename at a time */
 	RANK_SOCK,	  /* a socket's readers */

@@ -1,6 +1,9 @@
 /* Files of layers. See layer.h. */
 #include "kernel/fs/layer.h"
 
+#include "kernel/fs/vfs.h"
+#include "signals.h"
+
 #include <linux/fs.h>
 
 struct file *layer_open(struct inode *inode, int flags)
@@ -23,4 +26,11 @@ u64 layer_next_data(struct file *f, u64 off)
 	if (data == -ENXIO)
 		return UINT64_MAX;
 	return data < 0 ? off : (u64)data;
+}
+
+bool layer_copier_dies(void)
+{
+	struct task *t = vfs_task();
+
+	return t && fatal_signal_pending(t);
 }

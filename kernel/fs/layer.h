@@ -8,5 +8,7 @@
 must_check struct file *layer_open(struct inode *inode, int flags);
 /* Where data goes on at or behind off; what lies between is a hole. UINT64_MAX: none does. */
 u64 layer_next_data(struct file *f, u64 off);
+/* Whoever copies a file from one layer to another has been killed: -EINTR. */
+bool layer_copier_dies(void);
 
 #endif

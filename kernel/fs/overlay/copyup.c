@@ -52,6 +52,10 @@ static int copy_contents(struct inode *inode, struct memdata *data, u64 upto)
 	if (!buf)
 		err = -ENOMEM;
 	while (!err && off < upto) {
+		if (layer_copier_dies()) {
+			err = -EINTR;
+			break;
+		}
 		off = layer_next_data(lower, off); /* holes stay */
 		if (off >= upto)
 			break;

@@ -12,10 +12,11 @@ struct odir_sb {
 	struct super_block *lower, *layer; /* c, +1: the layer holds upper/ and work/ */
 	struct inode *upper, *work;	   /* c, +1 */
 	struct mutex copy_up;		   /* rank COPY_UP */
-	struct ihash inodes;  /* what is in the upper layer, by the address of its inode */
-	struct spinlock lock; /* rank INODE_SPIN */
-	u64 next_tmp;	      /* a */
-	bool strayed;	      /* a: a file with the number of a lower one got another name */
+	struct mutex filling[16]; /* rank COPY_FILL: a file's contents are being copied; by place */
+	struct ihash inodes;	  /* what is in the upper layer, by the address of its inode */
+	struct spinlock lock;	  /* rank INODE_SPIN */
+	u64 next_tmp;		  /* a */
+	bool strayed;		  /* a: a file with the number of a lower one got another name */
 };
 
 /*
@@ -27,7 +28,7 @@ struct odir_place {
 	bool gone;		   /* copy_up to set, a: it lost its name before it was copied up */
 	struct odir_place *parent; /* c, +1; NULL: the root */
 	struct inode *lower;	   /* c, +1; NULL: nothing below */
-	struct inode *upper;	   /* copy_up to set, a: +1; NULL: not copied up */
+	struct inode *upper;	   /* copy_up to set, a: +1; NULL: not copied up; stays then */
 	struct inode *
 		inode; /* odir_sb.lock: whose place it is; not a reference; NULL: nobody has it now */
 	char name[];   /* c */

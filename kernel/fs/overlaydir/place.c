@@ -2,7 +2,7 @@
  * Places in the layers, and copying up.
  *
  * What is copied up is made in work/, with attributes and contents, and then renamed to where it belongs, so that nobody ever finds half
- * of it; its directories first. One at a time.
+ * of it; its directories first. That goes one at a time, but for the contents of files, which take long: each file has one copier.
  */
 #include "kernel/fs/overlaydir/overlaydir.h"
 
@@ -75,6 +75,10 @@ static int copy_bytes(struct file *from, struct file *to, u64 upto)
 	if (!buf)
 		return -ENOMEM;
 	while (off < upto) {
+		if (layer_copier_dies()) {
+			n = -EINTR;
+			break;
+		}
 		off = layer_next_data(from, off); /* holes stay */
 		if (off >= upto)
 			break;
@@ -131,33 +135,48 @@ static int fill(const struct odir_place *p, struct inode *made, u64 upto)
 	return err ? err : odir_copy_attrs(made, &st);
 }
 
-static int copy_one(struct odir_sb *os, struct odir_place *p, u64 upto)
+static void discard(struct odir_sb *os, const char *tmp, struct inode *made)
 {
-	struct inode *made = NULL;
-	char tmp[TMP_NAME_MAX], *target = NULL;
+	if (upper_remove(os->work, tmp, made))
+		trace("overlay: left in work", 0, 0);
+	inode_put(made);
+}
+
+/* In work/, under a name of its own. */
+static int make_copy(struct odir_sb *os, const struct odir_place *p, u64 upto,
+		     char tmp[TMP_NAME_MAX], struct inode **made)
+{
+	char *target = NULL;
 	int err;
 
-	if (p->gone && !S_ISREG(p->lower->mode))
-		return -ESTALE; /* without a name only an open file remains what it is */
 	odir_tmp_name(os, tmp);
 	if (S_ISLNK(p->lower->mode)) {
 		target = p->lower->ops->readlink(p->lower);
 		if (IS_ERR(target))
 			return PTR_ERR(target);
 	}
-	err = upper_make(os->work, tmp, p->lower->mode, p->lower->rdev, target, &made);
+	err = upper_make(os->work, tmp, p->lower->mode, p->lower->rdev, target, made);
 	kfree(target);
 	if (err)
 		return err;
-	err = fill(p, made, upto);
-	if (!err && p->gone)
+	err = fill(p, *made, upto);
+	if (err)
+		discard(os, tmp, *made);
+	return err;
+}
+
+/* The copy comes to where it belongs, or goes. copy_up is held. */
+static int put_in_place(struct odir_sb *os, struct odir_place *p, const char *tmp,
+			struct inode *made)
+{
+	int err;
+
+	if (p->gone)
 		err = upper_remove(os->work, tmp, made);
-	else if (!err)
+	else
 		err = upper_rename(os->work, tmp, made, place_upper(p->parent), p->name, NULL, 0);
 	if (err) {
-		if (upper_remove(os->work, tmp, made))
-			trace("overlay: left in work", 0, 0);
-		inode_put(made);
+		discard(os, tmp, made);
 		return err;
 	}
 	__atomic_store_n(&p->upper, made, __ATOMIC_RELEASE);
@@ -165,21 +184,78 @@ static int copy_one(struct odir_sb *os, struct odir_place *p, u64 upto)
 	return 0;
 }
 
+/* All but a regular file. copy_up is held. */
+static int copy_one(struct odir_sb *os, struct odir_place *p)
+{
+	struct inode *made = NULL;
+	char tmp[TMP_NAME_MAX];
+	int err;
+
+	if (p->gone)
+		return -ESTALE; /* without a name only an open file remains what it is */
+	err = make_copy(os, p, 0, tmp, &made);
+	return err ? err : put_in_place(os, p, tmp, made);
+}
+
+/* Those that p is in, unless it is in none any more. copy_up is held. */
+static int copy_parents(struct odir_sb *os, struct odir_place *p)
+{
+	struct odir_place *next;
+	int err = 0;
+
+	while (!err && !p->gone && !place_upper(p->parent)) {
+		for (next = p->parent; !next->gone && !place_upper(next->parent);
+		     next = next->parent)
+			;
+		err = copy_one(os, next);
+	}
+	return err;
+}
+
+/* Its one copier, or behind that one. What happens to the name meanwhile is seen at the end. */
+static int copy_file(struct odir_sb *os, struct odir_place *p, u64 upto)
+{
+	struct mutex *filling = &os->filling[(uintptr_t)p / sizeof(*p) % ARRAY_SIZE(os->filling)];
+	struct inode *made = NULL;
+	char tmp[TMP_NAME_MAX];
+	int err = mutex_lock_killable(filling);
+
+	if (err)
+		return err;
+	if (place_upper(p))
+		goto out;
+	mutex_lock(&os->copy_up);
+	err = copy_parents(os, p);
+	mutex_unlock(&os->copy_up);
+	if (!err)
+		err = make_copy(os, p, upto, tmp, &made);
+	if (err)
+		goto out;
+	mutex_lock(&os->copy_up);
+	err = put_in_place(os, p, tmp, made);
+	mutex_unlock(&os->copy_up);
+out:
+	mutex_unlock(filling);
+	return err;
+}
+
 struct inode *odir_copy_up(struct inode *inode, u64 upto)
 {
 	struct odir_sb *os = odir_sb(inode->sb);
-	struct odir_place *p = odir_i(inode)->place, *next;
-	int err = 0;
+	struct odir_place *p = odir_i(inode)->place;
+	int err;
 
 	if (place_upper(p))
 		return place_upper(p);
-	mutex_lock(&os->copy_up);
-	while (!err && !place_upper(p)) {
-		for (next = p; !next->gone && !place_upper(next->parent); next = next->parent)
-			;
-		err = copy_one(os, next, upto);
+	if (S_ISREG(inode->mode)) {
+		err = copy_file(os, p, upto);
+	} else {
+		mutex_lock(&os->copy_up);
+		err = copy_parents(os, p);
+		if (!err && !place_upper(p))
+			err = copy_one(os, p);
+		mutex_unlock(&os->copy_up);
 	}
-	mutex_unlock(&os->copy_up);
 	return err ? ERR_PTR(err) : place_upper(p);
 }
 

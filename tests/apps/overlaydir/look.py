@@ -137,6 +137,29 @@ def what_stays_in_work_fails_nothing(form):
     assert guest("ls gone").stdout == "i\n"
 
 
+# The layer's disk takes 100 ms for each 128 KiB of 40 MB.
+SLOW = """true
+: >>big & p=$!
+sleep 2
+start=$(date +%s)
+echo more >>f; rm x; mv d/g d/h
+test $(($(date +%s) - start)) -lt 10 && echo others go on
+kill -9 $p; wait $p
+test $(($(date +%s) - start)) -lt 15 && echo killed
+cat f d/h; stat -c %s big; test ! -e x
+"""
+
+
+@both
+def long_copy_can_be_killed_and_stops_nobody(form):
+    set_up(form)
+    with open("low/big", "wb") as f:
+        f.write(b"something" * (40000000 // 9))
+    p = guest(SLOW, 0, "--fault", "pwrite:delay=100ms:100%")
+    assert p.stdout == "others go on\nkilled\n1\nmore\n2\n39999996\n", p
+    assert os.listdir("layer/data/work" if form == "humfs" else "layer/work") == []
+
+
 # Files of the root that somebody has open, and whose names are nobody's or another's by now.
 NAMELESS = """
 exec 3<f 4<x 5<d/g 6<mode; rm f; echo new >y; mv y x; rm d/g; echo newer >d/g; rmdir mode; mkdir -m 711 mode
