@@ -29,9 +29,10 @@ struct fh {
 	int fd;	   /* b */
 	int flags; /* c: open flags without those that create or truncate */
 	bool no_nowait; /* a: the host can't tell whether a read would wait; of a directory: of what is in it */
-	bool memory;		    /* c: a memfd, which never waits for a disk */
-	bool no_nowait_write;	    /* a: nor whether a write would */
-	bool slow;		    /* a: the last change took long; it goes to a worker */
+	bool memory;	      /* c: a memfd, which never waits for a disk */
+	bool no_nowait_write; /* a: nor whether a write would */
+	bool slow;	      /* a: the last change took long; it goes to a worker */
+	bool slow_read; /* a: so did the last read, where the host can't tell; of a directory: of something in it */
 	bool known;		    /* b: id is valid */
 	bool was_open;		    /* b: opening it is reopening */
 	bool on_clock;		    /* k */
@@ -82,6 +83,8 @@ void clock_chance(void);	    /* a handle is idle now, or closed, and somebody st
 must_check int handle_id(int fd, struct fh_id *id);
 /* nowait.c: the host can't tell whether a read (write: a write) of h, which is pinned, would wait. */
 void handle_cant_tell(struct fh *h, bool write);
+/* Where it can't, the last read of h, which is pinned, was slow, or quick. */
+void handle_read_was(struct fh *h, bool slow);
 /* A new handle in dir: what is known of others there. */
 void handle_learn(struct fh *h, const struct fh *dir);
 /* place.c: where it is now, +1; NULL: the root, or no name */

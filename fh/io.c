@@ -3,7 +3,8 @@
  *
  * A read asks the host not to wait for a disk (RWF_NOWAIT); what is not in the page cache is read by an I/O worker while the task
  * sleeps. So does a write, where the host's file system can tell (xfs, btrfs). Where it can't (ext4; each directory is asked once), what
- * took long says that the next change of this file may as well: it goes to a worker, until one is quick again.
+ * took long says that the next change of this file may as well: it goes to a worker, until one is quick again. So it is with reads where the host
+ * can't tell about those (overlays, FUSE, 9p), but that a slow one says the same of other files in the directory.
  *
  * Data goes through one buffer: from the page cache of the host into the buffer, from there into the guest. (Mapping the file into the
  * kernel instead, to move data once, costs five times as much for 64 KiB: page faults and unmapping outweigh the copy. What is large goes
@@ -52,29 +53,54 @@ struct read_job {
 	void *buf;
 	size_t n;
 	u64 off;
+	u64 took; /* ns */
 };
 
-static long read_on_worker(void *arg)
+#define READ_QUICK_NS                                                                              \
+	NSEC_PER_MSEC /* a hundred times what a full buffer takes from the page cache */
+
+static long timed_read(void *arg)
 {
 	struct read_job *j = arg;
+	ktime_t start = ktime_mono();
+	long ret = host_pread(j->fd, j->buf, j->n, j->off, 0);
 
-	return host_pread(j->fd, j->buf, j->n, j->off, 0);
+	j->took = ktime_mono() - start;
+	return ret;
+}
+
+/* The host can't tell whether it will wait: here, or by a worker if the last one was slow. */
+static ssize_t read_and_see(struct fh *h, struct read_job *job)
+{
+	ssize_t ret = __atomic_load_n(&h->slow_read, __ATOMIC_RELAXED)
+			      ? io_worker_call(timed_read, job)
+			      : timed_read(job);
+
+	handle_read_was(h, job->took > READ_QUICK_NS);
+	return ret;
+}
+
+bool fh_reads_cant_tell(const struct fh *h)
+{
+	return __atomic_load_n(&h->no_nowait, __ATOMIC_RELAXED);
 }
 
 /* From the pinned descriptor. May sleep the task. */
 static ssize_t read_pinned(struct fh *h, int fd, void *buf, size_t n, u64 off)
 {
-	struct read_job job = {fd, buf, n, off};
+	struct read_job job = {fd, buf, n, off, 0};
 	ssize_t ret;
 
-	if (__atomic_load_n(&h->no_nowait, __ATOMIC_RELAXED))
+	if (h->memory)
 		return host_pread(fd, buf, n, off, 0);
+	if (fh_reads_cant_tell(h))
+		return read_and_see(h, &job);
 	ret = host_pread(fd, buf, n, off, HOST_NOWAIT);
 	if (ret == -EOPNOTSUPP) {
 		handle_cant_tell(h, false);
-		return host_pread(fd, buf, n, off, 0);
+		return read_and_see(h, &job);
 	}
-	return ret == -EAGAIN ? io_worker_call(read_on_worker, &job) : ret;
+	return ret == -EAGAIN ? io_worker_call(timed_read, &job) : ret;
 }
 
 ssize_t fh_pread(struct fh *h, void *buf, size_t n, u64 off)

@@ -41,10 +41,25 @@ void handle_cant_tell(struct fh *h, bool write)
 	fh_place_put(p);
 }
 
+/* A hint: a file system that is mounted on the file is not looked for. */
+void handle_read_was(struct fh *h, bool slow)
+{
+	struct fh_place *p;
+
+	if (__atomic_load_n(&h->slow_read, __ATOMIC_RELAXED) == slow)
+		return;
+	__atomic_store_n(&h->slow_read, slow, __ATOMIC_RELAXED);
+	p = asks_as_others(h) ? handle_place(h) : NULL;
+	if (p)
+		__atomic_store_n(&p->dir->slow_read, slow, __ATOMIC_RELAXED);
+	fh_place_put(p);
+}
+
 void handle_learn(struct fh *h, const struct fh *dir)
 {
 	if (!asks_as_others(h))
 		return;
 	h->no_nowait = __atomic_load_n(&dir->no_nowait, __ATOMIC_RELAXED);
+	h->slow_read = __atomic_load_n(&dir->slow_read, __ATOMIC_RELAXED);
 	h->no_nowait_write = __atomic_load_n(&dir->no_nowait_write, __ATOMIC_RELAXED);
 }

@@ -107,6 +107,8 @@ ssize_t fh_pwrite(struct fh *h, const void *buf, size_t n, u64 off);
 ssize_t fh_read_iter(struct fh *h, struct iov_iter *to, u64 off, u64 eof);
 #define FH_APPEND UINT64_MAX /* as off: at the end, wherever that is by then */
 ssize_t fh_write_iter(struct fh *h, struct iov_iter *from, u64 off);
+/* Can't the host tell whether reading would wait, so that fh_read_iter() has to be asked, not the host with the guest's memory? */
+bool fh_reads_cant_tell(const struct fh *h);
 /* Writing straight from the guest's memory: does it go to a worker at the moment, so that it can't? And: it took so long. */
 bool fh_writes_are_slow(const struct fh *h);
 void fh_write_took(struct fh *h, u64 ns);

@@ -31,7 +31,8 @@ size_t mm_file_io(struct fh *h, struct iov_iter *it, u64 off, bool write)
 	int fd;
 
 	len = iov_iter_user_piece(it, &addr);
-	if (len < WORTH_IT || !current || !current->mm || (write && fh_writes_are_slow(h)))
+	if (len < WORTH_IT || !current || !current->mm ||
+	    (write ? fh_writes_are_slow(h) : fh_reads_cant_tell(h)))
 		return 0;
 	fd = get_fh(h);
 	if (fd < 0)

@@ -52,7 +52,7 @@ if [ -z "$HEDDLE_BIN" ]; then
 		behind_thousands_of_removed_names_the_directory_goes_on hosts_proc_shows_the_machine \
 		hosts_proc_shows_no_process hosts_proc_is_not_written a_process_is_not_mounted root_shows_no_process \
 		a_slow_disk_stalls_no_cpu a_directory_that_comes_back_can_be_renamed_in what_was_replaced_is_looked_up_again \
-		strict.who_writes_to_a_hosts_overlay_replaces_nothing exclusive.who_writes_to_a_hosts_overlay_replaces_nothing \
+		strict.who_writes_to_a_hosts_overlay_replaces_nothing exclusive.who_writes_to_a_hosts_overlay_replaces_nothing slow_reads_stall_no_cpu \
 		fsync_error_is_told_once_for_each_open_file; do
 		echo "skip $name: no kernel of ours"
 	done
@@ -284,6 +284,25 @@ for cache in strict exclusive; do
 			-v "hostfs:$WORK/o/merged:/mnt:cache=$cache" -- python3 -c "$overlaid" 2>&1
 	)" "/mnt/sub ['f', 'new'] 4 9"
 done
+
+# It can't tell whether a read would wait, so one that is slow has to tell of the next ones.
+gcc -O1 -Wall -Wextra -static -o "$WORK/reader" "$APPS/hostfs/reader.c" || exit 1
+rm -rf "$WORK/o"
+if [ "$(id -u)" != 0 ] || ! unshare -m sh -c "$mount_overlay" - "$WORK/o" true 2>/dev/null; then
+	echo "skip slow_reads_stall_no_cpu: needs root, and that it may mount one"
+else
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		rm -rf "$WORK/o"
+		n=$(unshare -m sh -c "$mount_overlay" - "$WORK/o" "$HEDDLE_BIN" run -c 1 -e "$ENGINE" -v "hostfs:$WORK/o/merged:/mnt" \
+			--fault pread:delay=100ms:100% -- "$WORK/reader" /mnt/other 2>"$WORK/err")
+		[ "${n:-99}" -gt 10 ] || break
+	done
+	if [ "${n:-99}" -le 10 ]; then
+		echo "ok slow_reads_stall_no_cpu"
+	else
+		echo "FAIL slow_reads_stall_no_cpu: $n times, $(tail -n 1 "$WORK/err")"
+	fi
+fi
 
 # ---- host calls ----
 
