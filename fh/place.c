@@ -199,17 +199,34 @@ int fh_rename_at(struct fh *od, const char *on, struct fh *nd, const char *nn, u
 
 #define NEAR 64 /* handles */
 
+#define STEPS 256 /* at a time */
+
+/* Others want the lock, too. h and middle stay what they are, wherever they are to be found afterwards; +1 each in held. */
+static void step_aside(struct fh *held[2], struct fh *h, struct fh *middle)
+{
+	struct fh *old[2] = {held[0], held[1]};
+
+	held[0] = fh_get(h);
+	held[1] = fh_get(middle);
+	spin_unlock(&place_lock);
+	fh_put(old[0]);
+	fh_put(old[1]);
+	spin_lock(&place_lock);
+}
+
 int handle_find_closed(struct fh *h, struct fh_step *s, struct fh **half)
 {
-	struct fh *middle = h, *open = NULL;
+	struct fh *middle = h, *open = NULL, *held[2] = {NULL, NULL};
 	int err = 0;
 	u64 n = 0;
 
 	spin_lock(&place_lock);
 	for (; h->place && !fh_try_pin(h->place->dir); n++) {
 		h = h->place->dir;
-		if (n % 2)
+		if (n % 2 && middle->place) /* somebody may have moved it */
 			middle = middle->place->dir;
+		if (n % STEPS == STEPS - 1)
+			step_aside(held, h, middle);
 	}
 	if (!h->place) {
 		err = -ESTALE;
@@ -225,5 +242,7 @@ int handle_find_closed(struct fh *h, struct fh_step *s, struct fh **half)
 	spin_unlock(&place_lock);
 	__atomic_add_fetch(&fh_count.passed, n, __ATOMIC_RELAXED);
 	handle_unpin_and_put(open);
+	fh_put(held[0]);
+	fh_put(held[1]);
 	return err;
 }

@@ -103,8 +103,9 @@ void stats_print(void)
 	log_warn("processes started: %lu; kernel memory: %zu KiB\n", nr_forks + 1,
 		 kmalloc_bytes() >> 10);
 	log_warn(
-		"file handles: %lu, open %lu of %lu, reclaimed %lu, reopened %lu, stale %lu, waits %lu\n",
-		fh.handles, fh.open, fh.budget, fh.reclaimed, fh.reopened, fh.stale, fh.waits);
+		"file handles: %lu, open %lu of %lu, pinned %lu, reclaimed %lu, reopened %lu, stale %lu, waits %lu\n",
+		fh.handles, fh.open, fh.budget, fh.pinned, fh.reclaimed, fh.reopened, fh.stale,
+		fh.waits);
 	print_patches();
 	print_faults();
 	print_unknown();

@@ -53,6 +53,7 @@ if [ -z "$HEDDLE_BIN" ]; then
 		hosts_proc_shows_no_process hosts_proc_is_not_written a_process_is_not_mounted root_shows_no_process \
 		a_slow_disk_stalls_no_cpu a_directory_that_comes_back_can_be_renamed_in what_was_replaced_is_looked_up_again \
 		strict.who_writes_to_a_hosts_overlay_replaces_nothing exclusive.who_writes_to_a_hosts_overlay_replaces_nothing slow_reads_stall_no_cpu \
+		stats_tell_how_many_are_pinned \
 		fsync_error_is_told_once_for_each_open_file; do
 		echo "skip $name: no kernel of ours"
 	done
@@ -303,6 +304,10 @@ else
 		echo "FAIL slow_reads_stall_no_cpu: $n times, $(tail -n 1 "$WORK/err")"
 	fi
 fi
+
+# ---- counters ----
+
+say stats_tell_how_many_are_pinned "$("$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" --stats -- true 2>&1 | grep -c 'file handles: .* pinned [0-9]*,')" 1
 
 # ---- host calls ----
 

@@ -136,6 +136,36 @@ START_TEST(pinned_handles_are_not_closed)
 }
 END_TEST
 
+/* More than are counted at a time. */
+START_TEST(pins_are_counted)
+{
+	struct fh *h[300];
+	struct fh_stats s;
+
+	start(500);
+	write_host("f", "x");
+	for (unsigned i = 0; i < ARRAY_SIZE(h); i++) {
+		h[i] = fh_open_at(root, "f", O_RDONLY, 0);
+		ck_assert(!IS_ERR(h[i]));
+		if (i % 3 == 0)
+			ck_assert_int_ge(get_fh(h[i]), 0);
+	}
+	for (int round = 0; round < 3; round++) {
+		fh_get_stats(&s);
+		ck_assert_uint_eq(s.pinned, 100);
+		ck_assert_uint_eq(clock_reclaim(10), 10);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(h); i++) {
+		if (i % 3 == 0)
+			put_fh(h[i]);
+		fh_put(h[i]);
+	}
+	fh_get_stats(&s);
+	ck_assert_uint_eq(s.pinned, 0);
+	finish();
+}
+END_TEST
+
 START_TEST(replaced_file_is_stale)
 {
 	struct fh *h;
@@ -397,6 +427,7 @@ int main(void)
 
 	tcase_add_test(tc, reclaimed_handles_reopen);
 	tcase_add_test(tc, pinned_handles_are_not_closed);
+	tcase_add_test(tc, pins_are_counted);
 	tcase_add_test(tc, replaced_file_is_stale);
 	tcase_add_test(tc, reopening_does_not_truncate_or_create);
 	tcase_add_test(tc, unlinked_handle_keeps_its_descriptor);
