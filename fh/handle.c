@@ -12,11 +12,13 @@
 #include "fh/handle.h"
 
 #include "alloc.h"
+#include "cpu.h"
 #include "fs.h"
 #include "host.h"
 #include "ktime.h"
 #include "log.h"
 #include "os/hostfile.h"
+#include "wait.h"
 
 #include <string.h>
 
@@ -121,6 +123,45 @@ bool handle_close_busy(struct fh *h)
 static bool none_left(int err)
 {
 	return err == -EMFILE || err == -ENFILE;
+}
+
+/*
+ * The host never waits for us when it opens a file. EAGAIN: somebody there has a lease on it, or a delegation, which the host has told him to give
+ * back; where he doesn't it is taken from him after a while (/proc/sys/fs/lease-break-time).
+ */
+#define LEASE_NS (50 * NSEC_PER_SEC)
+#define LEASE_LOOK_NS (20 * NSEC_PER_MSEC)
+
+/* Starts zeroed. */
+struct patience {
+	struct starving hunger;
+	ktime_t lease_until;
+};
+
+static bool never(void *arg)
+{
+	return false;
+}
+
+static int wait_for_lease(struct patience *p)
+{
+	static struct wait_queue nobody = WAIT_QUEUE_INIT(nobody);
+	ktime_t now = ktime_mono();
+	struct wait_opts opts = {.state = KT_KILLABLE, .deadline = now + LEASE_LOOK_NS};
+
+	if (!p->lease_until)
+		p->lease_until = now + LEASE_NS;
+	if (!this_cpu() || now >= p->lease_until)
+		return -EAGAIN;
+	return wait_event(&nobody, never, NULL, &opts) == -ETIMEDOUT ? 0 : -EINTR;
+}
+
+/* After a failure to open: 0, try again; else what it failed with. May sleep the task: nothing may be BUSY. */
+static int be_patient(struct patience *p, int err)
+{
+	if (none_left(err))
+		return clock_starve(&p->hunger);
+	return err == -EAGAIN ? wait_for_lease(p) : err;
 }
 
 /* One descriptor more. When the host has none left, idle handles give theirs up. -EMFILE, -ENFILE: none has one to give. */
@@ -267,7 +308,7 @@ static int go_on(struct way *w, struct fh **held)
 static int pin_slow(struct fh *h)
 {
 	struct way way = {.goal = {h}, .room = ARRAY_SIZE(way.goal) - 1};
-	struct starving hunger = {0};
+	struct patience patience = {};
 	struct fh *held = NULL;
 	int err = 0;
 
@@ -285,10 +326,10 @@ static int pin_slow(struct fh *h)
 			way.room = 0;
 			err = 0;
 		}
-		if (none_left(err))
-			err = clock_starve(&hunger);
+		if (err)
+			err = be_patient(&patience, err);
 	}
-	clock_fed(&hunger);
+	clock_fed(&patience.hunger);
 	forget_halves(&way);
 	handle_unpin_and_put(held);
 	if (err == -ESTALE)
@@ -360,18 +401,18 @@ struct fh *fh_open_root(const char *host_path)
 /* Waits for a descriptor, if all are in use. */
 static int open_patiently(struct fh *dir, const char *name, int flags, u32 mode)
 {
-	struct starving hunger = {0};
+	struct patience patience = {};
 	int fd, dirfd = get_fh(dir);
 
 	if (dirfd < 0)
 		return dirfd;
 	do {
 		fd = open_raw(dirfd, name, flags, mode);
-		if (!none_left(fd))
+		if (fd >= 0)
 			break;
-		fd = clock_starve(&hunger);
+		fd = be_patient(&patience, fd);
 	} while (!fd);
-	clock_fed(&hunger);
+	clock_fed(&patience.hunger);
 	put_fh(dir);
 	return fd;
 }
@@ -415,7 +456,7 @@ struct fh *fh_known(struct fh_place *p, int flags, const struct fh_id *id)
 
 struct fh *fh_open_again(struct fh *other, int flags)
 {
-	struct starving hunger = {0};
+	struct patience patience = {};
 	struct fh *h = fh_new(flags);
 	int fd, from;
 
@@ -425,13 +466,13 @@ struct fh *fh_open_again(struct fh *other, int flags)
 	fd = from;
 	while (from >= 0) {
 		fd = NEW_DESCRIPTOR(host_reopen(from, flags));
-		if (!none_left(fd))
+		if (fd >= 0)
 			break;
-		fd = clock_starve(&hunger);
+		fd = be_patient(&patience, fd);
 		if (fd)
 			break;
 	}
-	clock_fed(&hunger);
+	clock_fed(&patience.hunger);
 	if (from >= 0)
 		put_fh(other);
 	if (fd < 0) {

@@ -3,7 +3,8 @@
  * has it pinned, and is reopened (and verified to be the same file) when next used.
  *
  *	int fd = get_fh(h);      pins; reopens if it must; the descriptor or -errno (-ESTALE: not the same file any more;
- *	                         -ENFILE: all descriptors are in use, for a second; others as of open)
+ *	                         -ENFILE: all descriptors are in use, for a second; -EAGAIN: somebody
+ *	                         on the host has a lease for a minute; others as of open)
  *	... use fd ...
  *	put_fh(h);               unpins
  *

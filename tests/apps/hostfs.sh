@@ -53,7 +53,7 @@ if [ -z "$HEDDLE_BIN" ]; then
 		hosts_proc_shows_no_process hosts_proc_is_not_written a_process_is_not_mounted root_shows_no_process \
 		a_slow_disk_stalls_no_cpu a_directory_that_comes_back_can_be_renamed_in what_was_replaced_is_looked_up_again \
 		strict.who_writes_to_a_hosts_overlay_replaces_nothing exclusive.who_writes_to_a_hosts_overlay_replaces_nothing slow_reads_stall_no_cpu \
-		stats_tell_how_many_are_pinned \
+		stats_tell_how_many_are_pinned leased_file_is_waited_for \
 		fsync_error_is_told_once_for_each_open_file; do
 		echo "skip $name: no kernel of ours"
 	done
@@ -308,6 +308,36 @@ fi
 # ---- counters ----
 
 say stats_tell_how_many_are_pinned "$("$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" --stats -- true 2>&1 | grep -c 'file handles: .* pinned [0-9]*,')" 1
+
+# ---- a file that somebody on the host has leased ----
+
+lease='
+import fcntl, os, signal, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR)
+def give_back(*_):
+    time.sleep(1)
+    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    print("given back", flush=True)
+signal.signal(signal.SIGIO, give_back)
+fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("leased", flush=True)
+while True:
+    signal.pause()
+'
+fresh
+echo text >"$WORK/dir/f"
+python3 -c "$lease" "$WORK/dir/f" >"$WORK/lease" 2>/dev/null &
+holder=$!
+while [ ! -s "$WORK/lease" ] && kill -0 $holder 2>/dev/null; do
+	sleep 0.1
+done
+if [ -s "$WORK/lease" ]; then
+	say leased_file_is_waited_for "$(on_dir '' -- cat /mnt/f 2>&1) $(tail -n 1 "$WORK/lease")" 'text given back'
+else
+	echo 'skip leased_file_is_waited_for: the host has no leases there'
+fi
+kill $holder
+wait $holder 2>/dev/null
 
 # ---- host calls ----
 
