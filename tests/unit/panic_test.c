@@ -24,11 +24,17 @@ static void sleeps_in_the_host(long unused)
 
 static void (*other)(long);
 
+/* Neither passes through the scheduler any more: each has a CPU of its own. */
 static void panics_beside_it(void)
 {
-	spawn(other, 0);
+	struct test_thread *t = tt_make("other", &tt_ops, other, 0);
+
+	sched_set_affinity(current_kthread(), 1);
+	must_eq(sched_wait_affinity(current_kthread()), 0);
+	t->kt.allowed = 2;
+	kthread_start(&t->kt);
 	while (!__atomic_load_n(&runs, __ATOMIC_ACQUIRE))
-		__builtin_ia32_pause(); /* it starts on the idle CPU */
+		__builtin_ia32_pause();
 	panic("of this test");
 }
 
