@@ -287,10 +287,10 @@ void d_drop(struct dentry *d); /* unhash: it isn't found any more, its users kee
 void d_make_negative(struct dentry *d);
 struct dentry *d_get(struct dentry *d);
 void d_put(struct dentry *d);
-/* Without the directory's lock a negative dentry may be becoming positive. */
+/* Under RCU, or with a reference on d. Without the directory's lock a negative dentry may be becoming positive. */
 static inline struct inode *d_inode(const struct dentry *d)
 {
-	return rcu_dereference(d->inode);
+	return __atomic_load_n(&d->inode, __ATOMIC_ACQUIRE);
 }
 /* For ".." when a directory is read. */
 static inline u64 d_parent_ino(struct dentry *d)

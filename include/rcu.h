@@ -59,7 +59,17 @@ static inline void rcu_read_unlock(void)
 #endif
 }
 
-#define rcu_dereference(p) __atomic_load_n(&(p), __ATOMIC_ACQUIRE)
+/* Debug builds: panics unless the caller is in a read section or holds a lock, which is taken for the one that changes are made under. */
+#ifdef HEDDLE_DEBUG
+void rcu_check_reader(void);
+#else
+static inline void rcu_check_reader(void)
+{
+}
+#endif
+
+/* For readers. Who keeps what is pointed to by other means, such as a reference on the owner of p, loads it without this. */
+#define rcu_dereference(p) (rcu_check_reader(), __atomic_load_n(&(p), __ATOMIC_ACQUIRE))
 #define rcu_assign_pointer(p, v) __atomic_store_n(&(p), (v), __ATOMIC_RELEASE)
 #define rcu_set_pointer(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define rcu_xchg_pointer(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)

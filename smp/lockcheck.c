@@ -95,6 +95,15 @@ void lockcheck_may_sleep(const char *what, const void *except)
 		panic("%s in an RCU read section", what);
 }
 
+void rcu_check_reader(void)
+{
+	const struct lock_trace *t = sleeping();
+	struct cpu *c = this_cpu();
+
+	if (c && !c->rcu_depth && !spins()->n && !(t && t->n))
+		panic("an RCU pointer is followed outside of a read section, and no lock is held");
+}
+
 void might_sleep(const char *what)
 {
 	lockcheck_may_sleep(what, NULL);

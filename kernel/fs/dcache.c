@@ -106,6 +106,7 @@ struct dentry *d_find(const struct dentry *dir, const char *name, size_t len)
 	struct cds_lfht_iter it;
 	struct cds_lfht_node *node;
 
+	rcu_check_reader();
 	/* Two may match for a moment, when one is on its way out. */
 	cds_lfht_lookup(hash_table, name_hash(dir, name, len), name_match, &key, &it);
 	while ((node = cds_lfht_iter_get_node(&it))) {

@@ -51,6 +51,7 @@ struct mount *mount_lookup(const struct mount *mnt, const struct dentry *d)
 	struct cds_lfht_iter it;
 	struct cds_lfht_node *node;
 
+	rcu_check_reader();
 	cds_lfht_lookup(hash_table, at_hash(mnt, d), at_match, &key, &it);
 	node = cds_lfht_iter_get_node(&it);
 	return node ? caa_container_of(node, struct mount_at, node)->mnt : NULL;

@@ -377,7 +377,7 @@ static long get_foreground(struct tty *t, u64 arg, bool master)
 static struct pid *session_of_pgrp(struct pid *pgrp)
 {
 	struct cds_list_head *members = &pgrp->tasks[PIDTYPE_PGID];
-	struct thread_group *tg = rcu_dereference(pgrp->tg);
+	struct thread_group *tg = pgrp->tg;
 
 	if (!cds_list_empty(members))
 		tg = cds_list_first_entry(members, struct thread_group, pgrp_link);

@@ -145,6 +145,26 @@ START_TEST(sleeping_with_a_spinlock_or_in_a_read_section_panics)
 }
 END_TEST
 
+START_TEST(an_rcu_pointer_wants_a_read_section_or_a_lock)
+{
+	int *p = &a;
+
+	ck_assert(panics((void)rcu_dereference(p), "outside of a read section"));
+	rcu_read_lock();
+	ck_assert(passes((void)rcu_dereference(p)));
+	rcu_read_unlock();
+	take(&a, RANK_PIPE, LOCK_NORMAL);
+	ck_assert(passes((void)rcu_dereference(p)));
+	lockcheck_release(&a, "test", RANK_PIPE);
+	take(&b, RANK_FILES, LOCK_NORMAL);
+	ck_assert(passes((void)rcu_dereference(p)));
+	lockcheck_release(&b, "test", RANK_FILES);
+	ck_assert(panics((void)rcu_dereference(p), "no lock"));
+	this_cpu_ptr = NULL; /* the threads of os/ have sections of their own */
+	ck_assert(passes((void)rcu_dereference(p)));
+}
+END_TEST
+
 START_TEST(a_lock_kept_to_the_guest_panics)
 {
 	ck_assert(passes(lockcheck_none_held("the return")));
@@ -211,6 +231,7 @@ int main(void)
 		sleeping_locks_under_spinlocks_panic,
 		sleeping_locks_need_a_task,
 		sleeping_with_a_spinlock_or_in_a_read_section_panics,
+		an_rcu_pointer_wants_a_read_section_or_a_lock,
 		a_lock_kept_to_the_guest_panics,
 		releasing_what_one_does_not_hold_panics,
 		uninitialised_locks_panic,
