@@ -26,6 +26,12 @@ must_check struct user *user_find(u32 uid); /* +1; NULL: no memory */
 struct user *user_get(struct user *u);
 void user_put(struct user *u);
 
+/* What all users together are charged with. */
+struct user_stats {
+	u64 processes, sigpending, pipe_slots, inotify_instances, inotify_watches;
+};
+void users_get_stats(struct user_stats *st);
+
 struct task;
 
 struct cred {

@@ -84,7 +84,8 @@ struct super_block {
 	struct cds_list_head watches; /* kernel/fs/notify/watch.c: watches on its inodes */
 	u32 watched;		      /* a: such watches, until they have let go of their inodes */
 	bool layer;		      /* its inodes' locks have rank INODE_LOWER: sb_make_layer() */
-	struct cds_list_head link;    /* super.c: all super blocks */
+	bool kept; /* constant: one of its kind, with a reference that is never given back */
+	struct cds_list_head link; /* super.c: all super blocks */
 };
 /* refs 1, a fresh st_dev, bsize 4096 for all its inodes; source is copied. NULL: no memory. The caller sets root. */
 must_check struct super_block *sb_alloc(const struct fs_type *type, const struct super_ops *ops,

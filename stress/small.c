@@ -1,8 +1,8 @@
 /*
  * What stress/starts starts:  small STATUS NAME
  *
- * A process with threads and children, some of which are still at it when it ends with STATUS: the kernel has to end them. It leaves files
- * called NAME in directories that are the guest's own.
+ * A process with threads and children. If STATUS, with which it ends, is even, some of them are still at it then: the kernel has to end them. If it is
+ * odd, only a thread is: debug builds then look for what was leaked. It leaves files called NAME in directories that are the guest's own.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -77,15 +78,16 @@ static pid_t child_that_ends(int status)
 	exit(count);
 }
 
-static void child_that_stays(void)
+static pid_t child_that_stays(void)
 {
 	pid_t pid = fork();
 
 	must(pid >= 0, "fork");
-	if (pid)
-		return;
-	thread(compute_on, 0);
-	sleep_on(NULL);
+	if (!pid) {
+		thread(compute_on, 0);
+		sleep_on(NULL);
+	}
+	return pid;
 }
 
 static void leave_file(const char *dir, const char *name)
@@ -99,7 +101,7 @@ static void leave_file(const char *dir, const char *name)
 int main(int argc, char **argv)
 {
 	int wstatus, status = argc > 2 ? atoi(argv[1]) : 0;
-	pid_t pid;
+	pid_t pid, other;
 
 	must(argc == 3, "usage: small STATUS NAME");
 	leave_file("/tmp", argv[2]);
@@ -107,7 +109,7 @@ int main(int argc, char **argv)
 	busy = mmap(NULL, sizeof(*busy), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	must(busy != MAP_FAILED, "mmap");
 	pid = child_that_ends(status);
-	child_that_stays();
+	other = child_that_stays();
 	thread(sleep_on, 0);
 	for (int i = 1; i <= THREADS; i++)
 		thread(add, i);
@@ -120,6 +122,10 @@ int main(int argc, char **argv)
 	     "waitpid");
 	while (!__atomic_load_n(busy, __ATOMIC_SEQ_CST))
 		sched_yield();
+	if (status % 2)
+		must(kill(other, SIGKILL) == 0 && waitpid(other, &wstatus, 0) == other &&
+			     WIFSIGNALED(wstatus),
+		     "kill");
 	printf("ended with %d\n", status);
 	return status;
 }

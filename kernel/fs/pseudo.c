@@ -16,6 +16,7 @@ struct super_block *pseudo_mount(struct super_block **slot, const struct fs_type
 	mine = make(type, source);
 	if (IS_ERR(mine))
 		return mine;
+	mine->kept = true;
 	if (__atomic_compare_exchange_n(slot, &sb, mine, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		sb = mine; /* the slot's reference is the first */
 	else

@@ -143,8 +143,8 @@ u32 vfs_take_down(void)
 	cds_list_for_each_entry_safe(sb, next, &supers, link) {
 		if (sb == anon_sb || sb == nsfs_sb)
 			continue;
-		if (__atomic_load_n(&sb->refs, __ATOMIC_ACQUIRE) == 1)
-			sb_put(sb); /* one of its kind, which we kept */
+		if (sb->kept && __atomic_load_n(&sb->refs, __ATOMIC_ACQUIRE) == 1)
+			sb_put(sb);
 		else
 			held++;
 	}

@@ -1,12 +1,14 @@
 /*
  * At the end of a debug build: has every reference been given back? Objects go with their last one, so what is left is what was leaked: tasks,
- * address spaces, open files, inodes (and so dentries and super blocks), pins and handles of host files. Processes that outlive the first one
- * have references of their own: nothing is looked at then.
+ * address spaces, open files, inodes (and so dentries and super blocks), pins and handles of host files; and what is only counted: memory that is
+ * promised, and what users are charged with. Processes that outlive the first one have references of their own: nothing is looked at then.
  */
 #include "kernel/init/leaks.h"
 
 #ifdef HEDDLE_DEBUG
 
+#include "commit.h"
+#include "cred.h"
 #include "fh.h"
 #include "fs.h"
 #include "kernel/task/task_priv.h"
@@ -14,13 +16,13 @@
 #include "log.h"
 #include "mm.h"
 #include "rcu.h"
+#include "signals.h"
 #include "task.h"
+#include <stdio.h>
 
 #define INODES_KEPT 2 /* the one of files without a name, and ptmx of devpts */
 #define PATIENCE (10 * NSEC_PER_SEC)
 #define LOOK (1 * NSEC_PER_MSEC)
-
-typedef unsigned long long ull;
 
 static bool alone(void)
 {
@@ -67,26 +69,70 @@ static void wait_for_deferred(void)
 		rcu_barrier();
 }
 
-void leaks_check(void)
+/* What was sent to a group that ends stays queued as long as its tasks are there. */
+static void drop_signals(void)
 {
+	struct thread_group *tg = current->tg;
+
+	spin_lock(&tg->siglock);
+	sigpending_flush(&tg->shared_pending);
+	sigpending_flush(&tg->leader->pending);
+	sigpending_flush(&current->pending);
+	spin_unlock(&tg->siglock);
+}
+
+static void look(u32 supers)
+{
+	struct user_stats users;
 	struct vfs_stats vfs;
 	struct fh_stats fh;
+	char text[400];
+	size_t len = 0;
+	u64 any = 0;
+
+	vfs_get_stats(&vfs);
+	fh_get_stats(&fh);
+	users_get_stats(&users);
+
+	const struct {
+		const char *what;
+		u64 number;
+	} left[] = {
+		{"tasks", tasks_left()},
+		{"address spaces", mm_count()},
+		{"file systems", supers},
+		{"open files", vfs.files},
+		{"inodes", max(vfs.inodes, (u64)INODES_KEPT) - INODES_KEPT},
+		{"handles of host files", fh.handles},
+		{"of them pinned", fh.pinned},
+		{"pages promised", commit_pages()},
+		{"tasks of users", users.processes},
+		{"signals and timers of theirs", users.sigpending},
+		{"pages of pipes", users.pipe_slots},
+		{"inotify instances", users.inotify_instances},
+		{"watches", users.inotify_watches},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(left); i++) {
+		any |= left[i].number;
+		len += snprintf(text + len, sizeof(text) - len, "%s%llu %s", i ? ", " : "",
+				(unsigned long long)left[i].number, left[i].what);
+	}
+	if (any)
+		panic("left behind: %s", text);
+}
+
+void leaks_check(void)
+{
 	u32 supers;
-	u64 mms;
 
 	if (!alone())
 		return;
 	wait_for_ending_tasks();
+	drop_signals();
 	supers = vfs_take_down();
 	wait_for_deferred();
-	vfs_get_stats(&vfs);
-	fh_get_stats(&fh);
-	mms = mm_count();
-	if (tasks_left() || mms || supers || vfs.files || vfs.inodes > INODES_KEPT || fh.pinned ||
-	    fh.handles)
-		panic("left behind: %u tasks, %llu address spaces, %u file systems, %llu open files, %llu inodes, %llu handles of host files, %llu of them pinned",
-		      tasks_left(), (ull)mms, supers, (ull)vfs.files, (ull)vfs.inodes,
-		      (ull)fh.handles, (ull)fh.pinned);
+	look(supers);
 }
 
 #endif

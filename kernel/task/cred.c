@@ -66,6 +66,24 @@ void user_put(struct user *u)
 	kfree(u);
 }
 
+void users_get_stats(struct user_stats *st)
+{
+	*st = (struct user_stats){0};
+	spin_lock(&user_lock);
+	for (int i = 0; i < USER_BUCKETS; i++) {
+		for (const struct user *u = user_table[i]; u; u = u->next) {
+			st->processes += __atomic_load_n(&u->processes, __ATOMIC_RELAXED);
+			st->sigpending += __atomic_load_n(&u->sigpending, __ATOMIC_RELAXED);
+			st->pipe_slots += __atomic_load_n(&u->pipe_slots, __ATOMIC_RELAXED);
+			st->inotify_instances += __atomic_load_n(&u->inotify_instances,
+								 __ATOMIC_RELAXED);
+			st->inotify_watches += __atomic_load_n(&u->inotify_watches,
+							       __ATOMIC_RELAXED);
+		}
+	}
+	spin_unlock(&user_lock);
+}
+
 /* ---- credentials ---- */
 
 #define CRED_CONSTANT offsetof(struct cred, uid)

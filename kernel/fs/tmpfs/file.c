@@ -140,6 +140,7 @@ static struct super_block *get_memfile_sb(void)
 	sb = tmpfs_new_sb("tmpfs", &limit);
 	if (IS_ERR(sb))
 		return sb;
+	sb->kept = true;
 	if (__atomic_compare_exchange_n(&memfile_sb, &expect, sb, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_ACQUIRE))
 		return sb;
