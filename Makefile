@@ -37,7 +37,7 @@ VDSO_LDFLAGS = -shared -nostdlib -Wl,-soname=linux-vdso.so.1 -Wl,--hash-style=bo
 	       -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
 
 SRCS      = $(sort $(shell find kernel smp os fh -name '*.[cS]' 2>/dev/null))
-TOOL_SRCS = $(sort $(wildcard tools/*.c)) kernel/fs/humfs/format.c
+TOOL_SRCS = $(sort $(wildcard tools/*.c)) kernel/fs/humfs/format.c os/sanitize.c
 STUB_SRCS = $(sort $(wildcard stub/*.c stub/*.S))
 VDSO_SRCS = $(sort $(wildcard stub/vdso/*.c stub/vdso/*.S))
 GEN_SRCS  = $(if $(wildcard kernel/syscalls.def),$(BUILD)/gen/syscall_table.c)

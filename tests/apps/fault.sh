@@ -158,7 +158,9 @@ run()
 	read -ra words <<<"$(work "$1" "$4" "$dir")"
 	in_guest --stats --fault "seed=$seed" "${options[@]}" -- "$load" "${words[@]}" </dev/null >"$WORK/out" 2>"$WORK/err"
 	status=$?
-	if [ "$1" = survive ]; then
+	if [ $status = 66 ]; then
+		echo "a sanitizer's report: $(grep -m 1 SUMMARY "$WORK/err")"
+	elif [ "$1" = survive ]; then
 		grep -q '^heddle: fault ' "$WORK/err" && ! grep -q panic "$WORK/err" || echo "status $status: $(tail -n 2 "$WORK/err" | tr '\n' ' ')"
 		missed | grep . && echo "not hit"
 	elif [ $status != 0 ]; then

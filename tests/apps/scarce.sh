@@ -27,6 +27,7 @@ look()
 	case $status.$out in
 	$'0.hello\nb\na') ;;
 	*[0-9].*) grep -q panic "$WORK/err" && echo "panic: $(grep panic "$WORK/err")" && return ;;&
+	66.*) echo "a sanitizer's report: $(grep -m 1 SUMMARY "$WORK/err")" ;;
 	2.*) grep -q -E '^(heddle|sh|cat|sort): ' "$WORK/err" || echo "it doesn't say what it lacks" ;;
 	3.*) echo "the limit can't be set" ;;
 	137.*) echo "it doesn't end" ;;
