@@ -202,14 +202,10 @@ guest-tests: all
 app-tests: all
 	@tests/run-apps -b $(BUILD)
 
-# How long the load works on each engine, in seconds.
+# All of stress/ with fixed seeds, T seconds on each engine; `soak`: an hour, if nothing else is said.
 T = 600
-stress: all
-	@stress/run -b $(BUILD) -t $(T)
-
-# All of stress/ with fixed seeds, T seconds on each engine: an hour, if nothing else is said.
 soak: T = 1800
-soak: all
+stress soak: all
 	@stress/soak -b $(BUILD) -t $(T)
 
 # Debian's stress-ng on the host and in guests.
@@ -258,8 +254,8 @@ help:
 	@echo 'make unit guest-tests app-tests    one kind of tests'
 	@echo 'make bench         native, heddle by each engine, and their ratios'
 	@echo 'make bench-peers   the same with user-mode-linux and runsc, where they are installed'
-	@echo 'make stress        T=$(T) seconds of load on each engine: what leaks or hangs?'
-	@echo 'make soak          an hour of everything in stress/, with fixed seeds (T= seconds on each engine)'
+	@echo 'make stress        everything in stress/, with fixed seeds, T=$(T) seconds on each engine: what leaks or hangs?'
+	@echo 'make soak          the same for an hour'
 	@echo 'make stress-ng     its stressors on the host and in guests: where do they end differently?'
 	@echo 'make fuzz          T=$(T) seconds of libFuzzer on each parser of foreign files'
 	@echo 'make lint          format, static analysis, layering, headers, generated documents'
