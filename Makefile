@@ -178,12 +178,13 @@ check-quick:
 	@QUICK=1 tests/run-all -b $(BUILD)
 
 # All tests, storms with a migration at every schedule, and a minute of load with a kernel that checks itself. It is slower, so everything gets more time,
-# and sanitizers see each guest program only as a dynamic one.
+# and sanitizers see each guest program only as a dynamic one. CPUS='1 2 16' for others, CPUS= for each test's own numbers.
+CPUS = 4
 check-debug check-asan check-tsan: check-%: deps
 	+@$(MAKE) --no-print-directory MODE=$* BUILD=$(BUILD)/$* all lib
 	@export SLOW=4 STATIC=$(if $(filter debug,$*),yes,no) T_TIME_LIMIT=240 PATIENCE=240 TSAN_OPTIONS=atexit_sleep_ms=0; bad=0; \
 	UNIT_CFLAGS='$(filter -DHEDDLE_DEBUG -fsanitize=% --param tsan-%,$(OPT_$*))' \
-		tests/run-all -b $(BUILD)/$* -c 4 -j 4 || bad=1; \
+		tests/run-all -b $(BUILD)/$* $(if $(CPUS),-c '$(CPUS)') -j 4 || bad=1; \
 	tests/run-guest -b $(BUILD)/$* -c 4m -j 4 storm storms storms_end threads_race exec_threads || bad=1; \
 	stress/run -b $(BUILD)/$* -t 60 || bad=1; \
 	exit $$bad
@@ -250,6 +251,7 @@ help:
 	@echo 'make demo          compile a program with make -j4 inside a guest and run it'
 	@echo 'make check         unit, guest, application and hostile tests (check-quick: under two minutes)'
 	@echo 'make check-debug check-asan check-tsan    the same on 4 CPUs, in builds that check locks, memory, races'
+	@echo '                   (CPUS="1 2 16" on others, CPUS= on as many as each test wants)'
 	@echo 'make check-mutants kernels with one protection less: are they caught?'
 	@echo 'make unit guest-tests app-tests    one kind of tests'
 	@echo 'make bench         native, heddle by each engine, and their ratios'
