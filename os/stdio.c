@@ -7,6 +7,7 @@
  */
 #include "hostio.h"
 #include "log.h"
+#include "os/fault.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
@@ -109,8 +110,10 @@ static ssize_t read_file(struct host_stdio *s, void *buf, size_t n)
 
 ssize_t host_stdio_read(struct host_stdio *s, void *buf, size_t n)
 {
-	ssize_t got;
+	ssize_t got = fault_inject(FAULT_stdio);
 
+	if (got)
+		return got;
 	switch (s->kind) {
 	case HOST_STDIO_FILE:
 		return read_file(s, buf, n);
@@ -128,8 +131,10 @@ ssize_t host_stdio_read(struct host_stdio *s, void *buf, size_t n)
 
 ssize_t host_stdio_read_wait(struct host_stdio *s, void *buf, size_t n)
 {
-	ssize_t got;
+	ssize_t got = fault_inject(FAULT_stdio);
 
+	if (got)
+		return got;
 	do
 		got = read(s->fd, buf, n);
 	while (got < 0 && errno == EINTR);
@@ -138,8 +143,10 @@ ssize_t host_stdio_read_wait(struct host_stdio *s, void *buf, size_t n)
 
 ssize_t host_stdio_write(struct host_stdio *s, const void *buf, size_t n)
 {
-	ssize_t done;
+	ssize_t done = fault_inject(FAULT_stdio);
 
+	if (done)
+		return done;
 	switch (s->kind) {
 	case HOST_STDIO_SOCKET:
 		return result(send(s->fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL));
@@ -167,12 +174,12 @@ s64 host_stdio_lseek(struct host_stdio *s, s64 off, int whence)
 
 ssize_t host_stdio_pread(struct host_stdio *s, void *buf, size_t n, u64 off)
 {
-	return result(pread(s->fd, buf, n, off));
+	return HOST_CALL(stdio, pread(s->fd, buf, n, off));
 }
 
 ssize_t host_stdio_pwrite(struct host_stdio *s, const void *buf, size_t n, u64 off)
 {
-	return result(pwrite(s->fd, buf, n, off));
+	return HOST_CALL(stdio, pwrite(s->fd, buf, n, off));
 }
 
 int host_stdio_stat(struct host_stdio *s, struct stat *st)

@@ -6,7 +6,7 @@ set -u
 seed=${FAULT_SEED:-1}
 
 # WORKLOAD PLACE SPEC[,SPEC...] ERRORS: of a random share at least one call has to be hit. `survive`: what is hit is a task of the guest, also its first;
-# the kernel has to end by itself.
+# the kernel has to end by itself. `stdio`: PLACE is what standard input and output are. `hangup`: a terminal that only fails is gone.
 rows='
 files hostfs open:ENFILE:5% ENFILE
 files hostfs open:EMFILE:5% ENFILE
@@ -70,6 +70,13 @@ memory memory batch.madvise:ENOMEM:20%,batch.mremap:ENOMEM:20% ENOMEM
 memory memory batch.mlock:ENOMEM:20%,batch.mincore:ENOMEM:20%,seals:EBUSY:20% ENOMEM,EBUSY
 memory memory kmalloc:ENOMEM:2% ENOMEM,ENFILE,EAGAIN,ENOSPC
 memory hostfs batch:ENOMEM:5%,truncate:EIO:10%,open:EIO:10% ENOMEM,EAGAIN,EIO
+stdio pipe stdio:EIO:10% EIO
+stdio pipe stdio:EAGAIN:20%,stdio:delay=2ms:10% -
+stdio file stdio:EIO:10% EIO
+stdio file stdio:ENOSPC:10%,stdio:delay=2ms:10% ENOSPC
+stdio socket stdio:EIO:10%,stdio:delay=2ms:10% EIO
+stdio tty stdio:EAGAIN:20%,stdio:delay=2ms:10% -
+hangup tty stdio:EIO:50+ -
 '
 
 # PLACE SPEC, N standing for 1 to 24: what fails while the kernel starts. It does without, or says what is wrong and ends with 2, or its
@@ -90,7 +97,8 @@ hostfs open:EMFILE:N
 - pidfd:EMFILE:N
 '
 
-load=$WORK/load
+load=$WORK/load bytes=300000
+seq 100000 | head -c $bytes >"$WORK/in"
 gcc -std=gnu11 -D_GNU_SOURCE -O1 -Wall -Wextra -static -Wl,-z,norelro -pthread -o "$load" "$APPS"/fault/*.c || exit 1
 
 # work WORKLOAD ERRORS DIR: its words
@@ -101,7 +109,14 @@ work()
 	processes) echo "processes $2 20" ;;
 	survive) echo "survive EFAULT,EAGAIN,ENOMEM 20" ;;
 	memory) echo "memory $2 $3 300" ;;
+	stdio | hangup) echo "stdio $2 $bytes" ;;
 	esac
+}
+
+# passed_on OUT: is it what stdio was given, and that it has done it all?
+passed_on()
+{
+	head -c $bytes "$1" | cmp - "$WORK/in" && tail -c +$((bytes + 1)) "$1" | grep -q '^done:'
 }
 
 # Nobody else's failures: the work itself is right.
@@ -110,7 +125,10 @@ on_host()
 	mkdir "$WORK/dir"
 	"$load" files-make - "$WORK/dir" >/dev/null &&
 		"$load" files - "$WORK/dir" 400 >"$WORK/list" && "$load" files-check - "$WORK/dir" <"$WORK/list" >/dev/null &&
-		"$load" processes - 20 >/dev/null && "$load" memory - "$WORK/dir" 300 >/dev/null
+		"$load" processes - 20 >/dev/null && "$load" memory - "$WORK/dir" 300 >/dev/null || return
+	for kind in pipe file socket tty; do
+		"$APPS/fault/ends.py" $kind "$WORK/in" "$WORK/dir/out" "$load" stdio - $bytes && passed_on "$WORK/dir/out" || return
+	done
 }
 
 # place PLACE: sets mount, options that give the guest a directory, and dir, its name
@@ -119,7 +137,7 @@ place()
 	rm -rf "$WORK/place"
 	mkdir -p "$WORK/place/dir"
 	"$load" files-make - "$WORK/place/dir" >/dev/null
-	mount=() dir=$WORK/place/dir
+	mount=() dir=$WORK/place/dir between=() foreground=()
 	case $1 in
 	hostfs) mount=(-v "hostfs:$dir:/mnt") dir=/mnt ;;
 	humfs)
@@ -132,13 +150,17 @@ place()
 		"$HEDDLE_BIN" humfs create "$WORK/place/kept" >/dev/null
 		mount=(--overlay "$WORK/place/kept")
 		;;
+	pipe | file | socket | tty)
+		between=("$APPS/fault/ends.py" "$1" "$WORK/in" "$WORK/place/out")
+		foreground=(--foreground) # it may read from a terminal
+		;;
 	esac
 }
 
 # in_guest OPTION... -- PROGRAM...
 in_guest()
 {
-	timeout -s KILL $((60 * ${SLOW:-1})) "$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" "${mount[@]}" "$@"
+	"${between[@]}" timeout "${foreground[@]}" -s KILL $((60 * ${SLOW:-1})) "$HEDDLE_BIN" run -c "$CPUS" -e "$ENGINE" "${mount[@]}" "$@"
 }
 
 # Those faults that have hit no call.
@@ -163,10 +185,15 @@ run()
 	elif [ "$1" = survive ]; then
 		grep -q '^heddle: fault ' "$WORK/err" && ! grep -q panic "$WORK/err" || echo "status $status: $(tail -n 2 "$WORK/err" | tr '\n' ' ')"
 		missed | grep . && echo "not hit"
+	elif [ "$1" = hangup ]; then
+		[ $status = 129 ] && ! grep panic "$WORK/err" || echo "status $status, not SIGHUP's"
+		missed | grep . && echo "not hit"
 	elif [ $status != 0 ]; then
-		echo "status $status: $(grep -h -E 'WRONG|panic' "$WORK/out" "$WORK/err" | head -n 2 | tr '\n' ' ')"
+		echo "status $status: $(grep -h -s -a -E 'WRONG|panic' "$WORK/out" "$WORK/place/out" "$WORK/err" | head -n 2 | tr '\n' ' ')"
 	elif missed | grep .; then
 		echo "not hit"
+	elif [ "$1" = stdio ]; then
+		passed_on "$WORK/place/out" || echo "other bytes came out"
 	elif [ "$1.$2" = files.memory ]; then
 		# The host's files are as they were.
 		mkdir "$WORK/place/again"

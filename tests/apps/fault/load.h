@@ -35,5 +35,7 @@ void files_check(const char *dir); /* against the list on stdin that files() pri
 void processes(const char *self, int rounds);
 void process_child(int n);
 void memory(const char *dir, int rounds);
+void stdio(size_t size);
+void pressure(int rounds);
 
 #endif

@@ -125,6 +125,10 @@ int main(int argc, char **argv)
 		process_child(atoi(argv[3]));
 	else if (!strcmp(work, "memory") && argc == 5)
 		memory(argv[3], atoi(argv[4]));
+	else if (!strcmp(work, "stdio") && argc == 4)
+		stdio(atol(argv[3]));
+	else if (!strcmp(work, "pressure") && argc == 4)
+		pressure(atoi(argv[3]));
 	else
 		return 2;
 	say("done: %lu calls, %lu failed\n", done, failed);
