@@ -7,7 +7,7 @@
 
 #define THREADS 300
 #define CHILDREN 100
-#define AREAS 64
+#define AREAS 160
 #define STACK (8UL << 20)
 #define AREA (64UL << 20)
 #define PAGE 4096UL
@@ -131,7 +131,7 @@ void pressure(int rounds)
 
 			if (round == 0)
 				first[k] = n;
-			else if (n < first[k] / 2)
+			else if (n < first[k] / 2 - 5)
 				wrong("round %d: %d %s only, %d before", round, n, kinds[k].what,
 				      first[k]);
 			say("%d %s\n", n, kinds[k].what);
