@@ -88,7 +88,6 @@ static void look(u32 supers)
 	struct fh_stats fh;
 	char text[400];
 	size_t len = 0;
-	u64 any = 0;
 
 	vfs_get_stats(&vfs);
 	fh_get_stats(&fh);
@@ -114,11 +113,12 @@ static void look(u32 supers)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(left); i++) {
-		any |= left[i].number;
-		len += snprintf(text + len, sizeof(text) - len, "%s%llu %s", i ? ", " : "",
-				(unsigned long long)left[i].number, left[i].what);
+		if (left[i].number)
+			len += snprintf(text + len, sizeof(text) - len, "%s%llu %s",
+					len ? ", " : "", (unsigned long long)left[i].number,
+					left[i].what);
 	}
-	if (any)
+	if (len)
 		panic("left behind: %s", text);
 }
 
