@@ -558,6 +558,12 @@ static void no_longer_keep(struct fh *h, u32 why)
 	clock_add(h);
 }
 
+void fh_keep(struct fh *h)
+{
+	ASSERT(FH_PINS(__atomic_load_n(&h->word, __ATOMIC_RELAXED)));
+	keep(h, FH_KEEP);
+}
+
 int fh_unlinked(struct fh *h)
 {
 	/* A closed one gets its descriptor back as long as the name is there: call this before unlinking. */
@@ -565,7 +571,7 @@ int fh_unlinked(struct fh *h)
 
 	if (fd < 0)
 		return fd;
-	keep(h, FH_KEEP);
+	fh_keep(h);
 	put_fh(h);
 	return 0;
 }
@@ -573,7 +579,7 @@ int fh_unlinked(struct fh *h)
 void fh_named(struct fh *h)
 {
 	/* A closed one was reclaimable all the time. */
-	if (!fh_try_pin(h))
+	if (!(__atomic_load_n(&h->word, __ATOMIC_RELAXED) & FH_KEEP) || !fh_try_pin(h))
 		return;
 	no_longer_keep(h, FH_KEEP);
 	put_fh(h);

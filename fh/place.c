@@ -60,6 +60,11 @@ void fh_place_put(struct fh_place *p)
 	fh_put(handle_place_drop(p));
 }
 
+bool fh_is_place(const struct fh_place *p, const struct fh *dir, const char *name)
+{
+	return p && p->dir == dir && !strcmp(p->name, name);
+}
+
 struct fh_place *handle_place(struct fh *h)
 {
 	struct fh_place *p;
@@ -70,17 +75,23 @@ struct fh_place *handle_place(struct fh *h)
 	return p;
 }
 
+struct fh_place *fh_set_place(struct fh *h, struct fh_place *p)
+{
+	struct fh_place *old = NULL;
+
+	spin_lock(&place_lock);
+	if (h->place != p) {
+		old = h->place;
+		h->place = fh_place_get(p);
+		h->moves++;
+	}
+	spin_unlock(&place_lock);
+	return old;
+}
+
 void fh_moved(struct fh *h, struct fh_place *p)
 {
-	struct fh_place *old;
-
-	fh_place_get(p);
-	spin_lock(&place_lock);
-	old = h->place;
-	h->place = p;
-	h->moves++;
-	spin_unlock(&place_lock);
-	fh_place_put(old);
+	fh_place_put(fh_set_place(h, p));
 }
 
 char *fh_path(struct fh *h, struct fh *top, char *buf, size_t size)

@@ -65,6 +65,7 @@ struct fh_place {
 must_check struct fh_place *fh_place_new(struct fh *dir, const char *name); /* ERR_PTR */
 struct fh_place *fh_place_get(struct fh_place *p);
 void fh_place_put(struct fh_place *p); /* may be NULL */
+bool fh_is_place(const struct fh_place *p, const struct fh *dir, const char *name); /* NULL isn't */
 /*
  * A handle of a file that is known to be there, or was: get_fh() opens it, and fails with -ESTALE if that is another file. The first
  * get_fh() has the host's errors of open (-EACCES ...). flags without those that create or truncate. NULL: no memory.
@@ -79,11 +80,14 @@ struct fh *fh_get(struct fh *h);    /* another reference (not a pin) */
 bool fh_shared(const struct fh *h); /* are there other references? May be old news */
 /* It has another place now: reopening goes by that. */
 void fh_moved(struct fh *h, struct fh_place *p);
+/* The same under a spinlock: the place that it had is the caller's to put. NULL: it had none, or this one. */
+must_check struct fh_place *fh_set_place(struct fh *h, struct fh_place *p);
 /* It is about to lose its last name: it keeps its descriptor for good. Before unlinking. -errno: it can't be opened to keep it. */
 must_check int fh_unlinked(struct fh *h);
-void fh_named(
-	struct
-	fh *h); /* it has kept its name, or has a new one (fh_moved): it may be reclaimed again */
+/* The same of one that is pinned. Here and in fh_named() the caller may hold a spinlock. */
+void fh_keep(struct fh *h);
+/* It has kept its name, or has a new one (fh_moved): it may be reclaimed again. */
+void fh_named(struct fh *h);
 /* Its owner or permissions may have changed, or it was made with some that don't let us open it: decides whether it may be reclaimed. Pinned. */
 void fh_check_reopen(struct fh *h);
 

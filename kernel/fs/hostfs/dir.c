@@ -209,17 +209,6 @@ static int hostfs_link(struct inode *dir, struct dentry *d, struct inode *target
 	return 0;
 }
 
-int hostfs_name_goes(struct inode *inode, struct fh *dir, const char *name, bool in_use)
-{
-	struct fh_place *p = hostfs_place(inode);
-	bool ours = p && p->dir == dir && !strcmp(p->name, name);
-
-	fh_place_put(p);
-	if (!ours || S_ISDIR(inode->mode))
-		return 0;
-	return hostfs_unname(inode, in_use || __atomic_load_n(&inode->nlink, __ATOMIC_RELAXED) > 1);
-}
-
 static int name_goes(struct dentry *d, struct fh *dir)
 {
 	/* We have one reference. */

@@ -3,7 +3,7 @@
  * renames it.
  *
  * A handle is published in its slot while it is closed, and opened by the first get_fh(): a rename meanwhile either finds it in the slot, or
- * whoever put it there sees the new place (follow_place).
+ * has given the inode the place that the handle gets there (hostfs_settle).
  */
 #include "kernel/fs/hostfs/hostfs.h"
 
@@ -22,8 +22,7 @@ static const int slot_flags[HANDLES] = {
 
 /* ---- slots ---- */
 
-/* inode->spin; NULL: never used. */
-static struct fh **handle_slot(struct hostfs_inode *hi, int k)
+struct fh **hostfs_slot(struct hostfs_inode *hi, int k)
 {
 	if (k < H_COMMON)
 		return &hi->handle[k];
@@ -47,14 +46,13 @@ static int make_more(struct inode *inode)
 	return 0;
 }
 
-/* All that there are, +1 each; how many. */
-static int all_handles(struct inode *inode, struct fh *h[HANDLES])
+int hostfs_all_handles(struct inode *inode, struct fh *h[HANDLES])
 {
 	int n = 0;
 
 	spin_lock(&inode->spin);
 	for (int k = 0; k < HANDLES; k++) {
-		struct fh **slot = handle_slot(hostfs_i(inode), k);
+		struct fh **slot = hostfs_slot(hostfs_i(inode), k);
 
 		if (slot && *slot)
 			h[n++] = fh_get(*slot);
@@ -75,45 +73,44 @@ static struct fh *from_slot(struct inode *inode, int k)
 	struct fh **slot, *h;
 
 	spin_lock(&inode->spin);
-	slot = handle_slot(hostfs_i(inode), k);
+	slot = hostfs_slot(hostfs_i(inode), k);
 	h = slot && *slot ? fh_get(*slot) : NULL;
 	spin_unlock(&inode->spin);
 	return h;
+}
+
+struct fh_place *hostfs_settle(struct inode *inode, struct fh *h)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+	struct fh_place *left;
+
+	/* The root's has none, and is kept. */
+	if (!hi->place || hi->unnamed)
+		return NULL;
+	left = fh_set_place(h, hi->place);
+	fh_named(h);
+	return left;
 }
 
 /* Puts h (reference taken over) into the slot, unless one is there; what is there then, +1 for the caller. */
 static struct fh *publish(struct inode *inode, int k, struct fh *h)
 {
 	struct fh **slot, *there;
+	struct fh_place *left = NULL;
 
 	spin_lock(&inode->spin);
-	slot = handle_slot(hostfs_i(inode), k);
+	slot = hostfs_slot(hostfs_i(inode), k);
 	ASSERT(slot);
-	there = *slot;
-	if (!there)
+	if (!*slot) {
 		*slot = h;
+		left = hostfs_settle(inode, h);
+	}
 	there = fh_get(*slot);
 	spin_unlock(&inode->spin);
+	fh_place_put(left);
 	if (there != h)
 		fh_put(h);
 	return there;
-}
-
-/* ---- places ---- */
-
-/* h has the place p (NULL: any). If the inode has another one by now, h goes there. */
-static void follow_place(struct inode *inode, struct fh *h, const struct fh_place *p)
-{
-	struct fh_place *now = hostfs_place(inode), *before = NULL;
-
-	while (now && now != p) {
-		fh_moved(h, now);
-		fh_place_put(before);
-		p = before = now;
-		now = hostfs_place(inode);
-	}
-	fh_place_put(now);
-	fh_place_put(before);
 }
 
 /* The slot's handle, made if there is none; +1. ERR_PTR. */
@@ -141,10 +138,13 @@ static struct fh *handle(struct inode *inode, int k, int more_flags)
 		fh_place_put(p);
 		return ERR_PTR(-ENOMEM);
 	}
-	h = publish(inode, k, h);
-	follow_place(inode, h, p);
 	fh_place_put(p);
-	return h;
+	return publish(inode, k, h);
+}
+
+struct fh *hostfs_path_handle(struct inode *inode)
+{
+	return handle(inode, H_PATH, 0);
 }
 
 /* ---- directories ---- */
@@ -225,17 +225,13 @@ static struct fh *orphan_take(struct hostfs_sb *hs, const struct fh_id *id)
 	return h;
 }
 
-/* An orphan that is dir's, if there is one, gets its place. */
-static void adopt_orphan(struct inode *dir)
+void hostfs_adopt_orphan(struct inode *dir)
 {
 	struct fh_id id = hostfs_id(dir);
 	struct fh *h = orphan_take(hostfs_sb(dir->sb), &id);
 
-	if (!h)
-		return;
-	h = publish(dir, H_PATH, h);
-	follow_place(dir, h, NULL);
-	fh_put(h);
+	if (h)
+		fh_put(publish(dir, H_PATH, h));
 }
 
 struct fh *hostfs_dir(struct inode *dir)
@@ -248,7 +244,7 @@ struct fh *hostfs_dir(struct inode *dir)
 	spin_unlock(&dir->spin);
 	if (h)
 		return h;
-	adopt_orphan(dir);
+	hostfs_adopt_orphan(dir);
 	h = handle(dir, H_PATH, O_DIRECTORY);
 	if (!IS_ERR(h))
 		fh_put(h); /* the slot's reference is enough */
@@ -258,34 +254,6 @@ struct fh *hostfs_dir(struct inode *dir)
 void hostfs_orphans_free(struct hostfs_sb *hs)
 {
 	put_orphans(&hs->orphans);
-}
-
-/* ---- moves ---- */
-
-void hostfs_moved(struct inode *inode, struct fh_place *p)
-{
-	struct hostfs_inode *hi = hostfs_i(inode);
-	struct fh_place *old;
-	struct fh *h[HANDLES];
-	bool was_unnamed;
-	int n;
-
-	fh_place_get(p);
-	spin_lock(&inode->spin);
-	old = hi->place;
-	hi->place = p;
-	spin_unlock(&inode->spin);
-	fh_place_put(old);
-	was_unnamed = __atomic_exchange_n(&hi->unnamed, false, __ATOMIC_ACQ_REL);
-	if (S_ISDIR(inode->mode))
-		adopt_orphan(inode);
-	n = all_handles(inode, h);
-	for (int i = 0; i < n; i++) {
-		follow_place(inode, h[i], NULL);
-		if (was_unnamed)
-			fh_named(h[i]);
-	}
-	put_handles(h, n);
 }
 
 void hostfs_handles_free(struct inode *inode)
@@ -310,6 +278,15 @@ void hostfs_handles_free(struct inode *inode)
 
 /* ---- files ---- */
 
+/* h, pinned, was made while the inode had a name, but maybe opened when that was on its way out. */
+static void keep_if_unnamed(struct inode *inode, struct fh *h)
+{
+	spin_lock(&inode->spin);
+	if (hostfs_i(inode)->unnamed)
+		fh_keep(h);
+	spin_unlock(&inode->spin);
+}
+
 struct fh *hostfs_open_handle(struct inode *inode, bool read, bool write, bool direct)
 {
 	struct hostfs_inode *hi = hostfs_i(inode);
@@ -323,11 +300,7 @@ struct fh *hostfs_open_handle(struct inode *inode, bool read, bool write, bool d
 		h = handle(inode, k, 0);
 		fd = IS_ERR(h) ? (int)PTR_ERR(h) : get_fh(h);
 		if (fd >= 0) {
-			/* Published after hostfs_unname() has looked: it keeps its descriptor, too. */
-			bool closed = __atomic_load_n(&hi->unnamed, __ATOMIC_ACQUIRE) &&
-				      fh_unlinked(h);
-
-			ASSERT(!closed); /* it is pinned */
+			keep_if_unnamed(inode, h);
 			put_fh(h);
 			return h;
 		}
@@ -349,10 +322,9 @@ void hostfs_close_handle(struct inode *inode, struct fh *h)
 	int n = 0;
 
 	spin_lock(&inode->spin);
-	if (!--hi->opens && !hostfs_sb(inode->sb)->opt.exclusive &&
-	    !__atomic_load_n(&hi->unnamed, __ATOMIC_ACQUIRE)) {
+	if (!--hi->opens && !hostfs_sb(inode->sb)->opt.exclusive && !hi->unnamed) {
 		for (int k = H_PATH + 1; k < HANDLES; k++) {
-			struct fh **slot = handle_slot(hi, k);
+			struct fh **slot = hostfs_slot(hi, k);
 
 			if (!slot || !*slot)
 				continue;
@@ -409,76 +381,11 @@ struct fh *hostfs_get_handle(struct inode *inode)
 	return h;
 }
 
-/* ---- names that go ---- */
-
-/* Undoes the first n. */
-static void still_named(struct fh **h, int n)
-{
-	for (int i = 0; i < n; i++)
-		fh_named(h[i]);
-}
-
-/* All handles that there are keep their descriptors. -errno: not all can, and none does. */
-static int keep_all(struct inode *inode)
-{
-	struct fh *h[HANDLES];
-	int n = all_handles(inode, h), err = 0, i;
-
-	for (i = 0; i < n && !err; i++) {
-		err = fh_unlinked(h[i]);
-		/* It has gone already, without us; or the host won't give us another descriptor of it than those we have. */
-		if (err == -ESTALE || err == -EACCES || err == -EPERM)
-			err = 0;
-	}
-	if (err)
-		still_named(h, i);
-	put_handles(h, n);
-	return err;
-}
-
-int hostfs_unname(struct inode *inode, bool in_use)
-{
-	struct hostfs_inode *hi = hostfs_i(inode);
-	struct fh *h;
-	int err;
-
-	if (__atomic_load_n(&hi->unnamed, __ATOMIC_ACQUIRE))
-		return 0;
-	h = hostfs_any_handle(inode);
-	if (!h && in_use) {
-		h = handle(inode, H_PATH, 0);
-		if (IS_ERR(h))
-			return PTR_ERR(h) == -ESTALE ? 0 : PTR_ERR(h);
-	}
-	fh_put(h);
-	err = keep_all(inode);
-	if (err)
-		return err;
-	__atomic_store_n(&hi->unnamed, true, __ATOMIC_RELEASE);
-	/* Also those published meanwhile. Who publishes one after this sees `unnamed` and keeps it himself. */
-	err = keep_all(inode);
-	if (err)
-		hostfs_not_unnamed(inode);
-	return err;
-}
-
-void hostfs_not_unnamed(struct inode *inode)
-{
-	struct fh *h[HANDLES];
-	int n;
-
-	if (!__atomic_exchange_n(&hostfs_i(inode)->unnamed, false, __ATOMIC_ACQ_REL))
-		return;
-	n = all_handles(inode, h);
-	still_named(h, n);
-	put_handles(h, n);
-}
-
 /* ---- permissions ---- */
 
 int hostfs_pin_all(struct inode *inode, struct fh *h[HANDLES])
 {
-	int n = all_handles(inode, h), pinned = 0;
+	int n = hostfs_all_handles(inode, h), pinned = 0;
 
 	for (int i = 0; i < n; i++) {
 		if (get_fh(h[i]) < 0)

@@ -76,7 +76,7 @@ struct hostfs_inode {
 		wb_err; /* those that the host told for the descriptors that all open files share */
 	u64 known;	/* s: the attributes are those after so many changes */
 	u64 sized;	/* s: but for the size, which is that after so many */
-	bool unnamed; /* a: the place is not its name any more, and no other one is known; handles keep their descriptors */
+	bool unnamed; /* s to set, a: the place is not its name any more, and no other one is known; handles keep their descriptors */
 	bool mapped;  /* a: somebody may write through a mapping, which changes attributes unseen */
 	bool procfs;  /* a: in a proc file system of the host's, see procfs.c */
 };
@@ -125,7 +125,17 @@ bool hostfs_place_holds(struct inode *inode, const struct fh *dir, const char *n
 struct fh_id hostfs_id(const struct inode *inode);
 /* Cached attributes from the host's, whose order is the caller's business: see take() in attr.c. inode->spin. */
 void hostfs_update_locked(struct inode *inode, const struct kstat *st);
+
+/* names.c */
 must_check struct fh_place *hostfs_place(struct inode *inode); /* +1, or NULL */
+/* That is where it is now: its handles go along. Inside of a move (fh_rename_at), too. */
+void hostfs_moved(struct inode *inode, struct fh_place *p);
+/*
+ * (dir, name) is about to go, with the directory locked. If that is where the inode is found, its handles get their descriptors for good; if it is in use, or has
+ * other names, there has to be a handle. -errno: that can't be, the name must stay. hostfs_not_unnamed: it has stayed.
+ */
+must_check int hostfs_name_goes(struct inode *inode, struct fh *dir, const char *name, bool in_use);
+void hostfs_not_unnamed(struct inode *inode);
 
 /* procfs.c */
 /* What was found under (h, name) in dir: is it in a proc file system of the host's? -EACCES: it is, and must not be reached. */
@@ -137,6 +147,7 @@ bool hostfs_hides(const struct inode *dir, const char *name);
 must_check int hostfs_root_in_procfs(struct fh *root, const struct kstat *st);
 
 /* handle.c */
+struct fh **hostfs_slot(struct hostfs_inode *hi, int k); /* inode->spin; NULL: never used */
 /* The directory's own handle. Not a reference: lives as long as the inode. ERR_PTR. */
 must_check struct fh *hostfs_dir(struct inode *dir);
 /* An open handle of a regular file. Reference; ERR_PTR. */
@@ -150,14 +161,16 @@ struct fh *hostfs_any_handle(struct inode *inode); /* +1, or NULL */
  * ERR_PTR: -ENOENT: it isn't; others as of open.
  */
 must_check struct fh *hostfs_get_handle(struct inode *inode);
-void hostfs_moved(struct inode *inode,
-		  struct fh_place *p); /* that is where it is now: its handles go along */
+/* One that opens nothing, in the slot for that, +1; nor is it open itself yet. ERR_PTR; -ESTALE: it has no name. */
+must_check struct fh *hostfs_path_handle(struct inode *inode);
+int hostfs_all_handles(struct inode *inode, struct fh *h[HANDLES]); /* +1 each; how many */
 /*
- * The name that we know is about to go: handles get their descriptors for good; in_use: there has to be one. -errno: they can't, the name
- * must stay. hostfs_not_unnamed: it has stayed.
+ * h, in a slot, gets the inode's place, and may be reclaimed if it was kept for want of a name; nothing, if the inode has none. inode->spin. The place that it
+ * had, to be put without that, or NULL.
  */
-must_check int hostfs_unname(struct inode *inode, bool in_use);
-void hostfs_not_unnamed(struct inode *inode);
+must_check struct fh_place *hostfs_settle(struct inode *inode, struct fh *h);
+/* A directory's handle that has outlived an inode of it, if there is one, is this one's. */
+void hostfs_adopt_orphan(struct inode *dir);
 /* Around a change of owner or permissions: all handles that can be, pinned, +1; how many. Afterwards it is decided which may be reclaimed. */
 must_check int hostfs_pin_all(struct inode *inode, struct fh *h[HANDLES]);
 void hostfs_unpin_all(struct fh **h, int n);
@@ -174,13 +187,6 @@ int hostfs_getattr(struct inode *inode, struct kstat *st);
 int hostfs_setattr(struct inode *inode, struct iattr *a);
 char *hostfs_readlink(struct inode *inode);
 bool hostfs_revalidate(struct dentry *d);
-
-/* dir.c */
-/*
- * (dir, name) is about to go. If it is where we find the inode, its handles can't be reopened any more; if it is in use, or has other
- * names, there must be a handle. -errno: it can't go.
- */
-must_check int hostfs_name_goes(struct inode *inode, struct fh *dir, const char *name, bool in_use);
 
 /* file.c: what file systems with data in a host directory have in common */
 int hostfs_open(struct inode *inode, struct file *f);

@@ -3,20 +3,6 @@
 
 #include "alloc.h"
 
-#include <string.h>
-
-struct fh_place *hostfs_place(struct inode *inode)
-{
-	struct fh_place *p;
-
-	spin_lock(&inode->spin);
-	p = hostfs_i(inode)->place;
-	if (p)
-		fh_place_get(p);
-	spin_unlock(&inode->spin);
-	return p;
-}
-
 /* ---- identity ---- */
 
 /*
@@ -140,11 +126,6 @@ fail:
 	return NULL;
 }
 
-static bool is_place(const struct fh_place *p, const struct fh *dir, const char *name)
-{
-	return p->dir == dir && !strcmp(p->name, name);
-}
-
 /*
  * A directory that is known under another name: others have moved it, or mounted it at a second place. It gets a second inode there, as what the VFS
  * locks has to be one tree; the first one goes with its dentry. (Of
@@ -158,7 +139,7 @@ static bool is_other_dir(struct inode *inode, const struct fh *dir, const char *
 	if (!S_ISDIR(inode->mode) || hostfs_sb(inode->sb)->kind->own_attrs)
 		return false;
 	p = hostfs_place(inode);
-	other = !p || !is_place(p, dir, name);
+	other = !fh_is_place(p, dir, name);
 	fh_place_put(p);
 	return other;
 }
@@ -172,8 +153,8 @@ bool hostfs_place_holds(struct inode *inode, const struct fh *dir, const char *n
 	if (__atomic_load_n(&hostfs_i(inode)->unnamed, __ATOMIC_ACQUIRE))
 		return false;
 	p = hostfs_place(inode);
-	holds = p && (is_place(p, dir, name) ||
-		      (!fh_stat_at(p->dir, p->name, &st) && hostfs_same(inode, &st)));
+	holds = fh_is_place(p, dir, name) ||
+		(p && !fh_stat_at(p->dir, p->name, &st) && hostfs_same(inode, &st));
 	fh_place_put(p);
 	return holds;
 }
@@ -190,7 +171,7 @@ static int found(struct inode *inode, struct fh *dir, const char *name)
 	if (exclusive && !new_place)
 		return 0;
 	p = hostfs_place(inode);
-	new_place = new_place || (p && !is_place(p, dir, name));
+	new_place = new_place || (p && !fh_is_place(p, dir, name));
 	fh_place_put(p);
 	if (new_place) {
 		p = fh_place_new(dir, name);
