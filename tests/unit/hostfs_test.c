@@ -241,6 +241,139 @@ START_TEST(lost_data_is_told_to_who_closes_and_to_who_syncs)
 }
 END_TEST
 
+/* ---- descriptors that are kept for good ---- */
+
+#define KEPT_BY_MANY 300
+
+static const char *numbered(const char *prefix, int i)
+{
+	static char buf[4][40];
+	static int turn;
+	char *b = buf[turn++ % 4];
+
+	snprintf(b, sizeof(buf[0]), "%s%d", prefix, i);
+	return b;
+}
+
+/* When all have been closed that may be, there is little left. */
+static bool few_are_kept(void)
+{
+	struct fh_stats s;
+
+	while (clock_reclaim(32))
+		;
+	fh_get_stats(&s);
+	return s.open < 10;
+}
+
+static bool guest_reads(const char *path, const char *text)
+{
+	struct file *f = file_open(AT_FDCWD, path, O_RDONLY, 0);
+	char buf[40] = "";
+	ssize_t n;
+
+	must(!IS_ERR(f));
+	n = kernel_read(f, buf, sizeof(buf) - 1, 0);
+	file_put(f);
+	return n == (ssize_t)strlen(text) && !strcmp(buf, text);
+}
+
+/* As git makes its objects; and as copies of a tree by links come and go. */
+static void other_names_go(void)
+{
+	struct file *open;
+
+	mount_hostfs(true, exclusive_cache);
+	for (int i = 0; i < KEPT_BY_MANY; i++) {
+		must(!guest_write("/a/tmp", O_WRONLY | O_CREAT | O_EXCL, numbered("", i), 0));
+		must(!sys_link(U("/a/tmp"), U(numbered("/b/n", i))));
+		must(!sys_unlink(U("/a/tmp")));
+	}
+	must(few_are_kept());
+	for (int i = 0; i < KEPT_BY_MANY; i++)
+		must(!sys_link(U(numbered("/b/n", i)), U(numbered("/d/n", i))));
+	open = file_open(AT_FDCWD, "/d/n7", O_RDONLY, 0);
+	must(!IS_ERR(open));
+	for (int i = 0; i < KEPT_BY_MANY; i++)
+		must(!sys_unlink(U(numbered("/d/n", i))));
+	must(few_are_kept());
+	file_put(open);
+	for (int i = 0; i < KEPT_BY_MANY; i++) {
+		must(guest_reads(numbered("/b/n", i), numbered("", i)));
+		must(!sys_chmod(U(numbered("/b/n", i)), 0600));
+	}
+	/* A name that was moved, while another one is where the file was found last. */
+	must(!sys_link(U("/b/n7"), U("/d/n7")));
+	must(!sys_rename(U("/b/n7"), U("/b/m7")));
+	must(!sys_unlink(U("/d/n7")));
+	must(few_are_kept());
+	must(guest_reads("/b/m7", "7"));
+	/* Names of before, in the order in which they were found and in the other one. */
+	must(guest_reads("/a/a", "one\n") && guest_reads("/b/b", "one\n"));
+	must(!sys_unlink(U("/a/a")));
+	must(few_are_kept());
+	must(guest_reads("/b/b", "one\n") && guest_reads("/d/d/a", "one\n"));
+	must(!sys_unlink(U("/d/d/a")));
+	must(few_are_kept());
+	must(guest_reads("/b/b", "one\n"));
+}
+
+START_TEST(a_file_with_another_name_keeps_no_descriptor)
+{
+	build_trees();
+	ck_assert_int_eq(fh_init(), 0);
+	exclusive_cache = _i;
+	with_cpus(1, other_names_go);
+	run("rm -rf %s");
+}
+END_TEST
+
+/* The last two names of one file, gone at once; it stays open. */
+static struct file *held;
+static u32 both_ready; /* atomic */
+
+static void remove_one(long arg)
+{
+	const char *path = arg ? "/a/one" : "/b/two";
+
+	__atomic_add_fetch(&both_ready, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&both_ready, __ATOMIC_SEQ_CST) < 2)
+		cond_resched();
+	must(!sys_unlink(U(path)));
+}
+
+static void both_go_at_once(void)
+{
+	char c;
+
+	mount_hostfs(true, exclusive_cache);
+	for (int i = 0; i < 200; i++) {
+		must(!guest_write("/a/one", O_WRONLY | O_CREAT | O_EXCL, "x", 0));
+		must(!sys_link(U("/a/one"), U("/b/two")));
+		held = file_open(AT_FDCWD, "/a/one", O_RDONLY, 0);
+		must(!IS_ERR(held));
+		must(few_are_kept());
+		both_ready = 0;
+		spawn(remove_one, 0);
+		spawn(remove_one, 1);
+		join_all();
+		while (clock_reclaim(32))
+			;
+		must_eq(kernel_read(held, &c, 1, 0), 1);
+		file_put(held);
+	}
+}
+
+START_TEST(two_who_remove_the_last_two_names_leave_the_open_file)
+{
+	build_trees();
+	ck_assert_int_eq(fh_init(), 0);
+	exclusive_cache = _i;
+	with_cpus(2, both_go_at_once);
+	run("rm -rf %s");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("hostfs");
@@ -251,5 +384,7 @@ int main(void)
 	tcase_add_test(tc, size_that_was_written_is_not_lost_to_a_look_up);
 	tcase_add_test(tc, nothing_outside_can_be_reached);
 	tcase_add_test(tc, lost_data_is_told_to_who_closes_and_to_who_syncs);
+	tcase_add_loop_test(tc, a_file_with_another_name_keeps_no_descriptor, 0, 2);
+	tcase_add_loop_test(tc, two_who_remove_the_last_two_names_leave_the_open_file, 0, 2);
 	return run_forked(tc, "hostfs");
 }

@@ -1,5 +1,6 @@
 /* humfs: against a plain host directory, what it refuses, and what it leaves behind. */
 #include "fs_model.h"
+#include "fh/handle.h"
 #include "hostfault.h"
 #include "layerfs.h"
 #include <sys/sysmacros.h>
@@ -285,6 +286,45 @@ START_TEST(who_looks_does_not_change_what_is_used)
 }
 END_TEST
 
+#define LINKED 100
+
+/* As a copy of a tree by links that goes again: what was known last are the names that go. */
+static void other_names_go(void)
+{
+	struct fh_stats s;
+	char other[40];
+
+	mount_humfs();
+	for (int i = 0; i < LINKED; i++)
+		must(!guest_write(numbered("f", i), O_WRONLY | O_CREAT, "x", 0));
+	for (int i = 0; i < LINKED; i++) {
+		snprintf(other, sizeof(other), "/g%d", i);
+		must(!sys_link(U(numbered("f", i)), U(other)));
+	}
+	for (int i = 0; i < LINKED; i++)
+		must(!sys_unlink(U(numbered("g", i))));
+	while (clock_reclaim(32))
+		;
+	fh_get_stats(&s);
+	must(s.open < 10);
+	for (int i = 0; i < LINKED; i++) {
+		must(!sys_chmod(U(numbered("f", i)), 0604));
+		must(!guest_write(numbered("f", i), O_WRONLY, "y", 1));
+	}
+	/* 0604 */
+	run("cd %s/h && test \"$(cat file_metadata/f* | grep -c '^388 0 0 ')\" = 100 && test \"$(cat data/f* | tr -d '\\n')\" = "
+	    "\"$(printf 'xy%%.0s' $(seq 100))\"");
+}
+
+START_TEST(a_file_with_another_name_keeps_no_descriptor)
+{
+	build_humfs();
+	ck_assert_int_eq(fh_init(), 0);
+	with_cpus(1, other_names_go);
+	run("rm -rf %s");
+}
+END_TEST
+
 /* ---- the end ---- */
 
 static bool changed;
@@ -322,6 +362,7 @@ int main(void)
 	tcase_add_test(tc, orphans_are_in_nobodys_way);
 	tcase_add_test(tc, a_new_file_is_none_that_had_its_number);
 	tcase_add_test(tc, who_looks_does_not_change_what_is_used);
+	tcase_add_test(tc, a_file_with_another_name_keeps_no_descriptor);
 	tcase_add_loop_test(tc, the_journal_stays_where_changes_are_not_safe, 0, 2);
 	return run_forked(tc, "humfs");
 }

@@ -195,9 +195,10 @@ static int hostfs_link(struct inode *dir, struct dentry *d, struct inode *target
 		open = hostfs_any_handle(target);
 		err = open ? fh_link_into(open, h, d->name) : -ENOENT;
 		fh_put(open);
-		if (!err)
-			hostfs_moved(target, to);
 	}
+	/* The newest name is likely to stay: others link a temporary name to the final one, then remove it. */
+	if (!err)
+		hostfs_moved(target, NULL, to);
 	fh_place_put(p);
 	fh_place_put(to);
 	if (err)
@@ -270,9 +271,9 @@ static int rename_to(const struct rename_ctx *rc, struct fh_place *from, struct 
 			hostfs_not_unnamed(victim);
 		return err;
 	}
-	hostfs_moved(inode, to);
+	hostfs_moved(inode, from, to);
 	if (exchange)
-		hostfs_moved(victim, from);
+		hostfs_moved(victim, to, from);
 	fh_move_end(&move);
 	hostfs_changed(inode);
 	hostfs_changed(rc->old_dir);

@@ -64,7 +64,8 @@ struct hostfs_inode {
 	struct ihash_node node; /* a, b: host device and inode number */
 	u64 btime_ns;		/* c */
 	struct fh_place
-		*place; /* s, +1; NULL: the root's, or one without a name from the beginning */
+		*place, /* s, +1; NULL: the root's, or one without a name from the beginning */
+		*other; /* s, +1; NULL: no other name is known, or it is a directory, or unnamed */
 	struct fh *handle[H_COMMON]; /* s */
 	union {
 		struct fh **more; /* s to set: a regular file's handles behind H_COMMON, or NULL */
@@ -128,11 +129,19 @@ void hostfs_update_locked(struct inode *inode, const struct kstat *st);
 
 /* names.c */
 must_check struct fh_place *hostfs_place(struct inode *inode); /* +1, or NULL */
-/* That is where it is now: its handles go along. Inside of a move (fh_rename_at), too. */
-void hostfs_moved(struct inode *inode, struct fh_place *p);
 /*
- * (dir, name) is about to go, with the directory locked. If that is where the inode is found, its handles get their descriptors for good; if it is in use, or has
- * other names, there has to be a handle. -errno: that can't be, the name must stay. hostfs_not_unnamed: it has stayed.
+ * It is at `to` now: instead of at `from`, or NULL: besides. Its handles go along. If the place was not `from`, that stays known as the other name. Inside
+ * of a move (fh_rename_at).
+ */
+void hostfs_moved(struct inode *inode, const struct fh_place *from, struct fh_place *to);
+/* It was seen under (dir, name), and is not a directory. Is that something to remember? */
+bool hostfs_is_new_name(struct inode *inode, const struct fh *dir, const char *name);
+/* p is a name of it, whose directory is locked. The place stays, if there is one. */
+void hostfs_has_name(struct inode *inode, struct fh_place *p);
+/*
+ * (dir, name) is about to go, with the directory locked. If that is where the inode is found, another name that is known is its place from now on. If none
+ * is, its handles get their descriptors for good; if it is in use, or has names that aren't known, there has to be a handle. -errno: that
+ * can't be, the name must stay. hostfs_not_unnamed: it has stayed.
  */
 must_check int hostfs_name_goes(struct inode *inode, struct fh *dir, const char *name, bool in_use);
 void hostfs_not_unnamed(struct inode *inode);

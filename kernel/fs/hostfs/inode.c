@@ -162,22 +162,18 @@ bool hostfs_place_holds(struct inode *inode, const struct fh *dir, const char *n
 /* It was just seen under (dir, name), with dir's lock held: one of its names, maybe another one than before. -ENOMEM, or what the host says. */
 static int found(struct inode *inode, struct fh *dir, const char *name)
 {
-	struct hostfs_inode *hi = hostfs_i(inode);
-	bool exclusive = hostfs_sb(inode->sb)->opt.exclusive, new_place;
+	bool exclusive = hostfs_sb(inode->sb)->opt.exclusive;
 	struct fh_place *p;
 	int err;
 
-	new_place = __atomic_load_n(&hi->unnamed, __ATOMIC_ACQUIRE);
-	if (exclusive && !new_place)
-		return 0;
-	p = hostfs_place(inode);
-	new_place = new_place || (p && !fh_is_place(p, dir, name));
-	fh_place_put(p);
-	if (new_place) {
+	if (hostfs_is_new_name(inode, dir, name)) {
 		p = fh_place_new(dir, name);
 		if (IS_ERR(p))
 			return PTR_ERR(p);
-		hostfs_moved(inode, p);
+		if (exclusive)
+			hostfs_has_name(inode, p);
+		else
+			hostfs_moved(inode, NULL, p);
 		fh_place_put(p);
 	}
 	if (exclusive)
@@ -269,6 +265,7 @@ void hostfs_evict(struct inode *inode)
 	ihash_remove(&hostfs_sb(inode->sb)->inodes, &hi->node);
 	hostfs_handles_free(inode);
 	fh_place_put(hi->place);
+	fh_place_put(hi->other);
 	if (S_ISLNK(inode->mode))
 		kfree(hi->target);
 	kfree(hi);

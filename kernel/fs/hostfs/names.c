@@ -1,7 +1,9 @@
 /*
  * Names of hostfs inodes: where a file is found, and what becomes of its handles when it isn't found there any more.
  *
- * The place, `unnamed`, the places of the handles in the slots and whether these are kept change together, under inode->spin.
+ * Two names are known of a file that has several: its place, and another one for when that goes. Both, `unnamed`, the places of the handles in the
+ * slots and whether these are kept change together, under inode->spin. Who removes a name makes it one that isn't known first
+ * (hostfs_name_goes), with its directory locked: so of two who remove the last two names one finds that there is no other.
  */
 #include "kernel/fs/hostfs/hostfs.h"
 
@@ -45,16 +47,51 @@ static void set_place(struct inode *inode, struct fh_place *p, struct left *l)
 	}
 }
 
-void hostfs_moved(struct inode *inode, struct fh_place *p)
+void hostfs_moved(struct inode *inode, const struct fh_place *from, struct fh_place *to)
 {
+	struct hostfs_inode *hi = hostfs_i(inode);
+	struct fh_place *place;
 	struct left l = {.n = 0};
 
 	spin_lock(&inode->spin);
-	set_place(inode, fh_place_get(p), &l);
+	place = hi->place;
+	/* Not that one has gone: it is the other one from now on. */
+	if (place && !hi->unnamed && !S_ISDIR(inode->mode) &&
+	    !(from && fh_is_place(place, from->dir, from->name))) {
+		hi->place = hi->other;
+		hi->other = place;
+	}
+	set_place(inode, fh_place_get(to), &l);
 	spin_unlock(&inode->spin);
 	put_left(&l);
 	if (S_ISDIR(inode->mode))
 		hostfs_adopt_orphan(inode);
+}
+
+bool hostfs_is_new_name(struct inode *inode, const struct fh *dir, const char *name)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+	bool is_new;
+
+	spin_lock(&inode->spin);
+	is_new = hi->unnamed || (hi->place && !fh_is_place(hi->place, dir, name) &&
+				 !(hostfs_sb(inode->sb)->opt.exclusive && hi->other));
+	spin_unlock(&inode->spin);
+	return is_new;
+}
+
+void hostfs_has_name(struct inode *inode, struct fh_place *p)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+	struct left l = {.n = 0};
+
+	spin_lock(&inode->spin);
+	if (hi->unnamed)
+		set_place(inode, fh_place_get(p), &l);
+	else if (!hi->other && !fh_is_place(hi->place, p->dir, p->name))
+		hi->other = fh_place_get(p);
+	spin_unlock(&inode->spin);
+	put_left(&l);
 }
 
 /* ---- names that go ---- */
@@ -117,7 +154,7 @@ static bool are_all(struct inode *inode, const struct handles *s)
 	return n == s->n;
 }
 
-/* It is found at (dir, name), and these are all handles: they keep their descriptors. False: not so, any more. */
+/* (dir, name) is all that is known, and these are all handles: they keep their descriptors. False: not so, any more. */
 static bool keep_handles(struct inode *inode, const struct fh *dir, const char *name,
 			 const struct handles *s)
 {
@@ -125,7 +162,7 @@ static bool keep_handles(struct inode *inode, const struct fh *dir, const char *
 	bool so;
 
 	spin_lock(&inode->spin);
-	so = !hi->unnamed && fh_is_place(hi->place, dir, name) && are_all(inode, s);
+	so = !hi->unnamed && !hi->other && fh_is_place(hi->place, dir, name) && are_all(inode, s);
 	for (int i = 0; so && i < s->n; i++)
 		if (s->pinned[i])
 			fh_keep(s->h[i]);
@@ -156,26 +193,70 @@ static int unname(struct inode *inode, const struct fh *dir, const char *name, b
 	return err;
 }
 
-static bool is_its_place(struct inode *inode, const struct fh *dir, const char *name)
+/*
+ * Is (dir, name), which is about to go, where the inode is found? Then *other is what else is known, +1, or NULL. If it is that other one, it
+ * is forgotten.
+ */
+static bool is_its_place(struct inode *inode, const struct fh *dir, const char *name,
+			 struct fh_place **other)
 {
 	struct hostfs_inode *hi = hostfs_i(inode);
+	struct fh_place *gone = NULL;
 	bool is;
 
 	spin_lock(&inode->spin);
+	if (fh_is_place(hi->other, dir, name)) {
+		gone = hi->other;
+		hi->other = NULL;
+	}
 	is = !hi->unnamed && fh_is_place(hi->place, dir, name);
+	*other = is && hi->other ? fh_place_get(hi->other) : NULL;
 	spin_unlock(&inode->spin);
+	fh_place_put(gone);
 	return is;
+}
+
+static bool is_found_at(struct inode *inode, struct fh *dir, const char *name)
+{
+	struct kstat st;
+
+	return !fh_stat_at(dir, name, &st) && hostfs_same(inode, &st);
+}
+
+/* Its place from now on, if it still is a name of the inode; else it is forgotten. Unless others have made it something else meanwhile. */
+static void go_to_other(struct inode *inode, struct fh_place *other)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+	bool found = is_found_at(inode, other->dir, other->name);
+	struct left l = {.n = 0};
+
+	spin_lock(&inode->spin);
+	if (hi->other == other) {
+		hi->other = NULL;
+		if (found)
+			set_place(inode, other, &l); /* takes over what `other` had */
+		else
+			l.p[l.n++] = other;
+	}
+	spin_unlock(&inode->spin);
+	put_left(&l);
 }
 
 int hostfs_name_goes(struct inode *inode, struct fh *dir, const char *name, bool in_use)
 {
+	struct fh_place *other;
 	int err = -ESTALE;
 
 	if (S_ISDIR(inode->mode))
 		return 0;
 	in_use = in_use || __atomic_load_n(&inode->nlink, __ATOMIC_RELAXED) > 1;
-	while (err == -ESTALE && is_its_place(inode, dir, name))
-		err = unname(inode, dir, name, in_use);
+	while (err == -ESTALE && is_its_place(inode, dir, name, &other)) {
+		if (other)
+			go_to_other(inode, other);
+		else
+			err = unname(inode, dir, name, in_use);
+		fh_place_put(other);
+	}
 	return err == -ESTALE ? 0 : err;
 }
 

@@ -252,7 +252,7 @@ static int link_locked(struct inode *dir, struct dentry *d, struct inode *target
 		return err;
 	}
 	/* The newest name is likely to stay: others link a temporary name to the final one, then remove it. */
-	(void)humfs_set_place(target, dir, d->name);
+	(void)humfs_linked(target, dir, d->name);
 	inode_inc_nlink(target);
 	humfs_refresh(target);
 	humfs_refresh(dir);
@@ -284,7 +284,7 @@ static int remove_locked(struct inode *dir, struct dentry *d, struct fh *h, bool
 	err = fh_unlink_at(h, d->name, is_dir ? AT_REMOVEDIR : 0);
 	if (err) {
 		if (!is_dir)
-			(void)humfs_set_place(d->inode, dir, d->name);
+			(void)humfs_has_name(d->inode, dir, d->name);
 		return err;
 	}
 	if (is_dir) {

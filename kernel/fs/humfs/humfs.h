@@ -34,9 +34,11 @@ struct humfs_inode {
 	struct hostfs_inode host;
 	struct fh *fmeta, *dmeta; /* c: a directory's own in file_metadata/ and dir_metadata/ */
 	struct fh_place
-		*meta;	    /* s, +1: of others: a name in file_metadata/; NULL: none (any more) */
-	struct fh *meta_fh; /* s: open, when the name that we knew is gone and others may be left */
-	bool meta_dirty;    /* a: metadata was written since the last fsync */
+		*meta,	     /* s, +1: of others: a name in file_metadata/; NULL: none (any more) */
+		*meta_other; /* s, +1: another one, or NULL */
+	struct fh
+		*meta_fh; /* s: open, when all names that we knew are gone and others may be left */
+	bool meta_dirty;  /* a: metadata was written since the last fsync */
 	struct timespec meta_ctime; /* s: when the host changed it last */
 };
 
@@ -63,10 +65,15 @@ must_check struct inode *humfs_load(struct super_block *sb, struct inode *dir, c
 must_check struct inode *humfs_new_inode(struct inode *dir, const char *name, struct kstat *st,
 					 struct fh *file);
 void humfs_evict(struct inode *inode);
-/* Both names of a file: of its data and of its metadata. -ENOMEM. */
-int humfs_set_place(struct inode *inode, struct inode *dir, const char *name);
-/* That of its metadata (taken over, or NULL). */
-void humfs_set_meta_place(struct inode *inode, struct fh_place *p);
+/*
+ * A file has got this name, for data and metadata; or has it, and whoever doesn't know a better one goes by it. -errno: no memory, or no descriptor: we
+ * don't know that. As hostfs_moved() and hostfs_has_name().
+ */
+int humfs_linked(struct inode *inode, struct inode *dir, const char *name);
+int humfs_has_name(struct inode *inode, struct inode *dir, const char *name);
+/* Its metadata is at `to` (taken over) now, instead of (dir, name); NULL: besides. */
+void humfs_meta_moved(struct inode *inode, const struct fh *dir, const char *name,
+		      struct fh_place *to);
 /* The name is about to go, maybe not the last one: what is needed of the file stays within reach. -errno: that can't be, the name must stay. */
 must_check int humfs_name_goes(struct inode *inode, struct inode *dir, const char *name);
 

@@ -6,45 +6,49 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-/* ---- places ---- */
+/* ---- names of metadata: as those of data, see hostfs's names.c ---- */
 
-void humfs_set_meta_place(struct inode *inode, struct fh_place *p)
+void humfs_meta_moved(struct inode *inode, const struct fh *dir, const char *name,
+		      struct fh_place *to)
 {
 	struct humfs_inode *hi = humfs_i(inode);
 	struct fh_place *old;
-	struct fh *open = NULL;
+	struct fh *open;
 
 	spin_lock(&inode->spin);
 	old = hi->meta;
-	hi->meta = p;
-	if (p) { /* it has a name again */
-		open = hi->meta_fh;
-		hi->meta_fh = NULL;
+	if (old && !fh_is_place(old, dir, name)) {
+		hi->meta = hi->meta_other;
+		hi->meta_other = old;
 	}
+	old = hi->meta;
+	hi->meta = to;
+	open = hi->meta_fh;
+	hi->meta_fh = NULL;
 	spin_unlock(&inode->spin);
 	fh_place_put(old);
 	fh_put(open);
 }
 
-int humfs_set_place(struct inode *inode, struct inode *dir, const char *name)
+/* p, taken over, is a name of it. */
+static void meta_has_name(struct inode *inode, struct fh_place *p)
 {
-	struct fh *h = hostfs_dir(dir);
-	struct fh_place *data, *meta;
+	struct humfs_inode *hi = humfs_i(inode);
+	struct fh *open = NULL;
 
-	if (IS_ERR(h))
-		return PTR_ERR(h);
-	data = fh_place_new(h, name);
-	if (IS_ERR(data))
-		return PTR_ERR(data);
-	meta = fh_place_new(humfs_i(dir)->fmeta, name);
-	if (IS_ERR(meta)) {
-		fh_place_put(data);
-		return PTR_ERR(meta);
+	spin_lock(&inode->spin);
+	if (!hi->meta) {
+		hi->meta = p;
+		p = NULL;
+		open = hi->meta_fh;
+		hi->meta_fh = NULL;
+	} else if (!hi->meta_other && !fh_is_place(hi->meta, p->dir, p->name)) {
+		hi->meta_other = p;
+		p = NULL;
 	}
-	humfs_set_meta_place(inode, meta);
-	hostfs_moved(inode, data);
-	fh_place_put(data);
-	return 0;
+	spin_unlock(&inode->spin);
+	fh_place_put(p);
+	fh_put(open);
 }
 
 /* Other names may be left, but we know none: what is open stays, through which the metadata is reached. */
@@ -78,26 +82,98 @@ static int keep_meta_open(struct inode *inode)
 	return err;
 }
 
-int humfs_name_goes(struct inode *inode, struct inode *dir, const char *name)
+/* (dir, name) is about to go. *gone: what was known by it, +1, or NULL. False: it is all that is known of a file that may have others. */
+static bool forget_meta_name(struct inode *inode, const struct fh *dir, const char *name,
+			     struct fh_place **gone)
+{
+	struct humfs_inode *hi = humfs_i(inode);
+	bool may_go = true;
+
+	*gone = NULL;
+	spin_lock(&inode->spin);
+	if (fh_is_place(hi->meta_other, dir, name)) {
+		*gone = hi->meta_other;
+		hi->meta_other = NULL;
+	} else if (fh_is_place(hi->meta, dir, name)) {
+		may_go = hi->meta_other || hi->meta_fh || inode->nlink <= 1;
+		if (may_go) {
+			*gone = hi->meta;
+			hi->meta = hi->meta_other;
+			hi->meta_other = NULL;
+		}
+	}
+	spin_unlock(&inode->spin);
+	return may_go;
+}
+
+/* ---- names of both ---- */
+
+struct both {
+	struct fh_place *data, *meta; /* +1 */
+};
+
+static int both_new(struct both *b, struct inode *dir, const char *name)
 {
 	struct fh *h = hostfs_dir(dir);
-	struct fh_place *p;
-	bool ours;
-	int err = 0;
 
 	if (IS_ERR(h))
 		return PTR_ERR(h);
-	p = hostfs_place(inode);
-	ours = p && p->dir == h && !strcmp(p->name, name);
-	fh_place_put(p);
-	if (!ours || S_ISDIR(inode->mode))
+	b->data = fh_place_new(h, name);
+	if (IS_ERR(b->data))
+		return PTR_ERR(b->data);
+	b->meta = fh_place_new(humfs_i(dir)->fmeta, name);
+	if (!IS_ERR(b->meta))
 		return 0;
-	if (__atomic_load_n(&inode->nlink, __ATOMIC_RELAXED) > 1)
+	fh_place_put(b->data);
+	return PTR_ERR(b->meta);
+}
+
+int humfs_linked(struct inode *inode, struct inode *dir, const char *name)
+{
+	struct both b = {};
+	int err = both_new(&b, dir, name);
+
+	if (err)
+		return err;
+	humfs_meta_moved(inode, NULL, NULL, b.meta);
+	hostfs_moved(inode, NULL, b.data);
+	fh_place_put(b.data);
+	return 0;
+}
+
+int humfs_has_name(struct inode *inode, struct inode *dir, const char *name)
+{
+	struct both b = {};
+	int err = both_new(&b, dir, name);
+
+	if (err)
+		return err;
+	meta_has_name(inode, b.meta);
+	hostfs_has_name(inode, b.data);
+	fh_place_put(b.data);
+	return 0;
+}
+
+int humfs_name_goes(struct inode *inode, struct inode *dir, const char *name)
+{
+	struct fh *h = hostfs_dir(dir);
+	struct fh_place *gone;
+	int err;
+
+	if (IS_ERR(h))
+		return PTR_ERR(h);
+	if (S_ISDIR(inode->mode))
+		return 0;
+	while (!forget_meta_name(inode, humfs_i(dir)->fmeta, name, &gone)) {
 		err = keep_meta_open(inode);
-	if (!err)
-		err = hostfs_name_goes(inode, h, name, false);
-	if (!err)
-		humfs_set_meta_place(inode, NULL);
+		if (err)
+			return err;
+	}
+	err = hostfs_name_goes(inode, h, name, false);
+	if (err && gone)
+		meta_has_name(inode, gone);
+	else
+		fh_place_put(gone);
 	return err;
 }
 
@@ -112,6 +188,7 @@ static void release_meta(struct inode *inode)
 	fh_put(hi->dmeta);
 	fh_put(hi->meta_fh);
 	fh_place_put(hi->meta);
+	fh_place_put(hi->meta_other);
 }
 
 void humfs_evict(struct inode *inode)
@@ -250,10 +327,9 @@ struct inode *humfs_lookup_inode(struct inode *dir, const char *name)
 		return ERR_PTR(err);
 	inode = ihash_find(&hs->inodes, st.dev, st.ino);
 	if (inode && hostfs_same(inode, &st)) {
-		/* The name that we knew has gone: this is another one. Without memory it does with what is open. */
-		if (!S_ISDIR(inode->mode) &&
-		    __atomic_load_n(&hostfs_i(inode)->unnamed, __ATOMIC_RELAXED))
-			(void)humfs_set_place(inode, dir, name);
+		/* Without memory it does with what is known, or open. */
+		if (!S_ISDIR(inode->mode) && hostfs_is_new_name(inode, h, name))
+			(void)humfs_has_name(inode, dir, name);
 		return inode;
 	}
 	if (inode) { /* numbers that the host has used again */

@@ -277,7 +277,9 @@ static int meta_place_new(struct meta_place *m, const struct inode *inode, const
 	return 0;
 }
 
-static void inode_moved(struct inode *inode, const struct meta_place *m)
+/* Its metadata, from (dir, name). */
+static void meta_moved(struct inode *inode, struct inode *dir, const char *name,
+		       const struct meta_place *m)
 {
 	struct humfs_inode *hi = humfs_i(inode);
 
@@ -285,7 +287,7 @@ static void inode_moved(struct inode *inode, const struct meta_place *m)
 		fh_moved(hi->fmeta, m->file);
 		fh_moved(hi->dmeta, m->dir);
 	} else {
-		humfs_set_meta_place(inode, fh_place_get(m->file));
+		humfs_meta_moved(inode, humfs_i(dir)->fmeta, name, fh_place_get(m->file));
 	}
 }
 
@@ -299,10 +301,10 @@ static void renamed(const struct rename_ctx *rc, const struct places *p)
 {
 	struct inode *inode = rc->old->inode, *victim = rc->new->inode;
 
-	inode_moved(inode, &p->new_meta);
+	meta_moved(inode, rc->old_dir, rc->old->name, &p->new_meta);
 	humfs_refresh(inode);
 	if (rc->flags & RENAME_EXCHANGE) {
-		inode_moved(victim, &p->old_meta);
+		meta_moved(victim, rc->new_dir, rc->new->name, &p->old_meta);
 		humfs_refresh(victim);
 	} else if (victim && S_ISDIR(victim->mode)) {
 		inode_set_nlink(victim, 0);
@@ -326,12 +328,12 @@ static int rename_data(const struct rename_ctx *rc, struct fh_place *from, struc
 	err = fh_rename_at(from->dir, from->name, to->dir, to->name, rc->flags, &move);
 	if (err) {
 		if (victim && !S_ISDIR(victim->mode))
-			(void)humfs_set_place(victim, rc->new_dir, rc->new->name);
+			(void)humfs_has_name(victim, rc->new_dir, rc->new->name);
 		return err;
 	}
-	hostfs_moved(rc->old->inode, to);
+	hostfs_moved(rc->old->inode, from, to);
 	if (rc->flags & RENAME_EXCHANGE)
-		hostfs_moved(rc->new->inode, from);
+		hostfs_moved(rc->new->inode, to, from);
 	fh_move_end(&move);
 	return 0;
 }
@@ -349,9 +351,9 @@ static int rename_data_back(const struct rename_ctx *rc, struct fh_place *from, 
 			   exchange ? RENAME_EXCHANGE : RENAME_NOREPLACE, &move);
 	if (err)
 		return err;
-	hostfs_moved(rc->old->inode, from);
+	hostfs_moved(rc->old->inode, to, from);
 	if (exchange)
-		hostfs_moved(rc->new->inode, to);
+		hostfs_moved(rc->new->inode, from, to);
 	fh_move_end(&move);
 	return 0;
 }
