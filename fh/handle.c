@@ -564,6 +564,11 @@ void fh_keep(struct fh *h)
 	keep(h, FH_KEEP);
 }
 
+bool fh_kept(const struct fh *h)
+{
+	return __atomic_load_n(&h->word, __ATOMIC_RELAXED) & FH_FOR_GOOD;
+}
+
 int fh_unlinked(struct fh *h)
 {
 	/* A closed one gets its descriptor back as long as the name is there: call this before unlinking. */

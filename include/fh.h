@@ -86,6 +86,7 @@ must_check struct fh_place *fh_set_place(struct fh *h, struct fh_place *p);
 must_check int fh_unlinked(struct fh *h);
 /* The same of one that is pinned. Here and in fh_named() the caller may hold a spinlock. */
 void fh_keep(struct fh *h);
+bool fh_kept(const struct fh *h); /* Does it keep its descriptor, for whatever reason? */
 /* It has kept its name, or has a new one (fh_moved): it may be reclaimed again. */
 void fh_named(struct fh *h);
 /* Its owner or permissions may have changed, or it was made with some that don't let us open it: decides whether it may be reclaimed. Pinned. */

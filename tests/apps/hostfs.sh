@@ -5,7 +5,7 @@ set -u
 tests=$APPS/../guest
 guest_tests="dirs names open readwrite truncate xattr copy_range"
 unprivileged="unprivileged.files_made_without_permission_to_write unprivileged.chmod_leaves_open_files_alone
-	unprivileged.permissions_hold_for_new_opens"
+	unprivileged.files_that_get_their_names_as_those_of_git unprivileged.permissions_hold_for_new_opens"
 
 # heddle OPTION...: the guest has $WORK/dir as /mnt
 on_dir()

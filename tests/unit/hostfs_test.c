@@ -7,6 +7,8 @@
 #include "layerfs.h"
 #include "tmpfs.h"
 
+#include <grp.h>
+
 static char host_path[320];
 
 static struct super_block *mount_hostfs(bool rw, bool exclusive)
@@ -374,6 +376,52 @@ START_TEST(two_who_remove_the_last_two_names_leave_the_open_file)
 }
 END_TEST
 
+static void become_nobody(void)
+{
+	if (geteuid())
+		return;
+	must(!setgroups(0, NULL) && !setresgid(65534, 65534, 65534));
+	must(!setresuid(65534, 65534, 65534));
+}
+
+static void modes_forbid_to_open_again(void)
+{
+	struct file *f;
+	struct iov_iter it;
+	u64 pos = 0;
+	char c;
+
+	mount_hostfs(true, exclusive_cache);
+	for (int i = 0; i < KEPT_BY_MANY; i++) {
+		f = file_open(AT_FDCWD, numbered("/a/r", i), O_RDWR | O_CREAT | O_EXCL, 0444);
+		must(!IS_ERR(f));
+		if (!i)
+			must(few_are_kept());
+		iov_iter_kernel(&it, "r", 1);
+		pos = 0;
+		must_eq(f->ops->write(f, &it, &pos), 1);
+		must_eq(kernel_read(f, &c, 1, 0), 1);
+		file_put(f);
+		must(!guest_write(numbered("/a/w", i), O_WRONLY | O_CREAT | O_EXCL, "w", 0));
+		must(!sys_chmod(U(numbered("/a/w", i)), 0444));
+	}
+	must(few_are_kept());
+	for (int i = 0; i < KEPT_BY_MANY; i++)
+		must(guest_reads(numbered("/a/r", i), "r") &&
+		     guest_reads(numbered("/a/w", i), "w"));
+}
+
+START_TEST(a_closed_file_keeps_no_descriptor_for_its_mode)
+{
+	become_nobody();
+	build_trees();
+	ck_assert_int_eq(fh_init(), 0);
+	exclusive_cache = _i;
+	with_cpus(1, modes_forbid_to_open_again);
+	run("rm -rf %s");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("hostfs");
@@ -386,5 +434,6 @@ int main(void)
 	tcase_add_test(tc, lost_data_is_told_to_who_closes_and_to_who_syncs);
 	tcase_add_loop_test(tc, a_file_with_another_name_keeps_no_descriptor, 0, 2);
 	tcase_add_loop_test(tc, two_who_remove_the_last_two_names_leave_the_open_file, 0, 2);
+	tcase_add_loop_test(tc, a_closed_file_keeps_no_descriptor_for_its_mode, 0, 2);
 	return run_forked(tc, "hostfs");
 }

@@ -132,7 +132,7 @@ static int set_others(struct inode *inode, const struct iattr *a)
 			: fh_setattr(h, a->valid, a->mode & 07777, a->uid, a->gid, times);
 	if (!IS_ERR(h))
 		fh_put(h);
-	hostfs_unpin_all(pinned, n);
+	hostfs_unpin_all(inode, pinned, n);
 	return err;
 }
 

@@ -315,25 +315,38 @@ struct fh *hostfs_open_handle(struct inode *inode, bool read, bool write, bool d
 	return ERR_PTR(fd);
 }
 
-void hostfs_close_handle(struct inode *inode, struct fh *h)
+/*
+ * A file's handles, if nobody has it open: all, or those that keep a descriptor although there is a name. They leave their slots; for the caller to
+ * put; how many. inode->spin.
+ */
+static int take_unused(struct inode *inode, bool all, struct fh *h[HANDLES])
 {
 	struct hostfs_inode *hi = hostfs_i(inode);
-	struct fh *drop[HANDLES];
 	int n = 0;
 
-	spin_lock(&inode->spin);
-	if (!--hi->opens && !hostfs_sb(inode->sb)->opt.exclusive && !hi->unnamed) {
-		for (int k = H_PATH + 1; k < HANDLES; k++) {
-			struct fh **slot = hostfs_slot(hi, k);
+	if (hi->opens || hi->unnamed)
+		return 0;
+	for (int k = 0; k < HANDLES; k++) {
+		struct fh **slot = hostfs_slot(hi, k);
 
-			if (!slot || !*slot)
-				continue;
-			drop[n++] = *slot;
-			*slot = NULL;
-		}
+		if (!slot || !*slot || !(all || fh_kept(*slot)))
+			continue;
+		h[n++] = *slot;
+		*slot = NULL;
 	}
+	return n;
+}
+
+void hostfs_close_handle(struct inode *inode, struct fh *h)
+{
+	struct fh *unused[HANDLES];
+	int n;
+
+	spin_lock(&inode->spin);
+	hostfs_i(inode)->opens--;
+	n = take_unused(inode, !hostfs_sb(inode->sb)->opt.exclusive, unused);
 	spin_unlock(&inode->spin);
-	put_handles(drop, n);
+	put_handles(unused, n);
 	fh_put(h);
 }
 
@@ -396,11 +409,20 @@ int hostfs_pin_all(struct inode *inode, struct fh *h[HANDLES])
 	return pinned;
 }
 
-void hostfs_unpin_all(struct fh **h, int n)
+void hostfs_unpin_all(struct inode *inode, struct fh **h, int n)
 {
+	struct fh *unused[HANDLES];
+	int nr_unused;
+
 	for (int i = 0; i < n; i++) {
 		fh_check_reopen(h[i]);
 		put_fh(h[i]);
 		fh_put(h[i]);
 	}
+	if (!n)
+		return;
+	spin_lock(&inode->spin);
+	nr_unused = take_unused(inode, false, unused);
+	spin_unlock(&inode->spin);
+	put_handles(unused, nr_unused);
 }

@@ -58,7 +58,7 @@ enum {
  * a atomic   c constant   s inode->spin
  *
  * Handles are made when they are first needed and then shared by all open files of the inode. With `exclusive` they stay until the inode is
- * evicted (the budget of fh/ closes what is not used); otherwise until the last open file is closed.
+ * evicted (the budget of fh/ closes what is not used), but for those that can't be closed; otherwise until the last open file is closed.
  */
 struct hostfs_inode {
 	struct ihash_node node; /* a, b: host device and inode number */
@@ -180,9 +180,12 @@ int hostfs_all_handles(struct inode *inode, struct fh *h[HANDLES]); /* +1 each; 
 must_check struct fh_place *hostfs_settle(struct inode *inode, struct fh *h);
 /* A directory's handle that has outlived an inode of it, if there is one, is this one's. */
 void hostfs_adopt_orphan(struct inode *dir);
-/* Around a change of owner or permissions: all handles that can be, pinned, +1; how many. Afterwards it is decided which may be reclaimed. */
+/*
+ * Around a change of owner or permissions of a regular file: all handles that can be, pinned, +1; how many. Afterwards it is decided which may be
+ * reclaimed; those that may not go if nobody has the file open.
+ */
 must_check int hostfs_pin_all(struct inode *inode, struct fh *h[HANDLES]);
-void hostfs_unpin_all(struct fh **h, int n);
+void hostfs_unpin_all(struct inode *inode, struct fh **h, int n);
 void hostfs_handles_free(struct inode *inode);
 void hostfs_orphans_free(struct hostfs_sb *hs);
 

@@ -46,6 +46,14 @@ def readonly_files():
             with open(f"w{i}", "wb") as w:
                 w.write(b"w")
         check("chmod_leaves_open_files_alone", os.pread(f.fileno(), 10, 0) == b"kept" and f.write(b"more") == 4)
+    for i in range(400):
+        fd = os.open("tmp", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o444)
+        os.write(fd, b"%d" % i)
+        os.close(fd)
+        os.link("tmp", f"object{i}")
+        os.unlink("tmp")
+    check("files_that_get_their_names_as_those_of_git", all(os.stat(f"object{i}").st_nlink == 1 and
+          os.stat(f"object{i}").st_size == len(str(i)) for i in range(400)))
     denied = error_of(os.open, "c", os.O_RDONLY)
     check("permissions_hold_for_new_opens", denied == ("no error" if os.geteuid() == 0 else "Permission denied"), denied)
 
