@@ -7,8 +7,9 @@
  * who do. A handle leaves the ring when it is closed.
  *
  * The budget is the descriptor limit less what the kernel needs for itself (host processes, memory, terminals, events). Where handles can't
- * be closed, since they are pinned or have no name, half of that reserve may be used too. Then openers wait, for a second at most, until
- * a handle is unpinned or closed; what they get after that is ENFILE.
+ * be closed, since they are pinned or have no name, half of that reserve may be used too. Then names that nobody uses are forgotten, since of some
+ * files only these keep the descriptors; and openers wait, for a second at most, until a handle is unpinned or closed. What they get after
+ * that is ENFILE.
  */
 #include "fh/handle.h"
 
@@ -33,6 +34,7 @@ u32 fh_hungry;
 static u32
 	fh_chances; /* atomic: how often a descriptor may have become free while somebody starved */
 static struct wait_queue starved = WAIT_QUEUE_INIT(starved);
+unsigned (*fh_forget_names)(void); /* constant after boot */
 
 static unsigned free_some(void)
 {
@@ -168,7 +170,15 @@ static bool chance_came(void *arg)
 	return __atomic_load_n(&fh_chances, __ATOMIC_ACQUIRE) != ((struct starving *)arg)->seen;
 }
 
-/* The first time it only makes itself known, so that no chance is missed between the failure and the sleep. */
+/* Forgets names until a descriptor may have become free, or there are none. */
+static void forget_names(struct starving *s)
+{
+	while (this_cpu() && fh_forget_names && !chance_came(s) && ktime_mono() < s->until)
+		if (!fh_forget_names())
+			break;
+}
+
+/* The first time it only makes itself known, so that no chance is missed between the failure and the sleep, and may bring one about. */
 int clock_starve(struct starving *s)
 {
 	struct wait_opts opts = {.state = KT_UNINTERRUPTIBLE};
@@ -181,11 +191,13 @@ int clock_starve(struct starving *s)
 			.seen = __atomic_load_n(&fh_chances, __ATOMIC_ACQUIRE),
 			.until = ktime_mono() + STARVE_NS,
 		};
+		forget_names(s);
 		return 0;
 	}
 	if (!this_cpu() || ktime_mono() >= s->until)
 		return -ENFILE; /* not EMFILE: the limit is ours, not the guest process's */
 	FH_COUNT(waits);
+	forget_names(s);
 	opts.deadline = s->until;
 	err = wait_event(&starved, chance_came, s, &opts);
 	s->seen = __atomic_load_n(&fh_chances, __ATOMIC_ACQUIRE);

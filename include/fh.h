@@ -168,6 +168,12 @@ int fh_get_seals(struct fh *h);
  */
 ssize_t fh_getdents(struct fh *h, void *buf, size_t size, u64 *pos);
 
+/*
+ * kernel/fs sets it at boot: forgets some names that nobody uses, and so the files that only they keep; how many, 0: there are none. For who can't have a
+ * descriptor, from a task that may sleep.
+ */
+extern unsigned (*fh_forget_names)(void);
+
 struct fh_stats {
 	u64 open, pinned, handles, reclaimed, reopened, stale, waits, budget;
 	u64 passed; /* on the way to what had to be opened first */

@@ -13,6 +13,7 @@
  * locks one is held at a time.
  */
 #include "kernel/fs/notify/notify.h"
+#include "fh.h"
 #include "vfs.h"
 
 #define HASH_BUCKETS 16384
@@ -27,9 +28,12 @@ static struct spinlock rename_lock = SPINLOCK_INIT("rename", RANK_DCACHE);
 u32 rename_seq;			       /* rename_lock to write; atomic */
 static struct wait_queue killers_wait; /* of sb->killers to reach 0 */
 
+static unsigned forget_some(void);
+
 int dcache_init(void)
 {
 	wait_queue_init(&killers_wait);
+	fh_forget_names = forget_some;
 	hash_table = cds_lfht_new_flavor(HASH_BUCKETS, HASH_BUCKETS, HASH_BUCKETS, 0,
 					 &urcu_qsbr_flavor, NULL);
 	return hash_table ? 0 : -ENOMEM;
@@ -327,14 +331,13 @@ static struct dentry *d_kill(struct dentry *d)
 	return parent;
 }
 
-/* Chooses up to EVICT_BATCH of the oldest that nobody uses and claims them. Their super blocks must outlive the killing: killers. */
-static int choose_victims(struct dentry **victim)
+/* Chooses up to EVICT_BATCH of the oldest beyond `most` that nobody uses and claims them. Their super blocks must outlive the killing: killers. */
+static int choose_victims(struct dentry **victim, u32 most)
 {
 	int n = 0;
 
 	spin_lock(&lru_lock);
-	for (int scan = 4 * EVICT_BATCH;
-	     scan && n < EVICT_BATCH && lru_count > MAX_UNUSED - EVICT_BATCH; scan--) {
+	for (int scan = 4 * EVICT_BATCH; scan && n < EVICT_BATCH && lru_count > most; scan--) {
 		struct dentry *d = cds_list_first_entry(&lru, struct dentry, lru);
 
 		if (d_flags(d) & DENTRY_REFERENCED) {
@@ -365,10 +368,10 @@ static void killer_done(struct super_block *sb)
 		wake_up_all(&killers_wait);
 }
 
-static void evict_batch(void)
+static int evict_batch(u32 most)
 {
 	struct dentry *victim[EVICT_BATCH];
-	int n = choose_victims(victim);
+	int n = choose_victims(victim, most);
 
 	for (int i = 0; i < n; i++) {
 		struct super_block *sb = victim[i]->sb;
@@ -381,6 +384,7 @@ static void evict_batch(void)
 		killer_done(sb);
 		rcu_read_unlock();
 	}
+	return n;
 }
 
 /* Drops a reference. If that frees d, the directory whose reference is to be dropped next. */
@@ -416,19 +420,33 @@ static struct dentry *put_one(struct dentry *d)
 	return NULL;
 }
 
+static bool evicting; /* atomic */
+
 /*
  * One task at a time: to evict an inode may put other dentries (an overlay's layers), and must not lead here again. Who finds it
  * being done leaves it at that; the one who does it sees to what the others have added, but not for ever.
  */
 static void evict_oldest(void)
 {
-	static bool evicting; /* atomic */
-
 	if (__atomic_exchange_n(&evicting, true, __ATOMIC_ACQUIRE))
 		return;
 	for (int i = 0; i < 16 && __atomic_load_n(&lru_count, __ATOMIC_RELAXED) > MAX_UNUSED; i++)
-		evict_batch();
+		(void)evict_batch(MAX_UNUSED - EVICT_BATCH);
 	__atomic_store_n(&evicting, false, __ATOMIC_RELEASE);
+}
+
+/* However few there are. A batch may be all second chances: then the next one isn't. */
+static unsigned forget_some(void)
+{
+	u32 batches = 2 + dcache_unused() / EVICT_BATCH;
+	unsigned n = 0;
+
+	if (__atomic_exchange_n(&evicting, true, __ATOMIC_ACQUIRE))
+		return 0;
+	while (!n && dcache_unused() && batches--)
+		n = evict_batch(0);
+	__atomic_store_n(&evicting, false, __ATOMIC_RELEASE);
+	return n;
 }
 
 void d_put(struct dentry *d)

@@ -8,6 +8,7 @@
 #include "tmpfs.h"
 
 #include <grp.h>
+#include <sys/resource.h>
 
 static char host_path[320];
 
@@ -422,6 +423,34 @@ START_TEST(a_closed_file_keeps_no_descriptor_for_its_mode)
 }
 END_TEST
 
+/* Of three names two are known. When those have gone, only the cached third one keeps the file, which has to keep a descriptor. */
+static void names_are_forgotten(void)
+{
+	mount_hostfs(true, exclusive_cache);
+	for (int i = 0; i < KEPT_BY_MANY; i++) {
+		must(!guest_write(numbered("/a/x", i), O_WRONLY | O_CREAT, numbered("", i), 0));
+		must(!sys_link(U(numbered("/a/x", i)), U("/a/y")));
+		must(!sys_link(U("/a/y"), U("/a/z")));
+		must(!sys_unlink(U("/a/z")));
+		must(!sys_unlink(U("/a/y")));
+	}
+	for (int i = 0; i < KEPT_BY_MANY; i++)
+		must(guest_reads(numbered("/a/x", i), numbered("", i)));
+}
+
+START_TEST(names_that_nobody_uses_make_room_for_descriptors)
+{
+	const struct rlimit few = {200, 200};
+
+	build_trees();
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ck_assert_int_eq(fh_init(), 0);
+	exclusive_cache = _i;
+	with_cpus(1, names_are_forgotten);
+	run("rm -rf %s");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("hostfs");
@@ -435,5 +464,6 @@ int main(void)
 	tcase_add_loop_test(tc, a_file_with_another_name_keeps_no_descriptor, 0, 2);
 	tcase_add_loop_test(tc, two_who_remove_the_last_two_names_leave_the_open_file, 0, 2);
 	tcase_add_loop_test(tc, a_closed_file_keeps_no_descriptor_for_its_mode, 0, 2);
+	tcase_add_loop_test(tc, names_that_nobody_uses_make_room_for_descriptors, 0, 2);
 	return run_forked(tc, "hostfs");
 }
