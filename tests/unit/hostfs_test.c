@@ -4,6 +4,7 @@
  */
 #include "fs_model.h"
 #include "fh/handle.h"
+#include "hostfault.h"
 #include "layerfs.h"
 #include "tmpfs.h"
 
@@ -377,6 +378,47 @@ START_TEST(two_who_remove_the_last_two_names_leave_the_open_file)
 }
 END_TEST
 
+/* The names that are known have gone, and the last one doesn't go; or it has gone already, without us. */
+static void last_name_is_not_removed(void)
+{
+	struct file *f;
+	u64 seed_of_faults;
+	char c;
+
+	mount_hostfs(true, exclusive_cache);
+	for (int i = 0; i < 2; i++) {
+		must(!guest_write("/a/x", O_WRONLY | O_CREAT | O_EXCL, "x", 0));
+		must(!sys_link(U("/a/x"), U("/b/y")));
+		must(!sys_link(U("/b/y"), U("/d/z")));
+		f = file_open(AT_FDCWD, "/a/x", O_RDONLY, 0);
+		must(!IS_ERR(f));
+		must(!sys_unlink(U("/d/z")));
+		must(!sys_unlink(U("/b/y")));
+		if (i) {
+			run("rm %s/lower/a/x");
+			must_eq(sys_unlink(U("/a/x")), -ENOENT);
+		} else {
+			fault_start(false, &seed_of_faults);
+			must_eq(sys_unlink(U("/a/x")), -EIO);
+		}
+		must(few_are_kept());
+		must_eq(kernel_read(f, &c, 1, 0), 1);
+		file_put(f);
+		must_eq(sys_unlink(U("/a/x")), i ? -ENOENT : 0);
+	}
+}
+
+START_TEST(an_open_file_survives_a_removal_that_fails)
+{
+	build_trees();
+	ck_assert_int_eq(fh_init(), 0);
+	ck_assert_ptr_null(fault_add("unlink:EIO:1"));
+	exclusive_cache = _i;
+	with_cpus(1, last_name_is_not_removed);
+	run("rm -rf %s");
+}
+END_TEST
+
 static void become_nobody(void)
 {
 	if (geteuid())
@@ -463,6 +505,7 @@ int main(void)
 	tcase_add_test(tc, lost_data_is_told_to_who_closes_and_to_who_syncs);
 	tcase_add_loop_test(tc, a_file_with_another_name_keeps_no_descriptor, 0, 2);
 	tcase_add_loop_test(tc, two_who_remove_the_last_two_names_leave_the_open_file, 0, 2);
+	tcase_add_loop_test(tc, an_open_file_survives_a_removal_that_fails, 0, 2);
 	tcase_add_loop_test(tc, a_closed_file_keeps_no_descriptor_for_its_mode, 0, 2);
 	tcase_add_loop_test(tc, names_that_nobody_uses_make_room_for_descriptors, 0, 2);
 	return run_forked(tc, "hostfs");

@@ -230,7 +230,7 @@ static int remove_name(struct inode *dir, struct dentry *d, int flags)
 		return err;
 	err = fh_unlink_at(h, d->name, flags);
 	if (err) {
-		hostfs_not_unnamed(d->inode);
+		hostfs_name_stays(d->inode, h, d->name);
 		return err;
 	}
 	inode_dec_nlink(d->inode);
@@ -268,7 +268,7 @@ static int rename_to(const struct rename_ctx *rc, struct fh_place *from, struct 
 	err = fh_rename_at(from->dir, from->name, to->dir, to->name, rc->flags, &move);
 	if (err) {
 		if (victim && !exchange)
-			hostfs_not_unnamed(victim);
+			hostfs_name_stays(victim, to->dir, to->name);
 		return err;
 	}
 	hostfs_moved(inode, from, to);

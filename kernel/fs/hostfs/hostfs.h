@@ -141,10 +141,10 @@ void hostfs_has_name(struct inode *inode, struct fh_place *p);
 /*
  * (dir, name) is about to go, with the directory locked. If that is where the inode is found, another name that is known is its place from now on. If none
  * is, its handles get their descriptors for good; if it is in use, or has names that aren't known, there has to be a handle. -errno: that
- * can't be, the name must stay. hostfs_not_unnamed: it has stayed.
+ * can't be, the name must stay. hostfs_name_stays: it was not removed, and is a name as any other if it is still there.
  */
 must_check int hostfs_name_goes(struct inode *inode, struct fh *dir, const char *name, bool in_use);
-void hostfs_not_unnamed(struct inode *inode);
+void hostfs_name_stays(struct inode *inode, struct fh *dir, const char *name);
 
 /* procfs.c */
 /* What was found under (h, name) in dir: is it in a proc file system of the host's? -EACCES: it is, and must not be reached. */

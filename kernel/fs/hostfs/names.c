@@ -260,14 +260,16 @@ int hostfs_name_goes(struct inode *inode, struct fh *dir, const char *name, bool
 	return err == -ESTALE ? 0 : err;
 }
 
-void hostfs_not_unnamed(struct inode *inode)
+void hostfs_name_stays(struct inode *inode, struct fh *dir, const char *name)
 {
-	struct hostfs_inode *hi = hostfs_i(inode);
-	struct left l = {.n = 0};
+	struct fh_place *p;
 
-	spin_lock(&inode->spin);
-	if (hi->unnamed && hi->place)
-		set_place(inode, fh_place_get(hi->place), &l);
-	spin_unlock(&inode->spin);
-	put_left(&l);
+	/* Maybe it has gone without us, or is another's: then what is kept stays so. */
+	if (S_ISDIR(inode->mode) || !is_found_at(inode, dir, name))
+		return;
+	p = fh_place_new(dir, name);
+	if (IS_ERR(p))
+		return;
+	hostfs_has_name(inode, p);
+	fh_place_put(p);
 }
