@@ -325,6 +325,73 @@ START_TEST(a_file_with_another_name_keeps_no_descriptor)
 }
 END_TEST
 
+#define CHANGES 5000
+
+static struct file *changed_file;
+static bool all_changed; /* atomic */
+
+static int change_owner(u32 uid)
+{
+	struct iattr a = {.valid = ATTR_UID, .uid = uid};
+	struct inode *inode = changed_file->inode;
+	int err;
+
+	down_write(&inode->lock);
+	err = inode->ops->setattr(inode, &a);
+	up_write(&inode->lock);
+	return err;
+}
+
+static void change_and_sync(long arg)
+{
+	ktime_t end = ktime_mono() + 3 * NSEC_PER_SEC;
+
+	for (int i = 0; i < CHANGES && ktime_mono() < end; i++) {
+		must(!change_owner(100 + i % 2));
+		must(!changed_file->ops->fsync(changed_file, false));
+		cond_resched();
+	}
+	must(!change_owner(77));
+	__atomic_store_n(&all_changed, true, __ATOMIC_RELEASE);
+}
+
+static void exchange_and_move(void)
+{
+	mount_humfs();
+	must(!sys_mkdir(U("/d"), 0755) && !sys_mkdir(U("/e"), 0755));
+	must(!guest_write("/d/1", O_WRONLY | O_CREAT, "changed", 0));
+	must(!guest_write("/e/2", O_WRONLY | O_CREAT, "other", 0));
+	changed_file = file_open(AT_FDCWD, "/d/1", O_RDWR, 0);
+	must(!IS_ERR(changed_file));
+	spawn(change_and_sync, 0);
+	while (!__atomic_load_n(&all_changed, __ATOMIC_ACQUIRE)) {
+		must(!sys_renameat2(AT_FDCWD, U("/d/1"), AT_FDCWD, U("/e/2"), RENAME_EXCHANGE));
+		must(!sys_rename(U("/d/1"), U("/e/1")));
+		must(!sys_rename(U("/e/1"), U("/d/1")));
+		must(!sys_link(U("/e/2"), U("/d/3")));
+		must(!sys_unlink(U("/e/2")));
+		must(!sys_rename(U("/d/3"), U("/e/2")));
+		cond_resched();
+	}
+	join_all();
+	file_put(changed_file);
+	vfs_stop();
+	run("cd %s/h && for n in d/1 e/2; do case $(cat data/$n) in changed) grep -q '^420 77 0 ' file_metadata/$n ;; "
+	    "other) grep -q '^420 0 0 ' file_metadata/$n ;; *) false ;; esac || exit 1; done");
+}
+
+START_TEST(a_change_beside_a_rename_is_the_files_own)
+{
+	build_humfs();
+	ck_assert_int_eq(fh_init(), 0);
+	if (_i)
+		fh_set_budget(4);
+	all_changed = false;
+	with_cpus(2, exchange_and_move);
+	run("rm -rf %s");
+}
+END_TEST
+
 /* ---- the end ---- */
 
 static bool changed;
@@ -363,6 +430,7 @@ int main(void)
 	tcase_add_test(tc, a_new_file_is_none_that_had_its_number);
 	tcase_add_test(tc, who_looks_does_not_change_what_is_used);
 	tcase_add_test(tc, a_file_with_another_name_keeps_no_descriptor);
+	tcase_add_loop_test(tc, a_change_beside_a_rename_is_the_files_own, 0, 2);
 	tcase_add_loop_test(tc, the_journal_stays_where_changes_are_not_safe, 0, 2);
 	return run_forked(tc, "humfs");
 }

@@ -38,6 +38,7 @@ struct humfs_inode {
 		*meta_other; /* s, +1: another one, or NULL */
 	struct fh
 		*meta_fh; /* s: open, when all names that we knew are gone and others may be left */
+	u32 meta_moves;	  /* s: changes with these; odd while a rename has the metadata under way */
 	bool meta_dirty;  /* a: metadata was written since the last fsync */
 	struct timespec meta_ctime; /* s: when the host changed it last */
 };
@@ -74,6 +75,8 @@ int humfs_has_name(struct inode *inode, struct inode *dir, const char *name);
 /* Its metadata is at `to` (taken over) now, instead of (dir, name); NULL: besides. */
 void humfs_meta_moved(struct inode *inode, const struct fh *dir, const char *name,
 		      struct fh_place *to);
+/* A rename begins with its metadata, or is over; of a directory: nothing. journal_lock. */
+void humfs_meta_moving(struct inode *inode);
 /* The name is about to go, maybe not the last one: what is needed of the file stays within reach. -errno: that can't be, the name must stay. */
 must_check int humfs_name_goes(struct inode *inode, struct inode *dir, const char *name);
 
@@ -83,6 +86,9 @@ must_check int humfs_meta_read(struct fh *dir, const char *name, struct humfs_me
 			       struct timespec *ctime);
 /* A new file of metadata; what an interrupted operation has left there goes. */
 must_check int humfs_meta_create(struct fh *dir, const char *name, const struct humfs_meta *m);
+/* The file of the inode's metadata, +1, and pinned until humfs_meta_close(). NULL: it has none, since it has no name. ERR_PTR. No journal_lock. */
+must_check struct fh *humfs_meta_open(struct inode *inode);
+void humfs_meta_close(struct fh *h); /* may be NULL, or ERR_PTR */
 /* The inode's metadata as the file says, with changes. */
 must_check int humfs_meta_update(struct inode *inode, const struct humfs_meta *m);
 /* Metadata without data, a file or a whole tree, goes. */

@@ -25,9 +25,19 @@ void humfs_meta_moved(struct inode *inode, const struct fh *dir, const char *nam
 	hi->meta = to;
 	open = hi->meta_fh;
 	hi->meta_fh = NULL;
+	hi->meta_moves += 2;
 	spin_unlock(&inode->spin);
 	fh_place_put(old);
 	fh_put(open);
+}
+
+void humfs_meta_moving(struct inode *inode)
+{
+	if (S_ISDIR(inode->mode))
+		return;
+	spin_lock(&inode->spin);
+	humfs_i(inode)->meta_moves++;
+	spin_unlock(&inode->spin);
 }
 
 /* p, taken over, is a name of it. */
@@ -37,6 +47,7 @@ static void meta_has_name(struct inode *inode, struct fh_place *p)
 	struct fh *open = NULL;
 
 	spin_lock(&inode->spin);
+	hi->meta_moves += 2;
 	if (!hi->meta) {
 		hi->meta = p;
 		p = NULL;
@@ -51,33 +62,22 @@ static void meta_has_name(struct inode *inode, struct fh_place *p)
 	fh_put(open);
 }
 
-/* Other names may be left, but we know none: what is open stays, through which the metadata is reached. */
-static int keep_meta_open(struct inode *inode)
+/* Other names may be left, but we know none: what is open stays, through which the metadata is reached. The directory is locked. */
+static int keep_meta_open(struct inode *inode, struct fh *dir, const char *name)
 {
 	struct humfs_inode *hi = humfs_i(inode);
-	struct fh_place *p = NULL;
-	struct fh *h;
+	struct fh *h = fh_open_at(dir, name, O_RDWR, 0);
 	int err;
 
-	spin_lock(&inode->spin);
-	if (hi->meta && !hi->meta_fh)
-		p = fh_place_get(hi->meta);
-	spin_unlock(&inode->spin);
-	if (!p)
-		return 0;
-	h = fh_open_at(p->dir, p->name, O_RDWR, 0);
-	fh_place_put(p);
 	if (IS_ERR(h))
 		return PTR_ERR(h);
 	err = fh_unlinked(h);
-	if (!err) {
-		spin_lock(&inode->spin);
-		if (!hi->meta_fh) {
-			hi->meta_fh = h;
-			h = NULL;
-		}
-		spin_unlock(&inode->spin);
+	spin_lock(&inode->spin);
+	if (!err && !hi->meta_fh && !hi->meta_other && fh_is_place(hi->meta, dir, name)) {
+		hi->meta_fh = h;
+		h = NULL;
 	}
+	spin_unlock(&inode->spin);
 	fh_put(h);
 	return err;
 }
@@ -91,6 +91,7 @@ static bool forget_meta_name(struct inode *inode, const struct fh *dir, const ch
 
 	*gone = NULL;
 	spin_lock(&inode->spin);
+	hi->meta_moves += 2;
 	if (fh_is_place(hi->meta_other, dir, name)) {
 		*gone = hi->meta_other;
 		hi->meta_other = NULL;
@@ -165,7 +166,7 @@ int humfs_name_goes(struct inode *inode, struct inode *dir, const char *name)
 	if (S_ISDIR(inode->mode))
 		return 0;
 	while (!forget_meta_name(inode, humfs_i(dir)->fmeta, name, &gone)) {
-		err = keep_meta_open(inode);
+		err = keep_meta_open(inode, humfs_i(dir)->fmeta, name);
 		if (err)
 			return err;
 	}

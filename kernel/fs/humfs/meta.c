@@ -104,16 +104,31 @@ int humfs_meta_create(struct fh *dir, const char *name, const struct humfs_meta 
 	return err;
 }
 
-/* The file of the inode's metadata, +1. NULL: it has none (no name yet). ERR_PTR. */
-static struct fh *open_meta(struct inode *inode)
+/* ---- the file of an inode's metadata ---- */
+
+/* While it is pinned it isn't looked for by name again. ERR_PTR, also if h is one; then there is no reference. */
+static struct fh *pinned(struct fh *h)
+{
+	int err;
+
+	if (IS_ERR_OR_NULL(h))
+		return h;
+	err = min(get_fh(h), 0);
+	if (!err)
+		return h;
+	fh_put(h);
+	return ERR_PTR(err);
+}
+
+/* As it is known at the moment: *moves. NULL: no name, and not open. */
+static struct fh *open_known(struct inode *inode, u32 *moves)
 {
 	struct humfs_inode *hi = humfs_i(inode);
 	struct fh_place *p = NULL;
 	struct fh *h;
 
-	if (hi->dmeta)
-		return fh_open_at(hi->dmeta, HUMFS_DIR_FILE, O_RDWR, 0);
 	spin_lock(&inode->spin);
+	*moves = hi->meta_moves;
 	h = hi->meta_fh ? fh_get(hi->meta_fh) : NULL;
 	if (!h && hi->meta)
 		p = fh_place_get(hi->meta);
@@ -122,13 +137,56 @@ static struct fh *open_meta(struct inode *inode)
 		h = fh_open_at(p->dir, p->name, O_RDWR, 0);
 		fh_place_put(p);
 	}
+	return pinned(h);
+}
+
+static bool has_moved(struct inode *inode, u32 moves)
+{
+	bool moved;
+
+	spin_lock(&inode->spin);
+	moved = moves & 1 || moves != humfs_i(inode)->meta_moves;
+	spin_unlock(&inode->spin);
+	return moved;
+}
+
+/*
+ * What a name leads to is another file's metadata if it was given away between the look at the name and the opening: so the inode is looked at again. A
+ * rename changes names on the host first: it is waited for.
+ */
+struct fh *humfs_meta_open(struct inode *inode)
+{
+	struct humfs_sb *hs = humfs_sb(inode->sb);
+	struct humfs_inode *hi = humfs_i(inode);
+	bool locked = false;
+	struct fh *h;
+	u32 moves;
+
+	if (hi->dmeta)
+		return pinned(fh_open_at(hi->dmeta, HUMFS_DIR_FILE, O_RDWR, 0));
+	while (h = open_known(inode, &moves), has_moved(inode, moves)) {
+		humfs_meta_close(h);
+		if (!locked)
+			mutex_lock(&hs->journal_lock);
+		locked = true;
+	}
+	if (locked)
+		mutex_unlock(&hs->journal_lock);
 	return h;
+}
+
+void humfs_meta_close(struct fh *h)
+{
+	if (IS_ERR_OR_NULL(h))
+		return;
+	put_fh(h);
+	fh_put(h);
 }
 
 int humfs_meta_update(struct inode *inode, const struct humfs_meta *m)
 {
 	struct humfs_inode *hi = humfs_i(inode);
-	struct fh *h = humfs_stuck(inode->sb) ? ERR_PTR(-EIO) : open_meta(inode);
+	struct fh *h = humfs_stuck(inode->sb) ? ERR_PTR(-EIO) : humfs_meta_open(inode);
 	struct kstat st = {.ctime = inode_now()};
 	int err;
 
@@ -138,7 +196,7 @@ int humfs_meta_update(struct inode *inode, const struct humfs_meta *m)
 	/* It is written, even if the host won't tell when. */
 	if (!err && h && fh_stat(h, &st))
 		st.ctime = inode_now();
-	fh_put(h);
+	humfs_meta_close(h);
 	if (err)
 		return err;
 	__atomic_store_n(&hi->meta_dirty, true, __ATOMIC_RELAXED);
@@ -156,11 +214,9 @@ int humfs_meta_sync(struct inode *inode)
 
 	if (!__atomic_exchange_n(&hi->meta_dirty, false, __ATOMIC_RELAXED))
 		return 0;
-	h = open_meta(inode);
-	if (IS_ERR_OR_NULL(h))
-		return PTR_ERR(h);
-	err = fh_fsync(h, false);
-	fh_put(h);
+	h = humfs_meta_open(inode);
+	err = IS_ERR(h) ? (int)PTR_ERR(h) : h ? fh_fsync(h, false) : 0;
+	humfs_meta_close(h);
 	if (err)
 		__atomic_store_n(&hi->meta_dirty, true, __ATOMIC_RELAXED);
 	return err;

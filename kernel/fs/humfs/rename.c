@@ -358,13 +358,12 @@ static int rename_data_back(const struct rename_ctx *rc, struct fh_place *from, 
 	return 0;
 }
 
-static int rename_locked(struct humfs_sb *hs, const struct rename_ctx *rc, const struct places *p)
+static int rename_announced(struct humfs_sb *hs, const struct rename_ctx *rc,
+			    const struct places *p)
 {
-	int err = hs->stuck ? -EIO : journal_begin(hs, rc, p->from->dir, p->to->dir);
 	bool torn = false;
+	int err;
 
-	if (err)
-		return err;
 	err = rename_data(rc, p->from, p->to);
 	if (err) {
 		/* The record says nothing that isn't seen from the data. */
@@ -386,6 +385,25 @@ static int rename_locked(struct humfs_sb *hs, const struct rename_ctx *rc, const
 			rc->old_dir->sb->source, rc->old->name, strerrordesc_np(-err));
 	}
 	return 0; /* a name is where its data is */
+}
+
+static void begin_or_end(const struct rename_ctx *rc)
+{
+	humfs_meta_moving(rc->old->inode);
+	if (rc->flags & RENAME_EXCHANGE)
+		humfs_meta_moving(rc->new->inode);
+}
+
+static int rename_locked(struct humfs_sb *hs, const struct rename_ctx *rc, const struct places *p)
+{
+	int err = hs->stuck ? -EIO : journal_begin(hs, rc, p->from->dir, p->to->dir);
+
+	if (err)
+		return err;
+	begin_or_end(rc);
+	err = rename_announced(hs, rc, p);
+	begin_or_end(rc);
+	return err;
 }
 
 /* ERR_PTR */
