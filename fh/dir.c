@@ -60,17 +60,6 @@ int fh_unlink_at(struct fh *dir, const char *name, int flags)
 	return WITH_DIR(dir, host_unlinkat(fd, name, flags));
 }
 
-int fh_link_at(struct fh *dir, const char *name, struct fh *olddir, const char *oldname)
-{
-	int oldfd = get_fh(olddir), err;
-
-	if (oldfd < 0)
-		return oldfd;
-	err = WITH_DIR(dir, host_linkat(oldfd, oldname, fd, name));
-	put_fh(olddir);
-	return err;
-}
-
 int fh_link_into(struct fh *h, struct fh *dir, const char *name)
 {
 	int err, dirfd, fd = get_fh(h);

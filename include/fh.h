@@ -137,7 +137,6 @@ char *fh_readlink(struct fh *h); /* of a symlink, opened with O_PATH; fresh memo
 int fh_mkdir_at(struct fh *dir, const char *name, u32 mode);
 int fh_mknod_at(struct fh *dir, const char *name, u32 mode, dev_t dev);
 int fh_symlink_at(struct fh *dir, const char *name, const char *target);
-int fh_link_at(struct fh *dir, const char *name, struct fh *olddir, const char *oldname);
 int fh_unlink_at(struct fh *dir, const char *name, int flags); /* AT_REMOVEDIR */
 /*
  * Renames. On success the caller calls fh_moved() for the handles that it has of what was renamed, and then fh_move_end(m): without sleeping

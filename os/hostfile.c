@@ -288,11 +288,6 @@ int host_symlinkat(const char *target, int dirfd, const char *name)
 	return RETRY(symlink, symlinkat(target, dirfd, name));
 }
 
-int host_linkat(int olddirfd, const char *oldname, int dirfd, const char *name)
-{
-	return RETRY(link, linkat(olddirfd, oldname, dirfd, name, 0));
-}
-
 /* AT_EMPTY_PATH would want CAP_DAC_READ_SEARCH; the proc link works for everybody. */
 static const char *proc_fd_path(char *buf, size_t size, int fd)
 {

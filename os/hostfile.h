@@ -48,8 +48,7 @@ ssize_t host_getdents(int fd, void *buf, size_t size);
 int host_mkdirat(int dirfd, const char *name, u32 mode);
 int host_mknodat(int dirfd, const char *name, u32 mode, dev_t dev);
 int host_symlinkat(const char *target, int dirfd, const char *name);
-int host_linkat(int olddirfd, const char *oldname, int dirfd, const char *name);
-int host_link_fd(int fd, int dirfd, const char *name); /* gives a nameless file a name */
+int host_link_fd(int fd, int dirfd, const char *name); /* fd may be O_PATH; a symlink itself */
 int host_unlinkat(int dirfd, const char *name, int flags);
 int host_renameat(int odfd, const char *on, int ndfd, const char *nn, unsigned flags);
 int host_chmodat(int dirfd, const char *name, u32 mode);

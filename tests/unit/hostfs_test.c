@@ -493,6 +493,94 @@ START_TEST(names_that_nobody_uses_make_room_for_descriptors)
 }
 END_TEST
 
+/* ---- links beside changes ---- */
+
+#define NEW_LINKS 500
+
+static bool all_linked; /* atomic */
+
+static void exchange_names(long arg)
+{
+	while (!__atomic_load_n(&all_linked, __ATOMIC_ACQUIRE)) {
+		must(!sys_renameat2(AT_FDCWD, U("/a/p"), AT_FDCWD, U("/b/q"), RENAME_EXCHANGE));
+		cond_resched();
+	}
+}
+
+static void link_beside_exchanges(void)
+{
+	char path[400];
+	struct stat g, h;
+
+	mount_hostfs(true, exclusive_cache);
+	must(!guest_write("/a/p", O_WRONLY | O_CREAT, "p", 0));
+	must(!guest_write("/b/q", O_WRONLY | O_CREAT, "q", 0));
+	spawn(exchange_names, 0);
+	for (int i = 0; i < NEW_LINKS; i++) {
+		must(!sys_link(U("/a/p"), U(numbered("/d/l", i))));
+		cond_resched();
+	}
+	__atomic_store_n(&all_linked, true, __ATOMIC_RELEASE);
+	join_all();
+	/* Both sides have the same file by that name. */
+	for (int i = 0; i < NEW_LINKS; i++) {
+		snprintf(path, sizeof(path), "%s%s", host_path, numbered("/d/l", i));
+		must(!lstat(path, &h) && !sys_lstat(U(numbered("/d/l", i)), U(&g)));
+		must_eq(g.st_ino, h.st_ino);
+	}
+}
+
+START_TEST(a_link_beside_an_exchange_is_to_the_file_that_was_found)
+{
+	build_trees();
+	ck_assert_int_eq(fh_init(), 0);
+	exclusive_cache = _i;
+	all_linked = false;
+	with_cpus(2, link_beside_exchanges);
+	run("rm -rf %s");
+}
+END_TEST
+
+/* The guest's kernel was asked about another file than that which has the name now. */
+static void link_what_was_replaced(void)
+{
+	struct file *dir, *f;
+	struct inode *inode;
+	struct dentry *d;
+	char path[400];
+	int err;
+
+	mount_hostfs(true, exclusive_cache);
+	dir = file_open(AT_FDCWD, "/d", O_RDONLY | O_DIRECTORY, 0);
+	f = file_open(AT_FDCWD, "/b/a", O_PATH, 0);
+	must(!IS_ERR(dir) && !IS_ERR(f));
+	run("echo another >%s/lower/n && mv %s/lower/n %s/lower/b/a");
+	d = d_alloc(dir->path.dentry, "new", 3);
+	must(d);
+	inode = dir->path.dentry->inode;
+	down_write(&inode->lock);
+	down_write(&f->inode->lock);
+	err = inode->ops->link(inode, d, f->inode);
+	up_write(&f->inode->lock);
+	up_write(&inode->lock);
+	must_eq(err, -ENOENT);
+	snprintf(path, sizeof(path), "%s/d/new", host_path);
+	must(access(path, F_OK));
+	d_put(d);
+	file_put(f);
+	file_put(dir);
+}
+
+START_TEST(what_was_replaced_gets_no_link)
+{
+	build_trees();
+	ck_assert_int_eq(fh_init(), 0);
+	exclusive_cache = _i;
+	with_cpus(1, link_what_was_replaced);
+	run("rm -rf %s");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("hostfs");
@@ -508,5 +596,7 @@ int main(void)
 	tcase_add_loop_test(tc, an_open_file_survives_a_removal_that_fails, 0, 2);
 	tcase_add_loop_test(tc, a_closed_file_keeps_no_descriptor_for_its_mode, 0, 2);
 	tcase_add_loop_test(tc, names_that_nobody_uses_make_room_for_descriptors, 0, 2);
+	tcase_add_loop_test(tc, a_link_beside_an_exchange_is_to_the_file_that_was_found, 0, 2);
+	tcase_add_loop_test(tc, what_was_replaced_gets_no_link, 0, 2);
 	return run_forked(tc, "hostfs");
 }

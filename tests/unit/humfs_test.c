@@ -392,6 +392,49 @@ START_TEST(a_change_beside_a_rename_is_the_files_own)
 }
 END_TEST
 
+#define NEW_LINKS 500
+
+static bool all_linked; /* atomic */
+
+static void exchange_names(long arg)
+{
+	while (!__atomic_load_n(&all_linked, __ATOMIC_ACQUIRE)) {
+		must(!sys_renameat2(AT_FDCWD, U("/d/1"), AT_FDCWD, U("/e/2"), RENAME_EXCHANGE));
+		cond_resched();
+	}
+}
+
+static void link_beside_exchanges(void)
+{
+	mount_humfs();
+	must(!sys_mkdir(U("/d"), 0755) && !sys_mkdir(U("/e"), 0755));
+	must(!guest_write("/d/1", O_WRONLY | O_CREAT, "1\n", 0) && !sys_chmod(U("/d/1"), 0601));
+	must(!guest_write("/e/2", O_WRONLY | O_CREAT, "2\n", 0) && !sys_chmod(U("/e/2"), 0602));
+	spawn(exchange_names, 0);
+	for (int i = 0; i < NEW_LINKS; i++) {
+		must(!sys_link(U("/d/1"), U(numbered("l", i))));
+		cond_resched();
+	}
+	__atomic_store_n(&all_linked, true, __ATOMIC_RELEASE);
+	join_all();
+	vfs_stop();
+	/* 0601 and 0602 */
+	run("cd %s/h && for n in $(cd data && ls -d l* d/1 e/2); do read data <data/$n && read mode owner <file_metadata/$n && "
+	    "test $mode = $((384 + data)) || exit 1; done");
+}
+
+START_TEST(a_link_beside_an_exchange_has_the_files_metadata)
+{
+	build_humfs();
+	ck_assert_int_eq(fh_init(), 0);
+	if (_i)
+		fh_set_budget(4);
+	all_linked = false;
+	with_cpus(2, link_beside_exchanges);
+	run("rm -rf %s");
+}
+END_TEST
+
 /* ---- the end ---- */
 
 static bool changed;
@@ -431,6 +474,7 @@ int main(void)
 	tcase_add_test(tc, who_looks_does_not_change_what_is_used);
 	tcase_add_test(tc, a_file_with_another_name_keeps_no_descriptor);
 	tcase_add_loop_test(tc, a_change_beside_a_rename_is_the_files_own, 0, 2);
+	tcase_add_loop_test(tc, a_link_beside_an_exchange_has_the_files_metadata, 0, 2);
 	tcase_add_loop_test(tc, the_journal_stays_where_changes_are_not_safe, 0, 2);
 	return run_forked(tc, "humfs");
 }

@@ -179,8 +179,8 @@ static int hostfs_symlink(struct inode *dir, struct dentry *d, const char *targe
 
 static int hostfs_link(struct inode *dir, struct dentry *d, struct inode *target)
 {
-	struct fh *h = writable_dir(dir), *open;
-	struct fh_place *p, *to;
+	struct fh *h = writable_dir(dir);
+	struct fh_place *to;
 	int err;
 
 	if (IS_ERR(h))
@@ -188,18 +188,10 @@ static int hostfs_link(struct inode *dir, struct dentry *d, struct inode *target
 	to = fh_place_new(h, d->name);
 	if (IS_ERR(to))
 		return PTR_ERR(to);
-	p = hostfs_place(target);
-	if (p && !__atomic_load_n(&hostfs_i(target)->unnamed, __ATOMIC_ACQUIRE)) {
-		err = fh_link_at(h, d->name, p->dir, p->name);
-	} else { /* made by O_TMPFILE, or it has other names than the one we knew: open somewhere */
-		open = hostfs_any_handle(target);
-		err = open ? fh_link_into(open, h, d->name) : -ENOENT;
-		fh_put(open);
-	}
+	err = hostfs_link_into(target, h, d->name);
 	/* The newest name is likely to stay: others link a temporary name to the final one, then remove it. */
 	if (!err)
 		hostfs_moved(target, NULL, to);
-	fh_place_put(p);
 	fh_place_put(to);
 	if (err)
 		return err;

@@ -367,31 +367,68 @@ struct fh *hostfs_any_handle(struct inode *inode)
 	return h;
 }
 
-struct fh *hostfs_get_handle(struct inode *inode)
+/* By the place p. ERR_PTR(-ESTALE): it isn't there. */
+static struct fh *open_at_place(struct inode *inode, struct fh_place *p)
 {
-	struct fh *h = hostfs_any_handle(inode);
 	struct fh_id id = hostfs_id(inode);
-	struct fh_place *p;
-	int fd;
+	struct fh *h = fh_known(p, O_PATH, &id);
+	int err;
 
-	if (h)
-		return h;
-	if (__atomic_load_n(&hostfs_i(inode)->unnamed, __ATOMIC_ACQUIRE))
-		return ERR_PTR(-ENOENT);
-	p = hostfs_place(inode);
-	if (!p)
-		return fh_get(hostfs_sb(inode->sb)->root);
-	h = fh_known(p, O_PATH, &id);
-	fh_place_put(p);
 	if (!h)
 		return ERR_PTR(-ENOMEM);
-	fd = get_fh(h);
-	if (fd < 0) {
-		fh_put(h);
-		return ERR_PTR(fd == -ESTALE ? -ENOENT : fd);
+	err = min(get_fh(h), 0);
+	if (!err) {
+		put_fh(h);
+		return h;
 	}
-	put_fh(h);
-	return h;
+	fh_put(h);
+	return ERR_PTR(err);
+}
+
+static bool is_at_place(struct inode *inode, const struct fh_place *p)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+	bool is;
+
+	spin_lock(&inode->spin);
+	is = hi->place == p && !hi->unnamed;
+	spin_unlock(&inode->spin);
+	return is;
+}
+
+struct fh *hostfs_get_handle(struct inode *inode)
+{
+	struct fh_place *p;
+	struct fh *h;
+	bool again;
+
+	do {
+		h = hostfs_any_handle(inode);
+		if (h)
+			return h;
+		if (__atomic_load_n(&hostfs_i(inode)->unnamed, __ATOMIC_ACQUIRE))
+			return ERR_PTR(-ENOENT);
+		p = hostfs_place(inode);
+		if (!p)
+			return fh_get(hostfs_sb(inode->sb)->root);
+		h = open_at_place(inode, p);
+		/* get_fh() has waited for the renames under way. Has one of them given it another place? */
+		again = h == ERR_PTR(-ESTALE) && !is_at_place(inode, p);
+		fh_place_put(p);
+	} while (again);
+	return h == ERR_PTR(-ESTALE) ? ERR_PTR(-ENOENT) : h;
+}
+
+int hostfs_link_into(struct inode *inode, struct fh *dir, const char *name)
+{
+	struct fh *h = hostfs_get_handle(inode);
+	int err;
+
+	if (IS_ERR(h))
+		return PTR_ERR(h);
+	err = fh_link_into(h, dir, name);
+	fh_put(h);
+	return err == -ESTALE ? -ENOENT : err;
 }
 
 /* ---- permissions ---- */

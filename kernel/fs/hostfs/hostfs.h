@@ -170,6 +170,8 @@ struct fh *hostfs_any_handle(struct inode *inode); /* +1, or NULL */
  * ERR_PTR: -ENOENT: it isn't; others as of open.
  */
 must_check struct fh *hostfs_get_handle(struct inode *inode);
+/* Gives the file that the inode is another name, whatever the name that we know leads to. -ENOENT: it can't be found. */
+must_check int hostfs_link_into(struct inode *inode, struct fh *dir, const char *name);
 /* One that opens nothing, in the slot for that, +1; nor is it open itself yet. ERR_PTR; -ESTALE: it has no name. */
 must_check struct fh *hostfs_path_handle(struct inode *inode);
 int hostfs_all_handles(struct inode *inode, struct fh *h[HANDLES]); /* +1 each; how many */

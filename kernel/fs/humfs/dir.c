@@ -192,51 +192,21 @@ static int humfs_tmpfile(struct inode *dir, struct inode **out, u32 mode)
 
 /* ---- links ---- */
 
-static struct fh_place *meta_place_get(struct inode *inode, struct fh **open)
-{
-	struct humfs_inode *hi = humfs_i(inode);
-	struct fh_place *p;
-
-	spin_lock(&inode->spin);
-	p = hi->meta ? fh_place_get(hi->meta) : NULL;
-	*open = !p && hi->meta_fh ? fh_get(hi->meta_fh) : NULL;
-	spin_unlock(&inode->spin);
-	return p;
-}
-
 /* The target's metadata under one more name; made now, if it had no name at all. */
 static int link_meta(struct inode *dir, const char *name, struct inode *target)
 {
-	struct fh *to = humfs_i(dir)->fmeta, *open;
-	struct fh_place *p = meta_place_get(target, &open);
 	struct humfs_meta m = humfs_meta_of(target->mode, target->uid, target->gid, target->rdev);
+	struct fh *to = humfs_i(dir)->fmeta, *h = humfs_meta_open(target);
 	int err;
 
-	if (!p && !open)
+	if (IS_ERR(h))
+		return PTR_ERR(h);
+	if (!h)
 		return humfs_meta_create(to, name, &m);
 	err = humfs_meta_purge(to, name);
 	if (!err)
-		err = p ? fh_link_at(to, name, p->dir, p->name) : fh_link_into(open, to, name);
-	fh_place_put(p);
-	fh_put(open);
-	return err;
-}
-
-static int link_data(struct fh *h, const char *name, struct inode *target)
-{
-	struct fh_place *p = hostfs_place(target);
-	struct fh *open;
-	int err;
-
-	if (p && !__atomic_load_n(&hostfs_i(target)->unnamed, __ATOMIC_ACQUIRE)) {
-		err = fh_link_at(h, name, p->dir, p->name);
-		fh_place_put(p);
-		return err;
-	}
-	fh_place_put(p);
-	open = hostfs_any_handle(target); /* no name, or none that we know: it is open somewhere */
-	err = open ? fh_link_into(open, h, name) : -ENOENT;
-	fh_put(open);
+		err = fh_link_into(h, to, name);
+	humfs_meta_close(h);
 	return err;
 }
 
@@ -246,7 +216,7 @@ static int link_locked(struct inode *dir, struct dentry *d, struct inode *target
 
 	if (err)
 		return err;
-	err = link_data(h, d->name, target);
+	err = hostfs_link_into(target, h, d->name);
 	if (err) {
 		fh_unlink_at(humfs_i(dir)->fmeta, d->name, 0);
 		return err;
