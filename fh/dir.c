@@ -76,28 +76,6 @@ int fh_link_into(struct fh *h, struct fh *dir, const char *name)
 	return err;
 }
 
-static int setattr_name(int fd, const char *name, u32 valid, u32 mode, u32 uid, u32 gid,
-			const struct timespec times[2])
-{
-	int err = 0;
-
-	/* The owner first: changing it may take set-id bits away. */
-	if (valid & (ATTR_UID | ATTR_GID))
-		err = host_chownat(fd, name, valid & ATTR_UID ? uid : UINT32_MAX,
-				   valid & ATTR_GID ? gid : UINT32_MAX);
-	if (!err && valid & ATTR_MODE)
-		err = host_chmodat(fd, name, mode);
-	if (!err && valid & (ATTR_ATIME | ATTR_MTIME))
-		err = host_utimensat(fd, name, times);
-	return err;
-}
-
-int fh_setattr_at(struct fh *dir, const char *name, u32 valid, u32 mode, u32 uid, u32 gid,
-		  const struct timespec times[2])
-{
-	return WITH_DIR(dir, setattr_name(fd, name, valid, mode, uid, gid, times));
-}
-
 ssize_t fh_getxattr(struct fh *h, const char *name, void *value, size_t size)
 {
 	return WITH_DIR(h, host_fgetxattr(fd, name, value, size));

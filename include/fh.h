@@ -151,9 +151,7 @@ must_check int fh_rename_at(struct fh *od, const char *on, struct fh *nd, const 
 void fh_move_end(struct fh_move *m);
 /* Gives an open file another name, whatever it had; one made by O_TMPFILE its first. */
 int fh_link_into(struct fh *h, struct fh *dir, const char *name);
-/* valid: ATTR_MODE, ATTR_UID, ATTR_GID, ATTR_ATIME and ATTR_MTIME (times[0], times[1]) of fs.h. By name, never followed; or of the open file. */
-int fh_setattr_at(struct fh *dir, const char *name, u32 valid, u32 mode, u32 uid, u32 gid,
-		  const struct timespec times[2]);
+/* valid: ATTR_MODE, ATTR_UID, ATTR_GID, ATTR_ATIME and ATTR_MTIME (times[0], times[1]) of fs.h. h may be an O_PATH handle. */
 int fh_setattr(struct fh *h, u32 valid, u32 mode, u32 uid, u32 gid, const struct timespec times[2]);
 /* Extended attributes; h may be an O_PATH handle. As xattr operations in fs.h. */
 ssize_t fh_getxattr(struct fh *h, const char *name, void *value, size_t size);

@@ -320,23 +320,6 @@ int host_renameat(int odfd, const char *on, int ndfd, const char *nn, unsigned f
 	return RETRY(rename, renameat2(odfd, on, ndfd, nn, flags));
 }
 
-/* Plain fchmodat() follows symlinks. Where the host has no fchmodat2 (before 6.6), go through a descriptor of the file itself. */
-int host_chmodat(int dirfd, const char *name, u32 mode)
-{
-	int err = RETRY(chmod, syscall(__NR_fchmodat2, dirfd, name, mode, AT_SYMLINK_NOFOLLOW));
-	int fd;
-	char path[40];
-
-	if (err != -ENOSYS)
-		return err;
-	fd = host_openat(dirfd, name, O_PATH, 0);
-	if (fd < 0)
-		return fd;
-	err = RETRY(chmod, chmod(proc_fd_path(path, sizeof(path), fd), mode));
-	host_close(fd);
-	return err;
-}
-
 /* Also of O_PATH descriptors: hence AT_EMPTY_PATH, and the proc link. */
 int host_fchmod(int fd, u32 mode)
 {
@@ -347,19 +330,9 @@ int host_fchmod(int fd, u32 mode)
 			     : err;
 }
 
-int host_chownat(int dirfd, const char *name, u32 uid, u32 gid)
-{
-	return RETRY(chown, fchownat(dirfd, name, uid, gid, AT_SYMLINK_NOFOLLOW));
-}
-
 int host_fchown(int fd, u32 uid, u32 gid)
 {
 	return RETRY(chown, fchownat(fd, "", uid, gid, AT_EMPTY_PATH));
-}
-
-int host_utimensat(int dirfd, const char *name, const struct timespec times[2])
-{
-	return RETRY(utimens, utimensat(dirfd, name, times, AT_SYMLINK_NOFOLLOW));
 }
 
 int host_futimens(int fd, const struct timespec times[2])

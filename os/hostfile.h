@@ -51,13 +51,9 @@ int host_symlinkat(const char *target, int dirfd, const char *name);
 int host_link_fd(int fd, int dirfd, const char *name); /* fd may be O_PATH; a symlink itself */
 int host_unlinkat(int dirfd, const char *name, int flags);
 int host_renameat(int odfd, const char *on, int ndfd, const char *nn, unsigned flags);
-int host_chmodat(int dirfd, const char *name, u32 mode);
 int host_fchmod(int fd, u32 mode);
-int host_chownat(int dirfd, const char *name, u32 uid, u32 gid); /* UINT32_MAX: leave */
-int host_fchown(int fd, u32 uid, u32 gid);
-int host_utimensat(int dirfd, const char *name,
-		   const struct timespec times[2]); /* tv_nsec UTIME_OMIT: leave */
-int host_futimens(int fd, const struct timespec times[2]);
+int host_fchown(int fd, u32 uid, u32 gid);		   /* UINT32_MAX: leave */
+int host_futimens(int fd, const struct timespec times[2]); /* tv_nsec UTIME_OMIT: leave */
 
 /* Of fd, which may be an O_PATH descriptor. */
 ssize_t host_fgetxattr(int fd, const char *name, void *value, size_t size);

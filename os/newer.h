@@ -6,11 +6,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 
-#ifndef __NR_fchmodat2
-#define __NR_fchmodat2 452
-#endif
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10U
 #endif

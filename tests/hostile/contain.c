@@ -1,5 +1,6 @@
 /* test: quick=no kind=host
- * A directory of the host that is mounted by two guests and changed by a process of the host all at once: nothing beside it may be reached.
+ * A directory of the host that is mounted by two guests and changed by a process of the host all at once: nothing beside it may be reached, nor
+ * what others put into it in the place of what a guest has just made.
  *
  * What lies beside it are canaries. Directories are moved out to stand between them and back in, names change between directory, symlink, file and fifo,
  * links lead to the canaries. The host says whether a canary was opened, changed, or got a neighbour (inotify), and the guests what they saw. A guest that
@@ -43,8 +44,8 @@ static void note_inode(struct scene *s, int i, const char *path)
 	snprintf(s->inodes[i], sizeof(s->inodes[i]), "%lu", (unsigned long)st.st_ino);
 }
 
-/* A root with nothing in it but the rover. */
-static void make_root(struct scene *s)
+/* A root with nothing in it but one program. */
+static void make_root(struct scene *s, const char *program)
 {
 	char path[PATH_MAX + 16], cmd[3 * PATH_MAX];
 
@@ -52,7 +53,7 @@ static void make_root(struct scene *s)
 	MUST(mkdir(s->root, 0777));
 	snprintf(path, sizeof(path), "%s/mnt", s->root);
 	MUST(mkdir(path, 0777));
-	snprintf(cmd, sizeof(cmd), "cp '%s/rover' '%s/rover'", getenv("HOSTILE_BIN"), s->root);
+	snprintf(cmd, sizeof(cmd), "cp '%s/%s' '%s'", getenv("HOSTILE_BIN"), program, s->root);
 	CHECK_EQ(system(cmd), 0);
 }
 
@@ -88,7 +89,7 @@ static void set_scene(struct scene *s)
 	join(s->canary[0], s->top, "canary");
 	join(s->canary[1], s->out, "canary");
 	join(s->canary[2], s->secret, "canary");
-	make_root(s);
+	make_root(s, "rover");
 	for (int i = 0; i < 3; i++) {
 		write_file(s->canary[i], "canary");
 		MUST(stat(s->canary[i], &s->was[i]));
@@ -288,4 +289,101 @@ TEST(nothing_beside_a_mount_is_reached)
 TEST(nothing_beside_a_mount_is_reached_without_the_sandbox)
 {
 	race(hostile_seconds(), false);
+}
+
+/* ---- what takes the place of something new ---- */
+
+/* Others' things: a process of the host puts each in the place of what the guest makes, and takes it back, or what is kept of it. */
+static const struct victim {
+	const char *name, *kept; /* kept: a further name; NULL: a directory, with something in it */
+	mode_t mode;
+	uid_t uid;
+} victims[] = {{"dir", NULL, S_IFDIR | 0700, 0},
+	       {"dir.1234", NULL, S_IFDIR | 0700, 1234},
+	       {"fifo", "fifo.kept", S_IFIFO | 0600, 0},
+	       {"file", "file.kept", S_IFREG | 0600, 0},
+	       {"sock", "sock.kept", S_IFSOCK | 0600, 1234}};
+
+#define NR_VICTIMS (sizeof(victims) / sizeof(victims[0]))
+
+static void make_victim(const struct victim *v)
+{
+	char path[64];
+
+	if (S_ISDIR(v->mode)) {
+		MUST(mkdir(v->name, 0700));
+		snprintf(path, sizeof(path), "%s/file", v->name);
+		write_file(path, "inside");
+	} else {
+		MUST(mknod(v->name, v->mode, 0));
+		MUST(link(v->name, v->kept));
+	}
+	MUST(chown(v->name, v->uid, v->uid));
+}
+
+static void put_in_place(const struct victim *v, uint64_t *seed)
+{
+	const char *name = S_ISDIR(v->mode) ? "in/d" : "in/x";
+	struct stat st, kept;
+
+	if (renameat2(AT_FDCWD, v->name, AT_FDCWD, name, RENAME_EXCHANGE))
+		return;
+	if (hostile_random(seed) % 2)
+		usleep(hostile_random(seed) % 50);
+	if (S_ISDIR(v->mode)) {
+		MUST(renameat2(AT_FDCWD, v->name, AT_FDCWD, name, RENAME_EXCHANGE));
+		return;
+	}
+	/* The guest may have removed it, and made something else. */
+	(void)!renameat2(AT_FDCWD, v->name, AT_FDCWD, name, RENAME_EXCHANGE);
+	MUST(lstat(v->name, &st));
+	MUST(lstat(v->kept, &kept));
+	if (st.st_ino != kept.st_ino) {
+		MUST(unlink(v->name));
+		MUST(link(v->kept, v->name));
+	}
+}
+
+static pid_t start_maker(const struct scene *s, int seconds)
+{
+	char how_long[16], mount[PATH_MAX + 64];
+	pid_t pid;
+
+	snprintf(how_long, sizeof(how_long), "%d", seconds);
+	snprintf(mount, sizeof(mount), "hostfs:%s:/mnt:cache=strict", s->inside);
+	pid = MUST(fork());
+	if (pid)
+		return pid;
+	execl(getenv("HEDDLE_BIN"), "heddle", "run", "-c", getenv("CPUS"), "-e", getenv("ENGINE"),
+	      "-r", s->root, "-v", mount, "--", "/maker", how_long, NULL);
+	_exit(127);
+}
+
+TEST(what_takes_the_place_of_something_new_stays_as_it_is)
+{
+	static struct scene s;
+	struct stat st;
+	int status;
+	pid_t guest;
+
+	if (geteuid())
+		SKIP("only root gives files away");
+	s.seed = hostile_seed();
+	CHECK(realpath(t_tmpdir(), s.top));
+	MUST(chdir(s.top));
+	join(s.inside, s.top, "in");
+	MUST(mkdir(s.inside, 0777));
+	MUST(chmod(s.inside, 0777));
+	make_root(&s, "maker");
+	for (size_t i = 0; i < NR_VICTIMS; i++)
+		make_victim(&victims[i]);
+	guest = start_maker(&s, hostile_seconds() / 2);
+	while (!MUST(waitpid(guest, &status, WNOHANG)))
+		put_in_place(&victims[hostile_random(&s.seed) % NR_VICTIMS], &s.seed);
+	CHECK_EXITED(status, 0);
+	for (size_t i = 0; i < NR_VICTIMS; i++) {
+		MUST(lstat(victims[i].kept ? victims[i].kept : victims[i].name, &st));
+		CHECK_EQ(st.st_uid, victims[i].uid);
+		CHECK_EQ(st.st_mode, victims[i].mode);
+	}
 }

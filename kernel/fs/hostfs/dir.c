@@ -3,7 +3,10 @@
 
 #include "alloc.h"
 #include "cred.h"
+#include "host.h"
 
+#include <dirent.h>
+#include <elf.h>
 #include <limits.h>
 #include <linux/fs.h>
 #include <stdio.h>
@@ -50,69 +53,59 @@ static struct fh *writable_dir(struct inode *dir)
 	return hostfs_sb(dir->sb)->opt.rw ? hostfs_dir(dir) : ERR_PTR(-EROFS);
 }
 
-/* Of what was just made: by its handle, where it has one, since others may have renamed it by now; else by name. */
-static int stat_new(struct fh *dir, const char *name, struct fh *file, struct kstat *st)
-{
-	return file ? fh_stat(file, st) : fh_stat_at(dir, name, st);
-}
-
-static int set_new(struct fh *dir, const char *name, struct fh *file, u32 valid, u32 mode, u32 uid,
-		   u32 gid)
-{
-	return file ? fh_setattr(file, valid, mode, uid, gid, NULL)
-		    : fh_setattr_at(dir, name, valid, mode, uid, gid, NULL);
-}
+/* ---- what was just made ---- */
 
 /*
- * A new host file belongs to the user who runs heddle, with heddle's umask applied. Makes owner and mode what the guest wants; where the host does
- * not let us give files away it stays ours.
+ * A new host file belongs to the user who runs heddle, with heddle's umask applied. What the guest wants of it that it hasn't got yet.
  */
-static int fix_attributes(struct inode *dir, struct fh *h, const char *name, struct fh *file,
-			  u32 mode, struct kstat *st)
+static struct iattr missing(const struct inode *dir, u32 mode, const struct kstat *st)
 {
 	const struct hostfs_options *o = &hostfs_sb(dir->sb)->opt;
 	const struct cred *cred = vfs_cred();
-	u32 uid = cred->fsuid, gid = dir->mode & S_ISGID ? dir->gid : cred->fsgid, valid = 0;
-	int err;
+	struct iattr a = {
+		.mode = mode,
+		.uid = cred->fsuid,
+		.gid = dir->mode & S_ISGID ? dir->gid : cred->fsgid,
+	};
 
-	if (st->uid != uid && !o->map_uid)
-		valid |= ATTR_UID;
-	if (st->gid != gid && !o->map_gid)
-		valid |= ATTR_GID;
-	if (valid) {
-		err = set_new(h, name, file, valid, 0, uid, gid);
-		if (err && err != -EPERM)
-			return err;
-	}
 	if (S_ISDIR(mode) && dir->mode & S_ISGID)
-		mode |= S_ISGID;
-	if (!S_ISLNK(mode) && (valid || (st->mode ^ mode) & 07777))
-		valid |= ATTR_MODE;
-	if (valid & ATTR_MODE) {
-		err = set_new(h, name, file, ATTR_MODE, mode & 07777, 0, 0);
-		if (err)
-			return err;
-	}
-	return valid ? stat_new(h, name, file, st) : 0;
+		a.mode |= S_ISGID;
+	if (st->uid != a.uid && !o->map_uid)
+		a.valid |= ATTR_UID;
+	if (st->gid != a.gid && !o->map_gid)
+		a.valid |= ATTR_GID;
+	if (!S_ISLNK(mode) && (a.valid || (st->mode ^ a.mode) & 07777))
+		a.valid |= ATTR_MODE;
+	return a;
 }
 
-/* After the host has made d's file: its inode. The file goes again if that fails. file: open, or NULL. */
-static int finish_new(struct inode *dir, struct dentry *d, struct fh *h, struct fh *file, u32 mode)
+/* By handle: the name may be another's by now. Where the host does not let us give files away they stay ours. */
+static int set_missing(struct fh *file, const struct iattr *a, struct kstat *st)
 {
-	struct inode *inode;
-	struct kstat st;
-	int err = stat_new(h, d->name, file, &st);
+	u32 owner = a->valid & (ATTR_UID | ATTR_GID);
+	int err = owner ? fh_setattr(file, owner, 0, a->uid, a->gid, NULL) : 0;
 
-	if (!err)
-		err = fix_attributes(dir, h, d->name, file, mode, &st);
-	if (!err) {
-		inode = hostfs_made(dir->sb, &st, h, d->name);
-		err = IS_ERR(inode) ? (int)PTR_ERR(inode) : 0;
-	}
-	if (err) {
-		fh_unlink_at(h, d->name, S_ISDIR(mode) ? AT_REMOVEDIR : 0);
+	if (err && err != -EPERM)
 		return err;
-	}
+	err = a->valid & ATTR_MODE ? fh_setattr(file, ATTR_MODE, a->mode & 07777, 0, 0, NULL) : 0;
+	if (err)
+		return err;
+	return a->valid ? fh_stat(file, st) : 0;
+}
+
+static int fix_attributes(struct inode *dir, struct fh *file, u32 mode, struct kstat *st)
+{
+	struct iattr a = missing(dir, mode, st);
+
+	return set_missing(file, &a, st);
+}
+
+static int add_inode(struct inode *dir, struct dentry *d, struct fh *h, const struct kstat *st)
+{
+	struct inode *inode = hostfs_made(dir->sb, st, h, d->name);
+
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
 	hostfs_changed(dir);
 	d_instantiate(d, inode);
 	return 0;
@@ -121,6 +114,7 @@ static int finish_new(struct inode *dir, struct dentry *d, struct fh *h, struct 
 static int hostfs_create(struct inode *dir, struct dentry *d, u32 mode)
 {
 	struct fh *h = writable_dir(dir), *file;
+	struct kstat st;
 	int err;
 
 	if (IS_ERR(h))
@@ -128,8 +122,13 @@ static int hostfs_create(struct inode *dir, struct dentry *d, u32 mode)
 	file = fh_open_at(h, d->name, O_RDWR | O_CREAT | O_EXCL, mode & 07777);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	err = finish_new(dir, d, h, file, mode);
+	err = fh_stat(file, &st);
+	if (!err)
+		err = fix_attributes(dir, file, mode, &st);
+	if (!err)
+		err = add_inode(dir, d, h, &st);
 	if (err) {
+		fh_unlink_at(h, d->name, 0);
 		fh_put(file);
 		return err;
 	}
@@ -142,6 +141,77 @@ static int hostfs_create(struct inode *dir, struct dentry *d, u32 mode)
 	return 0;
 }
 
+static bool is_empty(struct fh *dir)
+{
+	struct fh *h = fh_open_again(dir, O_RDONLY | O_DIRECTORY);
+	char buf[1024] __attribute__((aligned(8)));
+	ssize_t n = 0;
+	u64 pos = 0;
+	bool empty = !IS_ERR(h);
+
+	if (!empty)
+		return false;
+	while (empty && (n = fh_getdents(h, buf, sizeof(buf), &pos)) > 0) {
+		for (ssize_t i = 0; i < n;) {
+			const struct dirent64 *e = (const void *)(buf + i);
+
+			i += e->d_reclen;
+			if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+				empty = false;
+		}
+	}
+	fh_put(h);
+	return empty && !n;
+}
+
+/*
+ * What only a call by name makes is opened afterwards, and may be another's by then: of yet another user, or of this one, from elsewhere, or by a further name of
+ * it. Then it stays as it is. What we have made is ours, has one name, and nothing in it.
+ */
+static bool is_as_made(struct fh *file, const struct kstat *st, dev_t dev)
+{
+	if (st->uid != host_auxv(AT_EUID))
+		return false;
+	if (S_ISDIR(st->mode))
+		return st->nlink <= 2 && is_empty(file);
+	return st->nlink == 1 && st->rdev == dev;
+}
+
+static int finish_new(struct inode *dir, struct dentry *d, struct fh *h, struct fh *file, u32 mode,
+		      dev_t dev)
+{
+	struct iattr a;
+	struct kstat st;
+	int err = fh_stat(file, &st);
+
+	if (err)
+		return err;
+	if ((st.mode ^ mode) & S_IFMT)
+		return -ESTALE;
+	a = missing(dir, mode, &st);
+	if (a.valid && is_as_made(file, &st, dev))
+		err = set_missing(file, &a, &st);
+	return err ? err : add_inode(dir, d, h, &st);
+}
+
+/* The host has made it. -ESTALE: it has gone, and something else is there, which stays; after other errors it goes again. */
+static int open_new(struct inode *dir, struct dentry *d, struct fh *h, u32 mode, dev_t dev)
+{
+	int is_dir = S_ISDIR(mode) ? O_DIRECTORY : 0, err;
+	struct fh *file = fh_open_at(h, d->name, O_PATH | is_dir, 0);
+
+	if (file == ERR_PTR(-ENOTDIR) || file == ERR_PTR(-ENOENT))
+		return -ESTALE;
+	err = IS_ERR(file) ? (int)PTR_ERR(file) : finish_new(dir, d, h, file, mode, dev);
+	if (err && err != -ESTALE)
+		fh_unlink_at(h, d->name, is_dir ? AT_REMOVEDIR : 0);
+	if (!err && is_dir)
+		hostfs_adopt(d->inode, file);
+	else if (!IS_ERR(file))
+		fh_put(file);
+	return err;
+}
+
 static int hostfs_mkdir(struct inode *dir, struct dentry *d, u32 mode)
 {
 	struct fh *h = writable_dir(dir);
@@ -149,10 +219,8 @@ static int hostfs_mkdir(struct inode *dir, struct dentry *d, u32 mode)
 
 	if (IS_ERR(h))
 		return PTR_ERR(h);
-	err = fh_mkdir_at(h, d->name, mode & 07777);
-	if (!err)
-		err = finish_new(dir, d, h, NULL, mode);
-	return err;
+	err = fh_mkdir_at(h, d->name, (mode & 07777) | 0700); /* is_empty() looks into it */
+	return err ? err : open_new(dir, d, h, mode, 0);
 }
 
 static int hostfs_mknod(struct inode *dir, struct dentry *d, u32 mode, dev_t dev)
@@ -163,7 +231,7 @@ static int hostfs_mknod(struct inode *dir, struct dentry *d, u32 mode, dev_t dev
 	if (IS_ERR(h))
 		return PTR_ERR(h);
 	err = fh_mknod_at(h, d->name, mode, dev);
-	return err ? err : finish_new(dir, d, h, NULL, mode);
+	return err ? err : open_new(dir, d, h, mode, dev);
 }
 
 static int hostfs_symlink(struct inode *dir, struct dentry *d, const char *target)
@@ -174,8 +242,10 @@ static int hostfs_symlink(struct inode *dir, struct dentry *d, const char *targe
 	if (IS_ERR(h))
 		return PTR_ERR(h);
 	err = fh_symlink_at(h, d->name, target);
-	return err ? err : finish_new(dir, d, h, NULL, S_IFLNK | 0777);
+	return err ? err : open_new(dir, d, h, S_IFLNK | 0777, 0);
 }
+
+/* ---- other names ---- */
 
 static int hostfs_link(struct inode *dir, struct dentry *d, struct inode *target)
 {
@@ -319,7 +389,7 @@ static int hostfs_tmpfile(struct inode *dir, struct inode **out, u32 mode)
 		return PTR_ERR(file);
 	err = fh_stat(file, &st);
 	if (!err)
-		err = fix_attributes(dir, NULL, NULL, file, mode, &st);
+		err = fix_attributes(dir, file, mode, &st);
 	if (!err) {
 		inode = hostfs_made(dir->sb, &st, NULL, NULL);
 		err = IS_ERR(inode) ? (int)PTR_ERR(inode) : 0;

@@ -352,7 +352,7 @@ void hostfs_close_handle(struct inode *inode, struct fh *h)
 
 void hostfs_adopt(struct inode *inode, struct fh *h)
 {
-	fh_put(publish(inode, H_RW, h));
+	fh_put(publish(inode, S_ISDIR(inode->mode) ? H_PATH : H_RW, h));
 }
 
 /* Those with which everything can be done first. */

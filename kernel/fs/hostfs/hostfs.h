@@ -162,7 +162,7 @@ must_check struct fh *hostfs_dir(struct inode *dir);
 /* An open handle of a regular file. Reference; ERR_PTR. */
 must_check struct fh *hostfs_open_handle(struct inode *inode, bool read, bool write, bool direct);
 void hostfs_close_handle(struct inode *inode, struct fh *h);
-/* Gives a new inode the handle (reference taken over) by which its file was made, for reading and writing. */
+/* Gives a new inode the handle (reference taken over) by which its file was made, for reading and writing; or a directory's, which opens nothing. */
 void hostfs_adopt(struct inode *inode, struct fh *h);
 struct fh *hostfs_any_handle(struct inode *inode); /* +1, or NULL */
 /*
