@@ -112,11 +112,6 @@ void mm_end(struct mm *mm, struct context *ctx,
 /* fork: copies vmas; the host mm comes with a context in it. */
 must_check struct mm *mm_fork(struct mm *from, struct context **ctx);
 
-/* mmap(2) proper, with a file that is checked and referenced (not consumed), or NULL. The address or -errno. flags: MAP_*; off in bytes. */
-must_check long mm_mmap(struct mm *mm, uaddr_t addr, size_t len, int prot, int flags,
-			struct file *file, u64 off);
-must_check int mm_munmap(struct mm *mm, uaddr_t addr, size_t len);
-must_check int mm_mprotect(struct mm *mm, uaddr_t addr, size_t len, int prot);
 /* A program that is executed: a reference that denies writers (inode->exec_denied). */
 struct file *exe_file_get(struct file *f);
 void exe_file_put(struct file *f);

@@ -177,8 +177,9 @@ static long mmap_locked(struct mm *mm, uaddr_t addr, size_t len, int prot, int f
 	return at;
 }
 
-long mm_mmap(struct mm *mm, uaddr_t addr, size_t len, int prot, int flags, struct file *file,
-	     u64 off)
+/* mmap(2) proper, with a file that is checked and referenced (not consumed), or NULL. The address or -errno. flags: MAP_*; off in bytes. */
+static long mm_mmap(struct mm *mm, uaddr_t addr, size_t len, int prot, int flags, struct file *file,
+		    u64 off)
 {
 	u32 vmflags = prot_flags(prot);
 	long ret;
@@ -214,7 +215,7 @@ long mm_mmap(struct mm *mm, uaddr_t addr, size_t len, int prot, int flags, struc
 	return ret;
 }
 
-int mm_munmap(struct mm *mm, uaddr_t addr, size_t len)
+static int mm_munmap(struct mm *mm, uaddr_t addr, size_t len)
 {
 	int err;
 
@@ -254,7 +255,7 @@ static int may_protect(struct mm *mm, uaddr_t addr, uaddr_t end, int prot)
 	return 0;
 }
 
-int mm_mprotect(struct mm *mm, uaddr_t addr, size_t len, int prot)
+static int mm_mprotect(struct mm *mm, uaddr_t addr, size_t len, int prot)
 {
 	uaddr_t end;
 	int err;
