@@ -12,11 +12,10 @@ struct odir_sb {
 	struct super_block *lower, *layer; /* c, +1: the layer holds upper/ and work/ */
 	struct inode *upper, *work;	   /* c, +1 */
 	struct mutex copy_up;		   /* rank COPY_UP */
-	struct mutex filling[16]; /* rank COPY_FILL: a file's contents are being copied; by place */
-	struct ihash inodes;	  /* what is in the upper layer, by the address of its inode */
-	struct spinlock lock;	  /* rank INODE_SPIN */
-	u64 next_tmp;		  /* a */
-	bool strayed;		  /* a: a file with the number of a lower one got another name */
+	struct ihash inodes;  /* what is in the upper layer, by the address of its inode */
+	struct spinlock lock; /* rank INODE_SPIN */
+	u64 next_tmp;	      /* a */
+	bool strayed;	      /* a: a file with the number of a lower one got another name */
 };
 
 /*
@@ -31,7 +30,8 @@ struct odir_place {
 	struct inode *upper;	   /* copy_up to set, a: +1; NULL: not copied up; stays then */
 	struct inode *
 		inode; /* odir_sb.lock: whose place it is; not a reference; NULL: nobody has it now */
-	char name[];   /* c */
+	struct mutex filling; /* rank COPY_FILL: a file's contents are being copied */
+	char name[];	      /* c */
 };
 
 /* c constant   s inode->spin to set, a */

@@ -29,6 +29,7 @@ struct odir_place *odir_place_new(struct odir_place *parent, const char *name, s
 	if (parent)
 		__atomic_add_fetch(&parent->refs, 1, __ATOMIC_RELAXED);
 	*p = (struct odir_place){.refs = 1, .parent = parent, .lower = lower, .upper = upper};
+	mutex_init(&p->filling, "overlay copy of a file", RANK_COPY_FILL);
 	memcpy(p->name, name, n);
 	return p;
 }
@@ -215,10 +216,9 @@ static int copy_parents(struct odir_sb *os, struct odir_place *p)
 /* Its one copier, or behind that one. What happens to the name meanwhile is seen at the end. */
 static int copy_file(struct odir_sb *os, struct odir_place *p, u64 upto)
 {
-	struct mutex *filling = &os->filling[(uintptr_t)p / sizeof(*p) % ARRAY_SIZE(os->filling)];
 	struct inode *made = NULL;
 	char tmp[TMP_NAME_MAX];
-	int err = mutex_lock_killable(filling);
+	int err = mutex_lock_killable(&p->filling);
 
 	if (err)
 		return err;
@@ -235,7 +235,7 @@ static int copy_file(struct odir_sb *os, struct odir_place *p, u64 upto)
 	err = put_in_place(os, p, tmp, made);
 	mutex_unlock(&os->copy_up);
 out:
-	mutex_unlock(filling);
+	mutex_unlock(&p->filling);
 	return err;
 }
 

@@ -120,8 +120,6 @@ struct super_block *overlay_create_dir(struct super_block *lower, struct super_b
 		return ERR_PTR(-ENOMEM);
 	}
 	mutex_init(&os->copy_up, "overlay copy-up", RANK_COPY_UP);
-	for (size_t i = 0; i < ARRAY_SIZE(os->filling); i++)
-		mutex_init(&os->filling[i], "overlay copy of a file", RANK_COPY_FILL);
 	spin_init(&os->lock, "overlay places", RANK_INODE_SPIN);
 	os->lower = lower;
 	os->layer = layer;
