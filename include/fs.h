@@ -293,6 +293,11 @@ static inline struct inode *d_inode(const struct dentry *d)
 {
 	return __atomic_load_n(&d->inode, __ATOMIC_ACQUIRE);
 }
+/* The top of its tree, which it always is or never: no lock needed. */
+static inline bool d_is_root(const struct dentry *d)
+{
+	return __atomic_load_n(&d->parent, __ATOMIC_RELAXED) == d;
+}
 /* For ".." when a directory is read. */
 static inline u64 d_parent_ino(struct dentry *d)
 {

@@ -8,6 +8,7 @@
 #include "ktime.h"
 #include "log.h"
 #include "os/fault.h"
+#include "os/fdpass.h"
 #include "os/zygote.h"
 #include <errno.h>
 #include <linux/futex.h>
@@ -191,20 +192,29 @@ void batch_add_clear(struct batch *b)
 		  STUB_BASE - STUB_VDSO_AREA - STUB_VDSO_AREA_SIZE, 0, 0, 0, 0);
 }
 
-/* The keeper fetches the descriptor, which gets its first free number, and closes it behind the calls that need it. */
-static void op_add_fetch(struct host_mm *hm, int hostfd)
+/* The keeper gets these descriptors, as its first free ones, and closes them behind the calls that need them. */
+static int op_add_fetch(struct host_mm *hm, const int *fds, int n)
 {
 	if (!hm->fds_closed)
 		op_add(hm->ctl, OPF_EXPECT, SYS_close_range, keeper_fds.keeper_end, ~0U, 0, 0, 0,
 		       0);
 	hm->fds_closed = false;
-	op_add(hm->ctl, 0, SYS_pidfd_getfd, KEEPER_FD_KERNEL, hostfd, 0, 0, 0, 0);
+	return fdpass_to_keeper(hm, fds, n);
 }
 
 static void op_add_close(struct host_mm *hm)
 {
 	op_add(hm->ctl, OPF_IGNORE | OPF_QUIET, SYS_close_range, keeper_fds.keeper_end, ~0U, 0, 0,
 	       0, 0);
+}
+
+/* A batch that fetched some is over. */
+static void fds_closed(struct host_mm *hm, int err)
+{
+	if (err)
+		fdpass_failed();
+	else
+		hm->fds_closed = true;
 }
 
 static bool below_stub(uaddr_t addr, u64 len)
@@ -246,9 +256,9 @@ int host_mm_run(struct host_mm *hm, const struct batch *b, int *done, u64 *last)
 			return -EFAULT;
 	ctl->nops = 0;
 	if (b->hostfd >= 0) {
-		op_add_fetch(hm, b->hostfd);
-		if (b->hostfd2 >= 0)
-			op_add(ctl, 0, SYS_pidfd_getfd, KEEPER_FD_KERNEL, b->hostfd2, 0, 0, 0, 0);
+		err = op_add_fetch(hm, (int[]){b->hostfd, b->hostfd2}, b->hostfd2 >= 0 ? 2 : 1);
+		if (err)
+			return err;
 		extra = ctl->nops;
 	}
 	for (int i = 0; i < b->n; i++) {
@@ -265,8 +275,8 @@ int host_mm_run(struct host_mm *hm, const struct batch *b, int *done, u64 *last)
 	err = keeper_run(hm, &n, &low);
 	if (!err)
 		err = batch_result(ctl->nops, n, low);
-	if (!err)
-		hm->fds_closed |= b->hostfd >= 0;
+	if (b->hostfd >= 0)
+		fds_closed(hm, err);
 	if (done)
 		*done = max(0, min(n - extra, b->n));
 	if (last)
@@ -284,7 +294,9 @@ ssize_t host_mm_file_io(struct host_mm *hm, int hostfd, uaddr_t addr, size_t n, 
 	if (n > HOST_MM_IO_MAX || addr >= TASK_SIZE || n > TASK_SIZE - addr)
 		return -EFAULT;
 	ctl->nops = 0;
-	op_add_fetch(hm, hostfd);
+	err = op_add_fetch(hm, &hostfd, 1);
+	if (err)
+		return err;
 	memcpy(ctl->data, &iov, sizeof(iov));
 	if (write)
 		op_add(ctl, OPF_IGNORE, SYS_pwrite64, keeper_fds.keeper_end, addr, n, off, 0, 0);
@@ -293,10 +305,8 @@ ssize_t host_mm_file_io(struct host_mm *hm, int hostfd, uaddr_t addr, size_t n, 
 		       off, 0, RWF_NOWAIT);
 	op_add_close(hm);
 	err = keeper_run_all(hm, &result);
-	if (err)
-		return err;
-	hm->fds_closed = true;
-	return (s32)result;
+	fds_closed(hm, err);
+	return err ? err : (s32)result;
 }
 
 int host_mm_cmpxchg32(struct host_mm *hm, uaddr_t addr, u32 expect, u32 val, u32 *old)

@@ -6,6 +6,7 @@
  */
 #include "confine.h"
 #include "log.h"
+#include "os/fdpass.h"
 #include "os/hostmm_priv.h"
 #include "os/newer.h"
 #include <errno.h>
@@ -162,7 +163,7 @@ void confine_descriptors(void)
 
 /* ---- calls ---- */
 
-enum call_kind { ALWAYS, WHEN, TRACING, ABSENT };
+enum call_kind { ALWAYS, WHEN, TRACING, PASSING, ABSENT };
 
 struct host_call {
 	enum call_kind kind;
@@ -173,6 +174,7 @@ struct host_call {
 #define CALL(name, why) {ALWAYS, __NR_##name, 0, 0, 0},
 #define CALL_IF(name, arg, mask, value, why) {WHEN, __NR_##name, arg, mask, value},
 #define CALL_TRACING(name, why) {TRACING, __NR_##name, 0, 0, 0},
+#define CALL_PASSING(name, why) {PASSING, __NR_##name, 0, 0, 0},
 #define CALL_ABSENT(name, why) {ABSENT, __NR_##name, 0, 0, 0},
 #define INT 0xffffffffULL
 #define SIGN 0x80000000ULL
@@ -189,6 +191,10 @@ static int add_call(scmp_filter_ctx ctx, const struct host_call *c, bool tracing
 		return seccomp_rule_add_exact(ctx, SCMP_ACT_ERRNO(ENOSYS), c->nr, 0);
 	case TRACING:
 		if (!tracing)
+			return 0;
+		break;
+	case PASSING:
+		if (!fdpass_by_socket())
 			return 0;
 		break;
 	case ALWAYS:

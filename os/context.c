@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -345,17 +346,26 @@ bool slot_read(const struct host_task *ht, void *to, uaddr_t addr, size_t n)
 	return true;
 }
 
-bool filter_installed(pid_t pid)
+/* How many it has; it may inherit some from who started this kernel, as in a container. Hosts before 5.9 only tell whether there are any. */
+static unsigned long filters(pid_t pid)
 {
+	static const char number[] = "\nSeccomp_filters:\t", mode[] = "\nSeccomp:\t";
+	unsigned long n = 0;
 	char path[40], *text, *at;
-	bool yes;
 
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
 	text = host_file_text(path);
-	at = text ? strstr(text, "\nSeccomp:\t") : NULL;
-	yes = at && at[strlen("\nSeccomp:\t")] == '2';
+	if (text && (at = strstr(text, number)))
+		n = strtoul(at + strlen(number), NULL, 10);
+	else if (text && (at = strstr(text, mode)))
+		n = at[strlen(mode)] == '2';
 	kfree(text);
-	return yes;
+	return n;
+}
+
+bool filter_installed(const struct host_task *ht)
+{
+	return filters(ht->pid) > filters(ht->hm->keeper);
 }
 
 bool wait_ready(struct host_task *ht)
@@ -373,7 +383,7 @@ bool wait_ready(struct host_task *ht)
 			continue;
 		if (process_is_dead(ht->pid))
 			return false;
-		if (filter_installed(ht->pid))
+		if (filter_installed(ht))
 			break;
 		step = min(step * 2, NSEC_PER_SEC);
 		look = ktime_mono() + step;

@@ -53,7 +53,7 @@ void syscall_from_regs(struct event *ev, const struct pt_regs *r, u64 nr);
 /* Reads n bytes at addr of its slot; the address came from the guest, so it is checked. */
 must_check bool slot_read(const struct host_task *ht, void *to, uaddr_t addr, size_t n);
 /* Has a new host process come so far that it makes no call of its own any more? */
-must_check bool filter_installed(pid_t pid);
+must_check bool filter_installed(const struct host_task *ht);
 /* Waits until a new host process has reported; false: it died, or something tampered with its slot. */
 must_check bool wait_ready(struct host_task *ht);
 

@@ -11,6 +11,7 @@
 #include "log.h"
 #include "os/context.h"
 #include "os/fault.h"
+#include "os/fdpass.h"
 #include "os/tramp.h"
 #include "os/vdso.h"
 #include "os/zygote.h"
@@ -182,7 +183,7 @@ static struct host_mm *host_mm_alloc(void)
 	hm->ctl->kernel_pid = os.kernel_pid;
 	hm->ctl->task_flags = engine->setup->filter_flags;
 	hm->ctl->task_filter = engine->setup->filter;
-	hm->ctl->task_start = engine->setup->start;
+	fdpass_prepare(hm);
 	hm->ctl->task_sigmask = engine->setup->takes_kicks ? 1ULL << (SIG_KICK - 1) : 0;
 	return hm;
 }
@@ -400,6 +401,8 @@ static void slot_give(struct host_task *ht)
 {
 	if (ht->listener >= 0)
 		close(ht->listener);
+	else
+		fdpass_forget(ht->pid);
 	if (ht->global_slot >= 2 * HOST_MM_MAX)
 		slot_lose(ht->hm, ht->slot, ht->global_slot);
 	host_process_free(ht);
@@ -580,6 +583,34 @@ static int template_map_vdso(struct host_mm *hm, uaddr_t host_vdso, uaddr_t to)
 	return err;
 }
 
+#define ZYGOTE_TRIES 64
+
+/* Where the host doesn't let it choose its layout, what is the host's lies in the way of the stub now and then. */
+static int template_start(struct host_mm *hm)
+{
+	for (int tries = 1;; tries++) {
+		int done = 0, err;
+		u32 last = 0;
+
+		hm->keeper = zygote_start(&keeper_fds);
+		if (hm->keeper < 0)
+			return hm->keeper;
+		/* When it answers, it has been executed, and its mappings are its own. */
+		hm->ctl->nops = 0;
+		err = keeper_run(hm, &done, &last);
+		if (!err && zygote_fits(hm->keeper))
+			return 0;
+		if (tries == ZYGOTE_TRIES)
+			return err ? err : -EADDRINUSE;
+		kill(hm->keeper, SIGKILL);
+		if (waitpid(hm->keeper, NULL, 0) < 0)
+			return -errno;
+		hm->keeper_core = -1;
+		hm->ctl->seq = 0;
+		__atomic_store_n(&hm->dead, false, __ATOMIC_RELAXED);
+	}
+}
+
 /* The zygote still has its own stack, and vvar and vDSO at places which the host chose: puts all in order. */
 static int template_arrange(struct host_mm *hm)
 {
@@ -588,14 +619,9 @@ static int template_arrange(struct host_mm *hm)
 	static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIG_KICK};
 	uaddr_t to = STUB_VDSO_AREA, host_vdso = 0;
 	stack_t ss = {.ss_sp = (void *)(STUB_SLOTS + SLOT_SIGSTACK), .ss_size = SLOT_SIGSTACK_SIZE};
-	int n, err, done = 0;
+	int n, err;
 	u32 last = 0;
 
-	/* When it answers, it has been executed, and its mappings are its own. */
-	ctl->nops = 0;
-	err = keeper_run(hm, &done, &last);
-	if (err)
-		return err;
 	n = zygote_special_maps(hm->keeper, maps, ARRAY_SIZE(maps));
 	if (n < 0)
 		return n;
@@ -652,9 +678,9 @@ int host_mm_init(int ncpus)
 	if (IS_ERR(hm))
 		return PTR_ERR(hm);
 	ASSERT(hm->id == 0);
-	hm->keeper = zygote_start(&keeper_fds);
-	if (hm->keeper < 0)
-		return hm->keeper;
+	err = template_start(hm);
+	if (err)
+		return err;
 	os.template = hm;
 	return template_arrange(hm);
 }

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "os/atonce.h"
 #include "os/fault.h"
+#include "os/fdpass.h"
 #include "os/newer.h"
 #include <errno.h>
 #include <poll.h>
@@ -138,9 +139,10 @@ static bool freed_descriptors(int fd)
 	return fd == -EMFILE && this_cpu() && host_free_descriptors && host_free_descriptors();
 }
 
-int listener_fetch(struct host_task *ht)
+/* The process's descriptor 0. */
+static int fetch_by_pidfd(const struct host_task *ht)
 {
-	int pidfd, fd, err = 0;
+	int pidfd, fd;
 
 	do
 		pidfd = HOST_CALL(pidfd, syscall(SYS_pidfd_open, ht->pid, 0));
@@ -150,11 +152,35 @@ int listener_fetch(struct host_task *ht)
 	do
 		fd = HOST_CALL(pidfd, syscall(SYS_pidfd_getfd, pidfd, 0, 0));
 	while (freed_descriptors(fd));
-	if (fd < 0)
-		err = fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM ? -EAGAIN : -ESRCH;
 	close(pidfd);
-	if (err)
-		return err;
+	return fd;
+}
+
+/* What it sends: between its filter and the guest's first instruction nothing but its end keeps it from that. */
+static int fetch_by_socket(const struct host_task *ht)
+{
+	ktime_t step = NSEC_PER_MSEC;
+
+	for (;;) {
+		int fd = fdpass_listener(ht->pid);
+
+		if (fd != -ENOENT && !freed_descriptors(fd))
+			return fd;
+		if (process_is_dead(ht->pid))
+			return -ESRCH;
+		if (fd == -ENOENT)
+			fdpass_wait(step);
+		step = min(2 * step, NSEC_PER_SEC);
+	}
+}
+
+int listener_fetch(struct host_task *ht)
+{
+	int fd = fdpass_by_socket() ? fetch_by_socket(ht) : fetch_by_pidfd(ht);
+
+	if (fd < 0)
+		return fd == -EAGAIN || fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM ? -EAGAIN
+											: -ESRCH;
 	/*
 	 * Whoever says for it that it is ready, before it is, has us fetch another descriptor. Of a listener no notification has this number.
 	 */

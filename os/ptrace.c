@@ -121,7 +121,7 @@ static void attach(struct context *c, struct cpu *cpu)
 			break;
 	} while (pt(PTRACE_CONT, pid, 0, 0) >= 0);
 	if (pt(PTRACE_GETREGS, pid, 0, (u64)&r) < 0 ||
-	    ((r.rip < STUB_FILTERED || r.rip > STUB_PARK_IP) && !filter_installed(pid))) {
+	    ((r.rip < STUB_FILTERED || r.rip > STUB_PARK_IP) && !filter_installed(c->ht))) {
 		/* Not where it has to be: its slot was tampered with before it was ready. */
 		kill(pid, SIGKILL);
 		context_died(c);

@@ -35,11 +35,14 @@
 #include "stub/layout.h"
 #include <asm/hwcap2.h>
 #include <linux/audit.h>
+#include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <x86intrin.h>
@@ -667,8 +670,28 @@ AT_ONCE static void seccomp_kick_self(struct cpu *cpu)
 	host_cpu_timer(cpu, at_once_clock() + KICK_CHECK);
 }
 
+/* In a thread, since a filter remains: 0, or the errno with which a listener is refused. */
+static void *try_listener(void *arg)
+{
+	struct sock_filter allow = {.code = BPF_RET | BPF_K, .k = SECCOMP_RET_ALLOW};
+	struct sock_fprog program = {1, &allow};
+	long fd;
+
+	(void)arg;
+	fd = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (!fd)
+		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, FILTER_FLAGS, &program);
+	if (fd < 0)
+		return (void *)(long)errno;
+	close(fd);
+	return NULL;
+}
+
 static int seccomp_probe(char *why, size_t size)
 {
+	pthread_t thread;
+	void *err = (void *)(long)ENOMEM;
+
 	u32 action = SECCOMP_RET_USER_NOTIF;
 
 	if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE)) {
@@ -685,6 +708,14 @@ static int seccomp_probe(char *why, size_t size)
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, FILTER_FLAGS, NULL) == 0 ||
 	    errno != EFAULT) {
 		snprintf(why, size, "Linux 5.19 or later is needed (WAIT_KILLABLE_RECV)");
+		return -ENOSYS;
+	}
+	if (!pthread_create(&thread, NULL, try_listener, NULL))
+		pthread_join(thread, &err);
+	if (err) {
+		snprintf(why, size, "no listener can be had: %s",
+			 (long)err == EBUSY ? "this program runs under another one's already"
+					    : strerrordesc_np((long)err));
 		return -ENOSYS;
 	}
 	if (context_probe(why, size))

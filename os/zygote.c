@@ -1,5 +1,6 @@
 /* The zygote: files that it shares with the kernel, and its start from a sealed memfd. */
 #include "os/zygote.h"
+#include "os/fdpass.h"
 #include "os/newer.h"
 #include "stub/layout.h"
 #include <errno.h>
@@ -42,6 +43,8 @@ static int memfd(const char *name, size_t size)
 
 int zygote_fds_create(struct zygote_fds *z, int ncpus, size_t ctl_size, size_t slots_size)
 {
+	int err;
+
 	z->ctl = memfd("heddle-ctl", ctl_size);
 	z->slots = memfd("heddle-slots", slots_size);
 	z->kernel_pidfd = syscall(SYS_pidfd_open, getpid(), 0);
@@ -53,8 +56,9 @@ int zygote_fds_create(struct zygote_fds *z, int ncpus, size_t ctl_size, size_t s
 		if (z->report[i] < 0)
 			return z->report[i];
 	}
-	z->keeper_end = KEEPER_FD_REPORT + z->nreports;
-	return 0;
+	err = fdpass_init(z);
+	z->keeper_end = KEEPER_FD_REPORT + z->nreports + z->nsockets;
+	return err;
 }
 
 int zygote_fds_seal(struct zygote_fds *z)
@@ -86,7 +90,7 @@ static int image_fd(void)
 /* In the child: descriptors to their places (through high numbers, since the ranges may overlap), then exec. */
 static void noreturn_ zygote_exec(const struct zygote_fds *z, int image, pid_t kernel)
 {
-	int from[KEEPER_FD_REPORT + 2 * MAX_CPUS + 2], n = z->keeper_end;
+	int from[KEEPER_FD_REPORT + 3 * MAX_CPUS + 4], n = z->keeper_end;
 	static char *const argv[] = {"heddle-guest", NULL}, *const envp[] = {NULL};
 	struct rlimit none = {0, 0};
 	sigset_t empty;
@@ -98,6 +102,7 @@ static void noreturn_ zygote_exec(const struct zygote_fds *z, int image, pid_t k
 	from[KEEPER_FD_SLOTS] = z->slots;
 	from[KEEPER_FD_KERNEL] = z->kernel_pidfd;
 	memcpy(from + KEEPER_FD_REPORT, z->report, z->nreports * sizeof(int));
+	memcpy(from + KEEPER_FD_REPORT + z->nreports, z->socket, z->nsockets * sizeof(int));
 	image = fcntl(image, F_DUPFD_CLOEXEC, 2 * n);
 	for (int i = 0; i < n; i++)
 		from[i] = fcntl(from[i], F_DUPFD, 2 * n);
@@ -113,7 +118,7 @@ static void noreturn_ zygote_exec(const struct zygote_fds *z, int image, pid_t k
 	for (int s = 1; s < NSIG; s++)
 		if (s != SIGXFSZ) /* stays ignored: keepers write to files */
 			signal(s, SIG_DFL);
-	personality(ADDR_NO_RANDOMIZE);
+	personality(ADDR_NO_RANDOMIZE); /* if that is forbidden: see zygote_fits() */
 	fexecve(image, argv, envp);
 	_exit(127);
 }
@@ -139,14 +144,36 @@ pid_t zygote_start(const struct zygote_fds *z)
 	return pid;
 }
 
-int zygote_special_maps(pid_t pid, struct zygote_map *maps, int max)
+static FILE *open_maps(pid_t pid)
 {
-	char path[64], line[256];
-	int n = 0;
-	FILE *f;
+	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	f = fopen(path, "re");
+	return fopen(path, "re");
+}
+
+/* Its stack and the like, which have names in brackets. */
+bool zygote_fits(pid_t pid)
+{
+	FILE *f = open_maps(pid);
+	uaddr_t start, end;
+	char line[256];
+	bool fits = f;
+
+	while (fits && fgets(line, sizeof(line), f))
+		fits = !strchr(line, '[') || sscanf(line, "%lx-%lx", &start, &end) != 2 ||
+		       end <= STUB_VDSO_AREA || start >= STUB_END;
+	if (f)
+		fclose(f);
+	return fits;
+}
+
+int zygote_special_maps(pid_t pid, struct zygote_map *maps, int max)
+{
+	FILE *f = open_maps(pid);
+	char line[256];
+	int n = 0;
+
 	if (!f)
 		return -errno;
 	while (n < max && fgets(line, sizeof(line), f)) {

@@ -9,6 +9,8 @@ struct zygote_fds {
 	int ctl, ctl_ro, slots, kernel_pidfd;
 	int report[2 * MAX_CPUS + 2]; /* two a CPU, two for a thread that is none */
 	int nreports;
+	int socket[MAX_CPUS + 2]; /* see os/fdpass.h */
+	int nsockets;		  /* 0: they aren't needed */
 	int keeper_end; /* the keeper's first free descriptor */
 };
 
@@ -19,6 +21,9 @@ must_check int zygote_fds_create(struct zygote_fds *z, int ncpus, size_t ctl_siz
 must_check int zygote_fds_seal(struct zygote_fds *z);
 /* Starts it: the pid, or -errno. Its parent must be the thread that lives as long as the kernel. */
 must_check pid_t zygote_start(const struct zygote_fds *z);
+
+/* Is nothing of the host's where our pages are to be? */
+must_check bool zygote_fits(pid_t pid);
 
 struct zygote_map {
 	uaddr_t start, end;

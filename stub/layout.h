@@ -49,6 +49,9 @@
 #define STUB_SIGRETURN_IP (STUB_TEXT + 0x7d2)	/* behind its rt_sigreturn */
 #define STUB_STOP_SIGACTION (STUB_TEXT + 0x800) /* the struct sigaction of STUB_STOP */
 #define STUB_NOTIFY_FILTER (STUB_TEXT + 0x840)	/* struct sock_fprog */
+#define STUB_SEND                                                                                  \
+	(STUB_TEXT + 0xb00) /* a new task sends its listener, and goes on at STUB_NOTIFY_START */
+#define STUB_SEND_IP (STUB_TEXT + 0xb22) /* behind its sendmsg */
 
 /*
  * Where trampolines lead (tramp.S). A task's call is on its way in one of these stretches of code; what its registers mean then, see
@@ -91,8 +94,12 @@
 #define CTL_TASK_START 40  /* u64: where it goes on */
 #define CTL_TASK_SIGMASK                                                                           \
 	48 /* u64: what it, and the keeper, have blocked until its first registers are loaded */
+#define CTL_TASK_SOCKET                                                                            \
+	56 /* u32: a descriptor that it keeps, to send its listener; CTL_NO_SOCKET: the kernel fetches that */
+#define CTL_NO_SOCKET 0xffffffff
 #define CTL_OPS 64
-#define CTL_DATA 3072 /* structures which operations point to */
+#define CTL_LISTENER 2944 /* what it sends */
+#define CTL_DATA 3072	  /* structures which operations point to */
 #define CTL_DATA_SIZE 256
 /*
  * What each task may know of itself without asking: an array by slot, read-only like the control page, which it follows.
@@ -169,6 +176,7 @@
 #define SLOT_LOAD 224	   /* u32: it is so */
 #define SLOT_SAVE_MASK 232 /* u64: what of the vector state is saved then at ... */
 #define SLOT_SAVE_AT 240 /* u64: ... this address, and made the initial one; 0: it stays as it is */
+#define SLOT_MESSAGE 64	 /* slot 0: what descriptors are received by */
 #define SLOT_SIGSTACK 256
 #define SLOT_NEW 0x200	  /* u64 each, in the unused end of the signal stack */
 #define SLOT_FRAME 0x400  /* there, too: a new task's first ucontext */
@@ -200,7 +208,7 @@
 #define KEEPER_FD_SLOTS 1  /* slots */
 #define KEEPER_FD_KERNEL 2 /* pidfd of the kernel */
 #define KEEPER_FD_REPORT                                                                           \
-	3 /* + 2 * cpu: batches issued there; + 1: what its forked child reports; the last two are no CPU's */
+	3 /* + 2 * cpu: batches issued there; + 1: what its forked child reports; the last two are no CPU's; then sockets (os/fdpass.h) */
 
 /*
  * A report is an lseek() on a descriptor which keeper and kernel share (guests have no descriptors, and memory could be forged):
@@ -217,14 +225,21 @@ struct stub_op {
 	uint64_t expect;
 };
 
+/* What sendmsg() or recvmsg() is given: a struct msghdr, and what it points to. */
+struct stub_message {
+	uint64_t name, name_len, iov_at, iov_len, control_at, control_len, flags;
+	uint64_t iov[2], control[3], byte;
+};
+
 struct stub_ctl {
 	uint32_t seq, nops, report_fd, kernel_pid;
 	uint64_t fork_off;
 	uint32_t zero, task_flags;
 	uint64_t task_filter, task_start, task_sigmask;
-	uint32_t pad[2];
+	uint32_t task_socket, pad;
 	struct stub_op ops[CTL_MAX_OPS];
-	unsigned char gap[CTL_DATA - CTL_OPS - CTL_MAX_OPS * OP_SIZE];
+	struct stub_message listener;
+	unsigned char gap[CTL_DATA - CTL_LISTENER - sizeof(struct stub_message)];
 	unsigned char data[CTL_DATA_SIZE];
 	struct stub_info {
 		uint32_t tgid, tid, uid, euid, gid, egid, cpu, pad;
@@ -239,7 +254,11 @@ _Static_assert(__builtin_offsetof(struct stub_ctl, zero) == CTL_ZERO, "CTL_ZERO"
 _Static_assert(__builtin_offsetof(struct stub_ctl, task_flags) == CTL_TASK_FLAGS, "CTL_TASK_FLAGS");
 _Static_assert(__builtin_offsetof(struct stub_ctl, task_sigmask) == CTL_TASK_SIGMASK,
 	       "CTL_TASK_SIGMASK");
+_Static_assert(__builtin_offsetof(struct stub_ctl, task_socket) == CTL_TASK_SOCKET,
+	       "CTL_TASK_SOCKET");
+_Static_assert(__builtin_offsetof(struct stub_ctl, listener) == CTL_LISTENER, "CTL_LISTENER");
 _Static_assert(__builtin_offsetof(struct stub_ctl, data) == CTL_DATA, "CTL_DATA");
+_Static_assert(SLOT_MESSAGE + sizeof(struct stub_message) <= SLOT_SIGSTACK, "SLOT_MESSAGE");
 _Static_assert(__builtin_offsetof(struct stub_ctl, info) == CTL_INFO, "CTL_INFO");
 _Static_assert(sizeof(struct stub_info) == INFO_SIZE, "INFO_SIZE");
 _Static_assert(__builtin_offsetof(struct stub_info, cpu) == INFO_CPU, "INFO_CPU");

@@ -21,6 +21,7 @@
 #define SIGKILL 9
 #define SECCOMP_SET_MODE_FILTER 1
 #define SIG_SETMASK 2
+#define MSG_NOSIGNAL 0x4000
 
 	.section .text.stub, "ax", @progbits
 	.globl _start
@@ -168,14 +169,24 @@ task_start:
 	syscall
 	cmp	CTL_KERNEL_PID(%rbp), %eax
 	jne	die
-	mov	$__NR_close_range, %eax	/* a table of its own, with nothing in it */
+	mov	$__NR_close_range, %eax	/* a table of its own, with nothing in it but the socket, if there is one */
 	xor	%edi, %edi
-	mov	$-1, %esi
+	mov	CTL_TASK_SOCKET(%rbp), %esi
+	dec	%esi
 	mov	$2, %edx		/* CLOSE_RANGE_UNSHARE */
 	syscall
 	test	%rax, %rax
 	jnz	die
-	mov	$__NR_sigaltstack, %eax
+	mov	CTL_TASK_SOCKET(%rbp), %edi
+	inc	%edi
+	jz	1f
+	mov	$__NR_close_range, %eax
+	mov	$-1, %esi
+	xor	%edx, %edx
+	syscall
+	test	%rax, %rax
+	jnz	die
+1:	mov	$__NR_sigaltstack, %eax
 	lea	8(%r13), %rdi
 	xor	%esi, %esi
 	syscall
@@ -288,6 +299,7 @@ filter_end:
  * answers with the address of the ucontext to go on with.
  */
 	.org	0x700			/* STUB_NOTIFY_START: r13 slot, rbp control page */
+notify_start:
 	movl	$1, SLOT_READY(%r13)
 	mov	$__NR_futex, %eax
 	lea	SLOT_READY(%r13), %rdi
@@ -299,7 +311,7 @@ filter_end:
 	.org	0x730, 0x90
 	syscall
 	mov	%rax, %r12
-	mov	$__NR_close_range, %eax	/* the listener, which the kernel has fetched */
+	mov	$__NR_close_range, %eax	/* the listener, which the kernel has, and the socket */
 	xor	%edi, %edi
 	mov	$-1, %esi
 	xor	%edx, %edx
@@ -337,7 +349,7 @@ resume:
 
 /*
  * Its filter. Calls whose registers the kernel needs trap, and so stop with a signal frame; all others are notified. The stub's own: a
- * stop, sigreturn, a wake-up, and a close of all descriptors, of which there are none.
+ * stop, sigreturn, a wake-up, a message by a descriptor, and a close of all descriptors, of which there are none.
  */
 #define RET_NOTIFY 0x7fc00000
 #define LOAD(off) BPF(LD_ABS, 0, 0, off)
@@ -358,7 +370,8 @@ notify:
 1:	TEST(LO(STUB_START_IP), notified, 1f)
 1:	TEST(LO(STUB_SIGRETURN_IP), sigreturn, 1f)
 1:	TEST(LO(STUB_READY_IP), wake, 1f)
-1:	TEST(LO(STUB_CLOSE_IP), closing, call)
+1:	TEST(LO(STUB_CLOSE_IP), closing, 1f)
+1:	TEST(LO(STUB_SEND_IP), sending, call)
 call:	LOAD(0)
 	NEEDS_REGISTERS(__NR_rt_sigreturn)
 	NEEDS_REGISTERS(__NR_clone)
@@ -386,8 +399,20 @@ closing:
 	TEST(0, 1f, trap)
 1:	LOAD(32)			/* flags */
 	TEST(0, allow, trap)
+sending:
+	LOAD(0)
+	TEST(__NR_sendmsg, allow, trap)
 trap:	BPF(RET, 0, 0, RET_TRAP)
 allow:	BPF(RET, 0, 0, RET_ALLOW)
 notify_end:
+
+	.org	0xb00, 0x90		/* STUB_SEND: as STUB_NOTIFY_START, and a socket */
+	mov	$__NR_sendmsg, %eax
+	mov	CTL_TASK_SOCKET(%rbp), %edi
+	lea	CTL_LISTENER(%rbp), %rsi
+	mov	$MSG_NOSIGNAL, %edx
+	.org	0xb20, 0x90
+	syscall
+	jmp	notify_start		/* if it wasn't sent, the kernel misses it */
 
 	.section .note.GNU-stack, "", @progbits

@@ -12,7 +12,7 @@ static bool is_below(const struct dentry *d, const struct dentry *top)
 	bool below;
 
 	rcu_read_lock();
-	while (d != top && d->parent != d)
+	while (d != top && !d_is_root(d))
 		d = rcu_dereference(d->parent);
 	below = d == top;
 	rcu_read_unlock();

@@ -524,10 +524,7 @@ static bool still_valid(struct dentry *dir, struct dentry *d)
 {
 	const struct inode *inode = d_inode(d);
 
-	if (!inode)
-		inode = dir->inode;
-
-	return !inode->ops || !inode->ops->revalidate || inode->ops->revalidate(d);
+	return !d_wants_revalidate(dir, d) || (inode ? inode : dir->inode)->ops->revalidate(d);
 }
 
 struct dentry *d_lookup(struct dentry *dir, const char *name, size_t len)

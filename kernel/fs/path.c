@@ -20,7 +20,7 @@ static void prepend(struct name_buf *b, const char *s, size_t len)
 /* Is it a name that nobody finds any more? */
 static bool unlinked(const struct dentry *d)
 {
-	return d->parent != d && !(d_flags(d) & DENTRY_HASHED);
+	return !d_is_root(d) && !(d_flags(d) & DENTRY_HASHED);
 }
 
 /* Names from p up to root (true), or to the top of its tree; not on when the buffer is full. Under RCU. */

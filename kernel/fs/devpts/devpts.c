@@ -72,7 +72,7 @@ static int devpts_lookup(struct inode *dir, struct dentry *d)
 static bool devpts_revalidate(struct dentry *d)
 {
 	struct inode *inode = find_inode(d->name, d->name_len);
-	bool same = inode == d->inode;
+	bool same = inode == d_inode(d);
 
 	inode_put(inode);
 	return same;

@@ -237,13 +237,13 @@ static struct inode *name_of(struct dentry *d, char name[NAME_MAX + 1])
 bool hostfs_revalidate(struct dentry *d)
 {
 	char name[NAME_MAX + 1];
-	struct inode *dir, *inode = d->inode;
+	struct inode *dir, *inode = d_inode(d);
 	struct fh *h;
 	struct kstat st;
 	u64 changes = 0;
 	int err;
 
-	if (d->parent == d)
+	if (d_is_root(d))
 		return true;
 	dir = name_of(d, name);
 	h = hostfs_dir(dir);

@@ -135,19 +135,20 @@ static int proc_lookup(struct inode *dir, struct dentry *d)
 /* Still there? The owner may have changed. */
 static bool task_revalidate(struct dentry *d)
 {
+	struct inode *inode = d_inode(d);
 	struct proc_inode *pi;
 	struct proc_ctx c;
 	bool valid = true;
 
-	if (!d->inode)
+	if (!inode)
 		return false;
-	pi = proc_i(d->inode);
+	pi = proc_i(inode);
 	if (proc_ctx_get(&c, pi))
 		return false;
 	if (proc_is_fd(pi->entry))
-		valid = proc_fd_valid(&c, d->inode->mode);
+		valid = proc_fd_valid(&c, inode->mode);
 	if (valid)
-		set_owner(d->inode, c.task);
+		set_owner(inode, c.task);
 	proc_ctx_put(&c);
 	return valid;
 }
