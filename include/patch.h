@@ -23,6 +23,8 @@ void patch_count(uaddr_t ip, u64 nr);
  * change. mm->lock is held for writing, or mm is not in use.
  */
 must_check int patch_restore(struct mm *mm, uaddr_t start, uaddr_t end);
+/* The n bytes at addr were read into buf: what was patched there is as it was. mm->lock is held. */
+void patch_conceal(const struct mm *mm, void *buf, uaddr_t addr, size_t n);
 /* Would that do anything? The areas of trampolines don't count. mm->lock is held. */
 must_check bool patch_touches(const struct mm *mm, uaddr_t start, uaddr_t end);
 /* The current task single-steps over the jump at `site`: from now on over the call that was there. */

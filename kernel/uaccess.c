@@ -5,6 +5,7 @@
 #include "fs.h"
 #include "lock.h"
 #include "mm.h"
+#include "patch.h"
 #include "task.h"
 #include <limits.h>
 #include <string.h>
@@ -178,6 +179,8 @@ static size_t copy_remote(struct mm *mm, void *buf, uaddr_t addr, size_t n, enum
 		return 0;
 	down_read(&mm->lock);
 	done = mm->stale ? 0 : copy_some(mm, buf, addr, min(n, TASK_SIZE - addr), dir);
+	if (dir == FROM_USER)
+		patch_conceal(mm, buf, addr, done);
 	up_read(&mm->lock);
 	return done;
 }

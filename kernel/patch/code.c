@@ -151,9 +151,9 @@ static uaddr_t find_pad(struct mm *mm, uaddr_t start, uaddr_t end, uaddr_t next,
 	if (!end || next <= end || next - end > GAP_MAX)
 		return 0;
 	for (int i = 0; o && i < o->n; i++)
-		if (o->sites[i].pad >= end && o->sites[i].pad < next) {
+		if (o->sites[i].call.at && o->sites[i].pad.at >= end && o->sites[i].pad.at < next) {
 			dead = true;
-			at = max(at, o->sites[i].pad + PAD_SIZE);
+			at = max(at, o->sites[i].pad.at + PAD_SIZE);
 		}
 	if (at > last || at + PAD_SIZE > next || (!dead && !is_dead(mm, start, end, next)))
 		return 0;

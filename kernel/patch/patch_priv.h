@@ -7,13 +7,22 @@
 #include "stub/layout.h"
 #include <elf.h>
 
+#define PAD_SIZE 5U /* a jmp rel32 */
+#define PAD_ROOM_MAX (PAD_SIZE - 1 + 15)
+#define PAD_WINDOW 255UL /* what a jmp rel8 reaches */
+
+/* Some bytes of text that were changed. */
+struct edit {
+	uaddr_t at; /* 0: none */
+	u8 len;
+	u8 old[PAD_ROOM_MAX], now[PAD_ROOM_MAX];
+};
+
 /* A site of a mm, patched or refused. Protected by mm->lock. */
 struct site {
-	uaddr_t addr; /* of the syscall instruction */
-	uaddr_t at;   /* where it was patched; 0: it isn't */
-	uaddr_t pad;  /* form B */
-	u8 len;	      /* bytes patched there: 5 or 2 */
-	u8 old[5], now[5];
+	uaddr_t addr;	  /* of the syscall instruction */
+	struct edit call; /* the jump there, or a bit before; not any more when it was put back */
+	struct edit pad;  /* form B: where that jump leads. It is dead code, and stays */
 };
 
 struct patches {
@@ -22,10 +31,6 @@ struct patches {
 	uaddr_t area[TRAMP_AREAS]; /* 0: the guest unmapped it, or a part of it */
 	struct site *sites;
 };
-
-#define PAD_SIZE 5U /* a jmp rel32 */
-#define PAD_ROOM_MAX (PAD_SIZE - 1 + 15)
-#define PAD_WINDOW 255UL /* what a jmp rel8 reaches */
 
 /* A function: [start, end), and where the next one starts (0: unknown). The one before is [prev_start, prev_end) (0: unknown). */
 struct function {

@@ -162,6 +162,23 @@ static void jump32(u8 code[5], uaddr_t at, uaddr_t to)
 	memcpy(code + 1, &d, sizeof(d));
 }
 
+/* The jump to the trampoline, where nobody goes before it is there. */
+static int pad_write(struct mm *mm, struct site *s, const struct plan *p, const u8 code[PAD_SIZE])
+{
+	struct edit pad = {.at = p->pad, .len = p->room};
+	int err;
+
+	if (host_mm_read(mm->host, pad.old, pad.at, pad.len) != pad.len)
+		return -EFAULT;
+	patch_conceal(mm, pad.old, pad.at, pad.len); /* it may have been another site's */
+	err = dead_write(mm, pad.at, code, pad.len);
+	if (!err && host_mm_read(mm->host, pad.now, pad.at, pad.len) != pad.len)
+		err = -EFAULT;
+	if (!err)
+		s->pad = pad;
+	return err;
+}
+
 /* 0, or the reason why not, negative. */
 static int apply(struct mm *mm, struct site *s, const struct plan *p)
 {
@@ -180,16 +197,14 @@ static int apply(struct mm *mm, struct site *s, const struct plan *p)
 	if (tramp < 0)
 		return -PATCH_REACH;
 	jump32(code, jump, tramp);
-	err = p->pad ? dead_write(mm, jump, code, p->room) : 0;
+	err = p->pad ? pad_write(mm, s, p, code) : 0;
 	if (!err)
 		err = text_write(mm, p->at, now, p->len);
 	if (err)
 		return -PATCH_HOST;
-	s->at = p->at;
-	s->pad = p->pad;
-	s->len = p->len;
-	memcpy(s->old, p->old, p->len);
-	memcpy(s->now, now, p->len);
+	s->call = (struct edit){.at = p->at, .len = p->len};
+	memcpy(s->call.old, p->old, p->len);
+	memcpy(s->call.now, now, p->len);
 	if (p->pad)
 		COUNT(form_b);
 	else
@@ -250,33 +265,43 @@ void site_patch(struct mm *mm, uaddr_t addr, u32 nr)
 
 /* ---- putting back ---- */
 
-/* Does something of n bytes at `a` (0: nothing) overlap [start, end)? */
-static bool overlaps(uaddr_t a, size_t n, uaddr_t start, uaddr_t end)
+static bool overlaps(const struct edit *e, uaddr_t start, uaddr_t end)
 {
-	return a && a < end && a + n > start;
+	return e->at && e->at < end && e->at + e->len > start;
+}
+
+static bool area_overlaps(uaddr_t area, uaddr_t start, uaddr_t end)
+{
+	return area && area < end && area + TRAMP_AREA_SIZE > start;
 }
 
 /* What isn't as it was patched any more was dropped by other means, such as a file that became shorter. */
+static bool is_there(const struct mm *mm, const struct edit *e)
+{
+	u8 now[sizeof(e->now)];
+
+	return e->at && host_mm_read(mm->host, now, e->at, e->len) == e->len &&
+	       !memcmp(now, e->now, e->len);
+}
+
 static int site_restore(struct mm *mm, struct site *s)
 {
-	u8 now[sizeof(s->now)];
 	int err = 0;
 
 	/* A thread that is in the middle of it finds its trampoline as long as the mm lives, and the jump in dead code stays. */
-	if (host_mm_read(mm->host, now, s->at, s->len) == s->len && !memcmp(now, s->now, s->len)) {
-		err = text_write(mm, s->at, s->old, s->len);
+	if (is_there(mm, &s->call)) {
+		err = text_write(mm, s->call.at, s->call.old, s->call.len);
 		if (!err)
 			COUNT(restored);
 	}
 	if (!err)
-		s->at = s->pad = 0;
+		s->call.at = 0;
 	return err;
 }
 
 static bool affected(const struct site *s, uaddr_t start, uaddr_t end)
 {
-	return s->at &&
-	       (overlaps(s->at, s->len, start, end) || overlaps(s->pad, PAD_SIZE, start, end));
+	return s->call.at && (overlaps(&s->call, start, end) || overlaps(&s->pad, start, end));
 }
 
 int patch_restore(struct mm *mm, uaddr_t start, uaddr_t end)
@@ -289,12 +314,12 @@ int patch_restore(struct mm *mm, uaddr_t start, uaddr_t end)
 		return 0;
 	mutex_lock(&mm->stub_lock);
 	for (int i = 0; i < p->nr_areas; i++)
-		all |= overlaps(p->area[i], TRAMP_AREA_SIZE, start, end);
+		all |= area_overlaps(p->area[i], start, end);
 	for (int i = 0; p->sites && i < p->n && mm->host && !err; i++)
-		if (p->sites[i].at && (all || affected(&p->sites[i], start, end)))
+		if (p->sites[i].call.at && (all || affected(&p->sites[i], start, end)))
 			err = site_restore(mm, &p->sites[i]);
 	for (int i = 0; i < p->nr_areas && mm->host && !err; i++)
-		if (overlaps(p->area[i], TRAMP_AREA_SIZE, start, end)) {
+		if (area_overlaps(p->area[i], start, end)) {
 			p->area[i] = 0;
 			host_mm_tramp_drop(mm->host, i);
 		}
@@ -310,6 +335,25 @@ bool patch_touches(const struct mm *mm, uaddr_t start, uaddr_t end)
 		if (affected(&p->sites[i], start, end))
 			return true;
 	return false;
+}
+
+/* Of what was read at addr, n bytes, those that an edit changed. */
+static void conceal(const struct mm *mm, const struct edit *e, u8 *buf, uaddr_t addr, size_t n)
+{
+	uaddr_t from = max(addr, e->at), to = min(addr + n, e->at + e->len);
+
+	if (overlaps(e, addr, addr + n) && is_there(mm, e))
+		memcpy(buf + (from - addr), e->old + (from - e->at), to - from);
+}
+
+void patch_conceal(const struct mm *mm, void *buf, uaddr_t addr, size_t n)
+{
+	const struct patches *p = mm->patches;
+
+	for (int i = 0; p && i < p->n && mm->host; i++) {
+		conceal(mm, &p->sites[i].call, buf, addr, n);
+		conceal(mm, &p->sites[i].pad, buf, addr, n);
+	}
 }
 
 void patch_step(uaddr_t site)

@@ -10,6 +10,7 @@
 #include "fs.h"
 #include "kernel/fs/vfs.h"
 #include "mm.h"
+#include "patch.h"
 #include "uaccess.h"
 #include <elf.h>
 #include <string.h>
@@ -281,6 +282,7 @@ static bool all_zeros(const u8 *p, size_t n)
 /* Pages that can't be read are zeros, and zeros are holes: most of such memory was never touched. */
 static int put_memory(struct dump *d)
 {
+	struct mm *mm = current->mm;
 	size_t n, got;
 	u64 at;
 	int i, err;
@@ -291,6 +293,9 @@ static int put_memory(struct dump *d)
 		for (at = d->seg[i].start; at < d->seg[i].end; at += n) {
 			n = (size_t)min(d->seg[i].end - at, CHUNK);
 			got = copy_from_user_partial(d->buf, at, n);
+			down_read(&mm->lock);
+			patch_conceal(mm, d->buf, at, got);
+			up_read(&mm->lock);
 			memset(d->buf + got, 0, n - got);
 			err = all_zeros(d->buf, n) ? skip(d, n) : put(d, d->buf, n);
 			if (err)

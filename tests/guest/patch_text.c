@@ -63,6 +63,50 @@ TEST(text_made_writable_holds_what_was_linked)
 	heat(IN(image, b_call), SYS_getpid, getpid());
 }
 
+/* Who reads another's memory by the kernel gets what was linked: a function, and the padding behind it. */
+static void check_read(pid_t pid, const void *fn)
+{
+	unsigned char code[FUNCTION_SIZE], got[FUNCTION_SIZE];
+	struct iovec local = {got, sizeof(got)}, remote = {(void *)fn, sizeof(got)};
+	char path[40];
+	int fd;
+
+	original(fn, code);
+	CHECK_EQ(process_vm_readv(pid, &local, 1, &remote, 1, 0), FUNCTION_SIZE);
+	CHECK(!memcmp(got, code, sizeof(code)));
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	fd = MUST(open(path, O_RDONLY));
+	for (int i = 0; i < FUNCTION_SIZE; i++) {
+		CHECK_EQ(pread(fd, got, 1, (off_t)((unsigned long)fn + i)), 1);
+		CHECK_EQ(got[0], code[i]);
+	}
+	MUST(close(fd));
+}
+
+TEST(others_read_what_was_linked)
+{
+	pid_t pid;
+	int up[2];
+
+	heat((void *)a_getpid, 0, getpid());
+	heat((void *)b_call, SYS_getppid, getppid());
+	check_read(getpid(), (void *)a_getpid);
+	check_read(getpid(), (void *)b_call);
+	MUST(pipe(up));
+	pid = t_spawn();
+	if (!pid) {
+		heat((void *)a_getuid, 0, getuid());
+		MUST(write(up[1], "x", 1));
+		pause();
+		_exit(0);
+	}
+	MUST(read(up[0], &(char){0}, 1));
+	check_read(pid, (void *)a_getuid);
+	check_read(pid, (void *)b_call);
+	MUST(kill(pid, SIGKILL));
+	CHECK_EQ(t_wait(pid), SIGKILL);
+}
+
 TEST(text_made_unexecutable_and_back_works)
 {
 	char *image = private_image();

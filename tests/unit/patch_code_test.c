@@ -209,11 +209,13 @@ START_TEST(sites_share_padding_in_order)
 	PUT("\x0f\x05\x0f\x05\xc3");
 	pad(12);
 	mm.patches = &used;
-	s[0].pad = BASE + 5;
+	s[0].call.at = BASE + 3;
+	s[0].pad.at = BASE + 5;
 	memset(text + 5, 0xe9, 5); /* as it looks then */
 	ck_assert(plan(0, 5, 17, 2, 39, &p));
 	ck_assert_uint_eq(p.pad, BASE + 10);
-	s[1].pad = BASE + 10;
+	s[1].call.at = BASE + 3;
+	s[1].pad.at = BASE + 10;
 	ck_assert(!plan(0, 5, 17, 2, 39, &p));
 	mm.patches = &none;
 }
