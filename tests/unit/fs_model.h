@@ -470,6 +470,47 @@ static void random_operations(struct super_block *sb, int steps)
 	must(nodes > steps / 10);
 }
 
+static inline const char *numbered(const char *prefix, int i)
+{
+	static char buf[4][40];
+	static int turn;
+	char *b = buf[turn++ % 4];
+
+	snprintf(b, sizeof(buf[0]), "%s%d", prefix, i);
+	return b;
+}
+
+/* ---- links beside changes ---- */
+
+#define NEW_LINKS 500
+
+static const char *exchanged[2];
+static bool all_linked; /* atomic */
+
+static void exchange_names(long arg)
+{
+	while (!__atomic_load_n(&all_linked, __ATOMIC_ACQUIRE)) {
+		must(!sys_renameat2(AT_FDCWD, U(exchanged[0]), AT_FDCWD, U(exchanged[1]),
+				    RENAME_EXCHANGE));
+		cond_resched();
+	}
+}
+
+/* Gives the file `a` NEW_LINKS new names, numbered(prefix, i), while another task exchanges it with `b` all the time. */
+static inline void link_beside_exchanges(const char *a, const char *b, const char *prefix)
+{
+	exchanged[0] = a;
+	exchanged[1] = b;
+	all_linked = false;
+	spawn(exchange_names, 0);
+	for (int i = 0; i < NEW_LINKS; i++) {
+		must(!sys_link(U(a), U(numbered(prefix, i))));
+		cond_resched();
+	}
+	__atomic_store_n(&all_linked, true, __ATOMIC_RELEASE);
+	join_all();
+}
+
 /* There is one root mount a process: each test runs in a child, forked before there are threads. */
 static int run_forked(TCase *tc, const char *name)
 {

@@ -249,16 +249,6 @@ END_TEST
 
 #define KEPT_BY_MANY 300
 
-static const char *numbered(const char *prefix, int i)
-{
-	static char buf[4][40];
-	static int turn;
-	char *b = buf[turn++ % 4];
-
-	snprintf(b, sizeof(buf[0]), "%s%d", prefix, i);
-	return b;
-}
-
 /* When all have been closed that may be, there is little left. */
 static bool few_are_kept(void)
 {
@@ -322,13 +312,18 @@ static void other_names_go(void)
 	must(guest_reads("/b/b", "one\n"));
 }
 
-START_TEST(a_file_with_another_name_keeps_no_descriptor)
+static void in_trees(bool exclusive, int cpus, void (*fn)(void))
 {
 	build_trees();
 	ck_assert_int_eq(fh_init(), 0);
-	exclusive_cache = _i;
-	with_cpus(1, other_names_go);
+	exclusive_cache = exclusive;
+	with_cpus(cpus, fn);
 	run("rm -rf %s");
+}
+
+START_TEST(a_file_with_another_name_keeps_no_descriptor)
+{
+	in_trees(_i, 1, other_names_go);
 }
 END_TEST
 
@@ -370,11 +365,7 @@ static void both_go_at_once(void)
 
 START_TEST(two_who_remove_the_last_two_names_leave_the_open_file)
 {
-	build_trees();
-	ck_assert_int_eq(fh_init(), 0);
-	exclusive_cache = _i;
-	with_cpus(2, both_go_at_once);
-	run("rm -rf %s");
+	in_trees(_i, 2, both_go_at_once);
 }
 END_TEST
 
@@ -457,11 +448,7 @@ static void modes_forbid_to_open_again(void)
 START_TEST(a_closed_file_keeps_no_descriptor_for_its_mode)
 {
 	become_nobody();
-	build_trees();
-	ck_assert_int_eq(fh_init(), 0);
-	exclusive_cache = _i;
-	with_cpus(1, modes_forbid_to_open_again);
-	run("rm -rf %s");
+	in_trees(_i, 1, modes_forbid_to_open_again);
 }
 END_TEST
 
@@ -495,19 +482,7 @@ END_TEST
 
 /* ---- links beside changes ---- */
 
-#define NEW_LINKS 500
-
-static bool all_linked; /* atomic */
-
-static void exchange_names(long arg)
-{
-	while (!__atomic_load_n(&all_linked, __ATOMIC_ACQUIRE)) {
-		must(!sys_renameat2(AT_FDCWD, U("/a/p"), AT_FDCWD, U("/b/q"), RENAME_EXCHANGE));
-		cond_resched();
-	}
-}
-
-static void link_beside_exchanges(void)
+static void link_to_both(void)
 {
 	char path[400];
 	struct stat g, h;
@@ -515,13 +490,7 @@ static void link_beside_exchanges(void)
 	mount_hostfs(true, exclusive_cache);
 	must(!guest_write("/a/p", O_WRONLY | O_CREAT, "p", 0));
 	must(!guest_write("/b/q", O_WRONLY | O_CREAT, "q", 0));
-	spawn(exchange_names, 0);
-	for (int i = 0; i < NEW_LINKS; i++) {
-		must(!sys_link(U("/a/p"), U(numbered("/d/l", i))));
-		cond_resched();
-	}
-	__atomic_store_n(&all_linked, true, __ATOMIC_RELEASE);
-	join_all();
+	link_beside_exchanges("/a/p", "/b/q", "/d/l");
 	/* Both sides have the same file by that name. */
 	for (int i = 0; i < NEW_LINKS; i++) {
 		snprintf(path, sizeof(path), "%s%s", host_path, numbered("/d/l", i));
@@ -532,12 +501,7 @@ static void link_beside_exchanges(void)
 
 START_TEST(a_link_beside_an_exchange_is_to_the_file_that_was_found)
 {
-	build_trees();
-	ck_assert_int_eq(fh_init(), 0);
-	exclusive_cache = _i;
-	all_linked = false;
-	with_cpus(2, link_beside_exchanges);
-	run("rm -rf %s");
+	in_trees(_i, 2, link_to_both);
 }
 END_TEST
 
@@ -573,11 +537,7 @@ static void link_what_was_replaced(void)
 
 START_TEST(what_was_replaced_gets_no_link)
 {
-	build_trees();
-	ck_assert_int_eq(fh_init(), 0);
-	exclusive_cache = _i;
-	with_cpus(1, link_what_was_replaced);
-	run("rm -rf %s");
+	in_trees(_i, 1, link_what_was_replaced);
 }
 END_TEST
 

@@ -172,14 +172,6 @@ END_TEST
 
 #define HELD 40
 
-static const char *numbered(const char *prefix, int i)
-{
-	static char buf[40];
-
-	snprintf(buf, sizeof(buf), "/%s%d", prefix, i);
-	return buf;
-}
-
 /*
  * Symlinks that have no name any more, but are open: the host has forgotten them, and gives their numbers to what is made next. (Hosts that use no
  * number again make this an easy test.)
@@ -192,29 +184,29 @@ static void numbers_again(void)
 
 	mount_humfs();
 	for (int i = 0; i < HELD; i++) {
-		must(!sys_symlink(U("old target"), U(numbered("l", i))));
-		held[i] = file_open(AT_FDCWD, numbered("l", i), O_PATH | O_NOFOLLOW, 0);
+		must(!sys_symlink(U("old target"), U(numbered("/l", i))));
+		held[i] = file_open(AT_FDCWD, numbered("/l", i), O_PATH | O_NOFOLLOW, 0);
 		must(!IS_ERR(held[i]));
 	}
 	for (int i = 0; i < HELD; i++)
-		must(!sys_unlink(U(numbered("l", i))));
+		must(!sys_unlink(U(numbered("/l", i))));
 	for (int i = 0; i < HELD; i += 4) {
-		must(!sys_mkdir(U(numbered("d", i)), 0700));
-		must(!guest_write(numbered("f", i), O_WRONLY | O_CREAT, "x", 0));
-		must(!sys_symlink(U("new"), U(numbered("s", i))));
-		must(!sys_mknod(U(numbered("p", i)), S_IFIFO | 0600, 0));
+		must(!sys_mkdir(U(numbered("/d", i)), 0700));
+		must(!guest_write(numbered("/f", i), O_WRONLY | O_CREAT, "x", 0));
+		must(!sys_symlink(U("new"), U(numbered("/s", i))));
+		must(!sys_mknod(U(numbered("/p", i)), S_IFIFO | 0600, 0));
 	}
 	for (int i = 0; i < HELD; i += 4) {
-		must(!sys_lstat(U(numbered("d", i)), U(&st)));
+		must(!sys_lstat(U(numbered("/d", i)), U(&st)));
 		must(st.st_mode == (S_IFDIR | 0700));
-		must(!sys_lstat(U(numbered("f", i)), U(&st)));
+		must(!sys_lstat(U(numbered("/f", i)), U(&st)));
 		must(S_ISREG(st.st_mode) && st.st_size == 1 && st.st_nlink == 1);
-		must_eq(sys_readlink(U(numbered("s", i)), U(target), sizeof(target)), 3);
-		must(!sys_lstat(U(numbered("p", i)), U(&st)));
+		must_eq(sys_readlink(U(numbered("/s", i)), U(target), sizeof(target)), 3);
+		must(!sys_lstat(U(numbered("/p", i)), U(&st)));
 		must(st.st_mode == (S_IFIFO | 0600));
-		snprintf(moved, sizeof(moved), "%s", numbered("moved", i));
-		must(!sys_rename(U(numbered("d", i)), U(moved)));
-		must(exists(numbered("dir_metadata/moved", i)));
+		snprintf(moved, sizeof(moved), "%s", numbered("/moved", i));
+		must(!sys_rename(U(numbered("/d", i)), U(moved)));
+		must(exists(numbered("/dir_metadata/moved", i)));
 	}
 	for (int i = 0; i < HELD; i++)
 		file_put(held[i]);
@@ -296,20 +288,20 @@ static void other_names_go(void)
 
 	mount_humfs();
 	for (int i = 0; i < LINKED; i++)
-		must(!guest_write(numbered("f", i), O_WRONLY | O_CREAT, "x", 0));
+		must(!guest_write(numbered("/f", i), O_WRONLY | O_CREAT, "x", 0));
 	for (int i = 0; i < LINKED; i++) {
 		snprintf(other, sizeof(other), "/g%d", i);
-		must(!sys_link(U(numbered("f", i)), U(other)));
+		must(!sys_link(U(numbered("/f", i)), U(other)));
 	}
 	for (int i = 0; i < LINKED; i++)
-		must(!sys_unlink(U(numbered("g", i))));
+		must(!sys_unlink(U(numbered("/g", i))));
 	while (clock_reclaim(32))
 		;
 	fh_get_stats(&s);
 	must(s.open < 10);
 	for (int i = 0; i < LINKED; i++) {
-		must(!sys_chmod(U(numbered("f", i)), 0604));
-		must(!guest_write(numbered("f", i), O_WRONLY, "y", 1));
+		must(!sys_chmod(U(numbered("/f", i)), 0604));
+		must(!guest_write(numbered("/f", i), O_WRONLY, "y", 1));
 	}
 	/* 0604 */
 	run("cd %s/h && test \"$(cat file_metadata/f* | grep -c '^388 0 0 ')\" = 100 && test \"$(cat data/f* | tr -d '\\n')\" = "
@@ -392,31 +384,13 @@ START_TEST(a_change_beside_a_rename_is_the_files_own)
 }
 END_TEST
 
-#define NEW_LINKS 500
-
-static bool all_linked; /* atomic */
-
-static void exchange_names(long arg)
-{
-	while (!__atomic_load_n(&all_linked, __ATOMIC_ACQUIRE)) {
-		must(!sys_renameat2(AT_FDCWD, U("/d/1"), AT_FDCWD, U("/e/2"), RENAME_EXCHANGE));
-		cond_resched();
-	}
-}
-
-static void link_beside_exchanges(void)
+static void link_to_both(void)
 {
 	mount_humfs();
 	must(!sys_mkdir(U("/d"), 0755) && !sys_mkdir(U("/e"), 0755));
 	must(!guest_write("/d/1", O_WRONLY | O_CREAT, "1\n", 0) && !sys_chmod(U("/d/1"), 0601));
 	must(!guest_write("/e/2", O_WRONLY | O_CREAT, "2\n", 0) && !sys_chmod(U("/e/2"), 0602));
-	spawn(exchange_names, 0);
-	for (int i = 0; i < NEW_LINKS; i++) {
-		must(!sys_link(U("/d/1"), U(numbered("l", i))));
-		cond_resched();
-	}
-	__atomic_store_n(&all_linked, true, __ATOMIC_RELEASE);
-	join_all();
+	link_beside_exchanges("/d/1", "/e/2", "/l");
 	vfs_stop();
 	/* 0601 and 0602 */
 	run("cd %s/h && for n in $(cd data && ls -d l* d/1 e/2); do read data <data/$n && read mode owner <file_metadata/$n && "
@@ -429,8 +403,7 @@ START_TEST(a_link_beside_an_exchange_has_the_files_metadata)
 	ck_assert_int_eq(fh_init(), 0);
 	if (_i)
 		fh_set_budget(4);
-	all_linked = false;
-	with_cpus(2, link_beside_exchanges);
+	with_cpus(2, link_to_both);
 	run("rm -rf %s");
 }
 END_TEST
