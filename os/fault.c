@@ -297,7 +297,7 @@ struct fault_batch fault_batch_cut(struct stub_ctl *ctl)
 {
 	struct fault_batch fault = {.nops = ctl->nops};
 
-	if (likely(!fault_mask))
+	if (likely(!__atomic_load_n(&fault_mask, __ATOMIC_ACQUIRE)))
 		return fault;
 	for (u32 i = 0; i < fault.nops && !fault.err; i++) {
 		fault.err = order_fault(&ctl->ops[i]);
