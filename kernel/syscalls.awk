@@ -336,6 +336,8 @@ function copies(i,    a, k, out, c)
 			c = 4
 		else if (k == "inout" && a == 2 && !c && arg_ref[i, a] == "off")
 			c = 5
+		else if (k == "iov" && a == 1 && !c && arg_index(i, arg_ref[i, a]) == 2)
+			c = 6
 		else if (k == "out" || k == "inout")
 			out = 8
 	}

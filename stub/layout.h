@@ -200,6 +200,7 @@
 #define COPY_BUFFER1 3 /* argument 1 is a buffer whose length is argument 2, in */
 #define COPY_WORD1 4   /* argument 1 points to 8 bytes, in, or is NULL */
 #define COPY_WORD2 5   /* argument 2 the same */
+#define COPY_IOV1 6    /* argument 1 is an array of iovecs, argument 2 their number, in */
 #define COPY_OUT 8     /* the first piece that it writes, out */
 #define COPY_PATH_MAX 256
 

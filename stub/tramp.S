@@ -88,7 +88,9 @@ call:	incl	%gs:SLOT_TRIES
 	je	path1
 	cmp	$COPY_WORD1, %ecx
 	je	word1
-	ja	word2
+	cmp	$COPY_WORD2, %ecx
+	je	word2
+	ja	iov1
 
 	mov	%rsi, %r11		/* a buffer: rdx bytes, by eights and then one by one */
 	cmp	$SLOT_COPY_MAX, %rdx
@@ -108,6 +110,19 @@ call:	incl	%gs:SLOT_TRIES
 	inc	%ecx
 	jmp	2b
 
+iov1:	mov	%rsi, %r11		/* 16 bytes each, from the last to the first */
+	cmp	$SLOT_COPY_MAX / 16, %rdx
+	ja	copied
+	mov	%edx, %ecx
+	shl	$4, %ecx
+	jz	copied
+1:	mov	-8(%r11, %rcx), %rax
+	mov	%rax, %gs:SLOT_IN - 8(%rcx)
+	sub	$8, %ecx
+	jnz	1b
+	mov	%edx, %ecx
+	shl	$4, %ecx
+	jmp	4f
 word2:	mov	%rdx, %r11
 	jmp	1f
 word1:	mov	%rsi, %r11

@@ -17,6 +17,8 @@ SITE_A(a_geteuid, 107);
 SITE_A(a_getgid, 104);
 SITE_A(a_getegid, 108);
 SITE_A(a_write, 1);
+SITE_A(a_readv, 19);
+SITE_A(a_writev, 20);
 SITE_A(a_stat, 4);
 SITE_A(a_getcpu, 309);
 SITE_B(b_call);
@@ -460,6 +462,46 @@ TEST(bad_addresses_are_told_by_hot_calls)
 		CHECK_EQ(call3(a_stat, 0, 16, (long)&st, 0), -EFAULT);
 		CHECK_EQ(call3(a_stat, 0, (long)"/", (long)&st, 0), 0);
 		CHECK_EQ(call3(a_read, 0, -1, (long)&c, 1), -EBADF);
+	}
+}
+
+TEST(vectors_of_all_lengths_are_hot)
+{
+	static const int counts[] = {0, 1, 2, 7, 127, 128, 129, 1024};
+	static char bytes[1024], got[1024];
+	static struct iovec v[1025];
+	int fd[2];
+
+	MUST(pipe2(fd, O_CLOEXEC));
+	for (int i = 0; i < 1024; i++) {
+		bytes[i] = (char)(i * 7);
+		v[i] = (struct iovec){bytes + i, 1};
+	}
+	for (int k = 0; k < HOT; k++) {
+		int n = counts[k % 8];
+
+		CHECK_EQ(call3(k % 2 ? a_writev : b_call, SYS_writev, fd[1], (long)v, n), n);
+		CHECK_EQ(read(fd[0], got, n), n);
+		CHECK(!memcmp(got, bytes, n));
+		CHECK_EQ(call3(a_writev, 0, fd[1], (long)v, 1025), -EINVAL);
+		CHECK_EQ(call3(a_writev, 0, fd[1], (long)v, -1), -EINVAL);
+		CHECK_EQ(call3(a_writev, 0, fd[1], 16, 3), -EFAULT);
+		CHECK_EQ(call3(a_writev, 0, fd[1], -16, 2), -EFAULT);
+	}
+}
+
+TEST(vectors_that_overlap_are_filled_in_order)
+{
+	char buf[8] = {};
+	struct iovec v[] = {{buf, 4}, {buf + 2, 4}};
+	int fd[2];
+
+	MUST(pipe2(fd, O_CLOEXEC));
+	for (int k = 0; k < HOT; k++) {
+		CHECK_EQ(write(fd[1], "abcdefgh", 8), 8);
+		CHECK_EQ(call3(a_readv, 0, fd[0], (long)v, 2), 8);
+		CHECK(!memcmp(buf, "abefgh", 6));
+		memset(buf, 0, sizeof(buf));
 	}
 }
 
