@@ -1,15 +1,17 @@
 /*
  * The budget of host descriptors, and the clock that keeps it.
  *
- * Every descriptor of fh/ is counted. Open handles that could be reopened stand on a ring; the hand goes round, takes the used bit from those that
- * were pinned since it last came by and closes the others, several at a time, so that most openers find room and need not look. Victims
- * are chosen under clock_lock and closed outside of it, and the lock is given up every STEPS handles: who reclaims doesn't hold up the others
- * who do. A handle leaves the ring when it is closed.
+ * Every descriptor of fh/ is counted. Open handles that could be reopened stand on a ring; the hand
+ * goes round, takes the used bit from those that were pinned since it last came by and closes the
+ * others, several at a time, so that most openers find room and need not look. Victims are chosen
+ * under clock_lock and closed outside of it, and the lock is given up every STEPS handles: who
+ * reclaims doesn't hold up the others who do. A handle leaves the ring when it is closed.
  *
- * The budget is the descriptor limit less what the kernel needs for itself (host processes, memory, terminals, events). Where handles can't
- * be closed, since they are pinned or have no name, half of that reserve may be used too. Then names that nobody uses are forgotten, since of some
- * files only these keep the descriptors; and openers wait, for a second at most, until a handle is unpinned or closed. What they get after
- * that is ENFILE.
+ * The budget is the descriptor limit less what the kernel needs for itself (host processes, memory,
+ * terminals, events). Where handles can't be closed, since they are pinned or have no name, half of
+ * that reserve may be used too. Then names that nobody uses are forgotten, since of some files only
+ * these keep the descriptors; and openers wait, for a second at most, until a handle is unpinned or
+ * closed. What they get after that is ENFILE.
  */
 #include "fh/handle.h"
 
@@ -96,8 +98,8 @@ bool clock_forget(struct fh *h)
 }
 
 /*
- * Up to n handles to close, now BUSY and off the ring. *steps: how far the hand may still go; 0 at first: two rounds, of which the first
- * takes used bits. Afterwards 0 if it has come that far.
+ * Up to n handles to close, now BUSY and off the ring. *steps: how far the hand may still go; 0 at
+ * first: two rounds, of which the first takes used bits. Afterwards 0 if it has come that far.
  */
 static unsigned pick_victims(struct fh **victim, unsigned n, u64 *steps)
 {
@@ -178,7 +180,10 @@ static void forget_names(struct starving *s)
 			break;
 }
 
-/* The first time it only makes itself known, so that no chance is missed between the failure and the sleep, and may bring one about. */
+/*
+ * The first time it only makes itself known, so that no chance is missed between the failure and
+ * the sleep, and may bring one about.
+ */
 int clock_starve(struct starving *s)
 {
 	struct wait_opts opts = {.state = KT_UNINTERRUPTIBLE};
@@ -213,8 +218,8 @@ void clock_fed(struct starving *s)
 /* ---- counters ---- */
 
 /*
- * Of those on the ring. The lock is given up every STEPS handles here, too; a handle that is nobody's, and never open, keeps the place meanwhile, which the hand
- * moves on like any other.
+ * Of those on the ring. The lock is given up every STEPS handles here, too; a handle that is
+ * nobody's, and never open, keeps the place meanwhile, which the hand moves on like any other.
  */
 static u64 count_pinned(void)
 {

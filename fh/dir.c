@@ -1,4 +1,7 @@
-/* Operations on names in a directory handle, and reading directories. Each pins for its own time; names are never followed. */
+/*
+ * Operations on names in a directory handle, and reading directories. Each pins for its own time;
+ * names are never followed.
+ */
 #include "fh/handle.h"
 
 #include "alloc.h"
@@ -100,7 +103,10 @@ ssize_t fh_getdents(struct fh *h, void *buf, size_t size, u64 *pos)
 
 	if (fd < 0)
 		return fd;
-	/* dir_pos is where the descriptor stands; a reopened one starts at 0. Seeking makes some hosts read the directory anew. */
+	/*
+	 * dir_pos is where the descriptor stands; a reopened one starts at 0. Seeking makes some
+	 * hosts read the directory anew.
+	 */
 	if (h->dir_pos != *pos) {
 		n = host_lseek(fd, *pos, SEEK_SET);
 		if (n >= 0)

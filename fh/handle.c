@@ -1,13 +1,15 @@
 /*
  * The life of a host file handle: see fh.h. Here is how it goes on between CLOSED and OPEN.
  *
- * Reopening goes by (directory handle, name), with O_NOFOLLOW and without the flags that create or truncate, and checks device, inode
- * and birth time. The identity is taken when a handle is first closed, unless its opener knew it. The directory is a handle too and may itself be
- * closed: then the nearest open ancestor is pinned and the path is reopened downwards, step by step, without recursion. Of a long way the half is
- * opened first, so that who looks for the next step doesn't come by all of it each time.
+ * Reopening goes by (directory handle, name), with O_NOFOLLOW and without the flags that create or
+ * truncate, and checks device, inode and birth time. The identity is taken when a handle is first
+ * closed, unless its opener knew it. The directory is a handle too and may itself be closed: then
+ * the nearest open ancestor is pinned and the path is reopened downwards, step by step, without
+ * recursion. Of a long way the half is opened first, so that who looks for the next step doesn't
+ * come by all of it each time.
  *
- * Locks: place_lock (place.c) protects every handle's place and the list of moves; clock_lock (clock.c) the list of reclaimable handles.
- * Neither is held over a host call, nor with the other.
+ * Locks: place_lock (place.c) protects every handle's place and the list of moves; clock_lock
+ * (clock.c) the list of reclaimable handles. Neither is held over a host call, nor with the other.
  */
 #include "fh/handle.h"
 
@@ -98,8 +100,9 @@ bool handle_claim_idle(struct fh *h)
 }
 
 /*
- * Closes what handle_claim_idle() claimed. Nobody holds a reference for us: fh_free() waits for the end of BUSY, so h is not touched
- * after it. False if it had to stay open, since the host would not tell its identity: it is back on the ring, for another time.
+ * Closes what handle_claim_idle() claimed. Nobody holds a reference for us: fh_free() waits for the
+ * end of BUSY, so h is not touched after it. False if it had to stay open, since the host would not
+ * tell its identity: it is back on the ring, for another time.
  */
 bool handle_close_busy(struct fh *h)
 {
@@ -126,8 +129,9 @@ static bool none_left(int err)
 }
 
 /*
- * The host never waits for us when it opens a file. EAGAIN: somebody there has a lease on it, or a delegation, which the host has told him to give
- * back; where he doesn't it is taken from him after a while (/proc/sys/fs/lease-break-time).
+ * The host never waits for us when it opens a file. EAGAIN: somebody there has a lease on it, or a
+ * delegation, which the host has told him to give back; where he doesn't it is taken from him after
+ * a while (/proc/sys/fs/lease-break-time).
  */
 #define LEASE_NS (50 * NSEC_PER_SEC)
 #define LEASE_LOOK_NS (20 * NSEC_PER_MSEC)
@@ -156,7 +160,10 @@ static int wait_for_lease(struct patience *p)
 	return wait_event(&nobody, never, NULL, &opts) == -ETIMEDOUT ? 0 : -EINTR;
 }
 
-/* After a failure to open: 0, try again; else what it failed with. May sleep the task: nothing may be BUSY. */
+/*
+ * After a failure to open: 0, try again; else what it failed with. May sleep the task: nothing may
+ * be BUSY.
+ */
 static int be_patient(struct patience *p, int err)
 {
 	if (none_left(err))
@@ -164,7 +171,10 @@ static int be_patient(struct patience *p, int err)
 	return err == -EAGAIN ? wait_for_lease(p) : err;
 }
 
-/* One descriptor more. When the host has none left, idle handles give theirs up. -EMFILE, -ENFILE: none has one to give. */
+/*
+ * One descriptor more. When the host has none left, idle handles give theirs up. -EMFILE, -ENFILE:
+ * none has one to give.
+ */
 #define NEW_DESCRIPTOR(call)                                                                       \
 	({                                                                                         \
 		int nd_fd = clock_reserve();                                                       \
@@ -192,8 +202,9 @@ static int check_id(int fd, const struct fh_id *want)
 }
 
 /*
- * Opens a file by name, if it is still that one. Opening does something to a device, a fifo, a leased file: so what is there by now is looked at
- * first, by a descriptor that opens nothing. Directories do no harm, nor do such descriptors themselves.
+ * Opens a file by name, if it is still that one. Opening does something to a device, a fifo, a
+ * leased file: so what is there by now is looked at first, by a descriptor that opens nothing.
+ * Directories do no harm, nor do such descriptors themselves.
  */
 static int open_same(int dirfd, const char *name, int flags, const struct fh_id *id)
 {
@@ -245,7 +256,9 @@ void handle_unpin_and_put(struct fh *h)
 	}
 }
 
-/* Opens s->x, or waits for who does it. *held: it, pinned by us with the reference of s, or NULL. */
+/*
+ * Opens s->x, or waits for who does it. *held: it, pinned by us with the reference of s, or NULL.
+ */
 static int open_step(struct fh_step *s, struct fh **held)
 {
 	int err = 0;
@@ -270,7 +283,10 @@ static int open_step(struct fh_step *s, struct fh **held)
 	return err;
 }
 
-/* The way to a handle: the handle itself, half of the way to it, half of the way to that ..., the last of which is opened first. */
+/*
+ * The way to a handle: the handle itself, half of the way to it, half of the way to that ..., the
+ * last of which is opened first.
+ */
 struct way {
 	struct fh *goal[16]; /* enough for four million; each but the first +1 */
 	int top, room;	     /* the last one; and how far that may go */
@@ -282,7 +298,10 @@ static void forget_halves(struct way *w)
 		fh_put(w->goal[w->top--]);
 }
 
-/* One step to the last goal. *held: an ancestor opened by us, pinned until the next one is; or NULL. */
+/*
+ * One step to the last goal. *held: an ancestor opened by us, pinned until the next one is; or
+ * NULL.
+ */
 static int go_on(struct way *w, struct fh **held)
 {
 	struct fh *h = w->goal[w->top], *half = NULL;
@@ -571,7 +590,10 @@ bool fh_kept(const struct fh *h)
 
 int fh_unlinked(struct fh *h)
 {
-	/* A closed one gets its descriptor back as long as the name is there: call this before unlinking. */
+	/*
+	 * A closed one gets its descriptor back as long as the name is there: call this before
+	 * unlinking.
+	 */
 	int fd = get_fh(h);
 
 	if (fd < 0)

@@ -20,25 +20,27 @@
 #define FH_PINS(word) ((word) >> FH_STATE_BITS)
 
 /*
- * a atomic   c constant   b written by the one that set FH_BUSY, read while pinned   p place_lock   k clock_lock
- * s serialised by the caller
+ * a atomic   c constant   b written by the one that set FH_BUSY, read while pinned   p place_lock
+ * k clock_lock s serialised by the caller
  */
 struct fh {
-	u32 word;  /* a, and a host futex for FH_BUSY */
-	u32 refs;  /* a */
-	int fd;	   /* b */
-	int flags; /* c: open flags without those that create or truncate */
-	bool no_nowait; /* a: the host can't tell whether a read would wait; of a directory: of what is in it */
-	bool memory;	      /* c: a memfd, which never waits for a disk */
+	u32 word;	/* a, and a host futex for FH_BUSY */
+	u32 refs;	/* a */
+	int fd;		/* b */
+	int flags;	/* c: open flags without those that create or truncate */
+	bool no_nowait; /* a: the host can't tell whether a read would wait; of a directory: of what
+			   is in it */
+	bool memory;	/* c: a memfd, which never waits for a disk */
 	bool no_nowait_write; /* a: nor whether a write would */
 	bool slow;	      /* a: the last change took long; it goes to a worker */
-	bool slow_read; /* a: so did the last read, where the host can't tell; of a directory: of something in it */
-	bool known;		    /* b: id is valid */
-	bool was_open;		    /* b: opening it is reopening */
-	bool on_clock;		    /* k */
-	int lost;		    /* a: the error that the host gave for closing it, 0: none */
-	u32 moves;		    /* p: how often it was moved */
-	struct fh_id id;	    /* b: as it was opened first */
+	bool slow_read;	 /* a: so did the last read, where the host can't tell; of a directory: of
+			    something in it */
+	bool known;	 /* b: id is valid */
+	bool was_open;	 /* b: opening it is reopening */
+	bool on_clock;	 /* k */
+	int lost;	 /* a: the error that the host gave for closing it, 0: none */
+	u32 moves;	 /* p: how often it was moved */
+	struct fh_id id; /* b: as it was opened first */
 	struct fh_place *place;	    /* p: +1; NULL: the root, or no name */
 	struct cds_list_head clock; /* k */
 	u64 dir_pos;		    /* s: where the descriptor's directory position stands */
@@ -58,30 +60,43 @@ static inline bool fh_try_pin(struct fh *h)
 
 /* clock.c: the budget. */
 void clock_init(void);
-/* A descriptor is about to be opened: makes room within the budget where that can be. -EMFILE: there is none but what the kernel itself needs. */
+/*
+ * A descriptor is about to be opened: makes room within the budget where that can be. -EMFILE:
+ * there is none but what the kernel itself needs.
+ */
 must_check int clock_reserve(void);
 void clock_unreserve(void); /* it was not opened, or is closed */
 void clock_add(struct fh *h);
 void clock_remove(struct fh *h);
-/* h has no user any more: off the ring, where nobody finds it. False: somebody is closing it, and may put it back there, until it isn't BUSY. */
+/*
+ * h has no user any more: off the ring, where nobody finds it. False: somebody is closing it, and
+ * may put it back there, until it isn't BUSY.
+ */
 must_check bool clock_forget(struct fh *h);
 /* Closes up to n idle handles, whatever the budget; how many. */
 unsigned clock_reclaim(unsigned n);
 
-/* Somebody who can't have a descriptor because all are in use, and waits for a second at most. Starts zeroed. */
+/*
+ * Somebody who can't have a descriptor because all are in use, and waits for a second at most.
+ * Starts zeroed.
+ */
 struct starving {
 	bool begun;
 	u32 seen; /* of fh_chances */
 	ktime_t until;
 };
-/* After -EMFILE or -ENFILE: 0, try again; -ENFILE, enough. May sleep the task: nothing may be BUSY. */
+/*
+ * After -EMFILE or -ENFILE: 0, try again; -ENFILE, enough. May sleep the task: nothing may be BUSY.
+ */
 must_check int clock_starve(struct starving *s);
 void clock_fed(struct starving *s); /* at the end of it, whatever came of it */
 extern u32 fh_hungry;		    /* atomic: how many starve */
 void clock_chance(void);	    /* a handle is idle now, or closed, and somebody starves */
 /* id.c: which file it is. -errno */
 must_check int handle_id(int fd, struct fh_id *id);
-/* nowait.c: the host can't tell whether a read (write: a write) of h, which is pinned, would wait. */
+/*
+ * nowait.c: the host can't tell whether a read (write: a write) of h, which is pinned, would wait.
+ */
 void handle_cant_tell(struct fh *h, bool write);
 /* Where it can't, the last read of h, which is pinned, was slow, or quick. */
 void handle_read_was(struct fh *h, bool slow);
@@ -100,8 +115,8 @@ struct fh_step {
 	u32 moves;		/* of x */
 };
 /*
- * Finds the highest closed handle on the way from h to the root. Is it not near, and half not NULL: *half, +1, is one in the middle of the way, and s
- * unset. -ESTALE if a closed handle has no place.
+ * Finds the highest closed handle on the way from h to the root. Is it not near, and half not NULL:
+ * *half, +1, is one in the middle of the way, and s unset. -ESTALE if a closed handle has no place.
  */
 must_check int handle_find_closed(struct fh *h, struct fh_step *s, struct fh **half);
 /* handle.c: put_fh() and fh_put(), if there is one */

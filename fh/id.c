@@ -1,7 +1,8 @@
 /*
- * What tells one host file from another that took its name: device, inode number and, where the host has it, the time of birth. An overlay of the
- * host, which any container's root is, has one, but that changes when the host copies the file up: when it is first opened for writing, or something in the
- * directory changes first. There it tells nothing.
+ * What tells one host file from another that took its name: device, inode number and, where the
+ * host has it, the time of birth. An overlay of the host, which any container's root is, has one,
+ * but that changes when the host copies the file up: when it is first opened for writing, or
+ * something in the directory changes first. There it tells nothing.
  */
 #include "fh/handle.h"
 
@@ -12,7 +13,9 @@
 #include <linux/magic.h>
 #include <sys/sysmacros.h>
 
-/* Devices that were met by a descriptor. What there is no room for any more counts as no overlay. */
+/*
+ * Devices that were met by a descriptor. What there is no room for any more counts as no overlay.
+ */
 static struct {
 	dev_t dev;
 	bool overlay;

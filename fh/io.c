@@ -1,14 +1,17 @@
 /*
  * Data operations of handles: each pins for its own time.
  *
- * A read asks the host not to wait for a disk (RWF_NOWAIT); what is not in the page cache is read by an I/O worker while the task
- * sleeps. So does a write, where the host's file system can tell (xfs, btrfs). Where it can't (ext4; each directory is asked once), what
- * took long says that the next change of this file may as well: it goes to a worker, until one is quick again. So it is with reads where the host
- * can't tell about those (overlays, FUSE, 9p), but that a slow one says the same of other files in the directory.
+ * A read asks the host not to wait for a disk (RWF_NOWAIT); what is not in the page cache is read
+ * by an I/O worker while the task sleeps. So does a write, where the host's file system can tell
+ * (xfs, btrfs). Where it can't (ext4; each directory is asked once), what took long says that the
+ * next change of this file may as well: it goes to a worker, until one is quick again. So it is
+ * with reads where the host can't tell about those (overlays, FUSE, 9p), but that a slow one says
+ * the same of other files in the directory.
  *
- * Data goes through one buffer: from the page cache of the host into the buffer, from there into the guest. (Mapping the file into the
- * kernel instead, to move data once, costs five times as much for 64 KiB: page faults and unmapping outweigh the copy. What is large goes
- * without either: kernel/mm/fileio.c.)
+ * Data goes through one buffer: from the page cache of the host into the buffer, from there into
+ * the guest. (Mapping the file into the kernel instead, to move data once, costs five times as much
+ * for 64 KiB: page faults and unmapping outweigh the copy. What is large goes without either:
+ * kernel/mm/fileio.c.)
  */
 #include "fh/handle.h"
 
@@ -24,7 +27,10 @@
 
 static void *iobufs[MAX_CPUS]; /* atomic: a free buffer, or NULL */
 
-/* The CPU is only a hint where to look: the buffer belongs to the caller until iobuf_put(), wherever it runs then. */
+/*
+ * The CPU is only a hint where to look: the buffer belongs to the caller until iobuf_put(),
+ * wherever it runs then.
+ */
 static void **iobuf_slot(void)
 {
 	struct cpu *c = this_cpu();

@@ -1,6 +1,7 @@
 /*
- * Not every host file system can tell whether an access would wait for a disk (RWF_NOWAIT). One that can't is asked once in each directory, not
- * once for each handle. O_DIRECT is another question: ext4 answers that one about writes, too.
+ * Not every host file system can tell whether an access would wait for a disk (RWF_NOWAIT). One
+ * that can't is asked once in each directory, not once for each handle. O_DIRECT is another
+ * question: ext4 answers that one about writes, too.
  */
 #include "fh/handle.h"
 

@@ -1,9 +1,9 @@
 /*
  * Where handles are found: (directory handle, name), and how that changes.
  *
- * The guest renames files while their handles are closed. What was not found under its old name may be under way to a new one: so renames are
- * announced (fh_move), and before a handle is called stale the moves that had begun by then have to be over, and its place has to
- * be what it was.
+ * The guest renames files while their handles are closed. What was not found under its old name may
+ * be under way to a new one: so renames are announced (fh_move), and before a handle is called
+ * stale the moves that had begun by then have to be over, and its place has to be what it was.
  */
 #include "fh/handle.h"
 
@@ -212,7 +212,10 @@ int fh_rename_at(struct fh *od, const char *on, struct fh *nd, const char *nn, u
 
 #define STEPS 256 /* at a time */
 
-/* Others want the lock, too. h and middle stay what they are, wherever they are to be found afterwards; +1 each in held. */
+/*
+ * Others want the lock, too. h and middle stay what they are, wherever they are to be found
+ * afterwards; +1 each in held.
+ */
 static void step_aside(struct fh *held[2], struct fh *h, struct fh *middle)
 {
 	struct fh *old[2] = {held[0], held[1]};

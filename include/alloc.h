@@ -19,7 +19,10 @@ void kfree(void *p); /* NULL is allowed */
 must_check void *pages_alloc(size_t npages);
 void pages_free(void *p, size_t npages);
 
-/* Gives memory that is free back to the host; may take milliseconds, in which others wait who allocate. */
+/*
+ * Gives memory that is free back to the host; may take milliseconds, in which others wait who
+ * allocate.
+ */
 void kmalloc_trim(void);
 
 /* Bytes now held by kmalloc and friends (approximate while CPUs run). */

@@ -1,7 +1,8 @@
 /*
- * The guest's memory as a whole, and how much of it is promised: private writable mappings, and files in memory. Without --memory it is the
- * host's, and only a request that could never be met is refused (as with Linux's vm.overcommit_memory = 0). With --memory promises are kept
- * within it (vm.overcommit_memory = 2, overcommit_ratio = 100). Atomic: no locks.
+ * The guest's memory as a whole, and how much of it is promised: private writable mappings, and
+ * files in memory. Without --memory it is the host's, and only a request that could never be met is
+ * refused (as with Linux's vm.overcommit_memory = 0). With --memory promises are kept within it
+ * (vm.overcommit_memory = 2, overcommit_ratio = 100). Atomic: no locks.
  */
 #ifndef HEDDLE_COMMIT_H
 #define HEDDLE_COMMIT_H
@@ -25,8 +26,9 @@ void commit_give(u64 pages);
 void commit_force(u64 pages);
 
 /*
- * A change of mm's mappings that may need `pages` more: before it mm_charge(), after it in any case mm_settle(), which gives back what
- * the vma table doesn't need. Both with mm->lock held for writing. -ENOMEM.
+ * A change of mm's mappings that may need `pages` more: before it mm_charge(), after it in any case
+ * mm_settle(), which gives back what the vma table doesn't need. Both with mm->lock held for
+ * writing. -ENOMEM.
  */
 must_check int mm_charge(struct mm *mm, u64 pages);
 void mm_settle(struct mm *mm);

@@ -1,4 +1,7 @@
-/* Credentials: immutable once shared, replaced whole. Names and rules as in credentials(7) and capabilities(7). */
+/*
+ * Credentials: immutable once shared, replaced whole. Names and rules as in credentials(7) and
+ * capabilities(7).
+ */
 #ifndef HEDDLE_CRED_H
 #define HEDDLE_CRED_H
 
@@ -10,7 +13,8 @@ typedef u64 kcap_t; /* one bit a capability, bits 0..40 */
 #define CAP_FULL ((1ULL << 41) - 1)
 
 /*
- * What is counted for each real uid. Found by user_find(); lives as long as a credential or a queued signal refers to it.
+ * What is counted for each real uid. Found by user_find(); lives as long as a credential or a
+ * queued signal refers to it.
  */
 struct user {
 	u32 refs;	     /* atomic, 0 to 1 never: table lock */
@@ -55,7 +59,10 @@ struct cred *task_cred_get(struct task *t);
 void cred_put(struct cred *c);
 must_check struct cred *cred_dup(
 	const struct cred *c); /* a private copy to change; NULL: no memory */
-/* What `from` says, for a look at it with changes: to is no credential of its own, and groups are shared. */
+/*
+ * What `from` says, for a look at it with changes: to is no credential of its own, and groups are
+ * shared.
+ */
 void cred_copy_values(struct cred *to, const struct cred *from);
 /* Makes c the current task's (takes the reference). Other tasks may be reading the old one: RCU. */
 void cred_commit(struct cred *c);
@@ -63,8 +70,9 @@ bool in_group(const struct cred *c, u32 gid); /* fsgid or a supplementary group 
 bool cred_capable(const struct cred *c, int cap);
 bool capable(int cap); /* the current task's */
 /*
- * What exec of a file with this mode and owner makes of c (set-uid bits, capabilities rules): changes the private copy c. True if it gained privileges,
- * or would have: a process that shares its fs context with another gets none that it hasn't.
+ * What exec of a file with this mode and owner makes of c (set-uid bits, capabilities rules):
+ * changes the private copy c. True if it gained privileges, or would have: a process that shares
+ * its fs context with another gets none that it hasn't.
  */
 bool cred_exec(struct cred *c, u32 mode, u32 uid, u32 gid, bool shared);
 

@@ -21,8 +21,8 @@ struct file_operations;
 #define PTS_MAJOR 136
 
 /*
- * Random bytes, as getrandom(2) and the devices give them: how many, fewer if a signal came (after the first 256) or behind a bad address;
- * -EFAULT, -ENOMEM. May sleep.
+ * Random bytes, as getrandom(2) and the devices give them: how many, fewer if a signal came (after
+ * the first 256) or behind a bad address; -EFAULT, -ENOMEM. May sleep.
  */
 struct iov_iter;
 must_check ssize_t random_to_iter(struct iov_iter *to);

@@ -7,8 +7,8 @@
 struct file;
 
 /*
- * Ends all watches on f. Called by file_put() when the last reference is gone, before ops->release. May sleep. Cheap when f was
- * never watched.
+ * Ends all watches on f. Called by file_put() when the last reference is gone, before ops->release.
+ * May sleep. Cheap when f was never watched.
  */
 void epoll_file_released(struct file *f);
 

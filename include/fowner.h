@@ -5,8 +5,8 @@
 #include "fs.h"
 
 /*
- * fcntl(2) F_SETOWN and the socket's ioctls: a process, or a group if negative. 0, -EINVAL, -ESRCH. file_getown() the same way round; 0: nobody, or
- * no more.
+ * fcntl(2) F_SETOWN and the socket's ioctls: a process, or a group if negative. 0, -EINVAL, -ESRCH.
+ * file_getown() the same way round; 0: nobody, or no more.
  */
 must_check long file_setown(struct file *f, int who);
 long file_getown(struct file *f);
@@ -19,7 +19,10 @@ void file_own_default(struct file *f, struct pid *pid, int type);
 
 /* A copy with a reference on its pid; false: nobody. Under locks that come before MISC. */
 must_check bool file_owner_get(struct file *f, struct file_owner *copy);
-/* The signal that f sends for this reason (POLL_IN ...); fd is for siginfo. Takes tasklist_lock and siglock, never sleeps. */
+/*
+ * The signal that f sends for this reason (POLL_IN ...); fd is for siginfo. Takes tasklist_lock and
+ * siglock, never sleeps.
+ */
 void send_sigio(const struct file_owner *o, int fd, int code);
 
 #endif

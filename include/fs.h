@@ -1,9 +1,10 @@
 /*
  * The VFS: super blocks, inodes, dentries, mounts, files, fd tables.
  *
- * Lifetime: dentries and inodes are reference-counted and cached; lookups walk the dentry hash under RCU. References may be dropped (d_put,
- * inode_put, mnt_put, file_put, path_put) only where sleeping is allowed: no spinlock, no RCU read section, no callback.
- * Locks: inode->lock (rwsem; rank INODE_DIR for directories, INODE for files) serialises changes of a directory or of data and
+ * Lifetime: dentries and inodes are reference-counted and cached; lookups walk the dentry hash
+ * under RCU. References may be dropped (d_put, inode_put, mnt_put, file_put, path_put) only where
+ * sleeping is allowed: no spinlock, no RCU read section, no callback. Locks: inode->lock (rwsem;
+ * rank INODE_DIR for directories, INODE for files) serialises changes of a directory or of data and
  * size; inode->spin small state; dentry->lock its name, parent, children.
  */
 #ifndef HEDDLE_FS_H
@@ -36,7 +37,10 @@ struct kstatfs {
 struct super_ops {
 	int (*statfs)(struct super_block *sb, struct kstatfs *st);
 	int (*sync)(struct super_block *sb);
-	/* The kernel ends and no CPU runs any more: last words to the host. Users may have been stopped anywhere. */
+	/*
+	 * The kernel ends and no CPU runs any more: last words to the host. Users may have been
+	 * stopped anywhere.
+	 */
 	void (*stop)(struct super_block *sb);
 	void (*put_super)(struct super_block *sb); /* the last reference is gone */
 	void (*evict_inode)(
@@ -49,7 +53,9 @@ struct super_ops {
 
 struct fs_type {
 	const char *name;
-	/* Makes a super block with a root dentry. options: comma-separated, may be NULL. ERR_PTR. */
+	/*
+	 * Makes a super block with a root dentry. options: comma-separated, may be NULL. ERR_PTR.
+	 */
 	struct super_block *(*mount)(const struct fs_type *type, const char *source,
 				     const char *options, u64 flags);
 	bool nodev;	     /* for /proc/filesystems */
@@ -59,9 +65,9 @@ const struct fs_type *fs_type_find(const char *name);
 extern const struct fs_type *const fs_types[]; /* ends with NULL */
 
 /*
- * Lives while something refers to it: mounts, and whoever else holds a reference. With the last one its cached dentries are dropped, the
- * root is put, inodes are evicted; put_super comes last and frees what is left (a file system that pins dentries or inodes of its own puts
- * them there).
+ * Lives while something refers to it: mounts, and whoever else holds a reference. With the last one
+ * its cached dentries are dropped, the root is put, inodes are evicted; put_super comes last and
+ * frees what is left (a file system that pins dentries or inodes of its own puts them there).
  *
  * a atomic   c constant once it is mounted
  */
@@ -87,10 +93,16 @@ struct super_block {
 	bool kept; /* constant: one of its kind, with a reference that is never given back */
 	struct cds_list_head link; /* super.c: all super blocks */
 };
-/* refs 1, a fresh st_dev, bsize 4096 for all its inodes; source is copied. NULL: no memory. The caller sets root. */
+/*
+ * refs 1, a fresh st_dev, bsize 4096 for all its inodes; source is copied. NULL: no memory. The
+ * caller sets root.
+ */
 must_check struct super_block *sb_alloc(const struct fs_type *type, const struct super_ops *ops,
 					const char *source);
-/* For overlays, right after the layer is mounted: ranks the locks of its inodes (root and later ones) below those of the overlay's. */
+/*
+ * For overlays, right after the layer is mounted: ranks the locks of its inodes (root and later
+ * ones) below those of the overlay's.
+ */
 void sb_make_layer(struct super_block *sb);
 void sb_get(struct super_block *sb);
 void sb_put(struct super_block *sb);
@@ -125,23 +137,32 @@ struct kstat {
 struct rename_ctx {
 	struct inode *old_dir, *new_dir;
 	struct dentry *old, *new; /* new may be negative */
-	/* RENAME_NOREPLACE, RENAME_EXCHANGE; of an overlay's layer RENAME_WHITEOUT, -EINVAL if it can't. */
+	/*
+	 * RENAME_NOREPLACE, RENAME_EXCHANGE; of an overlay's layer RENAME_WHITEOUT, -EINVAL if it
+	 * can't.
+	 */
 	unsigned flags;
 };
 
 /*
- * Directory operations are called with the directory's lock held for writing, lookup too (two tasks that miss the same name must not both
- * make an inode for it); permission, existence, kinds (ENOTDIR, EISDIR), sticky bits and loops were checked by the VFS.
- * They instantiate the (negative) dentry with d_instantiate() on success. The VFS itself drops the dentries that unlink, rmdir and
- * rename make stale, moves them, and takes care of the hash: operations don't call d_drop or d_make_negative (but for a name that one which
- * fails has changed all the same). rmdir, and rename of or over a directory, hold the locks of those directories as well, link that of its target; those of
- * other victims are not held: nlink changes under inode->spin (inode_inc_nlink ...). mode of create, mkdir, mknod,
- * tmpfile: umask is applied, type bits are in it (S_IFREG ...).
- * An operation that is NULL: -EPERM (create, mknod, mkdir, symlink, link, unlink, rmdir, rename), -EOPNOTSUPP (tmpfile).
- * All others (getattr, readlink, follow, permission, getxattr, listxattr, revalidate) are called without locks.
+ * Directory operations are called with the directory's lock held for writing, lookup too (two tasks
+ * that miss the same name must not both make an inode for it); permission, existence, kinds
+ * (ENOTDIR, EISDIR), sticky bits and loops were checked by the VFS. They instantiate the (negative)
+ * dentry with d_instantiate() on success. The VFS itself drops the dentries that unlink, rmdir and
+ * rename make stale, moves them, and takes care of the hash: operations don't call d_drop or
+ * d_make_negative (but for a name that one which fails has changed all the same). rmdir, and rename
+ * of or over a directory, hold the locks of those directories as well, link that of its target;
+ * those of other victims are not held: nlink changes under inode->spin (inode_inc_nlink ...). mode
+ * of create, mkdir, mknod, tmpfile: umask is applied, type bits are in it (S_IFREG ...). An
+ * operation that is NULL: -EPERM (create, mknod, mkdir, symlink, link, unlink, rmdir, rename),
+ * -EOPNOTSUPP (tmpfile). All others (getattr, readlink, follow, permission, getxattr, listxattr,
+ * revalidate) are called without locks.
  */
 struct inode_operations {
-	/* Finds `d` (negative so far) in dir: d_instantiate(d, inode) if there; leaves it negative if not (return 0). */
+	/*
+	 * Finds `d` (negative so far) in dir: d_instantiate(d, inode) if there; leaves it negative
+	 * if not (return 0).
+	 */
 	int (*lookup)(struct inode *dir, struct dentry *d);
 	int (*create)(struct inode *dir, struct dentry *d, u32 mode);
 	int (*mkdir)(struct inode *dir, struct dentry *d, u32 mode);
@@ -154,20 +175,23 @@ struct inode_operations {
 	int (*tmpfile)(struct inode *dir, struct inode **inode, u32 mode); /* O_TMPFILE */
 	/* A symlink's target in fresh memory (kfree). ERR_PTR. */
 	char *(*readlink)(struct inode *inode);
-	/* Magic links (/proc/PID/fd/N, exe, cwd): jumps straight to a path, +1 on both. NULL operation: use readlink. */
+	/*
+	 * Magic links (/proc/PID/fd/N, exe, cwd): jumps straight to a path, +1 on both. NULL
+	 * operation: use readlink.
+	 */
 	int (*follow)(struct inode *inode, struct mount **mnt, struct dentry **d);
 	int (*getattr)(struct inode *inode,
 		       struct kstat *st); /* NULL: generic_getattr from the inode's fields */
-	int (*setattr)(
-		struct inode *inode, struct
-		iattr *a); /* with inode->lock held for writing; NULL: generic_setattr (in memory only) */
-	int (*permission)(
-		struct inode *inode, int mask,
-		const struct cred
-			*cred); /* NULL: generic_permission (mode, owner, groups, capabilities) */
+	int (*setattr)(struct inode *inode,
+		       struct iattr *a); /* with inode->lock held for writing; NULL: generic_setattr
+					    (in memory only) */
+	int (*permission)(struct inode *inode, int mask,
+			  const struct cred *cred); /* NULL: generic_permission (mode, owner,
+						       groups, capabilities) */
 	/*
-	 * Extended attributes, by their whole names ("user.x", "trusted.x", "security.x"). The value's length, or that of all names with their
-	 * NULs: copied if size is not 0 (-ERANGE: too small). setxattr with inode->lock held for writing; value NULL removes it; flags:
+	 * Extended attributes, by their whole names ("user.x", "trusted.x", "security.x"). The
+	 * value's length, or that of all names with their NULs: copied if size is not 0 (-ERANGE:
+	 * too small). setxattr with inode->lock held for writing; value NULL removes it; flags:
 	 * XATTR_CREATE, XATTR_REPLACE. -ENODATA, -EEXIST, -ENOSPC. NULL: -EOPNOTSUPP, and no names.
 	 */
 	ssize_t (*getxattr)(struct inode *inode, const char *name, void *value, size_t size);
@@ -175,13 +199,14 @@ struct inode_operations {
 	int (*setxattr)(struct inode *inode, const char *name, const void *value, size_t size,
 			int flags);
 	/*
-	 * Is a cached dentry still right? false: the VFS drops it and looks up anew. NULL: always. May sleep. For a positive d it is the
-	 * operation of d's own inode; for a negative one (d->inode == NULL) that of the directory.
+	 * Is a cached dentry still right? false: the VFS drops it and looks up anew. NULL: always.
+	 * May sleep. For a positive d it is the operation of d's own inode; for a negative one
+	 * (d->inode == NULL) that of the directory.
 	 */
 	bool (*revalidate)(struct dentry *d);
 	/*
-	 * For file systems on top of this one: the inode of a name (+1) without a dentry; NULL if there is none. ERR_PTR. Needs no lock.
-	 * Optional.
+	 * For file systems on top of this one: the inode of a name (+1) without a dentry; NULL if
+	 * there is none. ERR_PTR. Needs no lock. Optional.
 	 */
 	struct inode *(*lookup_inode)(struct inode *dir, const char *name);
 };
@@ -218,7 +243,10 @@ struct inode {
 };
 #define INODE_DEAD 1u	  /* a removed directory: nothing is created in it */
 #define INODE_LINKABLE 2u /* O_TMPFILE without O_EXCL: may get its first name */
-/* refs 1, times now, nlink 1 (directories 2); uid and gid of the current fs credentials. NULL: no memory. */
+/*
+ * refs 1, times now, nlink 1 (directories 2); uid and gid of the current fs credentials. NULL: no
+ * memory.
+ */
 must_check struct inode *inode_alloc(struct super_block *sb, u64 ino, u32 mode);
 /* For a new inode in dir: gid and the set-gid bit as a set-gid directory wants them. */
 void inode_init_owner(struct inode *i, const struct inode *dir);
@@ -244,12 +272,14 @@ int generic_setattr(struct inode *inode, struct iattr *a);
 /* ---- dentries ---- */
 
 /*
- * A name in a directory. `dn` holds (directory, name) and is replaced whole by rename, so lock-free readers never see a mixture.
+ * A name in a directory. `dn` holds (directory, name) and is replaced whole by rename, so lock-free
+ * readers never see a mixture.
  *
- * A negative dentry may become positive (d_instantiate, with the directory's lock held), never the other way round: whoever holds a
- * reference on a positive dentry can use d->inode.
+ * A negative dentry may become positive (d_instantiate, with the directory's lock held), never the
+ * other way round: whoever holds a reference on a positive dentry can use d->inode.
  *
- * l lock   p parent's lock   r rename: both directories' inode locks + sb->rename_mutex   c constant
+ * l lock   p parent's lock   r rename: both directories' inode locks + sb->rename_mutex   c
+ * constant
  */
 struct dentry {
 	u32 refs;	       /* a; 0: only cached */
@@ -278,17 +308,24 @@ must_check struct dentry *d_alloc(struct dentry *parent, const char *name,
 must_check struct dentry *d_alloc_root(struct super_block *sb,
 				       struct inode *root); /* takes the inode, also on failure */
 /*
- * For pipes etc.; takes the inode, also on failure. The name is what /proc/PID/fd shows: "pipe:[1]", "/memfd:x (deleted)".
+ * For pipes etc.; takes the inode, also on failure. The name is what /proc/PID/fd shows:
+ * "pipe:[1]", "/memfd:x (deleted)".
  */
 must_check struct dentry *d_alloc_anon(struct super_block *sb, struct inode *inode,
 				       const char *name);
 void d_instantiate(struct dentry *d, struct inode *inode); /* takes the inode reference */
 void d_drop(struct dentry *d); /* unhash: it isn't found any more, its users keep it */
-/* The name is gone (the directory's lock is held): d is unhashed with its inode, and a negative dentry takes its place. */
+/*
+ * The name is gone (the directory's lock is held): d is unhashed with its inode, and a negative
+ * dentry takes its place.
+ */
 void d_make_negative(struct dentry *d);
 struct dentry *d_get(struct dentry *d);
 void d_put(struct dentry *d);
-/* Under RCU, or with a reference on d. Without the directory's lock a negative dentry may be becoming positive. */
+/*
+ * Under RCU, or with a reference on d. Without the directory's lock a negative dentry may be
+ * becoming positive.
+ */
 static inline struct inode *d_inode(const struct dentry *d)
 {
 	return __atomic_load_n(&d->inode, __ATOMIC_ACQUIRE);
@@ -308,7 +345,10 @@ static inline u64 d_parent_ino(struct dentry *d)
 	rcu_read_unlock();
 	return ino;
 }
-/* Looks name up in dir, cache first; +1, maybe negative. ERR_PTR. Takes dir's inode lock for a miss. */
+/*
+ * Looks name up in dir, cache first; +1, maybe negative. ERR_PTR. Takes dir's inode lock for a
+ * miss.
+ */
 must_check struct dentry *d_lookup_or_load(struct dentry *dir, const char *name, size_t len);
 /* The same with dir's inode lock held for writing by the caller. */
 must_check struct dentry *d_lookup_or_load_locked(struct dentry *dir, const char *name, size_t len);
@@ -320,10 +360,10 @@ void d_prune_children(struct dentry *dir);
 struct mount {
 	u32 refs; /* a */
 	int id;
-	u32 writers; /* a: files open for writing */
-	struct mount_at *
-		at; /* RANK_MOUNT to write, RCU: (parent, mount point); NULL: the root, or detached */
-	struct dentry *root;	/* c, +1 */
+	u32 writers;	     /* a: files open for writing */
+	struct mount_at *at; /* RANK_MOUNT to write, RCU: (parent, mount point); NULL: the root, or
+				detached */
+	struct dentry *root; /* c, +1 */
 	struct super_block *sb; /* c, +1 */
 	u64 flags;		/* a: MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME ... */
 	struct cds_list_head link;     /* RANK_MOUNT: all mounts, in order of mounting */
@@ -344,7 +384,10 @@ struct mount_info {
 	const char *mnt_options; /* "rw,nosuid" */
 	const char *sb_options;	 /* "rw,size=..." */
 };
-/* Calls fn for each mount at or below `root`, in order of mounting, until it returns nonzero, which is returned. -ENOMEM. fn may sleep. */
+/*
+ * Calls fn for each mount at or below `root`, in order of mounting, until it returns nonzero, which
+ * is returned. -ENOMEM. fn may sleep.
+ */
 must_check int mounts_for_each(const struct path *root,
 			       int (*fn)(const struct mount_info *mi, void *arg), void *arg);
 
@@ -363,25 +406,38 @@ void path_put(struct path *p);
 #define LOOKUP_IN_ROOT 0x20u
 #define LOOKUP_NO_XDEV 0x40u
 #define LOOKUP_NO_MAGICLINKS 0x80u
-/* Resolves a kernel string; +1 on path. -ENOENT, -ENOTDIR, -ELOOP, -EACCES, -ENAMETOOLONG, -EBADF ... */
+/*
+ * Resolves a kernel string; +1 on path. -ENOENT, -ENOTDIR, -ELOOP, -EACCES, -ENAMETOOLONG, -EBADF
+ * ...
+ */
 must_check int path_lookup(int dfd, const char *name, unsigned flags, struct path *out);
 must_check int user_path_lookup(int dfd, uaddr_t name, unsigned flags, struct path *out);
 /*
- * Creates at name: parent locked (for writing) and checked for permission, a negative dentry returned; then one of vfs_mknod(), the
- * directory's operations; finish with path_create_done(). -EEXIST, -EROFS, -EACCES ...
+ * Creates at name: parent locked (for writing) and checked for permission, a negative dentry
+ * returned; then one of vfs_mknod(), the directory's operations; finish with path_create_done().
+ * -EEXIST, -EROFS, -EACCES ...
  */
 must_check int path_create(int dfd, const char *name, bool is_dir, struct path *parent,
 			   struct dentry **d);
 void path_create_done(struct path *parent, struct dentry *d);
 /* Device, fifo, socket or regular file; mode with type, umask applied. */
 must_check int vfs_mknod(const struct path *parent, struct dentry *d, u32 mode, dev_t dev);
-/* Takes away parent's name d, no directory's; parent is locked for writing. Permission isn't checked. -EPERM, the file system's errors. */
+/*
+ * Takes away parent's name d, no directory's; parent is locked for writing. Permission isn't
+ * checked. -EPERM, the file system's errors.
+ */
 must_check int vfs_unlink(const struct path *parent, struct dentry *d);
-/* The path as the current root sees it, " (deleted)" where Linux has it. Pointer into buf or ERR_PTR(-ENAMETOOLONG). */
+/*
+ * The path as the current root sees it, " (deleted)" where Linux has it. Pointer into buf or
+ * ERR_PTR(-ENAMETOOLONG).
+ */
 char *path_name(const struct path *p, char *buf, size_t size);
 /* For /proc/PID/...: relative to another root. */
 char *path_name_root(const struct path *p, const struct path *root, char *buf, size_t size);
-/* Boot and mount(2). They take references of their own: the caller still puts the one that type->mount() gave. */
+/*
+ * Boot and mount(2). They take references of their own: the caller still puts the one that
+ * type->mount() gave.
+ */
 must_check int mount_root(struct super_block *sb, u64 flags);
 must_check int mount_at(const struct path *where, struct super_block *sb, struct dentry *root,
 			u64 flags);
@@ -399,7 +455,10 @@ must_check struct fs_context *fs_context_new(
 	const struct fs_context *from); /* NULL from: root_mount; NULL: no memory */
 struct fs_context *fs_context_get(struct fs_context *fs);
 void fs_context_put(struct fs_context *fs);
-/* The same for a task that is one more user of it, and that no longer is. fs_context_new()'s is for a user. */
+/*
+ * The same for a task that is one more user of it, and that no longer is. fs_context_new()'s is for
+ * a user.
+ */
 struct fs_context *fs_context_share(struct fs_context *fs);
 void fs_context_leave(struct fs_context *fs);
 void fs_get_root(struct path *out); /* of current, +1; before the first task: root_mount's */
@@ -409,20 +468,29 @@ u32 fs_umask(void);
 /* ---- open files ---- */
 
 struct dir_context {
-	/* false: buffer full, stop. pos is the cookie with which reading goes on behind this entry. */
+	/*
+	 * false: buffer full, stop. pos is the cookie with which reading goes on behind this entry.
+	 */
 	bool (*emit)(struct dir_context *dc, const char *name, size_t len, u64 ino, unsigned type,
 		     u64 next_pos);
-	/* Where to start (file->pos). Who passes over entries moves it behind them: if nothing was emitted but it has moved, there may be more. */
+	/*
+	 * Where to start (file->pos). Who passes over entries moves it behind them: if nothing was
+	 * emitted but it has moved, there may be more.
+	 */
 	u64 pos;
-	/* Bytes of struct dirent64 that will be taken: no more need to be read. Once there is something, this is the end of it. 0: all is wanted. */
+	/*
+	 * Bytes of struct dirent64 that will be taken: no more need to be read. Once there is
+	 * something, this is the end of it. 0: all is wanted.
+	 */
 	size_t room;
 };
 
 /*
- * NULL operations have the default that the comment gives. File position: VFS holds file->pos_lock around read/write/iterate/llseek that
- * use f->pos (FMODE_ATOMIC_POS). No inode lock is held by the VFS: operations take what they need.
- * The VFS does: access modes, RLIMIT_FSIZE, SIGPIPE on -EPIPE (unless FMODE_NOSIGPIPE), atime, clearing of set-id bits by writes.
- * Operations do: mtime, ctime, size, O_APPEND, -EFBIG beyond what they can store.
+ * NULL operations have the default that the comment gives. File position: VFS holds file->pos_lock
+ * around read/write/iterate/llseek that use f->pos (FMODE_ATOMIC_POS). No inode lock is held by the
+ * VFS: operations take what they need. The VFS does: access modes, RLIMIT_FSIZE, SIGPIPE on -EPIPE
+ * (unless FMODE_NOSIGPIPE), atime, clearing of set-id bits by writes. Operations do: mtime, ctime,
+ * size, O_APPEND, -EFBIG beyond what they can store.
  */
 struct file_operations {
 	ssize_t (*read)(struct file *f, struct iov_iter *to, u64 *pos); /* NULL: -EINVAL */
@@ -436,23 +504,30 @@ struct file_operations {
 	int (*mmap)(struct file *f, int prot, int flags, u64 off, size_t len,
 		    struct mmap_target *t); /* NULL: -ENODEV */
 	int (*open)(struct inode *inode, struct file *f);
-	/* O_ASYNC on or off: fasync_helper() does it. NULL: such files have none. <0, or whether anything has changed. */
+	/*
+	 * O_ASYNC on or off: fasync_helper() does it. NULL: such files have none. <0, or whether
+	 * anything has changed.
+	 */
 	int (*fasync)(int fd, struct file *f, bool on);
 	int (*flush)(struct file *f);		     /* each close(2) */
 	void (*release)(struct file *f);	     /* last reference is gone; may sleep */
 	int (*fsync)(struct file *f, bool datasync); /* NULL: -EINVAL */
 	int (*fallocate)(struct file *f, int mode, u64 off, u64 len); /* NULL: -EOPNOTSUPP */
 	/*
-	 * From in to out, two regular files of one super block with this operation, up to n bytes, which in has. share: only by sharing the
-	 * storage, all or nothing. Bytes; -EOPNOTSUPP: reads and writes have to do.
+	 * From in to out, two regular files of one super block with this operation, up to n bytes,
+	 * which in has. share: only by sharing the storage, all or nothing. Bytes; -EOPNOTSUPP:
+	 * reads and writes have to do.
 	 */
 	ssize_t (*copy_range)(struct file *in, u64 pos_in, struct file *out, u64 pos_out, size_t n,
 			      bool share);
-	long (*fcntl)(
-		struct file *f, unsigned cmd,
-		u64 arg); /* F_SETPIPE_SZ, F_ADD_SEALS and the like; NULL: -EINVAL (F_*PIPE_SZ: -EBADF) */
+	long (*fcntl)(struct file *f, unsigned cmd,
+		      u64 arg); /* F_SETPIPE_SZ, F_ADD_SEALS and the like; NULL: -EINVAL
+				   (F_*PIPE_SZ: -EBADF) */
 	void (*show_fdinfo)(struct file *f, char *buf, size_t size);
-	/* Memory of /dev files etc. for splice-like copies need nothing else: sendfile uses read and write. */
+	/*
+	 * Memory of /dev files etc. for splice-like copies need nothing else: sendfile uses read
+	 * and write.
+	 */
 };
 
 /* Whom an open file signals, and how: F_SETOWN, F_SETSIG. kernel/fs/owner.c */
@@ -464,8 +539,9 @@ struct file_owner {
 };
 
 /*
- * Type-stable: the memory of a closed file may become another file at once, but nothing else before a grace period. So lock-free
- * lookups (fd_get) take a reference first and then check that it is still the file they wanted.
+ * Type-stable: the memory of a closed file may become another file at once, but nothing else before
+ * a grace period. So lock-free lookups (fd_get) take a reference first and then check that it is
+ * still the file they wanted.
  *
  * o constant after open   a atomic
  */
@@ -474,13 +550,14 @@ struct file {
 	u32 flags; /* a: O_* status flags (O_APPEND, O_NONBLOCK ...) */
 	u32 mode;  /* o: FMODE_* */
 	const struct file_operations *ops; /* o */
-	struct inode *inode;   /* o: == path.dentry->inode, held by the dentry or f itself (+1) */
-	struct path path;      /* o, +1; mnt may be NULL for anonymous files */
-	struct mutex pos_lock; /* rank FILE_POS */
-	u64 pos;	       /* pos_lock */
-	struct cred *cred;     /* o: who opened it */
-	void *priv;	       /* the driver's */
-	u32 wb_seen; /* a: how many errors of writing back of the inode it knows of (kernel/fs/wb_err.h) */
+	struct inode *inode;	 /* o: == path.dentry->inode, held by the dentry or f itself (+1) */
+	struct path path;	 /* o, +1; mnt may be NULL for anonymous files */
+	struct mutex pos_lock;	 /* rank FILE_POS */
+	u64 pos;		 /* pos_lock */
+	struct cred *cred;	 /* o: who opened it */
+	void *priv;		 /* the driver's */
+	u32 wb_seen;		 /* a: how many errors of writing back of the inode it knows of
+				    (kernel/fs/wb_err.h) */
 	struct spinlock lock;	 /* rank MISC: owner */
 	struct file_owner owner; /* lock */
 	struct fasync *fasync;	 /* lock; a to read: its places on lists of files with O_ASYNC */
@@ -494,7 +571,10 @@ struct file {
 #define FMODE_ATOMIC_POS 0x10u /* regular files and directories: take pos_lock */
 #define FMODE_WRITER 0x20u     /* counted in inode->writers */
 #define FMODE_NOSIGPIPE 0x40u  /* -EPIPE of write raises no signal (datagram sockets) */
-/* Set by ops->open: positions are addresses, all 64 bits of them, and no sizes: RLIMIT_FSIZE has no say. */
+/*
+ * Set by ops->open: positions are addresses, all 64 bits of them, and no sizes: RLIMIT_FSIZE has no
+ * say.
+ */
 #define FMODE_UNSIGNED_OFFSET 0x80u
 static inline u32 file_flags(const struct file *f)
 {
@@ -509,8 +589,13 @@ static inline bool file_nonblock(const struct file *f)
 must_check struct file *file_open(int dfd, const char *name, int flags, u32 mode);
 must_check struct file *file_open_path(const struct path *p,
 				       int flags); /* takes its own references */
-/* All three: FMODE_READ and FMODE_WRITE come from flags; ops->release is not called when they fail. */
-/* A file without a name (pipe, eventfd, socket ...): inode in the internal super block "anon"; name as /proc/PID/fd shows, e.g. "anon_inode:[eventfd]". */
+/*
+ * All three: FMODE_READ and FMODE_WRITE come from flags; ops->release is not called when they fail.
+ */
+/*
+ * A file without a name (pipe, eventfd, socket ...): inode in the internal super block "anon"; name
+ * as /proc/PID/fd shows, e.g. "anon_inode:[eventfd]".
+ */
 must_check struct file *file_open_anon(const char *name, const struct file_operations *ops,
 				       void *priv, int flags);
 /* The same with an inode of its own (st_ino, S_IFIFO, S_IFSOCK): shown as "pipe:[INO]". */
@@ -574,15 +659,18 @@ must_check int vfs_init(void);
 /* Shutdown, when no CPU runs any more: file systems leave their storage as whole as they can. */
 void vfs_stop(void);
 /*
- * Before that, where somebody wants to know what is left then (debug builds): unmounts everything, the root, too. The number of super blocks that
- * somebody still holds. One task, no other.
+ * Before that, where somebody wants to know what is left then (debug builds): unmounts everything,
+ * the root, too. The number of super blocks that somebody still holds. One task, no other.
  */
 must_check u32 vfs_take_down(void);
 struct vfs_stats {
 	u64 unused, inodes, files;
 };
 void vfs_get_stats(struct vfs_stats *st);
-/* The credentials that file access is checked with. Before the first task: all capabilities. Not a new reference. */
+/*
+ * The credentials that file access is checked with. Before the first task: all capabilities. Not a
+ * new reference.
+ */
 const struct cred *vfs_cred(void);
 
 /* ---- locks on files ---- */
@@ -598,7 +686,10 @@ struct file_lock_info {
 	u64 ino;
 	u64 start, end; /* bytes, inclusive; INT64_MAX: to the end of the file and beyond */
 };
-/* For /proc/locks: each lock that is held, those of an inode together. fn is called with spinlocks held: it doesn't sleep. */
+/*
+ * For /proc/locks: each lock that is held, those of an inode together. fn is called with spinlocks
+ * held: it doesn't sleep.
+ */
 void file_locks_for_each(void (*fn)(const struct file_lock_info *info, void *arg), void *arg);
 
 #endif

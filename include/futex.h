@@ -7,7 +7,10 @@
 struct task;
 struct mm;
 
-/* Wakes up to n waiters on a word of mm; for clear_child_tid and robust lists. Callable from the exiting task. */
+/*
+ * Wakes up to n waiters on a word of mm; for clear_child_tid and robust lists. Callable from the
+ * exiting task.
+ */
 int futex_wake_mm(struct mm *mm, uaddr_t uaddr, int n);
 /* Walks the robust list of the current, exiting (or exec'ing) task. */
 void futex_exit_robust(struct task *t);

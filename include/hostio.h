@@ -1,6 +1,7 @@
 /*
- * Heddle's own stdin, stdout and stderr, and its terminal (os/stdio.c, os/console.c). These descriptors are shared with other
- * programs of the host: their flags are never changed, and O_NONBLOCK is only set on descriptions opened anew.
+ * Heddle's own stdin, stdout and stderr, and its terminal (os/stdio.c, os/console.c). These
+ * descriptors are shared with other programs of the host: their flags are never changed, and
+ * O_NONBLOCK is only set on descriptions opened anew.
  */
 #ifndef HEDDLE_HOSTIO_H
 #define HEDDLE_HOSTIO_H
@@ -27,13 +28,22 @@ struct host_stdio {
 	struct stat st; /* at start */
 };
 
-/* First of all in main(): those of 0, 1 and 2 that are closed are taken, so that no descriptor of heddle's own gets there. */
+/*
+ * First of all in main(): those of 0, 1 and 2 that are closed are taken, so that no descriptor of
+ * heddle's own gets there.
+ */
 void host_stdio_reserve(void);
-/* A pipe that nobody reads, a host's limit of file sizes: from here on they are errors of writing (EPIPE, EFBIG), not the kernel's end. */
+/*
+ * A pipe that nobody reads, a host's limit of file sizes: from here on they are errors of writing
+ * (EPIPE, EFBIG), not the kernel's end.
+ */
 void host_write_signals_ignore(void);
 /* All fields constant afterwards. */
 void host_stdio_probe(struct host_stdio *s, int fd);
-/* Bytes, or -errno; -EAGAIN: poll. A regular file may wait for the disk: use io_worker_call() after -EAGAIN. */
+/*
+ * Bytes, or -errno; -EAGAIN: poll. A regular file may wait for the disk: use io_worker_call() after
+ * -EAGAIN.
+ */
 ssize_t host_stdio_read(struct host_stdio *s, void *buf, size_t n);
 ssize_t host_stdio_write(struct host_stdio *s, const void *buf, size_t n);
 /* The same, waiting as long as it takes. */
@@ -44,15 +54,24 @@ ssize_t host_stdio_pwrite(struct host_stdio *s, const void *buf, size_t n, u64 o
 int host_stdio_stat(struct host_stdio *s, struct stat *st);
 int host_stdio_truncate(struct host_stdio *s, u64 size);
 int host_stdio_sync(struct host_stdio *s, bool datasync);
-/* Events of POLLIN, POLLOUT, POLLHUP, POLLERR that hold now, or within that time (only to be used when the kernel ends). */
+/*
+ * Events of POLLIN, POLLOUT, POLLHUP, POLLERR that hold now, or within that time (only to be used
+ * when the kernel ends).
+ */
 u32 host_stdio_poll(struct host_stdio *s, u32 events, int timeout_ms);
 int host_stdio_readable_bytes(struct host_stdio *s); /* FIONREAD; -errno */
-/* The guest has closed the last file of it: lets the other end see that. The descriptor number stays taken. */
+/*
+ * The guest has closed the last file of it: lets the other end see that. The descriptor number
+ * stays taken.
+ */
 void host_stdio_retire(struct host_stdio *s);
 
 /* ---- what the host tells about itself (os/hostinfo.c) ---- */
 
-/* A file of the host's /proc or /sys, NUL-terminated, in fresh memory (kfree). NULL: not there, no memory, or more than 64 MiB. */
+/*
+ * A file of the host's /proc or /sys, NUL-terminated, in fresh memory (kfree). NULL: not there, no
+ * memory, or more than 64 MiB.
+ */
 must_check char *host_file_text(const char *path);
 
 /* ---- the terminal ---- */
@@ -67,15 +86,18 @@ must_check int host_tty_init(int fd, struct host_tty_modes *m);
 /* Its modes now; not those of raw mode. -errno. */
 must_check int host_tty_modes(struct host_tty_modes *m);
 /*
- * Raw input, no signals, and this output processing. What was there before is remembered for host_tty_restore(). Again if that
- * has undone it, or the flags change.
+ * Raw input, no signals, and this output processing. What was there before is remembered for
+ * host_tty_restore(). Again if that has undone it, or the flags change.
  */
 void host_tty_raw(u32 oflag);
 bool host_tty_is_raw(void);
 /* Async-signal-safe. Only in the foreground: else somebody else is using the terminal now. */
 void host_tty_restore(void);
 bool host_tty_in_foreground(void);
-/* If heddle isn't in the terminal's foreground: stops heddle with sig (SIGTTIN, SIGTTOU) until it is. */
+/*
+ * If heddle isn't in the terminal's foreground: stops heddle with sig (SIGTTIN, SIGTTOU) until it
+ * is.
+ */
 void host_tty_foreground(int sig);
 /* Rows, columns, x and y pixels; -errno. */
 int host_tty_winsize(u16 ws[4]);

@@ -28,8 +28,8 @@ static inline struct timespec ns_to_timespec(ktime_t ns)
 struct cpu;
 
 /*
- * A timer: calls fn once at `deadline` (CLOCK_MONOTONIC) on some CPU, without locks held and outside any task;
- * fn must not sleep. It may re-arm its own timer.
+ * A timer: calls fn once at `deadline` (CLOCK_MONOTONIC) on some CPU, without locks held and
+ * outside any task; fn must not sleep. It may re-arm its own timer.
  */
 struct timer {
 	ktime_t deadline;	     /* base lock */
@@ -46,7 +46,10 @@ void timer_arm(struct timer *t, ktime_t deadline);
 bool timer_is_armed(const struct timer *t);
 /* Disarms; true if it was armed. fn may still be running elsewhere afterwards: */
 bool timer_cancel(struct timer *t);
-/* ... unless this is used, which also waits for a running fn. Not from fn itself, nor with locks that fn takes. */
+/*
+ * ... unless this is used, which also waits for a running fn. Not from fn itself, nor with locks
+ * that fn takes.
+ */
 bool timer_cancel_sync(struct timer *t);
 
 #endif

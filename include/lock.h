@@ -1,12 +1,13 @@
 /*
  * Locks. Ranks and their order: lockrank.h.
  *
- * spinlock: for short sections without sleeping. CPUs are host threads which the host may preempt, so after a
- *   short spin the waiter sleeps in the host. Not recursive.
- * mutex, rwsem: sleeping locks for tasks (kthreads); FIFO-fair enough that nobody starves. An rwsem prefers
- *   waiting writers. Neither may be taken in an idle loop, a timer callback or an event callback.
- *   The holder that unlocks one may still touch it after the next holder has it: don't keep a mutex or rwsem inside an object that the
- *   next holder may free at once, unless a reference, taken before the lock, outlives the unlock.
+ * spinlock: for short sections without sleeping. CPUs are host threads which the host may preempt,
+ * so after a short spin the waiter sleeps in the host. Not recursive. mutex, rwsem: sleeping locks
+ * for tasks (kthreads); FIFO-fair enough that nobody starves. An rwsem prefers waiting writers.
+ * Neither may be taken in an idle loop, a timer callback or an event callback. The holder that
+ * unlocks one may still touch it after the next holder has it: don't keep a mutex or rwsem inside
+ * an object that the next holder may free at once, unless a reference, taken before the lock,
+ * outlives the unlock.
  */
 #ifndef HEDDLE_LOCK_H
 #define HEDDLE_LOCK_H
@@ -29,7 +30,10 @@ struct spinlock {
 
 void spin_init(struct spinlock *l, const char *name, enum lock_rank rank);
 void spin_lock(struct spinlock *l);
-/* For a second lock of the same rank; the caller states (in a comment) the order that makes it safe. */
+/*
+ * For a second lock of the same rank; the caller states (in a comment) the order that makes it
+ * safe.
+ */
 void spin_lock_nested(struct spinlock *l);
 void spin_unlock(struct spinlock *l);
 
@@ -68,7 +72,10 @@ void down_write(struct rwsem *s);
 void down_write_nested(struct rwsem *s);
 void up_write(struct rwsem *s);
 
-/* What sleeps only now and then says so each time: debug builds panic if the caller holds a spinlock, or is in an RCU read section. */
+/*
+ * What sleeps only now and then says so each time: debug builds panic if the caller holds a
+ * spinlock, or is in an RCU read section.
+ */
 #ifdef HEDDLE_DEBUG
 void might_sleep(const char *what);
 #else

@@ -1,6 +1,7 @@
 /*
- * The lock order, outermost first. A lock may be taken only while every lock already held has a lower
- * rank (a debug build checks it). Two locks of one rank may nest only where spin_lock_nested() says so.
+ * The lock order, outermost first. A lock may be taken only while every lock already held has a
+ * lower rank (a debug build checks it). Two locks of one rank may nest only where
+ * spin_lock_nested() says so.
  *
  * Sleeping locks (mutex, rwsem) come first: none may be taken while a spinlock is held.
  */
@@ -9,14 +10,16 @@
 
 enum lock_rank {
 	/* sleeping locks */
-	/* epoll instances (outer before inner): they call poll operations, which may take what follows */
+	/* epoll instances (outer before inner): they call poll operations, which may take what
+	   follows */
 	RANK_EPOLL = 1,
 	RANK_FILE_POS, /* file->pos_lock: reads and writes take what follows (two: by address) */
 	RANK_SEQ,      /* the text of an open /proc file, while it is made */
 	RANK_SMAPS,    /* who makes the text of an smaps, which takes megabytes: one at a time */
-	RANK_MMAP, /* mm->lock: the vma table; before inodes, because mapping a file may have to turn it into a mappable one */
-	RANK_MOUNT,	  /* the mount table */
-	RANK_RENAME,	  /* rename across directories: one at a time for each super block */
+	RANK_MMAP,     /* mm->lock: the vma table; before inodes, because mapping a file may have to
+			  turn it into a mappable one */
+	RANK_MOUNT,    /* the mount table */
+	RANK_RENAME,   /* rename across directories: one at a time for each super block */
 	RANK_INODE_DIR,	  /* directory inode (parents before children; two by address) */
 	RANK_INODE,	  /* inode of a file: writes, truncate, size */
 	RANK_COPY_FILL,	  /* a file of an overlay in a directory: one copier each */
@@ -39,15 +42,16 @@ enum lock_rank {
 	RANK_INODE_SPIN, /* inode cache, small inode state, file locks */
 	RANK_FH,	 /* fh state */
 	RANK_UNIX_NAMES, /* abstract socket names: a hash bucket */
-	RANK_UNIX_SOCK, /* a socket's state and queue (pairs by address; a listener before those who wait in its queue) */
-	RANK_FASYNC, /* a list of files with O_ASYNC */
-	RANK_MISC,   /* leaf-ish locks of small drivers */
-	RANK_FUTEX,  /* a futex hash bucket (two: by address) */
-	RANK_PTYS,   /* numbers of ptys: taken by the last tty_put(), which comes under anything */
-	RANK_WAITQ,  /* wait_queue->lock */
-	RANK_POLLQ,  /* the queue of one poller; taken from within wait-queue callbacks */
-	RANK_TIMER,  /* a CPU's timer heap */
-	RANK_RQ,     /* a CPU's run queue */
+	RANK_UNIX_SOCK, /* a socket's state and queue (pairs by address; a listener before those who
+			   wait in its queue) */
+	RANK_FASYNC,	/* a list of files with O_ASYNC */
+	RANK_MISC,	/* leaf-ish locks of small drivers */
+	RANK_FUTEX,	/* a futex hash bucket (two: by address) */
+	RANK_PTYS,  /* numbers of ptys: taken by the last tty_put(), which comes under anything */
+	RANK_WAITQ, /* wait_queue->lock */
+	RANK_POLLQ, /* the queue of one poller; taken from within wait-queue callbacks */
+	RANK_TIMER, /* a CPU's timer heap */
+	RANK_RQ,    /* a CPU's run queue */
 	RANK_TEMPLATE, /* os/: the template's batches, while its fork is waited for */
 	RANK_OS,       /* host-side bookkeeping (os/) */
 	RANK_LOG,

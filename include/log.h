@@ -16,17 +16,25 @@ must_check int log_open_sink(const char *path);
 /* Where log_line() writes; -1 (the default): nowhere. Set at boot. */
 void log_set_sink(int fd);
 
-/* Called first by a panic, or NULL: gives the terminal back so that the message can be read. Async-signal-safe. */
+/*
+ * Called first by a panic, or NULL: gives the terminal back so that the message can be read.
+ * Async-signal-safe.
+ */
 extern void (*panic_prepare)(void);
-/* What a panic prints about the state of CPUs and locks: set by smp_init(). Only reads, no locks. */
+/*
+ * What a panic prints about the state of CPUs and locks: set by smp_init(). Only reads, no locks.
+ */
 extern void (*panic_dump)(void (*out)(const char *fmt, ...) printf_like(1, 2));
 /* "function+0x12" in buf, or just the address; for the messages of a panic. Returns buf. */
 const char *kernel_symbol(const void *addr, char *buf, size_t size);
-/* From boot: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS of the kernel itself panic. Before CPUs are started. */
+/*
+ * From boot: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS of the kernel itself panic. Before CPUs are
+ * started.
+ */
 void panic_on_crash(void);
 /*
- * Prints message, CPU, tasks, backtrace, held locks, recent trace; exit status 70. The host ends every host process with it
- * (PR_SET_PDEATHSIG, PTRACE_O_EXITKILL).
+ * Prints message, CPU, tasks, backtrace, held locks, recent trace; exit status 70. The host ends
+ * every host process with it (PR_SET_PDEATHSIG, PTRACE_O_EXITKILL).
  */
 noreturn_ void panic(const char *fmt, ...) printf_like(1, 2);
 

@@ -1,7 +1,9 @@
 /*
- * Guest address spaces. The host kernel holds the memory; struct mm holds the vma table, in step with it.
+ * Guest address spaces. The host kernel holds the memory; struct mm holds the vma table, in step
+ * with it.
  *
- * Locks: mm->lock (rwsem, rank MMAP) protects the vma table and the numbers; mm->stub_lock (mutex, rank STUB) serialises keeper batches.
+ * Locks: mm->lock (rwsem, rank MMAP) protects the vma table and the numbers; mm->stub_lock (mutex,
+ * rank STUB) serialises keeper batches.
  */
 #ifndef HEDDLE_MM_H
 #define HEDDLE_MM_H
@@ -58,8 +60,9 @@ struct mm {
 		vmas; /* lock: sorted, in an array (search is a bisection, inserts move the tail) */
 	int nr_vmas, cap_vmas; /* lock */
 	u32 map_seq;	       /* written under lock; atomic: changes with the table */
-	uaddr_t stack_low; /* written under lock; others may look: the stack has reached down to here */
-	uaddr_t brk;	   /* lock */
+	uaddr_t stack_low;     /* written under lock; others may look: the stack has reached down to
+				  here */
+	uaddr_t brk;	       /* lock */
 	/* Written under lock, by exec alone: its own tasks read them without. */
 	uaddr_t mmap_base, stack_top, brk_start;
 	uaddr_t code_start, code_end, data_start, data_end;
@@ -74,20 +77,25 @@ struct mm {
 	int dumpable;		   /* atomic */
 	u32 core_filter;    /* atomic: CORE_*, what a core dump holds; kept by fork and exec */
 	u64 hiwater_rss_kb; /* atomic: mm_note_rss() */
-	u32 membarrier; /* atomic: MEMBARRIER_CMD_*, what was done, registrations above all; kept by fork */
+	u32 membarrier; /* atomic: MEMBARRIER_CMD_*, what was done, registrations above all; kept by
+			   fork */
 	struct patches *patches; /* lock: what is patched of its text; NULL: nothing (patch.h) */
 	bool stale; /* lock: the host mm holds the old program still: exec is to unmap it */
 };
 
 /* For exec: on a fresh host mm, with a context in it. ERR_PTR. */
 must_check struct mm *mm_create(struct context **ctx);
-/* For exec by the only user of `old`: takes its host mm over, which is stale then. ERR_PTR(-ENOMEM). */
+/*
+ * For exec by the only user of `old`: takes its host mm over, which is stale then.
+ * ERR_PTR(-ENOMEM).
+ */
 must_check struct mm *mm_take_over(struct mm *old);
 struct mm *mm_get(struct mm *mm);
 void mm_put(struct mm *mm);
 /*
- * For who is to know a mm again, but not to keep its memory: mm_grab() keeps the structure until mm_drop(). Of it only mm_tryget() may be used then: +1 as
- * by mm_get(), or false if the last user has gone.
+ * For who is to know a mm again, but not to keep its memory: mm_grab() keeps the structure until
+ * mm_drop(). Of it only mm_tryget() may be used then: +1 as by mm_get(), or false if the last user
+ * has gone.
  */
 struct mm *mm_grab(struct mm *mm);
 void mm_drop(struct mm *mm);
@@ -100,11 +108,14 @@ static inline bool mm_dumpable(const struct mm *mm)
 u64 mm_count(void); /* how many there are */
 /* It has so much resident now. The most that anybody has seen so far. */
 u64 mm_note_rss(struct mm *mm, u64 kb);
-/* mm_put() by who may be the last: false, and nothing is done, if there is another reference. Otherwise nobody gets one any more, and mm_end() is to follow. */
+/*
+ * mm_put() by who may be the last: false, and nothing is done, if there is another reference.
+ * Otherwise nobody gets one any more, and mm_end() is to follow.
+ */
 must_check bool mm_put_only(struct mm *mm);
 /*
- * The end of a mm whose last user, who has had this context in it, is gone by mm_put_only(): the context goes, and what its host process has used is told by
- * ended(arg), now or later.
+ * The end of a mm whose last user, who has had this context in it, is gone by mm_put_only(): the
+ * context goes, and what its host process has used is told by ended(arg), now or later.
  */
 struct host_usage;
 void mm_end(struct mm *mm, struct context *ctx,
@@ -119,18 +130,24 @@ void exe_file_put(struct file *f);
 struct vma *vma_find(struct mm *mm, uaddr_t addr);
 
 /*
- * A fault, or a copy by the kernel, at addr: if it lies below a stack (or other MAP_GROWSDOWN memory) that may grow so far, makes it
- * grow. True if the access may be tried again. May sleep.
+ * A fault, or a copy by the kernel, at addr: if it lies below a stack (or other MAP_GROWSDOWN
+ * memory) that may grow so far, makes it grow. True if the access may be tried again. May sleep.
  */
 must_check bool mm_grow_stack(struct mm *mm, uaddr_t addr);
 /*
- * The private memory around addr that can be written and no file stands behind: [*start, *end), and the table's number then, with which it stays
- * true. False: there is none, or mappings are being changed. Doesn't sleep.
+ * The private memory around addr that can be written and no file stands behind: [*start, *end), and
+ * the table's number then, with which it stays true. False: there is none, or mappings are being
+ * changed. Doesn't sleep.
  */
 must_check bool mm_writable(struct mm *mm, uaddr_t addr, uaddr_t *start, uaddr_t *end, u32 *seq);
-/* One host call on the guest's memory (madvise, msync ...); addresses were checked by the caller. */
+/*
+ * One host call on the guest's memory (madvise, msync ...); addresses were checked by the caller.
+ */
 must_check int mm_host_call(struct mm *mm, u64 nr, u64 a0, u64 a1, u64 a2);
-/* What identifies a futex word: *inode (+1) and offset in it for shared mappings; NULL and addr for private memory. -EFAULT. */
+/*
+ * What identifies a futex word: *inode (+1) and offset in it for shared mappings; NULL and addr for
+ * private memory. -EFAULT.
+ */
 struct inode;
 must_check int mm_futex_key(struct mm *mm, uaddr_t addr, struct inode **inode, u64 *off);
 /* Atomic compare-and-exchange on a guest's word: 0 and *old, or -EFAULT. May sleep. */
@@ -148,8 +165,9 @@ struct mmap_target {
 };
 
 /*
- * Moves data between a host file and current's memory, as far as that can be done in large pieces and at once: bytes, by which the iterator
- * advances. Whatever is left, errors included, is for fh_read_iter() and fh_write_iter().
+ * Moves data between a host file and current's memory, as far as that can be done in large pieces
+ * and at once: bytes, by which the iterator advances. Whatever is left, errors included, is for
+ * fh_read_iter() and fh_write_iter().
  */
 struct fh;
 struct iov_iter;

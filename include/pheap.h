@@ -1,4 +1,7 @@
-/* A pairing heap: intrusive, so that inserting can't fail. Insert O(1), take the first or any O(log n) amortised. */
+/*
+ * A pairing heap: intrusive, so that inserting can't fail. Insert O(1), take the first or any O(log
+ * n) amortised.
+ */
 #ifndef HEDDLE_PHEAP_H
 #define HEDDLE_PHEAP_H
 

@@ -1,11 +1,12 @@
 /*
- * RCU by liburcu, QSBR flavour. A CPU is quiescent when it switches tasks and when it returns to the guest,
- * and offline while the guest runs or it idles. So: never sleep between rcu_read_lock() and rcu_read_unlock()
- * (a debug build checks), and read sections cost nothing.
+ * RCU by liburcu, QSBR flavour. A CPU is quiescent when it switches tasks and when it returns to
+ * the guest, and offline while the guest runs or it idles. So: never sleep between rcu_read_lock()
+ * and rcu_read_unlock() (a debug build checks), and read sections cost nothing.
  *
  * Lists and hash tables: <urcu/rculist.h>, <urcu/rculfhash.h> (cds_lfht_*; create with
- * cds_lfht_new_flavor(init, min, max, CDS_LFHT_AUTO_RESIZE or 0, &urcu_qsbr_flavor, NULL)). The threads of os/ (event thread, workers)
- * may use RCU only between rcu_thread_online() and rcu_thread_offline().
+ * cds_lfht_new_flavor(init, min, max, CDS_LFHT_AUTO_RESIZE or 0, &urcu_qsbr_flavor, NULL)). The
+ * threads of os/ (event thread, workers) may use RCU only between rcu_thread_online() and
+ * rcu_thread_offline().
  */
 #ifndef HEDDLE_RCU_H
 #define HEDDLE_RCU_H
@@ -20,8 +21,8 @@
 #endif
 
 /*
- * Ours instead of liburcu's: inline (its own are calls for those who don't define _LGPL_SOURCE), plain C11 atomics, which sanitizers
- * understand, and checked in debug builds.
+ * Ours instead of liburcu's: inline (its own are calls for those who don't define _LGPL_SOURCE),
+ * plain C11 atomics, which sanitizers understand, and checked in debug builds.
  */
 #undef rcu_read_lock
 #undef rcu_read_unlock
@@ -59,7 +60,10 @@ static inline void rcu_read_unlock(void)
 #endif
 }
 
-/* Debug builds: panics unless the caller is in a read section or holds a lock, which is taken for the one that changes are made under. */
+/*
+ * Debug builds: panics unless the caller is in a read section or holds a lock, which is taken for
+ * the one that changes are made under.
+ */
 #ifdef HEDDLE_DEBUG
 void rcu_check_reader(void);
 #else
@@ -68,7 +72,10 @@ static inline void rcu_check_reader(void)
 }
 #endif
 
-/* For readers. Who keeps what is pointed to by other means, such as a reference on the owner of p, loads it without this. */
+/*
+ * For readers. Who keeps what is pointed to by other means, such as a reference on the owner of p,
+ * loads it without this.
+ */
 #define rcu_dereference(p) (rcu_check_reader(), __atomic_load_n(&(p), __ATOMIC_ACQUIRE))
 #define rcu_assign_pointer(p, v) __atomic_store_n(&(p), (v), __ATOMIC_RELEASE)
 #define rcu_set_pointer(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
@@ -86,8 +93,8 @@ static inline void rcu_check_reader(void)
 #include <urcu/rculfhash.h>
 
 /*
- * The hash table's code isn't instrumented: this tells ThreadSanitizer that what precedes the adding of a node precedes what those do who
- * meet it. Nothing in other builds.
+ * The hash table's code isn't instrumented: this tells ThreadSanitizer that what precedes the
+ * adding of a node precedes what those do who meet it. Nothing in other builds.
  */
 static inline void rcu_node_publish(struct cds_lfht_node *node)
 {
@@ -104,22 +111,23 @@ static inline void rcu_node_observe(struct cds_lfht_node *node)
 }
 
 /*
- * Out of line, because liburcu's thread-local state must not be cached across a switch to another host thread. Foreign threads
- * call rcu_register_thread() first, which leaves them online.
+ * Out of line, because liburcu's thread-local state must not be cached across a switch to another
+ * host thread. Foreign threads call rcu_register_thread() first, which leaves them online.
  */
 void rcu_thread_online(void);
 void rcu_thread_offline(void);
 void rcu_quiescent_state(void);
 
 /*
- * Waits for a grace period, in the host: the CPU does nothing else meanwhile. So prefer call_rcu() or kfree_rcu(), and never
- * hold a spinlock, nor stand in a read section. Only tests call it (tests/mutants/, too).
+ * Waits for a grace period, in the host: the CPU does nothing else meanwhile. So prefer call_rcu()
+ * or kfree_rcu(), and never hold a spinlock, nor stand in a read section. Only tests call it
+ * (tests/mutants/, too).
  */
 void synchronize_rcu(void);
 
 /*
- * Calls fn(head) after a grace period, in a thread of its own: fn may take spinlocks and kfree, never sleep, and has no current
- * task. Any thread that is online; under any lock.
+ * Calls fn(head) after a grace period, in a thread of its own: fn may take spinlocks and kfree,
+ * never sleep, and has no current task. Any thread that is online; under any lock.
  */
 void call_rcu(struct rcu_head *head, void (*fn)(struct rcu_head *head));
 /* Waits, in the host as well, until all that was deferred before has been done. On a CPU. */

@@ -1,6 +1,7 @@
 /*
- * The table of system calls, generated from kernel/syscalls.def (see there), and the prototypes of their handlers.
- * Handlers take the current task's arguments, already cast, and return a result or a negative errno.
+ * The table of system calls, generated from kernel/syscalls.def (see there), and the prototypes of
+ * their handlers. Handlers take the current task's arguments, already cast, and return a result or
+ * a negative errno.
  */
 #ifndef HEDDLE_SYSCALLS_H
 #define HEDDLE_SYSCALLS_H
@@ -42,7 +43,10 @@ enum arg_kind {
 	ARG_LFLAGS,
 };
 
-/* A name for the value of some bits: it fits if (arg & mask) == value. An array ends with a NULL name. */
+/*
+ * A name for the value of some bits: it fits if (arg & mask) == value. An array ends with a NULL
+ * name.
+ */
 struct flag_name {
 	const char *name;
 	u64 value, mask;
@@ -67,8 +71,9 @@ struct arg_type {
 
 struct syscall_arg {
 	const char *name;
-	u8 kind; /* enum arg_kind */
-	s8 len_arg; /* in, out, inout, iov: which argument holds its length (or its count, with a type); -1: none */
+	u8 kind;    /* enum arg_kind */
+	s8 len_arg; /* in, out, inout, iov: which argument holds its length (or its count, with a
+		       type); -1: none */
 	bool len_is_ptr;	       /* that argument points to the length */
 	const struct arg_type *type;   /* in, out, inout: of one element; NULL: bytes */
 	const struct flag_name *names; /* flags, clockid; else NULL */
@@ -76,7 +81,10 @@ struct syscall_arg {
 
 struct syscall_desc {
 	const char *name; /* NULL: no such number */
-	/* Args are the six argument registers. NULL: not implemented. -ENOSYS where the handler isn't linked. */
+	/*
+	 * Args are the six argument registers. NULL: not implemented. -ENOSYS where the handler
+	 * isn't linked.
+	 */
 	long (*call)(const u64 args[6]);
 	const struct syscall_arg *args;
 	u8 nargs;

@@ -1,8 +1,9 @@
 /*
  * Tasks (guest threads), thread groups (processes) and their relations.
  *
- * Locks: tasklist_lock (rank TASKLIST) protects parent/child/sibling links, pid links, sessions and groups, exit states. tg->siglock protects
- * signal state and the member list of the group. Lookups by pid use RCU: find_task() etc. return a new reference.
+ * Locks: tasklist_lock (rank TASKLIST) protects parent/child/sibling links, pid links, sessions and
+ * groups, exit states. tg->siglock protects signal state and the member list of the group. Lookups
+ * by pid use RCU: find_task() etc. return a new reference.
  */
 #ifndef HEDDLE_TASK_H
 #define HEDDLE_TASK_H
@@ -23,12 +24,15 @@
 
 enum pid_type { PIDTYPE_TID, PIDTYPE_TGID, PIDTYPE_PGID, PIDTYPE_SID, PIDTYPE_MAX };
 
-/* A process id: lives as long as someone refers to it (task, pidfd, tty, session), so it can't be reused under them. */
+/*
+ * A process id: lives as long as someone refers to it (task, pidfd, tty, session), so it can't be
+ * reused under them.
+ */
 struct pid {
-	u32 refs; /* atomic */
-	pid_t nr; /* constant */
-	struct cds_list_head tasks
-		[PIDTYPE_MAX]; /* tasklist_lock: thread groups: pgrp_link on [PGID], session_link on [SID] */
+	u32 refs;				 /* atomic */
+	pid_t nr;				 /* constant */
+	struct cds_list_head tasks[PIDTYPE_MAX]; /* tasklist_lock: thread groups: pgrp_link on
+						    [PGID], session_link on [SID] */
 	struct task *task;	     /* RCU: the task with this tid, or NULL once it is gone */
 	struct wait_queue exit_wait; /* pidfd pollers */
 	struct thread_group *tg;     /* RCU: the process with this pid, until it is reaped */
@@ -48,7 +52,10 @@ struct racy_rlimit {
 	racy_u64 rlim_cur, rlim_max;
 };
 
-/* What was read and written by calls, as /proc/PID/io has it: bytes, and how many calls, failed ones included. */
+/*
+ * What was read and written by calls, as /proc/PID/io has it: bytes, and how many calls, failed
+ * ones included.
+ */
 struct io_count {
 	racy_u64 rchar, wchar, syscr, syscw;
 };
@@ -62,8 +69,8 @@ struct thread_group {
 	struct spinlock siglock;
 	struct sighand *sighand;	  /* constant until exec */
 	struct sigpending shared_pending; /* siglock */
-	ksigset_t
-		sent_to_many; /* siglock: those of them that went to several processes, as to a process group */
+	ksigset_t sent_to_many; /* siglock: those of them that went to several processes, as to a
+				   process group */
 	struct wait_queue signalfd_wait; /* woken for each signal sent to the group or a member */
 	struct wait_queue child_wait;	 /* wait4 by members */
 	struct cds_list_head
@@ -79,7 +86,8 @@ struct thread_group {
 	int stop_pending;	     /* threads yet to stop */
 	bool stopped, stop_reported; /* all are stopped; parent was told */
 	bool continued;		     /* wait(WCONTINUED) not yet told */
-	int cld_notify; /* CLD_STOPPED, CLD_CONTINUED: the parent is to be told by the next member that looks */
+	int cld_notify; /* CLD_STOPPED, CLD_CONTINUED: the parent is to be told by the next member
+			   that looks */
 
 	struct thread_group *parent; /* tasklist_lock */
 	pid_t parent_tid; /* tasklist_lock: the parent's thread that forked it, for __WNOTHREAD */
@@ -93,9 +101,9 @@ struct thread_group {
 	struct pid *pgrp, *session;		      /* tasklist_lock; RCU readers */
 	struct cds_list_head pgrp_link, session_link; /* tasklist_lock: on pid->tasks[PGID/SID] */
 	struct tty *tty;			      /* siglock: controlling terminal */
-	struct pid *
-		tty_old_pgrp; /* siglock, +1: the foreground when the leader's terminal was hung up */
-	racy_bool did_exec;   /* setpgid by the parent is over */
+	struct pid *tty_old_pgrp; /* siglock, +1: the foreground when the leader's terminal was hung
+				     up */
+	racy_bool did_exec;	  /* setpgid by the parent is over */
 
 	struct racy_rlimit rlim[RLIM_NLIMITS]; /* siglock to change */
 	struct ktimer_list *timers;    /* POSIX timers, siglock; kernel/time/posix_timer.c */
@@ -118,12 +126,15 @@ struct thread_group {
 #define WORK_DIE 2u	     /* the group exits */
 #define WORK_RESTORE_MASK 4u /* put saved_mask back unless a handler runs */
 #define WORK_CPUTIMER                                                                              \
-	8u /* CPU-time timers rested while nobody ran, or it is new: signals_deliver() plans them */
+	8u /* CPU-time timers rested while nobody ran, or it is new: signals_deliver() plans them  \
+	    */
 
 /*
- * c constant after creation   o only by itself   s tg->siglock   t tasklist_lock   a atomic   no letter: o
+ * c constant after creation   o only by itself   s tg->siglock   t tasklist_lock   a atomic   no
+ * letter: o
  *
- * A reference on a task doesn't keep its pid: others than the task itself follow t->pid only under tasklist_lock, while it is attached.
+ * A reference on a task doesn't keep its pid: others than the task itself follow t->pid only under
+ * tasklist_lock, while it is attached.
  */
 struct task {
 	struct kthread kt;		 /* first member: current is derived from it */
@@ -147,7 +158,10 @@ struct task {
 	/* system call in progress: o; /proc looks while it sleeps (kthread_while_asleep()) */
 	u64 sys_nr;
 	bool ids_published; /* what it may know of itself without asking is right (patch.h) */
-	/* Where this call's result may be copied to by the task itself; and what is known of that place, as long as mm->map_seq is the same. */
+	/*
+	 * Where this call's result may be copied to by the task itself; and what is known of that
+	 * place, as long as mm->map_seq is the same.
+	 */
 	bool copy_out;
 	u32 writable_seq;
 	uaddr_t writable_start, writable_end;
@@ -156,7 +170,8 @@ struct task {
 	bool in_call;	   /* sys_nr, sys_args and event.sys are those of the call that it is in */
 	racy_int host_pid; /* o to write; others may find an old one */
 	bool in_syscall;   /* results of it may be restarted by signal delivery */
-	bool regs_set; /* the call set all registers itself (sigreturn, exec): don't store a result */
+	bool regs_set; /* the call set all registers itself (sigreturn, exec): don't store a result
+			*/
 	struct event event;
 	/* c: what it does before it first enters the guest; only init has that. */
 	void (*start)(struct task *t);
@@ -193,18 +208,18 @@ struct task {
 	struct wait_queue vfork_wait; /* its own lock: who made it by vfork sleeps here */
 	bool vfork_done;	      /* a: it has executed a program, or ends */
 	racy_int pdeath_signal;	      /* o to write */
-	struct scm_files *
-		scm_doomed; /* o: files of dropped messages, while this task puts them (kernel/net/scm.c) */
-	bool scm_dropping;	 /* o: the same */
+	struct scm_files *scm_doomed; /* o: files of dropped messages, while this task puts them
+					 (kernel/net/scm.c) */
+	bool scm_dropping;	      /* o: the same */
 	bool nproc_exceeded;	 /* o: setuid() took its user over RLIMIT_NPROC, for exec to tell */
 	racy_u64 timer_slack_ns; /* o to write */
-	racy_bool
-		sched_reset_on_fork; /* by whoever may change its policy: children start with the default one */
-	u32 personality;	     /* a, o to write: personality(2) */
-	u16 ioprio;		     /* a: ioprio_set(2); nothing schedules by it */
-	racy_u64 minflt, majflt; /* o to write */
-	struct io_count io;	 /* o to write */
-	ktime_t start_time;	 /* c */
+	racy_bool sched_reset_on_fork; /* by whoever may change its policy: children start with the
+					  default one */
+	u32 personality;	       /* a, o to write: personality(2) */
+	u16 ioprio;		       /* a: ioprio_set(2); nothing schedules by it */
+	racy_u64 minflt, majflt;       /* o to write */
+	struct io_count io;	       /* o to write */
+	ktime_t start_time;	       /* c */
 	struct rcu_head rcu;
 };
 
@@ -227,7 +242,10 @@ void pid_put(struct pid *p);
 must_check struct pid *find_pid(pid_t nr);
 pid_t pid_last(void);			/* the number given out last */
 must_check struct pid *pid_alloc(void); /* ERR_PTR(-EAGAIN, -ENOMEM) */
-/* Calls fn for each process, under RCU: fn must not sleep; nonzero ends it. In order of tgid starting at `from`. */
+/*
+ * Calls fn for each process, under RCU: fn must not sleep; nonzero ends it. In order of tgid
+ * starting at `from`.
+ */
 must_check struct thread_group *next_process(pid_t from); /* lowest tgid >= from, +1 */
 static inline pid_t tg_nr(const struct thread_group *tg)
 {
@@ -242,12 +260,18 @@ struct fs_context *task_fs_get(struct task *t);
 void task_set_comm(struct task *t, const char *name);
 void task_get_comm(struct task *t, char comm[TASK_COMM_LEN]);
 
-/* May the caller look into t? By file system ids or by real ones: ptrace(2), "Ptrace access mode checking". */
+/*
+ * May the caller look into t? By file system ids or by real ones: ptrace(2), "Ptrace access mode
+ * checking".
+ */
 enum trace_ids { TRACE_FSIDS, TRACE_REALIDS };
 bool task_may_trace(struct task *t, enum trace_ids ids);
 /* The same for who has these credentials and is not of t's process. */
 bool cred_may_trace(const struct cred *me, struct task *t, enum trace_ids ids);
-/* The mm of t, +1, if the caller may look into it. ERR_PTR(-EACCES); ERR_PTR(-ESRCH): it has none any more. May sleep. */
+/*
+ * The mm of t, +1, if the caller may look into it. ERR_PTR(-EACCES); ERR_PTR(-ESRCH): it has none
+ * any more. May sleep.
+ */
 must_check struct mm *task_mm_access(struct task *t, enum trace_ids ids);
 /* Is that its mm still? If so it hasn't executed another program meanwhile, nor ended. */
 bool task_has_mm(struct task *t, const struct mm *mm);
@@ -268,7 +292,10 @@ static inline void io_count_call(ssize_t n, bool write)
 	}
 }
 void io_count_add(struct io_count *sum, const struct io_count *io);
-/* A member is leaving: what it has goes to the sums of its group. Under siglock, as cputime_fold_locked(), where it is marked as such. */
+/*
+ * A member is leaving: what it has goes to the sums of its group. Under siglock, as
+ * cputime_fold_locked(), where it is marked as such.
+ */
 void io_count_fold_locked(struct task *t);
 /* Of all members, those that have ended, and children that were reaped. */
 void io_count_group(struct thread_group *tg, struct io_count *sum);

@@ -11,7 +11,10 @@
 typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
-/* Written under a lock, and read without it where an old value does no harm. ThreadSanitizer is told by smp/tsan.c. */
+/*
+ * Written under a lock, and read without it where an old value does no harm. ThreadSanitizer is
+ * told by smp/tsan.c.
+ */
 typedef volatile uint32_t racy_u32;
 typedef volatile uint64_t racy_u64;
 typedef volatile int racy_int;
@@ -81,7 +84,10 @@ static inline bool IS_ERR_OR_NULL(const void *p)
 	return !p || IS_ERR(p);
 }
 
-/* Results of interrupted calls; never seen by the guest (kernel/signal/deliver.c turns them into EINTR or a restart). */
+/*
+ * Results of interrupted calls; never seen by the guest (kernel/signal/deliver.c turns them into
+ * EINTR or a restart).
+ */
 #define ERESTARTSYS 512
 #define ERESTARTNOINTR 513
 #define ERESTARTNOHAND 514

@@ -1,6 +1,6 @@
 /*
- * --strace. Lines look like strace's, but a call is printed when it returns, whole, so that the lines of CPUs that
- * run at once can't be torn apart:
+ * --strace. Lines look like strace's, but a call is printed when it returns, whole, so that the
+ *lines of CPUs that run at once can't be torn apart:
  *
  *	[3] openat(AT_FDCWD, "/etc/passwd", O_RDONLY|O_CLOEXEC) = 3
  *	[3] --- SIGUSR1 {si_signo=SIGUSR1, si_code=SI_USER, si_pid=1, si_uid=0} ---

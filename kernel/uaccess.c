@@ -96,8 +96,9 @@ static size_t copy_some(struct mm *mm, void *buf, uaddr_t addr, size_t n, enum d
 }
 
 /*
- * The same; where it fails below a stack that may grow, grows it and goes on. A place that still fails then does so for another reason: it
- * can't be read, or the host processes are gone. Takes mm->lock: may sleep.
+ * The same; where it fails below a stack that may grow, grows it and goes on. A place that still
+ * fails then does so for another reason: it can't be read, or the host processes are gone. Takes
+ * mm->lock: may sleep.
  */
 static size_t copy_range(struct mm *mm, void *buf, uaddr_t addr, size_t n, enum direction dir)
 {
@@ -168,8 +169,9 @@ size_t copy_to_user_partial(uaddr_t to, const void *from, size_t n)
 }
 
 /*
- * exec by the only user takes the host mm away, with the lock, for a program that the caller may have no right to see. The mm that has it then is stale until it is
- * rid of the old program, which may not have been dumpable while the new one is.
+ * exec by the only user takes the host mm away, with the lock, for a program that the caller may
+ * have no right to see. The mm that has it then is stale until it is rid of the old program, which
+ * may not have been dumpable while the new one is.
  */
 static size_t copy_remote(struct mm *mm, void *buf, uaddr_t addr, size_t n, enum direction dir)
 {
@@ -195,7 +197,10 @@ size_t write_remote_vm(struct mm *mm, uaddr_t to, const void *from, size_t n)
 	return copy_remote(mm, (void *)from, to, n, TO_USER);
 }
 
-/* In steps that end at page boundaries: the string may end right before an unmapped page. The first step is short, as most strings are. */
+/*
+ * In steps that end at page boundaries: the string may end right before an unmapped page. The first
+ * step is short, as most strings are.
+ */
 ssize_t strncpy_from_user(char *to, uaddr_t from, size_t size)
 {
 	size_t done = 0, step = 128, came;
@@ -242,8 +247,8 @@ char *path_from_user(uaddr_t from)
 /* ---- iterators ---- */
 
 /*
- * Iterators are used under locks that come before mm->lock, so the stack grows as far as the range needs it now. Not where it has been: what
- * fails there, has been unmapped.
+ * Iterators are used under locks that come before mm->lock, so the stack grows as far as the range
+ * needs it now. Not where it has been: what fails there, has been unmapped.
  */
 static void grow_for(uaddr_t addr, size_t len)
 {

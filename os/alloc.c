@@ -10,8 +10,9 @@
 #include <sys/mman.h>
 
 /*
- * Bytes in use, by CPU; the last is for other threads. What one CPU allocates another may free, so only the sum means something. Atomic:
- * a CPU's own is only written by itself, the last by any thread.
+ * Bytes in use, by CPU; the last is for other threads. What one CPU allocates another may free, so
+ * only the sum means something. Atomic: a CPU's own is only written by itself, the last by any
+ * thread.
  */
 static struct counter {
 	s64 bytes;

@@ -1,7 +1,8 @@
 /*
- * The handler of kicks, and what it calls. ThreadSanitizer puts signals off until the thread is in a call that it knows to block, and so
- * loses those that are to interrupt such a call: the handler is installed behind its back, isn't instrumented, and makes its host calls
- * without the functions that it intercepts.
+ * The handler of kicks, and what it calls. ThreadSanitizer puts signals off until the thread is in
+ * a call that it knows to block, and so loses those that are to interrupt such a call: the handler
+ * is installed behind its back, isn't instrumented, and makes its host calls without the functions
+ * that it intercepts.
  */
 #ifndef HEDDLE_OS_ATONCE_H
 #define HEDDLE_OS_ATONCE_H
@@ -45,7 +46,10 @@ static inline void at_once_kill(pid_t pid, int sig)
 
 #endif
 
-/* ns of CPU that this process has used, 0 if it is gone: its clock as clock_getcpuclockid(3) has it. */
+/*
+ * ns of CPU that this process has used, 0 if it is gone: its clock as clock_getcpuclockid(3) has
+ * it.
+ */
 AT_ONCE static inline ktime_t at_once_cputime(pid_t pid)
 {
 	struct timespec ts;

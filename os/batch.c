@@ -1,7 +1,8 @@
 /*
- * Batches: a keeper executes host system calls that are written into its control page. Everything here trusts only what no guest
- * can write: the control pages and the report descriptors. The word on which the kernel waits for the end of a batch lies in a slot
- * and may be forged, so the report decides.
+ * Batches: a keeper executes host system calls that are written into its control page. Everything
+ * here trusts only what no guest can write: the control pages and the report descriptors. The word
+ * on which the kernel waits for the end of a batch lies in a slot and may be forged, so the report
+ * decides.
  */
 #include "os/hostmm_priv.h"
 #include "host.h"
@@ -57,8 +58,9 @@ struct stub_op *op_add(struct stub_ctl *ctl, u64 flags, u64 nr, u64 a0, u64 a1, 
 }
 
 /*
- * Numbers of batches are unique over all host mms, since they share the report descriptors: what another one reported there last must
- * not be taken for an answer. Never 0, which a new keeper starts with.
+ * Numbers of batches are unique over all host mms, since they share the report descriptors: what
+ * another one reported there last must not be taken for an answer. Never 0, which a new keeper
+ * starts with.
  */
 u32 next_seq(void)
 {
@@ -85,8 +87,9 @@ static bool report_read(int fd, u32 seq, int *done, u32 *last)
 #define KEEPER_CHECK (NSEC_PER_SEC / 4)
 
 /*
- * Waits for the end of the batch. The word may lie (a guest's thread can write it), the report can't: whatever the word says, each time it has
- * changed the report is looked at, and now and then that and whether the keeper lives: soon, since the word may have been put back before we slept.
+ * Waits for the end of the batch. The word may lie (a guest's thread can write it), the report
+ * can't: whatever the word says, each time it has changed the report is looked at, and now and then
+ * that and whether the keeper lives: soon, since the word may have been put back before we slept.
  * -ESRCH: it died.
  */
 int keeper_wait(struct host_mm *hm, pid_t keeper, int report, int *done, u32 *last)
@@ -110,7 +113,10 @@ int keeper_wait(struct host_mm *hm, pid_t keeper, int report, int *done, u32 *la
 		}
 		first = false;
 		if (w == hm->seq) {
-			/* Forged: undo the forgery, so that the real answer wakes us; the deadline covers the race. */
+			/*
+			 * Forged: undo the forgery, so that the real answer wakes us; the deadline
+			 * covers the race.
+			 */
 			__atomic_compare_exchange_n(word, &w, w - 1, false, __ATOMIC_ACQ_REL,
 						    __ATOMIC_RELAXED);
 			w--;
@@ -169,7 +175,10 @@ int keeper_run(struct host_mm *hm, int *done, u32 *last)
 	return err;
 }
 
-/* Runs what is in the control page: 0 if all of it succeeded, else the error of the call that didn't. */
+/*
+ * Runs what is in the control page: 0 if all of it succeeded, else the error of the call that
+ * didn't.
+ */
 int keeper_run_all(struct host_mm *hm, u32 *last)
 {
 	int done = 0, err = keeper_run(hm, &done, last);
@@ -192,7 +201,10 @@ void batch_add_clear(struct batch *b)
 		  STUB_BASE - STUB_VDSO_AREA - STUB_VDSO_AREA_SIZE, 0, 0, 0, 0);
 }
 
-/* The keeper gets these descriptors, as its first free ones, and closes them behind the calls that need them. */
+/*
+ * The keeper gets these descriptors, as its first free ones, and closes them behind the calls that
+ * need them.
+ */
 static int op_add_fetch(struct host_mm *hm, const int *fds, int n)
 {
 	if (!hm->fds_closed)
@@ -223,8 +235,9 @@ static bool below_stub(uaddr_t addr, u64 len)
 }
 
 /*
- * Does all that the call is about lie below the stub? Who orders it has checked that, each in its own way; but a keeper that maps something over
- * the stub is the guest's, so nobody's mistake may bring it there.
+ * Does all that the call is about lie below the stub? Who orders it has checked that, each in its
+ * own way; but a keeper that maps something over the stub is the guest's, so nobody's mistake may
+ * bring it there.
  */
 static bool in_reach(u64 nr, const u64 args[6])
 {

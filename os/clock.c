@@ -27,7 +27,9 @@ __attribute__((constructor)) static void note_boot(void)
 	ktime_boot_mono = ktime_mono();
 }
 
-/* CPU-time clocks would tell of the kernel's own threads; the guest's are the scheduler's business. */
+/*
+ * CPU-time clocks would tell of the kernel's own threads; the guest's are the scheduler's business.
+ */
 static bool is_wall_clock(int id)
 {
 	switch (id) {

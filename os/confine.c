@@ -1,8 +1,8 @@
 /*
  * How the kernel process confines itself: Landlock for files, a seccomp filter for calls.
  *
- * The filter's calls are those of os/hostcalls.def. A call that it doesn't know is a fault of ours (or of whoever has taken over), so it
- * doesn't fail but ends in a panic, see os/panic.c.
+ * The filter's calls are those of os/hostcalls.def. A call that it doesn't know is a fault of ours
+ * (or of whoever has taken over), so it doesn't fail but ends in a panic, see os/panic.c.
  */
 #include "confine.h"
 #include "log.h"
@@ -103,7 +103,10 @@ static int allow_own_files(int ruleset, u64 known)
 
 	for (size_t i = 0; i < ARRAY_SIZE(read_only) && !err; i++)
 		err = allow_path(ruleset, read_only[i], ACCESS_READ);
-	/* Terminals and pipes are opened anew, see os/stdio.c. A directory isn't, and a rule would be one for all that is in it. */
+	/*
+	 * Terminals and pipes are opened anew, see os/stdio.c. A directory isn't, and a rule would
+	 * be one for all that is in it.
+	 */
 	for (int fd = 0; fd < 3 && !err; fd++)
 		if (!is_directory(fd))
 			err = allow_fd(ruleset, fd, known & ACCESS_FILE);
@@ -210,8 +213,8 @@ int confine_calls(bool tracing)
 #include "os/hostcalls.def"
 	};
 	/*
-	 * These are looked for first. A tree would find all others sooner, but hosts since 5.11 run no filter for calls that are
-	 * allowed whatever their arguments.
+	 * These are looked for first. A tree would find all others sooner, but hosts since 5.11 run
+	 * no filter for calls that are allowed whatever their arguments.
 	 */
 	static const int frequent[] = {__NR_ioctl,
 				       __NR_kill,

@@ -1,6 +1,6 @@
 /*
- * Heddle's terminal. Raw mode begins when the guest first uses its console, and what was there before comes back at the end,
- * at a panic and while heddle is suspended.
+ * Heddle's terminal. Raw mode begins when the guest first uses its console, and what was there
+ * before comes back at the end, at a panic and while heddle is suspended.
  */
 #include "hostio.h"
 #include "log.h"
@@ -17,7 +17,8 @@ struct winsize_host {
 };
 
 /*
- * The modes that were there before raw mode. Its two copies take turns, so that a signal handler always finds a whole one.
+ * The modes that were there before raw mode. Its two copies take turns, so that a signal handler
+ * always finds a whole one.
  */
 static int tty_fd = -1; /* constant after host_tty_init() */
 static struct termios saved[2];
@@ -113,7 +114,10 @@ void host_tty_restore(void)
 	errno = err;
 }
 
-/* Stops the process by this very thread, so that nothing is done in between. False: the host refuses, as for an orphaned group. */
+/*
+ * Stops the process by this very thread, so that nothing is done in between. False: the host
+ * refuses, as for an orphaned group.
+ */
 static bool stop_self(int sig)
 {
 	struct timespec before, after;

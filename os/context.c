@@ -32,7 +32,10 @@ size_t xstate_size(void)
 
 #define XFEATURE_DYNAMIC (1ull << 18) /* XTILEDATA */
 
-/* CPUID is slow in virtual machines (it leaves them), so this runs once; every thread computes the same. */
+/*
+ * CPUID is slow in virtual machines (it leaves them), so this runs once; every thread computes the
+ * same.
+ */
 size_t xstate_frame(u64 *features)
 {
 	static u64 known_features;
@@ -74,7 +77,9 @@ int context_probe(char *why, size_t size)
 	return -ENOSYS;
 }
 
-/* The initial state: x87 control word 0x37f, MXCSR 0x1f80, everything else zero and marked as such. */
+/*
+ * The initial state: x87 control word 0x37f, MXCSR 0x1f80, everything else zero and marked as such.
+ */
 void xstate_initial(void *xs, size_t size)
 {
 	memset(xs, 0, size);
@@ -152,7 +157,10 @@ void context_destroy(struct context *c)
 			engine->release(c);
 	}
 	if (keep && !c->dead) {
-		/* Left as it is, mostly stopped: the next thread on this CPU takes it over without a word to the host. */
+		/*
+		 * Left as it is, mostly stopped: the next thread on this CPU takes it over without
+		 * a word to the host.
+		 */
 		c->ht->clean_fp = false;
 		c->ht->save = 0;
 		c->ht->attached = c->bound;
@@ -346,7 +354,10 @@ bool slot_read(const struct host_task *ht, void *to, uaddr_t addr, size_t n)
 	return true;
 }
 
-/* How many it has; it may inherit some from who started this kernel, as in a container. Hosts before 5.9 only tell whether there are any. */
+/*
+ * How many it has; it may inherit some from who started this kernel, as in a container. Hosts
+ * before 5.9 only tell whether there are any.
+ */
 static unsigned long filters(pid_t pid)
 {
 	static const char number[] = "\nSeccomp_filters:\t", mode[] = "\nSeccomp:\t";
@@ -374,8 +385,8 @@ bool wait_ready(struct host_task *ht)
 	ktime_t step = NSEC_PER_MSEC, look = ktime_mono() + step;
 
 	/*
-	 * The word may be forged, and what was there erased: what counts is where the engine finds the process then. Wake-ups may be forged as
-	 * well, any number of them.
+	 * The word may be forged, and what was there erased: what counts is where the engine finds
+	 * the process then. Wake-ups may be forged as well, any number of them.
 	 */
 	while (!__atomic_load_n(ready, __ATOMIC_ACQUIRE)) {
 		(void)shared_futex_wait(ready, 0, look);

@@ -7,7 +7,8 @@
 #include "os/hostmm_priv.h"
 
 /*
- * What a new guest process does last, and which signals its stub takes: the engine's choice. Addresses lie in the stub's text.
+ * What a new guest process does last, and which signals its stub takes: the engine's choice.
+ * Addresses lie in the stub's text.
  */
 struct stub_setup {
 	u32 filter_flags; /* of its seccomp() */
@@ -20,7 +21,10 @@ struct stub_setup {
 /* Ignored by default, so that one left pending does nothing where nobody takes it. */
 #define SIG_KICK SIGURG
 
-/* The host process which each CPU runs, 0 for none. Written by its own CPU; only its own signal handler reads it. */
+/*
+ * The host process which each CPU runs, 0 for none. Written by its own CPU; only its own signal
+ * handler reads it.
+ */
 extern pid_t userspace_pid[MAX_CPUS];
 
 /* Faults of the guest: signals whose frame is the stub's. */
@@ -33,10 +37,11 @@ struct context {
 	struct cpu *bound; /* whose thread has it attached; NULL: parked */
 	u32 *owner_bound;  /* atomic: tells the owner's scheduler the same; NULL: no owner yet */
 	struct pt_regs regs;
-	bool regs_valid;   /* regs holds what the host process has (or regs_dirty) */
-	bool regs_dirty;   /* the host process is to get regs before it runs */
-	bool result_dirty; /* only rax has changed: result */
-	bool in_signal_stop; /* ptrace: stopped by a signal, not at a system call: orig_rax must be cleared */
+	bool regs_valid;     /* regs holds what the host process has (or regs_dirty) */
+	bool regs_dirty;     /* the host process is to get regs before it runs */
+	bool result_dirty;   /* only rax has changed: result */
+	bool in_signal_stop; /* ptrace: stopped by a signal, not at a system call: orig_rax must be
+				cleared */
 	bool dead;	     /* the host process died */
 	int died_status;
 	void *xstate; /* to be loaded before it runs; NULL: nothing */
@@ -54,10 +59,14 @@ void syscall_from_regs(struct event *ev, const struct pt_regs *r, u64 nr);
 must_check bool slot_read(const struct host_task *ht, void *to, uaddr_t addr, size_t n);
 /* Has a new host process come so far that it makes no call of its own any more? */
 must_check bool filter_installed(const struct host_task *ht);
-/* Waits until a new host process has reported; false: it died, or something tampered with its slot. */
+/*
+ * Waits until a new host process has reported; false: it died, or something tampered with its slot.
+ */
 must_check bool wait_ready(struct host_task *ht);
 
-/* Notes whose thread has it attached (NULL: nobody's any more), for the engine and for the owner. */
+/*
+ * Notes whose thread has it attached (NULL: nobody's any more), for the engine and for the owner.
+ */
 void context_bind(struct context *c, struct cpu *cpu);
 
 #endif

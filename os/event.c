@@ -1,9 +1,10 @@
 /*
- * The event thread: one host thread that sleeps in epoll until a watched host descriptor is ready or a host signal for heddle itself
- * arrives, and calls back. Nothing wakes it otherwise.
+ * The event thread: one host thread that sleeps in epoll until a watched host descriptor is ready
+ * or a host signal for heddle itself arrives, and calls back. Nothing wakes it otherwise.
  *
- * A watch is one-shot: after fn ran (or was about to run) it is silent until event_watch_arm(). It is never deleted: only the
- * kernel's own standard files are watched, and they are there to its end.
+ * A watch is one-shot: after fn ran (or was about to run) it is silent until event_watch_arm(). It
+ * is never deleted: only the kernel's own standard files are watched, and they are there to its
+ * end.
  */
 #include "event.h"
 

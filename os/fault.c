@@ -1,9 +1,10 @@
 /*
  * Faults of the host, injected on request (--fault): which there are, and which call is hit.
  *
- * Whether a call is hit depends on its number only: the Nth since the guest's first program started (with `boot`: since the kernel did), of those that
- * the fault is about, and, for a random share, the seed. So one seed gives the same choice each time, if not to the same caller: who makes the Nth
- * call is the scheduler's business.
+ * Whether a call is hit depends on its number only: the Nth since the guest's first program started
+ * (with `boot`: since the kernel did), of those that the fault is about, and, for a random share,
+ * the seed. So one seed gives the same choice each time, if not to the same caller: who makes the
+ * Nth call is the scheduler's business.
  */
 #include "os/fault.h"
 #include "hostfault.h"

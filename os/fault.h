@@ -1,4 +1,7 @@
-/* Shared inside os/: where injected faults of the host come in (--fault). Without that option it is one branch that isn't taken. */
+/*
+ * Shared inside os/: where injected faults of the host come in (--fault). Without that option it is
+ * one branch that isn't taken.
+ */
 #ifndef HEDDLE_OS_FAULT_H
 #define HEDDLE_OS_FAULT_H
 
@@ -13,8 +16,8 @@ enum fault_call {
 };
 _Static_assert(FAULT_CALLS <= 64, "fault_mask");
 
-extern u64
-	fault_mask; /* constant after boot, but for the one change by fault_start(): a bit for each call that has faults */
+extern u64 fault_mask; /* constant after boot, but for the one change by fault_start(): a bit for
+			  each call that has faults */
 
 /* Sleeps first, if it is to be late. 0, or the -errno that the call is to fail with. */
 int fault_roll(enum fault_call call);
@@ -26,7 +29,9 @@ static inline int fault_inject(enum fault_call call)
 		       : 0;
 }
 
-/* The result of a host call that returns -1 and errno, as a value or -errno, unless it is to fail. */
+/*
+ * The result of a host call that returns -1 and errno, as a value or -errno, unless it is to fail.
+ */
 #define HOST_CALL(id, call)                                                                        \
 	({                                                                                         \
 		long hc_ret = fault_inject(FAULT_##id);                                            \
@@ -39,8 +44,9 @@ static inline int fault_inject(enum fault_call call)
 	})
 
 /*
- * Batches of orders to keepers (os/batch.c): where one of them is to fail, the keeper gets those before it, and the result is as if it had
- * failed there. Calls that belong to each other, around the batch.
+ * Batches of orders to keepers (os/batch.c): where one of them is to fail, the keeper gets those
+ * before it, and the result is as if it had failed there. Calls that belong to each other, around
+ * the batch.
  */
 struct stub_ctl;
 struct fault_batch {

@@ -93,8 +93,9 @@ static int send_fds(int sock, const int *fds, int n)
 }
 
 /*
- * The header lies in the keeper's slot, since the host writes to it; so threads of the guest may change it. They can't change what is received, nor the order in
- * which descriptors get their numbers: a keeper that gets none fails in the call that needs it.
+ * The header lies in the keeper's slot, since the host writes to it; so threads of the guest may
+ * change it. They can't change what is received, nor the order in which descriptors get their
+ * numbers: a keeper that gets none fails in the call that needs it.
  */
 static void prepare_header(struct host_mm *hm)
 {
@@ -184,7 +185,10 @@ static void arrived_drop(struct arrived *a)
 	kfree(a);
 }
 
-/* Of two of one pid the first is a dead process's. Who gets no memory for it gives up a task that would have been started. */
+/*
+ * Of two of one pid the first is a dead process's. Who gets no memory for it gives up a task that
+ * would have been started.
+ */
 static void arrived_add(pid_t pid, int fd)
 {
 	struct arrived *a = kmalloc(sizeof(*a));
@@ -198,7 +202,10 @@ static void arrived_add(pid_t pid, int fd)
 	cds_list_add(&a->link, &arrived);
 }
 
-/* The next message's sender and descriptor. -EAGAIN: there is none; -EMFILE and the like: there is, and remains so. */
+/*
+ * The next message's sender and descriptor. -EAGAIN: there is none; -EMFILE and the like: there is,
+ * and remains so.
+ */
 static int receive_one(pid_t *pid)
 {
 	union {

@@ -1,6 +1,7 @@
 /*
- * How descriptors come to host processes and from them: by pidfd_getfd(2). Where that is refused (container runtimes allow it only with CAP_SYS_PTRACE) they are
- * passed through sockets, of which each CPU has one for the keeper that works for it, and all tasks one for their listeners.
+ * How descriptors come to host processes and from them: by pidfd_getfd(2). Where that is refused
+ * (container runtimes allow it only with CAP_SYS_PTRACE) they are passed through sockets, of which
+ * each CPU has one for the keeper that works for it, and all tasks one for their listeners.
  */
 #ifndef HEDDLE_OS_FDPASS_H
 #define HEDDLE_OS_FDPASS_H
@@ -17,7 +18,10 @@ must_check int fdpass_init(struct zygote_fds *z);
 /* Are they? Constant after boot. */
 bool fdpass_by_socket(void);
 
-/* Adds to hm's control page what gives its keeper those n descriptors, 1 or 2, as its first free ones, in this order. -errno. */
+/*
+ * Adds to hm's control page what gives its keeper those n descriptors, 1 or 2, as its first free
+ * ones, in this order. -errno.
+ */
 must_check int fdpass_to_keeper(struct host_mm *hm, const int *fds, int n);
 /* That batch failed: what the keeper may not have taken is thrown away. */
 void fdpass_failed(void);

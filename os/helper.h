@@ -12,7 +12,10 @@ struct helper_thread {
 	size_t stack_size; /* 0: the host's default */
 };
 
-/* Starts one, with all signals blocked but those of its own crashes. *thread: to be joined; NULL: detached. -errno. */
+/*
+ * Starts one, with all signals blocked but those of its own crashes. *thread: to be joined; NULL:
+ * detached. -errno.
+ */
 must_check int helper_thread_start(const struct helper_thread *h, pthread_t *thread);
 
 #endif

@@ -86,8 +86,8 @@ int host_memfd(const char *name)
 }
 
 /*
- * ThreadSanitizer sees what descriptor pread() is given, and so whether it may be closed just then, but not that of the newer calls: it is
- * told by a call that does nothing else.
+ * ThreadSanitizer sees what descriptor pread() is given, and so whether it may be closed just then,
+ * but not that of the newer calls: it is told by a call that does nothing else.
  */
 static void show_use(int fd)
 {
@@ -346,7 +346,10 @@ int host_futimens(int fd, const struct timespec times[2])
 		       : err;
 }
 
-/* Paths by way of /proc, which leads to the descriptor's file: calls on descriptors refuse those of O_PATH before Linux 6.13. */
+/*
+ * Paths by way of /proc, which leads to the descriptor's file: calls on descriptors refuse those of
+ * O_PATH before Linux 6.13.
+ */
 
 ssize_t host_fgetxattr(int fd, const char *name, void *value, size_t size)
 {

@@ -1,6 +1,7 @@
 /*
- * Host calls on files, for fh/: the host's own semantics, errors as -errno, EINTR retried. Each is one host call in a leaf function, so
- * that nobody's errno is read after a task moved to another host thread. `dirfd, name`: name is one component (or "." ), never followed.
+ * Host calls on files, for fh/: the host's own semantics, errors as -errno, EINTR retried. Each is
+ * one host call in a leaf function, so that nobody's errno is read after a task moved to another
+ * host thread. `dirfd, name`: name is one component (or "." ), never followed.
  */
 #ifndef HEDDLE_OS_HOSTFILE_H
 #define HEDDLE_OS_HOSTFILE_H
@@ -14,7 +15,10 @@ int host_open_path(const char *path,
 		   int flags); /* follows symlinks: for what the user names on the command line */
 int host_reopen(int fd, int flags); /* the same file once more, by whatever name or none */
 int host_close(int fd); /* closed in any case; an error is about data that was not stored */
-/* Has the host's file system something to say when a descriptor is closed, as network file systems do? May take long, then. */
+/*
+ * Has the host's file system something to say when a descriptor is closed, as network file systems
+ * do? May take long, then.
+ */
 bool host_flushes(int fd);
 int host_flush(int fd); /* the error of closing one, which it isn't */
 int host_memfd(const char *name);
@@ -24,11 +28,17 @@ int host_memfd(const char *name);
 ssize_t host_pread(int fd, void *buf, size_t n, u64 off, unsigned how);
 ssize_t host_pwrite(int fd, const void *buf, size_t n, u64 off);
 ssize_t host_append(int fd, const void *buf, size_t n);
-/* As these; -EAGAIN rather than waiting, or less than n; -EOPNOTSUPP or -EINVAL where the host's file system can't do that. */
+/*
+ * As these; -EAGAIN rather than waiting, or less than n; -EOPNOTSUPP or -EINVAL where the host's
+ * file system can't do that.
+ */
 ssize_t host_pwrite_nowait(int fd, const void *buf, size_t n, u64 off);
 ssize_t host_append_nowait(int fd, const void *buf, size_t n);
 ssize_t host_copy_range(int in, u64 pos_in, int out, u64 pos_out, size_t n);
-/* All n bytes share their storage with the file that they come from, or none: -EOPNOTSUPP, -EINVAL (not whole blocks). n. */
+/*
+ * All n bytes share their storage with the file that they come from, or none: -EOPNOTSUPP, -EINVAL
+ * (not whole blocks). n.
+ */
 ssize_t host_clone_range(int in, u64 pos_in, int out, u64 pos_out, size_t n);
 int host_fsync(int fd, bool datasync);
 int host_syncfs(int fd);

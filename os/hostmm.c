@@ -1,6 +1,6 @@
 /*
- * Host address spaces: how they come and go, their slots, and the host processes of threads. What their keepers are ordered to do is in
- * batch.c.
+ * Host address spaces: how they come and go, their slots, and the host processes of threads. What
+ * their keepers are ordered to do is in batch.c.
  */
 #include "os/hostmm_priv.h"
 #include "alloc.h"
@@ -79,8 +79,9 @@ void *slot_alias(u32 global_slot)
 }
 
 /*
- * Nothing that a guest left in its slots may be seen by the next. When they are given back, by the reaper, not when they are taken, while
- * a task waits. The lowest, which most guests have, keep their pages: clearing those is cheaper than to unmap them everywhere.
+ * Nothing that a guest left in its slots may be seen by the next. When they are given back, by the
+ * reaper, not when they are taken, while a task waits. The lowest, which most guests have, keep
+ * their pages: clearing those is cheaper than to unmap them everywhere.
  */
 static void slots_wipe(u32 first, u32 n)
 {
@@ -109,8 +110,8 @@ static void slot_prepare(u32 global_slot, int slot)
 }
 
 /*
- * Extra slots that no task has any more. They are still mapped, for all that runs there to write: so they remain the host mm's, for its next
- * tasks, and others get them after its end.
+ * Extra slots that no task has any more. They are still mapped, for all that runs there to write:
+ * so they remain the host mm's, for its next tasks, and others get them after its end.
  */
 static struct lost_slot *lost_slot(u32 global_slot)
 {
@@ -188,7 +189,9 @@ static struct host_mm *host_mm_alloc(void)
 	return hm;
 }
 
-/* Orders, what they point to, and what tasks may know of themselves: up to the last that there was. */
+/*
+ * Orders, what they point to, and what tasks may know of themselves: up to the last that there was.
+ */
 static void ctl_wipe(struct host_mm *hm)
 {
 	memset(hm->ctl, 0, CTL_INFO + min(hm->slots_end, INFO_MAX) * INFO_SIZE);
@@ -281,7 +284,10 @@ static int fork_run(struct host_mm *parent, struct host_mm *hm, pid_t *task)
 	if (err)
 		return err;
 	keeper_start(parent);
-	/* The child's keeper answers last, so this CPU sleeps once, not twice; and little, should there be no child. */
+	/*
+	 * The child's keeper answers last, so this CPU sleeps once, not twice; and little, should
+	 * there be no child.
+	 */
 	shared_futex_wait(slot_alias(2 * hm->id), 0, ktime_mono() + 6 * NSEC_PER_MSEC);
 	err = keeper_finish(parent, &done, &last);
 	if (err) {
@@ -484,7 +490,10 @@ static void host_task_reaped(void *arg, const struct host_usage *u)
 	slot_give(ht);
 }
 
-/* In a call that nobody answers, or stopped; that it is being spun for is only what its memory says. */
+/*
+ * In a call that nobody answers, or stopped; that it is being spun for is only what its memory
+ * says.
+ */
 static bool sleeps(const struct host_task *ht)
 {
 	return !ht->spun && (ht->listener >= 0 || !engine->setup->takes_kicks);
@@ -585,7 +594,10 @@ static int template_map_vdso(struct host_mm *hm, uaddr_t host_vdso, uaddr_t to)
 
 #define ZYGOTE_TRIES 64
 
-/* Where the host doesn't let it choose its layout, what is the host's lies in the way of the stub now and then. */
+/*
+ * Where the host doesn't let it choose its layout, what is the host's lies in the way of the stub
+ * now and then.
+ */
 static int template_start(struct host_mm *hm)
 {
 	for (int tries = 1;; tries++) {
@@ -611,7 +623,10 @@ static int template_start(struct host_mm *hm)
 	}
 }
 
-/* The zygote still has its own stack, and vvar and vDSO at places which the host chose: puts all in order. */
+/*
+ * The zygote still has its own stack, and vvar and vDSO at places which the host chose: puts all in
+ * order.
+ */
 static int template_arrange(struct host_mm *hm)
 {
 	struct zygote_map maps[8];

@@ -1,6 +1,6 @@
 /*
- * Listeners: the descriptors by which the seccomp engine hears of the calls of host processes and answers them, one a process. What the calls mean is
- * the business of seccomp.c.
+ * Listeners: the descriptors by which the seccomp engine hears of the calls of host processes and
+ * answers them, one a process. What the calls mean is the business of seccomp.c.
  */
 #include "os/listener.h"
 #include "cpu.h"
@@ -58,7 +58,10 @@ static bool overdue(const struct host_task *ht, ktime_t then)
 	return at_once_cputime(ht->pid) - then > KICK_CPU_MAX;
 }
 
-/* Is there a notification? Waits for KICK_CHECK at most. -EINTR: a host signal came; -EAGAIN: none yet, or it died. */
+/*
+ * Is there a notification? Waits for KICK_CHECK at most. -EINTR: a host signal came; -EAGAIN: none
+ * yet, or it died.
+ */
 static int notified(const struct host_task *ht)
 {
 	struct pollfd p = {.fd = ht->listener, .events = POLLIN};
@@ -107,7 +110,10 @@ int listener_receive(struct host_task *ht, struct seccomp_notif *n, bool kicked)
 	}
 }
 
-/* A listener's calls other than RECV. EINTR: a host signal (an IPI) came while another call had its lock, and nothing was done. */
+/*
+ * A listener's calls other than RECV. EINTR: a host signal (an IPI) came while another call had its
+ * lock, and nothing was done.
+ */
 static int listener_call(int fd, unsigned long request, void *arg)
 {
 	int ret;
@@ -156,7 +162,10 @@ static int fetch_by_pidfd(const struct host_task *ht)
 	return fd;
 }
 
-/* What it sends: between its filter and the guest's first instruction nothing but its end keeps it from that. */
+/*
+ * What it sends: between its filter and the guest's first instruction nothing but its end keeps it
+ * from that.
+ */
 static int fetch_by_socket(const struct host_task *ht)
 {
 	ktime_t step = NSEC_PER_MSEC;
@@ -182,7 +191,8 @@ int listener_fetch(struct host_task *ht)
 		return fd == -EAGAIN || fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM ? -EAGAIN
 											: -ESRCH;
 	/*
-	 * Whoever says for it that it is ready, before it is, has us fetch another descriptor. Of a listener no notification has this number.
+	 * Whoever says for it that it is ready, before it is, has us fetch another descriptor. Of a
+	 * listener no notification has this number.
 	 */
 	if (listener_call(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &(u64){0}) != -ENOENT) {
 		close(fd);

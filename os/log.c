@@ -28,7 +28,10 @@ static void write_all(int fd, const char *buf, size_t len)
 	}
 }
 
-/* What is named in a message may be a guest's: it doesn't move the terminal's cursor, nor make a line two. */
+/*
+ * What is named in a message may be a guest's: it doesn't move the terminal's cursor, nor make a
+ * line two.
+ */
 static void mask_controls(char *text, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

@@ -1,6 +1,7 @@
 /*
  * The end: what a kernel engineer needs to know on stderr, exit status 70.
- * The state is printed as it stands: no lock is taken, and memory that may be bad is read through the host, which reports it.
+ * The state is printed as it stands: no lock is taken, and memory that may be bad is read through
+ * the host, which reports it.
  */
 #include "cpu.h"
 #include "host.h"
@@ -30,7 +31,9 @@ struct trace_entry {
 	u64 a, b;
 };
 
-/* One a CPU, written by it; the last by all other threads, whose entries may overwrite each other. */
+/*
+ * One a CPU, written by it; the last by all other threads, whose entries may overwrite each other.
+ */
 static struct trace_ring {
 	u32 next; /* atomic */
 	struct trace_entry e[TRACE_SLOTS];
@@ -99,8 +102,8 @@ static void print_backtrace(const void *fp, const void *ip)
 }
 
 /*
- * What other CPUs do in the kernel: each is asked by a signal that it handles at once, prints its own backtrace, and stops for good. One that sleeps,
- * or runs a guest, has nothing to tell.
+ * What other CPUs do in the kernel: each is asked by a signal that it handles at once, prints its
+ * own backtrace, and stops for good. One that sleeps, or runs a guest, has nothing to tell.
  */
 #define SIG_ASK SIGILL
 #define ANSWER_LIMIT (200 * NSEC_PER_MSEC)
@@ -186,7 +189,10 @@ static noreturn_ void die(const void *fp, const void *ip, const char *fmt, va_li
 	char msg[512];
 	int i;
 
-	/* A panic within a panic: the rest is skipped. Another CPU's: the first one ends the process. */
+	/*
+	 * A panic within a panic: the rest is skipped. Another CPU's: the first one ends the
+	 * process.
+	 */
 	if (__atomic_exchange_n(&panicking, 1, __ATOMIC_SEQ_CST)) {
 		while (!here)
 			pause();

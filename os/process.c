@@ -1,4 +1,7 @@
-/* Host processes of guests: how many there may be, since guests can ask for any number; where they run; and who goes first when memory is short. */
+/*
+ * Host processes of guests: how many there may be, since guests can ask for any number; where they
+ * run; and who goes first when memory is short.
+ */
 #include "alloc.h"
 #include "hostio.h"
 #include "log.h"
@@ -61,7 +64,10 @@ static u64 host_limit(void)
 	return n;
 }
 
-/* Half of what the host has is for its other users. Where each has a descriptor of ours, half of those may be theirs, too. */
+/*
+ * Half of what the host has is for its other users. Where each has a descriptor of ours, half of
+ * those may be theirs, too.
+ */
 void host_processes_init(void)
 {
 	u64 n = min(host_limit() / 2, (u64)2 * HOST_MM_MAX);

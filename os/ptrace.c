@@ -1,9 +1,10 @@
 /*
- * The ptrace engine: SEIZE, SYSEMU, wait. ptrace requests are bound to the thread that attached, so a context is bound to
- * the CPU that ran it last; release() parks it in the stub and detaches, and the next CPU seizes it.
+ * The ptrace engine: SEIZE, SYSEMU, wait. ptrace requests are bound to the thread that attached, so
+ * a context is bound to the CPU that ran it last; release() parks it in the stub and detaches, and
+ * the next CPU seizes it.
  *
- * A fault's error code, trap number and CR2 are only in the signal frame: the signal is delivered to the stub's handler,
- * whose frame on the task's slot is read.
+ * A fault's error code, trap number and CR2 are only in the signal frame: the signal is delivered
+ * to the stub's handler, whose frame on the task's slot is read.
  */
 #include "alloc.h"
 #include "cpu.h"
@@ -128,7 +129,10 @@ static void attach(struct context *c, struct cpu *cpu)
 	}
 }
 
-/* It may have left its last CPU in the meantime: what needs the host process needs it traced by this CPU. */
+/*
+ * It may have left its last CPU in the meantime: what needs the host process needs it traced by
+ * this CPU.
+ */
 static void ensure_attached(struct context *c)
 {
 	if (c->bound == this_cpu() || c->dead)
@@ -138,8 +142,8 @@ static void ensure_attached(struct context *c)
 }
 
 /*
- * All registers. Selectors and bases are refused that a program may load, but no tracer (of other privilege levels than 3, addresses of the upper
- * half): it has loaded them itself, so they stay.
+ * All registers. Selectors and bases are refused that a program may load, but no tracer (of other
+ * privilege levels than 3, addresses of the upper half): it has loaded them itself, so they stay.
  */
 static long set_regs(pid_t pid, const struct pt_regs *r)
 {
@@ -225,7 +229,10 @@ static void syscall_event(struct context *c, struct event *ev)
 	ev->sys.sp = info.stack_pointer;
 }
 
-/* A call through the vsyscall page: the filter trapped it, and the host has already returned from it. */
+/*
+ * A call through the vsyscall page: the filter trapped it, and the host has already returned from
+ * it.
+ */
 static void vsyscall_event(struct context *c, struct event *ev, const siginfo_t *si)
 {
 	load_regs(c);
@@ -233,7 +240,10 @@ static void vsyscall_event(struct context *c, struct event *ev, const siginfo_t 
 			  si->si_arch == AUDIT_ARCH_X86_64 ? (u64)si->si_syscall : ~0ULL);
 }
 
-/* Lets the host deliver sig to the stub's handler, up to its trap; the frame into mc. False: it died. */
+/*
+ * Lets the host deliver sig to the stub's handler, up to its trap; the frame into mc. False: it
+ * died.
+ */
 static bool deliver_to_stub(struct context *c, int sig, mcontext_t *mc, struct pt_regs *r)
 {
 	pid_t pid = c->ht->pid;
@@ -247,7 +257,9 @@ static bool deliver_to_stub(struct context *c, int sig, mcontext_t *mc, struct p
 		status = wait_stop(c);
 		if (c->dead)
 			return false;
-		/* Another fault: the host had no room for the frame, and would go on in the guest. */
+		/*
+		 * Another fault: the host had no room for the frame, and would go on in the guest.
+		 */
 		if (!(status >> 16) && is_fault_signal(WSTOPSIG(status)))
 			break;
 		if (!is_stop(status, STOP_SYSCALL))

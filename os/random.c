@@ -24,7 +24,10 @@ static void get_random(void *buf, size_t n)
 	}
 }
 
-/* An exec needs a few bytes here and there. Owned by its CPU: kernel code isn't preempted. What is given out is erased. */
+/*
+ * An exec needs a few bytes here and there. Owned by its CPU: kernel code isn't preempted. What is
+ * given out is erased.
+ */
 static struct pool {
 	u8 bytes[256];
 	u32 left; /* of bytes, at its beginning */

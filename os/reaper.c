@@ -1,7 +1,8 @@
 /*
- * The reaper: a host thread that kills host processes and waits for them in its own time, and on its own core, so that no CPU
- * waits for the host to tear down an address space. A pid is reused by nobody before it was reaped here. When nothing has ended for a second
- * after something did, it gives the kernel's free memory back.
+ * The reaper: a host thread that kills host processes and waits for them in its own time, and on
+ * its own core, so that no CPU waits for the host to tear down an address space. A pid is reused by
+ * nobody before it was reaped here. When nothing has ended for a second after something did, it
+ * gives the kernel's free memory back.
  */
 #include "alloc.h"
 #include "engine.h"
@@ -98,8 +99,8 @@ static void collect_all(struct corpse *c)
 
 static void *reaper(void *unused)
 {
-	u64 quiet =
-		KTIME_MAX; /* when memory goes back to the host unless there is more to do; KTIME_MAX: it has */
+	u64 quiet = KTIME_MAX; /* when memory goes back to the host unless there is more to do;
+				  KTIME_MAX: it has */
 
 	(void)unused;
 	for (;;) {
@@ -110,7 +111,10 @@ static void *reaper(void *unused)
 				kmalloc_trim();
 				quiet = KTIME_MAX;
 			}
-		/* Mostly nobody is in a hurry: who forks and exits a lot needn't wake us each time, nor do we sleep for each. */
+		/*
+		 * Mostly nobody is in a hurry: who forks and exits a lot needn't wake us each time,
+		 * nor do we sleep for each.
+		 */
 		host_futex_wait(&hurry, 0, ktime_mono() + NSEC_PER_MSEC);
 		__atomic_store_n(&hurry, 0, __ATOMIC_SEQ_CST);
 		c = take_corpses();
@@ -127,7 +131,10 @@ static void *reaper(void *unused)
 	return NULL;
 }
 
-/* Corpses are collected in the order of their deaths: so when as many are done with as there were now, ours are. */
+/*
+ * Corpses are collected in the order of their deaths: so when as many are done with as there were
+ * now, ours are.
+ */
 static long wait_collected(void *arg)
 {
 	u32 target = *(u32 *)arg, now;
@@ -149,7 +156,10 @@ void host_reaper_flush(void)
 
 int reaper_init(void)
 {
-	/* We wait by pid: the host needn't make up a signal, which nobody handles, whenever a process stops. */
+	/*
+	 * We wait by pid: the host needn't make up a signal, which nobody handles, whenever a
+	 * process stops.
+	 */
 	const struct sigaction no_stops = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP};
 	static const struct helper_thread helper = {.name = "heddle-reaper", .fn = reaper};
 

@@ -1,6 +1,7 @@
 /*
- * What sanitizers do unless the environment says otherwise (ASAN_OPTIONS and so on): the first report ends the kernel, with a status that no
- * test takes for anything else. Descriptors order nothing (io_sync): who passes data by a file of the host's needs a lock of ours.
+ * What sanitizers do unless the environment says otherwise (ASAN_OPTIONS and so on): the first
+ * report ends the kernel, with a status that no test takes for anything else. Descriptors order
+ * nothing (io_sync): who passes data by a file of the host's needs a lock of ours.
  */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 

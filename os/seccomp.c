@@ -1,21 +1,28 @@
 /*
- * The seccomp engine: no tracer anywhere. Each host process has a filter of its own, which notifies the kernel of the guest's system
- * calls (SECCOMP_RET_USER_NOTIF): the process sleeps in its call, the CPU's thread gets number and arguments from the listener, and answers
- * with the result. Waking and sleeping are the host's synchronous wake-ups, so both ends stay on one core.
+ * The seccomp engine: no tracer anywhere. Each host process has a filter of its own, which notifies
+ * the kernel of the guest's system calls (SECCOMP_RET_USER_NOTIF): the process sleeps in its call,
+ * the CPU's thread gets number and arguments from the listener, and answers with the result. Waking
+ * and sleeping are the host's synchronous wake-ups, so both ends stay on one core.
  *
- * A notification has no registers. Where they are needed the process *stops*: a signal (SIGSYS for a call that the filter traps,
- * a fault, or a kick) brings it into the stub's handler, with a frame in its slot; the handler makes a call of its own, which is
- * notified like any other, and is answered with the address of the frame to go on with. So the kernel waits in one place for everything,
- * and a process whose answer is due does nothing, whatever its memory says: notifications come from the host, not from the guest.
+ * A notification has no registers. Where they are needed the process *stops*: a signal (SIGSYS for
+ * a call that the filter traps, a fault, or a kick) brings it into the stub's handler, with a frame
+ * in its slot; the handler makes a call of its own, which is notified like any other, and is
+ * answered with the address of the frame to go on with. So the kernel waits in one place for
+ * everything, and a process whose answer is due does nothing, whatever its memory says:
+ * notifications come from the host, not from the guest.
  *
- * From a call (ht->stopped is false) to a stop leads stop_in_call(): a kick first, then the call's answer. Where a trampoline brought the call, registers
- * are known without one, and changed by the answer (os/slotregs.c).
+ * From a call (ht->stopped is false) to a stop leads stop_in_call(): a kick first, then the call's
+ * answer. Where a trampoline brought the call, registers are known without one, and changed by the
+ * answer (os/slotregs.c).
  *
- * A third way is for tasks whose CPU has a host core to spare: the CPU spins (os/spin.c), and the task's trampoline (stub/tramp.S) puts the
- * call into its slot and looks there for the answer, without the host (ht->spun). Only memory says so, which other threads of the guest can
- * write: what they can make up that way is a call of their sibling's, in whose memory they can write anything else as well.
+ * A third way is for tasks whose CPU has a host core to spare: the CPU spins (os/spin.c), and the
+ * task's trampoline (stub/tramp.S) puts the call into its slot and looks there for the answer,
+ * without the host (ht->spun). Only memory says so, which other threads of the guest can write:
+ * what they can make up that way is a call of their sibling's, in whose memory they can write
+ * anything else as well.
  *
- * What a guest can do is to block the kick (by a forged frame that it returns from). So who doesn't answer one is killed, see listener.c.
+ * What a guest can do is to block the kick (by a forged frame that it returns from). So who doesn't
+ * answer one is killed, see listener.c.
  */
 #include "alloc.h"
 #include "cpu.h"
@@ -93,7 +100,10 @@ static void kill_process(struct context *c)
 	context_died(c);
 }
 
-/* The state that the frame has goes where the task was to save it, and is the initial one then; `saved`: the task has done that. */
+/*
+ * The state that the frame has goes where the task was to save it, and is the initial one then;
+ * `saved`: the task has done that.
+ */
 static void save_xstate(struct context *c, bool saved)
 {
 	if (!saved)
@@ -112,8 +122,9 @@ static void heard_of(struct host_task *ht)
 }
 
 /*
- * Takes the registers of a stop from its frame. False: there is no such frame in its slot. `behind`: it stopped directly behind a call that
- * returned there, 0: it didn't. Hosts before July 2025 may have it make that call again: the answer came while it was on its way to the handler.
+ * Takes the registers of a stop from its frame. False: there is no such frame in its slot.
+ * `behind`: it stopped directly behind a call that returned there, 0: it didn't. Hosts before July
+ * 2025 may have it make that call again: the answer came while it was on its way to the handler.
  */
 static bool read_stop(struct context *c, const struct seccomp_notif *n, struct stop *s,
 		      uaddr_t behind)
@@ -155,8 +166,8 @@ static bool is_stop(const struct seccomp_notif *n)
 }
 
 /*
- * From the call in which it sleeps to a stop behind it. What rax shall be stays in c->regs: the host isn't told, since it would take our
- * -ERESTARTSYS for its own.
+ * From the call in which it sleeps to a stop behind it. What rax shall be stays in c->regs: the
+ * host isn't told, since it would take our -ERESTARTSYS for its own.
  */
 static int stop_in_call(struct context *c)
 {
@@ -178,7 +189,10 @@ static int stop_in_call(struct context *c)
 		context_died(c);
 		return -ESRCH;
 	}
-	/* Who waits for an answer to a call by the slot may have gone to sleep before the kick came. Once: a guest could do so for ever. */
+	/*
+	 * Who waits for an answer to a call by the slot may have gone to sleep before the kick
+	 * came. Once: a guest could do so for ever.
+	 */
 	if (spun && n.data.instruction_pointer == STUB_WAIT_IP) {
 		behind = STUB_WAIT_IP;
 		answer(c, -ENOSYS);
@@ -287,8 +301,9 @@ static int seccomp_adopt(struct host_task *ht)
 }
 
 /*
- * A guest can jump to the call by which the stub's handler stops, with kicks open and a signal stack of its choice, which would be in force until it
- * has loaded its next frame. From one of ours, which leads nowhere, it comes to a stop for which the host has entered the handler.
+ * A guest can jump to the call by which the stub's handler stops, with kicks open and a signal
+ * stack of its choice, which would be in force until it has loaded its next frame. From one of
+ * ours, which leads nowhere, it comes to a stop for which the host has entered the handler.
  */
 static int stop_anew(struct context *c)
 {
@@ -309,8 +324,9 @@ static int stop_anew(struct context *c)
 }
 
 /*
- * From a stop, since only so a frame can be loaded: kicks and a signal stack that the guest forged end with that. Its memory is unmapped already. So who made
- * his call there enters the handler, whatever he blocks. In the stub and the vDSO he goes on, perhaps to what only looks like a stop.
+ * From a stop, since only so a frame can be loaded: kicks and a signal stack that the guest forged
+ * end with that. Its memory is unmapped already. So who made his call there enters the handler,
+ * whatever he blocks. In the stub and the vDSO he goes on, perhaps to what only looks like a stop.
  */
 static int seccomp_renew(struct context *c)
 {
@@ -326,8 +342,9 @@ static int seccomp_renew(struct context *c)
 }
 
 /*
- * Its memory is still the old program's. An execve that was trapped is a stop already; one by the slot is not, so whoever forged it may compute. Words in the
- * slot that the trampolines go by, such as SLOT_LOAD, and masks in the frame are not to be those of the old program: the frame is ours.
+ * Its memory is still the old program's. An execve that was trapped is a stop already; one by the
+ * slot is not, so whoever forged it may compute. Words in the slot that the trampolines go by, such
+ * as SLOT_LOAD, and masks in the frame are not to be those of the old program: the frame is ours.
  */
 static int seccomp_exec(struct context *c)
 {
@@ -364,7 +381,10 @@ static void call_event(struct context *c, struct event *ev, const struct seccomp
 		ask_event(c, ev);
 }
 
-/* A call that is known by its registers: the filter trapped it, or a trampoline couldn't copy. One through the vsyscall page has already returned. */
+/*
+ * A call that is known by its registers: the filter trapped it, or a trampoline couldn't copy. One
+ * through the vsyscall page has already returned.
+ */
 static void regs_event(struct context *c, struct event *ev, u64 nr)
 {
 	syscall_from_regs(ev, &c->regs, nr);
@@ -417,8 +437,9 @@ static void show_cpu(const struct host_task *ht, const struct cpu *cpu)
 }
 
 /*
- * Gives the task what it waits for: the frame to go on with, or the result of its call. `spin`: this CPU will look for the next call. False:
- * it had gone to sleep over a call by the slot, and tells so first.
+ * Gives the task what it waits for: the frame to go on with, or the result of its call. `spin`:
+ * this CPU will look for the next call. False: it had gone to sleep over a call by the slot, and
+ * tells so first.
  */
 static bool reply(struct context *c, bool spin)
 {
@@ -492,7 +513,10 @@ static bool next_event(struct context *c, struct cpu *cpu, struct event *ev, boo
 				return true;
 			continue;
 		}
-		/* It sleeps: a kick would only interrupt its call, which some hosts begin anew when the answer comes at that moment. */
+		/*
+		 * It sleeps: a kick would only interrupt its call, which some hosts begin anew when
+		 * the answer comes at that moment.
+		 */
 		__atomic_store_n(&cpu->in_guest, 0, __ATOMIC_RELEASE);
 		if (is_stop(&n))
 			stop_event(c, ev, &n);
@@ -666,7 +690,10 @@ AT_ONCE static void seccomp_kick_self(struct cpu *cpu)
 	if (!pid)
 		return;
 	at_once_kill(pid, SIG_KICK);
-	/* If this came between the answer and the wait, nothing was interrupted: come again, in case that the guest blocks kicks. */
+	/*
+	 * If this came between the answer and the wait, nothing was interrupted: come again, in
+	 * case that the guest blocks kicks.
+	 */
 	host_cpu_timer(cpu, at_once_clock() + KICK_CHECK);
 }
 

@@ -1,6 +1,7 @@
 /*
- * Calls by the slot: the task's trampoline (stub/tramp.S) puts its call there, while its CPU looks for it, and finds the answer there. Only
- * memory says so, which any thread of the guest can write: everything is copied once and then checked like a call of another kind.
+ * Calls by the slot: the task's trampoline (stub/tramp.S) puts its call there, while its CPU looks
+ * for it, and finds the answer there. Only memory says so, which any thread of the guest can write:
+ * everything is copied once and then checked like a call of another kind.
  */
 #ifndef HEDDLE_OS_SLOTCALL_H
 #define HEDDLE_OS_SLOTCALL_H
@@ -20,7 +21,10 @@ enum slotcall {
 	SLOTCALL_NONE,	 /* in the time that there was */
 	SLOTCALL_KICKED, /* the CPU is wanted */
 };
-/* Looks for a call, as long as spin_cycles() says. Unless it came, none can be made that way any more. */
+/*
+ * Looks for a call, as long as spin_cycles() says. Unless it came, none can be made that way any
+ * more.
+ */
 must_check enum slotcall slotcall_look(struct host_task *ht, struct cpu *cpu);
 /* The call that was made. */
 void slotcall_event(struct host_task *ht, struct event *ev);

@@ -1,9 +1,11 @@
 /*
- * The spare: an empty address space with one host process in it. An exec that needs one (vfork's, posix_spawn's) takes it, instead of waiting
- * while the host forks the template and starts a process there. There is one at most, and only while such execs follow each other within a second.
+ * The spare: an empty address space with one host process in it. An exec that needs one (vfork's,
+ * posix_spawn's) takes it, instead of waiting while the host forks the template and starts a
+ * process there. There is one at most, and only while such execs follow each other within a second.
  *
- * It comes from a small program that has ended: its memory is unmapped, its slots are wiped, and its host process gets a first frame as a new one
- * does (context_recycle()). Where none has come, a thread makes one ahead of time, if the host has a core for it. That thread also ends the spare
+ * It comes from a small program that has ended: its memory is unmapped, its slots are wiped, and
+ * its host process gets a first frame as a new one does (context_recycle()). Where none has come, a
+ * thread makes one ahead of time, if the host has a core for it. That thread also ends the spare
  * when a second has passed.
  *
  * With --fault there is none: which calls of the host fail is counted.

@@ -18,7 +18,10 @@
 #define AUTO 50	 /* us: what is more than a wake-up costs pays for no one */
 #define SOON (20 * NSEC_PER_USEC)
 
-/* By CPU. `core`: where the guest is for which it spins, -1 none; atomic, others only look. The rest is its own. */
+/*
+ * By CPU. `core`: where the guest is for which it spins, -1 none; atomic, others only look. The
+ * rest is its own.
+ */
 static struct {
 	int core;
 	u64 turn;
@@ -33,8 +36,9 @@ static int load_fd = -1; /* /proc/loadavg, if that is to be asked; constant afte
 static long online;	 /* cores of the host; constant after boot */
 
 /*
- * Are more threads than cores runnable on the host, with `more` besides those that are now? Then who spins takes from others, and a guest that
- * is moved to another core waits for its turn there. False where nobody asks or the host doesn't tell.
+ * Are more threads than cores runnable on the host, with `more` besides those that are now? Then
+ * who spins takes from others, and a guest that is moved to another core waits for its turn there.
+ * False where nobody asks or the host doesn't tell.
  */
 static bool host_busy(int more)
 {

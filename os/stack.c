@@ -1,6 +1,6 @@
 /*
- * Kernel stacks: host mappings with an inaccessible page below. Some freed ones are kept, since making one costs three host calls
- * and the page faults of its first use.
+ * Kernel stacks: host mappings with an inaccessible page below. Some freed ones are kept, since
+ * making one costs three host calls and the page faults of its first use.
  */
 #include "host.h"
 #include "lock.h"

@@ -1,9 +1,10 @@
 /*
  * Heddle's own stdin, stdout and stderr, for the guest files that pass through to them.
  *
- * A description that other programs share can't be made non-blocking without making it so for them. So pipes, fifos and terminals are opened
- * anew through /proc/self/fd, where that is permitted; sockets take MSG_DONTWAIT; for what remains poll comes first, and
- * no more is written than a ready pipe takes.
+ * A description that other programs share can't be made non-blocking without making it so for them.
+ * So pipes, fifos and terminals are opened anew through /proc/self/fd, where that is permitted;
+ * sockets take MSG_DONTWAIT; for what remains poll comes first, and no more is written than a ready
+ * pipe takes.
  */
 #include "hostio.h"
 #include "log.h"

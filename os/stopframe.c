@@ -21,7 +21,10 @@ _Static_assert(offsetof(struct frame, mc) == offsetof(ucontext_t, uc_mcontext), 
 #define UC_SIGCONTEXT_SS 2
 #define UC_STRICT_RESTORE_SS 4
 
-/* How the host describes the XSAVE area of a frame, in bytes 464 to 511 of the area; magic2 behind it. */
+/*
+ * How the host describes the XSAVE area of a frame, in bytes 464 to 511 of the area; magic2 behind
+ * it.
+ */
 struct sw_bytes {
 	u32 magic1, extended_size;
 	u64 features;

@@ -1,4 +1,7 @@
-/* Names for addresses of the kernel itself, from the symbol table of the binary that runs. Only panics want them. */
+/*
+ * Names for addresses of the kernel itself, from the symbol table of the binary that runs. Only
+ * panics want them.
+ */
 #include "log.h"
 #include <elf.h>
 #include <fcntl.h>
@@ -10,7 +13,10 @@
 
 extern const Elf64_Ehdr __ehdr_start; /* by the linker: where the binary was loaded */
 
-/* The file as it lies in memory. It is our own and was good enough to be started; only its ends are checked. */
+/*
+ * The file as it lies in memory. It is our own and was good enough to be started; only its ends are
+ * checked.
+ */
 static const Elf64_Ehdr *image;
 static size_t image_size;
 static const Elf64_Sym *syms;

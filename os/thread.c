@@ -1,8 +1,9 @@
 /*
- * The host threads of CPUs: starting them, futexes, pinning, the signal that interrupts them, and their timers.
+ * The host threads of CPUs: starting them, futexes, pinning, the signal that interrupts them, and
+ * their timers.
  *
- * Kernel stacks are small, so the signal is handled on a stack of its own. It interrupts whatever host call the thread sleeps
- * in (no SA_RESTART), and if the guest runs the engine stops it.
+ * Kernel stacks are small, so the signal is handled on a stack of its own. It interrupts whatever
+ * host call the thread sleeps in (no SA_RESTART), and if the guest runs the engine stops it.
  */
 #include "cpu.h"
 #include "engine.h"
@@ -146,9 +147,10 @@ AT_ONCE static bool is_runnable(pid_t pid)
 	__atomic_store_n((p), __atomic_load_n((p), __ATOMIC_RELAXED) + (n), __ATOMIC_RELAXED)
 
 /*
- * A slice is over by the clock. On a host with more to do than it has cores that may be before the guest has run at all, and to stop it takes
- * another turn of the host's: guests would do nothing but give way to each other. So what the host withheld is put on, up to a limit, if it
- * was most of the time.
+ * A slice is over by the clock. On a host with more to do than it has cores that may be before the
+ * guest has run at all, and to stop it takes another turn of the host's: guests would do nothing
+ * but give way to each other. So what the host withheld is put on, up to a limit, if it was most of
+ * the time.
  */
 AT_ONCE static bool extend_slice(struct cpu *c, ktime_t now)
 {
@@ -177,8 +179,9 @@ AT_ONCE static bool extend_slice(struct cpu *c, ktime_t now)
 }
 
 /*
- * It fired for a plan of before: a timer is never put off. There is nothing to do if the present plan stands, which says nothing of those
- * that were queued since if nobody was then: who saw that the timer would fire soon has left it to that (balance_notify()).
+ * It fired for a plan of before: a timer is never put off. There is nothing to do if the present
+ * plan stands, which says nothing of those that were queued since if nobody was then: who saw that
+ * the timer would fire soon has left it to that (balance_notify()).
  */
 AT_ONCE static bool is_early(const struct cpu *c, ktime_t now)
 {
@@ -192,8 +195,9 @@ AT_ONCE static bool is_early(const struct cpu *c, ktime_t now)
 }
 
 /*
- * The timer fired while a guest ran. Is it to go on? Not if somebody idles, who would get those that wait here from the CPU on its way through the
- * kernel. An IPI that comes while the timer's signal is pending is none of its own, but for kick_pending.
+ * The timer fired while a guest ran. Is it to go on? Not if somebody idles, who would get those
+ * that wait here from the CPU on its way through the kernel. An IPI that comes while the timer's
+ * signal is pending is none of its own, but for kick_pending.
  */
 AT_ONCE static bool goes_on(struct cpu *c)
 {
@@ -229,7 +233,10 @@ AT_ONCE static void ipi_handler(int sig, siginfo_t *info, void *uc)
 	} else {
 		add(&c->stat.ipis_taken, 1);
 	}
-	/* An exchange: the next clearing is to follow those kicks, too, that found it set. See cpu_kick(). */
+	/*
+	 * An exchange: the next clearing is to follow those kicks, too, that found it set. See
+	 * cpu_kick().
+	 */
 	__atomic_exchange_n(&c->kick_pending, 1, __ATOMIC_SEQ_CST);
 	if (in_guest) {
 		add(&c->stat.kicks, 1);
@@ -344,8 +351,9 @@ AT_ONCE void host_cpu_timer(struct cpu *c, ktime_t deadline)
 	ktime_t armed = __atomic_load_n(&c->host_timer, __ATOMIC_RELAXED);
 
 	/*
-	 * One that fires too early does no harm: what it was for is looked at and it is armed anew. So it is never put off, nor stopped. One
-	 * whose time is long past has fired, if its signal got lost in another.
+	 * One that fires too early does no harm: what it was for is looked at and it is armed anew.
+	 * So it is never put off, nor stopped. One whose time is long past has fired, if its signal
+	 * got lost in another.
 	 */
 	if (deadline == KTIME_MAX || (armed <= deadline && armed >= c->last_switch))
 		return;
@@ -359,7 +367,10 @@ AT_ONCE void host_cpu_timer(struct cpu *c, ktime_t deadline)
 
 static const Elf64_auxv_t *auxv;
 
-/* It begins behind the environment. getauxval() would be simpler, but on x86 glibc says something of its own for AT_HWCAP. */
+/*
+ * It begins behind the environment. getauxval() would be simpler, but on x86 glibc says something
+ * of its own for AT_HWCAP.
+ */
 __attribute__((constructor)) static void find_auxv(int argc, char **argv, char **envp)
 {
 	while (*envp)

@@ -1,4 +1,7 @@
-/* The program beside heddle that works on the host's files without a kernel. Only before the kernel confines itself. */
+/*
+ * The program beside heddle that works on the host's files without a kernel. Only before the kernel
+ * confines itself.
+ */
 #include "hosttool.h"
 #include "alloc.h"
 #include <errno.h>

@@ -1,9 +1,10 @@
 /*
- * Trampolines. Each patched site has one, in an area that the guest can execute and not write; all lead to STUB_ENTRY (stub/tramp.S). Two
- * forms, by what could be patched (kernel/patch/ decides):
+ * Trampolines. Each patched site has one, in an area that the guest can execute and not write; all
+ *lead to STUB_ENTRY (stub/tramp.S). Two forms, by what could be patched (kernel/patch/ decides):
  *
- *	A	the `mov $nr,%eax` before the call became a jump: the call's instruction is still there
- *	B	the call's instruction itself did: the trampoline has one of its own for all but the expected number
+ *	A	the `mov $nr,%eax` before the call became a jump: the call's instruction is still
+ *there B	the call's instruction itself did: the trampoline has one of its own for all but the
+ *expected number
  *
  * A task that is stopped in here is to look as if it weren't: tramp_fix().
  */
@@ -156,7 +157,10 @@ static const struct tramp *tramp_at(const struct host_mm *hm, uaddr_t ip, u32 *o
 	return NULL;
 }
 
-/* Is the jump to the trampoline at `to` still at `at`? The guest may have mapped something else there. */
+/*
+ * Is the jump to the trampoline at `to` still at `at`? The guest may have mapped something else
+ * there.
+ */
 static bool is_jump(struct host_mm *hm, uaddr_t at, uaddr_t to)
 {
 	u8 want[5], now[5];
@@ -252,7 +256,10 @@ static enum tramp_where fix_tail(struct pt_regs *r)
 	return TRAMP_DONE;
 }
 
-/* What was to be copied out behind the call, and perhaps is in part. False: the guest's memory can't be written there. */
+/*
+ * What was to be copied out behind the call, and perhaps is in part. False: the guest's memory
+ * can't be written there.
+ */
 static bool copy_out(const struct host_task *ht)
 {
 	u8 *slot = slot_alias(ht->global_slot);

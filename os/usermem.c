@@ -1,4 +1,7 @@
-/* Copies between the kernel and guests' memory, by the host: through the keeper, who outlives the tasks. */
+/*
+ * Copies between the kernel and guests' memory, by the host: through the keeper, who outlives the
+ * tasks.
+ */
 #include "os/context.h"
 #include "os/fault.h"
 #include "os/hostmm_priv.h"

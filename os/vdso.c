@@ -19,7 +19,10 @@ static const char *const functions[] = {
 	"__vdso_clock_getres",
 };
 
-/* Fills the table in. The host's functions keep their offsets in its image, wherever that is mapped. */
+/*
+ * Fills the table in. The host's functions keep their offsets in its image, wherever that is
+ * mapped.
+ */
 static int fill_targets(u8 *image, size_t size, uaddr_t host_vdso)
 {
 	void *host = dlopen("linux-vdso.so.1", RTLD_LAZY | RTLD_NOLOAD);

@@ -1,6 +1,7 @@
 /*
- * I/O workers: host threads for host calls that may block for long (a disk, an fsync), so that they never stall a CPU. One is
- * started when work comes and none is idle, up to WORKERS_MAX; then work queues. An idle worker sleeps without a timeout.
+ * I/O workers: host threads for host calls that may block for long (a disk, an fsync), so that they
+ * never stall a CPU. One is started when work comes and none is idle, up to WORKERS_MAX; then work
+ * queues. An idle worker sleeps without a timeout.
  */
 #include "event.h"
 #include "host.h"
@@ -60,7 +61,10 @@ static void *worker_loop(void *unused)
 		struct job *j = job_take();
 		long result = j->fn(j->arg);
 
-		/* The job is gone when its task has seen `done`, which it does under the lock: unlocking comes last. */
+		/*
+		 * The job is gone when its task has seen `done`, which it does under the lock:
+		 * unlocking comes last.
+		 */
 		spin_lock(&j->lock);
 		j->result = result;
 		j->done = true;

@@ -87,7 +87,10 @@ static int image_fd(void)
 	return fd;
 }
 
-/* In the child: descriptors to their places (through high numbers, since the ranges may overlap), then exec. */
+/*
+ * In the child: descriptors to their places (through high numbers, since the ranges may overlap),
+ * then exec.
+ */
 static void noreturn_ zygote_exec(const struct zygote_fds *z, int image, pid_t kernel)
 {
 	int from[KEEPER_FD_REPORT + 3 * MAX_CPUS + 4], n = z->keeper_end;
@@ -131,7 +134,10 @@ pid_t zygote_start(const struct zygote_fds *z)
 
 	if (image < 0)
 		return image;
-	/* Keepers fetch descriptors of ours. Yama (ptrace_scope 1) asks for that; other hosts know no such call. */
+	/*
+	 * Keepers fetch descriptors of ours. Yama (ptrace_scope 1) asks for that; other hosts know
+	 * no such call.
+	 */
 	(void)prctl(PR_SET_PTRACER, kernel, 0, 0, 0);
 	score = oom_score_raise();
 	pid = fork();

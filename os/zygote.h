@@ -11,7 +11,7 @@ struct zygote_fds {
 	int nreports;
 	int socket[MAX_CPUS + 2]; /* see os/fdpass.h */
 	int nsockets;		  /* 0: they aren't needed */
-	int keeper_end; /* the keeper's first free descriptor */
+	int keeper_end;		  /* the keeper's first free descriptor */
 };
 
 /* Creates the files that kernel and keepers share. */
@@ -33,8 +33,9 @@ struct zygote_map {
 must_check int zygote_special_maps(pid_t pid, struct zygote_map *maps, int max);
 
 /*
- * Guests are killed before the kernel where the host's memory is short: they inherit a score that is raised while the zygote is forked.
- * The score before, and back to it; a host without such scores is left as it is.
+ * Guests are killed before the kernel where the host's memory is short: they inherit a score that
+ * is raised while the zygote is forked. The score before, and back to it; a host without such
+ * scores is left as it is.
  */
 int oom_score_raise(void);
 void oom_score_set(int score);

@@ -1,8 +1,10 @@
 /*
- * Says what a task's seccomp filter does, from the program itself:  filters ZYGOTE.ELF ADDRESS CALLS
+ * Says what a task's seccomp filter does, from the program itself:  filters ZYGOTE.ELF ADDRESS
+ * CALLS
  *
- * The filter is the struct sock_fprog at ADDRESS. CALLS has lines "number name ...". Every path through the program is followed, with the
- * conditions under which it is taken; each that can be taken is a row of the table. For the documents; not a part of heddle.
+ * The filter is the struct sock_fprog at ADDRESS. CALLS has lines "number name ...". Every path
+ * through the program is followed, with the conditions under which it is taken; each that can be
+ * taken is a row of the table. For the documents; not a part of heddle.
  */
 #include <elf.h>
 #include <linux/audit.h>

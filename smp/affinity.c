@@ -1,10 +1,11 @@
 /*
  * Which CPUs a kthread may use.
  *
- * One that waits for a CPU, or sleeps, is looked at when it is picked. One that runs where it may not any more leaves on its way to the guest, or
- * when it sleeps. Who has changed its set can wait for that: kthread->awaited tells so to the CPU that switches away from it, and finish_switch()
- * takes it back and wakes those who wait. There is one queue for all: it is rare that anybody waits, and a kthread may be gone as soon as its
- * CPU has let go of it.
+ * One that waits for a CPU, or sleeps, is looked at when it is picked. One that runs where it may
+ * not any more leaves on its way to the guest, or when it sleeps. Who has changed its set can wait
+ * for that: kthread->awaited tells so to the CPU that switches away from it, and finish_switch()
+ * takes it back and wakes those who wait. There is one queue for all: it is rare that anybody
+ * waits, and a kthread may be gone as soon as its CPU has let go of it.
  */
 #include "log.h"
 #include "smp.h"

@@ -1,39 +1,52 @@
 /*
  * Who runs where.
  *
- * A kthread that wakes up is queued where it ran last, even if other CPUs idle: two that talk through a pipe stay on one CPU,
- * which is far faster than waking another host core for each message, and an engine may have bound its context to that CPU's host
- * thread. What must not happen is that somebody waits for long while a CPU idles. So:
+ * A kthread that wakes up is queued where it ran last, even if other CPUs idle: two that talk
+ * through a pipe stay on one CPU, which is far faster than waking another host core for each
+ * message, and an engine may have bound its context to that CPU's host thread. What must not happen
+ * is that somebody waits for long while a CPU idles. So:
  *
- *  - A CPU where somebody waits while others idle looks now and then (offer_at) for one that has waited OFFER_AGE, and gives it to
- *    an idle CPU. It looks on its way through the kernel; its host timer sees to it that it comes there. If it finds nobody that has
- *    waited so long (two tasks that take turns quickly), it looks less often, down to every OFFER_DELAY_MAX.
- *  - A CPU that goes idle looks at the queues of the others, and once more when those who wait now have waited OFFER_AGE. Who isn't
- *    bound is taken; for one that is, the CPU that it is bound to is asked for an offer: only that one may call migrate_out.
+ *  - A CPU where somebody waits while others idle looks now and then (offer_at) for one that has
+ * waited OFFER_AGE, and gives it to an idle CPU. It looks on its way through the kernel; its host
+ * timer sees to it that it comes there. If it finds nobody that has waited so long (two tasks that
+ * take turns quickly), it looks less often, down to every OFFER_DELAY_MAX.
+ *  - A CPU that goes idle looks at the queues of the others, and once more when those who wait now
+ * have waited OFFER_AGE. Who isn't bound is taken; for one that is, the CPU that it is bound to is
+ * asked for an offer: only that one may call migrate_out.
  *
- *  - When a slice ends, and another CPU has at least two kthreads less, it gets one: without anybody idle that is a matter of fairness.
+ *  - When a slice ends, and another CPU has at least two kthreads less, it gets one: without
+ * anybody idle that is a matter of fairness.
  *
- *  - A CPU that runs a real-time kthread gets nobody if there is another, and looks for those who wait behind it as if there were an idle
- *    one: real-time ones go to a CPU that runs something less urgent, and take it; fair ones that have waited OFFER_AGE_RT go where they get
- *    slices.
+ *  - A CPU that runs a real-time kthread gets nobody if there is another, and looks for those who
+ * wait behind it as if there were an idle one: real-time ones go to a CPU that runs something less
+ * urgent, and take it; fair ones that have waited OFFER_AGE_RT go where they get slices.
  *
  * Idle CPUs are not woken for more than that: no polling, nobody sleeping is woken for nothing.
  *
- * A CPU that spins for its guest's calls uses two host cores: its guest makes a call in a fraction of the time as long as nobody runs
- * elsewhere. Whom it wakes therefore waits on its own queue until it sleeps, but no longer than OFFER_AGE_SPINNING: who ran there last, and
- * who ran elsewhere, if that takes less time than is saved between two such wake-ups (tar, and who takes its output).
+ * A CPU that spins for its guest's calls uses two host cores: its guest makes a call in a fraction
+ * of the time as long as nobody runs elsewhere. Whom it wakes therefore waits on its own queue
+ * until it sleeps, but no longer than OFFER_AGE_SPINNING: who ran there last, and who ran
+ * elsewhere, if that takes less time than is saved between two such wake-ups (tar, and who takes
+ * its output).
  *
- * A new kthread starts on its creator's CPU: often the creator is about to wait for it, and if it isn't, an idle CPU has it OFFER_AGE
- * later. What nobody who runs has created goes to an idle CPU at once.
+ * A new kthread starts on its creator's CPU: often the creator is about to wait for it, and if it
+ * isn't, an idle CPU has it OFFER_AGE later. What nobody who runs has created goes to an idle CPU
+ * at once.
  */
 #include "smp.h"
 
 #define OFFER_AGE (100 * NSEC_PER_USEC)
 #define OFFER_AGE_SPINNING (1 * NSEC_PER_MSEC)
 #define OFFER_DELAY_MAX (16 * OFFER_AGE)
-/* How long a fair kthread waits behind a real-time one: no longer than where others take turns with it. */
+/*
+ * How long a fair kthread waits behind a real-time one: no longer than where others take turns with
+ * it.
+ */
 #define OFFER_AGE_RT (3 * NSEC_PER_MSEC)
-/* What a real-time kthread that runs counts for when queues are compared: more than any number of others. */
+/*
+ * What a real-time kthread that runs counts for when queues are compared: more than any number of
+ * others.
+ */
 #define RT_LOAD (1U << 30)
 /* What a call costs less if the CPU spins for it. */
 #define SPUN_SAVES (6 * NSEC_PER_USEC)
@@ -173,7 +186,10 @@ static void deliver(struct kthread *kt, int cpu, bool waits)
 	bool preempt;
 
 	if (cpu >= 0 && !kthread_allowed(kt, &cpus[cpu]) && !balance_is_bound(kt)) {
-		/* Its set has changed. That CPU may have been promised work: it has to look for other. */
+		/*
+		 * Its set has changed. That CPU may have been promised work: it has to look for
+		 * other.
+		 */
 		cpu_kick(&cpus[cpu]);
 		cpu = -1;
 	}
@@ -182,8 +198,9 @@ static void deliver(struct kthread *kt, int cpu, bool waits)
 	to = cpus[cpu].rq;
 	if (to != from) {
 		/*
-		 * Under the lock that kt->cpu names, as sched_set_policy() may be at it: what it changes is seen below, and the virtual run time is
-		 * on the scale of the queue that is named.
+		 * Under the lock that kt->cpu names, as sched_set_policy() may be at it: what it
+		 * changes is seen below, and the virtual run time is on the scale of the queue that
+		 * is named.
 		 */
 		spin_lock(&from->lock);
 		sched_policy->migrate(from, to, kt);
@@ -237,7 +254,10 @@ void balance_outgoing(struct cpu *c)
 	}
 }
 
-/* The CPU but c that runs what is least urgent, kt being allowed there (NULL: whatever it is); the shortest queue of these. NULL: there is none. */
+/*
+ * The CPU but c that runs what is least urgent, kt being allowed there (NULL: whatever it is); the
+ * shortest queue of these. NULL: there is none.
+ */
 static const struct cpu *least_urgent(const struct cpu *c, const struct kthread *kt)
 {
 	const struct cpu *best = NULL;
@@ -319,7 +339,10 @@ void balance_offer(struct cpu *c, ktime_t now)
 	balance_outgoing(c);
 }
 
-/* Is it the turn of one who waits on c, so that he doesn't wait anew elsewhere? Where slices are short he would never run. Behind a real-time one it is nobody's. */
+/*
+ * Is it the turn of one who waits on c, so that he doesn't wait anew elsewhere? Where slices are
+ * short he would never run. Behind a real-time one it is nobody's.
+ */
 static bool is_turn_of(const struct cpu *c, const struct kthread *kt, const struct cpu *to)
 {
 	return load_relaxed(&to->current) != to->idle &&
@@ -364,7 +387,10 @@ ktime_t balance_offer_time(struct cpu *c, ktime_t now)
 	return load_relaxed(&rq->offer_at);
 }
 
-/* What c can get from a queue: *taken, or its CPU has to be asked (true), or *again is when somebody will have waited enough. */
+/*
+ * What c can get from a queue: *taken, or its CPU has to be asked (true), or *again is when
+ * somebody will have waited enough.
+ */
 static bool scan_victim(struct cpu *c, struct run_queue *rq, ktime_t now, struct kthread **taken,
 			ktime_t *again)
 {

@@ -30,17 +30,23 @@ static struct cpu_parts *parts; /* constant after smp_init */
 /*
  * Of several kicks that are pending only the first sends a signal, and none is lost:
  *
- *  - Before it looks at what it is about, c clears kick_pending by an exchange: in sched_return_to_guest() or idle_loop(), one of which lies
- *    before each entry to a guest and each idle sleep. All who set it exchange as well. So who finds it set comes, in the order of its changes,
- *    before the next clearing, after which c sees what that one wrote before its kick. What is left to show is that c comes there.
- *  - In the kernel it does: it says in_guest or idle_word, a full barrier, and then neither runs a guest nor sleeps if kick_pending is set.
- *  - In the guest, let X be the first to set kick_pending after c found it clear. X finds idle_word 0, in_guest set (unless c has left since) and
- *    kick_pending clear, so it sends the signal. Or X is the signal's handler, on c itself, which stops the guest in any case (engine->kick_self).
- *    Either way c leaves, and those who come after X need do nothing. The host may keep X from its core before it sends, as it may the
- *    holder of a spinlock. If the signal of c's host timer is pending the host drops X's: that one's handler stops the guest, too, as
- *    kick_pending is set (goes_on() in os/thread.c).
- *  - Idle, the handler of a late signal may set kick_pending when c has looked and isn't asleep yet: nobody has taken idle_word back then, and c
- *    will sleep. So everybody looks at idle_word, whoever was first.
+ *  - Before it looks at what it is about, c clears kick_pending by an exchange: in
+ * sched_return_to_guest() or idle_loop(), one of which lies before each entry to a guest and each
+ * idle sleep. All who set it exchange as well. So who finds it set comes, in the order of its
+ * changes, before the next clearing, after which c sees what that one wrote before its kick. What
+ * is left to show is that c comes there.
+ *  - In the kernel it does: it says in_guest or idle_word, a full barrier, and then neither runs a
+ * guest nor sleeps if kick_pending is set.
+ *  - In the guest, let X be the first to set kick_pending after c found it clear. X finds idle_word
+ * 0, in_guest set (unless c has left since) and kick_pending clear, so it sends the signal. Or X is
+ * the signal's handler, on c itself, which stops the guest in any case (engine->kick_self). Either
+ * way c leaves, and those who come after X need do nothing. The host may keep X from its core
+ * before it sends, as it may the holder of a spinlock. If the signal of c's host timer is pending
+ * the host drops X's: that one's handler stops the guest, too, as kick_pending is set (goes_on() in
+ * os/thread.c).
+ *  - Idle, the handler of a late signal may set kick_pending when c has looked and isn't asleep
+ * yet: nobody has taken idle_word back then, and c will sleep. So everybody looks at idle_word,
+ * whoever was first.
  */
 void cpu_kick(struct cpu *c)
 {
@@ -86,8 +92,9 @@ static bool has_work(struct cpu *c)
 }
 
 /*
- * Waking another host core takes tens of microseconds, so a CPU that has a core of its own looks around for a while before it sleeps, if
- * that has paid lately: work came, or would have come, within SPIN_MAX. Not beyond `until`. True if work has come.
+ * Waking another host core takes tens of microseconds, so a CPU that has a core of its own looks
+ * around for a while before it sleeps, if that has paid lately: work came, or would have come,
+ * within SPIN_MAX. Not beyond `until`. True if work has come.
  */
 static bool idle_spin(struct cpu *c, ktime_t until)
 {
@@ -139,7 +146,10 @@ static void idle_sleep(struct cpu *c, bool *look)
 
 	c->rq->offer_delay = 0;
 	__atomic_fetch_or(&idle_mask, cpu_bit(c), __ATOMIC_SEQ_CST);
-	/* Its bit is seen from now on by CPUs that are about to return to their guests: those offer by themselves. */
+	/*
+	 * Its bit is seen from now on by CPUs that are about to return to their guests: those offer
+	 * by themselves.
+	 */
 	if (!balance_idle(c, c->last_switch, &again)) {
 		idle_wait(c, *look ? again : KTIME_MAX);
 		*look = false;

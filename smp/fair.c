@@ -1,11 +1,13 @@
 /*
- * The default policy. Real-time kthreads (FIFO, RR) first, by priority. The others share the CPU by weight: who has the least
- * vruntime, which is time on the CPU divided by weight, runs next. Each kthread's vruntime advances while it runs; a queue's
- * min_vruntime follows the least of them, so that one which slept long starts near the others and doesn't have them wait for all the
- * time it missed.
+ * The default policy. Real-time kthreads (FIFO, RR) first, by priority. The others share the CPU by
+ * weight: who has the least vruntime, which is time on the CPU divided by weight, runs next. Each
+ * kthread's vruntime advances while it runs; a queue's min_vruntime follows the least of them, so
+ * that one which slept long starts near the others and doesn't have them wait for all the time it
+ * missed.
  *
- * Real-time kthreads that never sleep leave the others a share: they may have the CPU for RT_RUNTIME while a fair one waits; then, for the
- * rest of RT_PERIOD, fair ones go first. What fair ones get in between counts RT_SHARE times.
+ * Real-time kthreads that never sleep leave the others a share: they may have the CPU for
+ * RT_RUNTIME while a fair one waits; then, for the rest of RT_PERIOD, fair ones go first. What fair
+ * ones get in between counts RT_SHARE times.
  *
  * There is no tick: the CPU's host timer ends a slice, and only if somebody waits.
  */
@@ -16,13 +18,20 @@
 #define RT_SHARE (RT_RUNTIME / (RT_PERIOD - RT_RUNTIME))
 /* A sleeper is put this much before the others at most, when it wakes. */
 #define SLEEPER_CREDIT (SCHED_SLICE / 2)
-/* ... and takes the CPU at once only if the one that runs is ahead by more than this: two that talk to each other never preempt. */
+/*
+ * ... and takes the CPU at once only if the one that runs is ahead by more than this: two that talk
+ * to each other never preempt.
+ */
 #define WAKEUP_GRANULARITY (1 * NSEC_PER_MSEC)
-/* ... and if that one has had the CPU for so long: it mostly waits for something soon, and nobody is interrupted. */
+/*
+ * ... and if that one has had the CPU for so long: it mostly waits for something soon, and nobody
+ * is interrupted.
+ */
 #define MIN_RUN (NSEC_PER_MSEC / 2)
 /*
- * What one may be ahead of the others when it is queued, at nice 0. A CPU is charged by the clock: a host that stops a CPU's thread for a
- * second, or a call that takes that long, would otherwise have who happened to be on it wait until all the others have had a second.
+ * What one may be ahead of the others when it is queued, at nice 0. A CPU is charged by the clock:
+ * a host that stops a CPU's thread for a second, or a call that takes that long, would otherwise
+ * have who happened to be on it wait until all the others have had a second.
  */
 #define LEAD_MAX (2 * SCHED_SLICE)
 #define WEIGHT_NICE_0 1024
@@ -98,7 +107,10 @@ static void policy_enqueue(struct run_queue *rq, struct kthread *kt, enum rq_why
 	u64 least, most, p = kt->rt_priority;
 
 	if (kthread_is_rt(kt)) {
-		/* One that was preempted in its slice goes on first; one that woke up, or had its slice, last. */
+		/*
+		 * One that was preempted in its slice goes on first; one that woke up, or had its
+		 * slice, last.
+		 */
 		if (why == RQ_PREEMPTED)
 			cds_list_add(&kt->rt_link, &rq->rt[p]);
 		else

@@ -1,4 +1,7 @@
-/* Sanitizers have to be told of stacks that they didn't see being made. In other builds all of this is empty. */
+/*
+ * Sanitizers have to be told of stacks that they didn't see being made. In other builds all of this
+ * is empty.
+ */
 #include "smp.h"
 
 #if defined(__SANITIZE_ADDRESS__)

@@ -62,7 +62,10 @@ void kthread_destroy(struct kthread *kt)
 void kthread_start(struct kthread *kt)
 {
 	struct cpu *me = this_cpu();
-	/* Only the CPU that it is bound to can let go of it: if it may not run there, it leaves when it is picked. */
+	/*
+	 * Only the CPU that it is bound to can let go of it: if it may not run there, it leaves
+	 * when it is picked.
+	 */
 	bool bound = balance_is_bound(kt);
 	int cpu = bound ? kt->cpu : me ? me->id : 0;
 	bool here = me && cpu == me->id && me->current != me->idle && kthread_allowed(kt, me);

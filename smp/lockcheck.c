@@ -1,7 +1,7 @@
 /*
- * The lock checker. Spinlocks are recorded by CPU (their holder doesn't sleep, so it stays there), or by host thread for
- * threads that aren't CPUs; sleeping locks by kthread. The run-queue lock is taken by one kthread and released by the next:
- * on the same CPU, so it needs no exception.
+ * The lock checker. Spinlocks are recorded by CPU (their holder doesn't sleep, so it stays there),
+ * or by host thread for threads that aren't CPUs; sleeping locks by kthread. The run-queue lock is
+ * taken by one kthread and released by the next: on the same CPU, so it needs no exception.
  */
 #include "lockcheck.h"
 #include "log.h"

@@ -9,7 +9,9 @@ struct kthread;
 enum lock_how { LOCK_NORMAL, LOCK_NESTED, LOCK_TRY };
 
 #ifdef HEDDLE_DEBUG
-/* Before waiting for it: panics if that could deadlock by the order of ranks, or at a wrong place. */
+/*
+ * Before waiting for it: panics if that could deadlock by the order of ranks, or at a wrong place.
+ */
 void lockcheck_acquire(const void *lock, const char *name, u16 rank, enum lock_how how);
 /* `where`: the code that took it. */
 void lockcheck_acquired(const void *lock, const char *name, u16 rank, const void *where);

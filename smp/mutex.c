@@ -1,13 +1,14 @@
 /*
  * Sleeping mutexes.
  *
- * mutex->owner is the holder's kthread with two flags. An unlock with waiters sets it free, wakes the first and lets whoever comes
- * first take it (no convoy: the CPUs that run needn't wait for one that is being woken). But a waiter that was woken and came too
- * late asks for a hand-over: then nobody may step in, and the next unlock makes it the owner. So each waiter at the head loses at most
- * one race, and nobody starves.
+ * mutex->owner is the holder's kthread with two flags. An unlock with waiters sets it free, wakes
+ * the first and lets whoever comes first take it (no convoy: the CPUs that run needn't wait for one
+ * that is being woken). But a waiter that was woken and came too late asks for a hand-over: then
+ * nobody may step in, and the next unlock makes it the owner. So each waiter at the head loses at
+ * most one race, and nobody starves.
  *
- * The flags and the list of waiters change under guard. Without it, owner goes only from 0 or WAITERS to a kthread (with the same flag)
- * and from a kthread without flags to 0.
+ * The flags and the list of waiters change under guard. Without it, owner goes only from 0 or
+ * WAITERS to a kthread (with the same flag) and from a kthread without flags to 0.
  */
 #include "host.h"
 #include "log.h"
@@ -55,7 +56,10 @@ static bool try(struct mutex *m)
 	return false;
 }
 
-/* Tries for as long as the holder seems to run in the kernel on another CPU. The holder itself isn't looked at: it may be gone. */
+/*
+ * Tries for as long as the holder seems to run in the kernel on another CPU. The holder itself
+ * isn't looked at: it may be gone.
+ */
 static bool try_spinning(struct mutex *m)
 {
 	int i, cpu;

@@ -12,7 +12,10 @@ struct deferred_free {
 
 #ifdef __SANITIZE_THREAD__
 
-/* liburcu isn't instrumented: these tell ThreadSanitizer that what precedes a quiescent state precedes the end of a grace period. */
+/*
+ * liburcu isn't instrumented: these tell ThreadSanitizer that what precedes a quiescent state
+ * precedes the end of a grace period.
+ */
 static u32 edge;
 
 static void tsan_quiescent(void)
@@ -77,7 +80,10 @@ void call_rcu(struct rcu_head *head, void (*fn)(struct rcu_head *head))
 #ifdef HEDDLE_DEBUG
 
 #define LOOK NSEC_PER_SEC
-/* So often the same is seen: what counts is not the clock, which goes on while a debugger stops us all. */
+/*
+ * So often the same is seen: what counts is not the clock, which goes on while a debugger stops us
+ * all.
+ */
 #define STALLED 30
 
 static void watched_since(ktime_t since)

@@ -1,7 +1,8 @@
 /*
- * Reader-writer semaphores. Everything happens under guard; those who wait stand in one line, and a reader joins the others inside only if
- * nobody waits: so writers aren't starved by readers, nor readers by writers. Whoever leaves lets in as many from the head of the
- * line as fit, who need not ask again.
+ * Reader-writer semaphores. Everything happens under guard; those who wait stand in one line, and a
+ * reader joins the others inside only if nobody waits: so writers aren't starved by readers, nor
+ * readers by writers. Whoever leaves lets in as many from the head of the line as fit, who need not
+ * ask again.
  */
 #include "log.h"
 #include "smp.h"

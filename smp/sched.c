@@ -1,16 +1,19 @@
 /*
  * The scheduler's core: sleeping, waking, switching, accounting.
  *
- * The switch. schedule() takes rq->lock, decides, switches stacks, and whoever runs on the other stack releases the lock in
- * finish_switch(). So under rq->lock a kthread of that queue either runs (on_cpu: it is the CPU's current one), or
- * waits (ON_RQ), or sleeps with all its registers saved; there is nothing in between.
+ * The switch. schedule() takes rq->lock, decides, switches stacks, and whoever runs on the other
+ * stack releases the lock in finish_switch(). So under rq->lock a kthread of that queue either runs
+ * (on_cpu: it is the CPU's current one), or waits (ON_RQ), or sleeps with all its registers saved;
+ * there is nothing in between.
  *
- * Waking. kt->state goes from a sleeping state to KT_RUNNING by compare-and-exchange, so one waker wins. It takes rq->lock. If kt is on the
- * CPU, it hasn't come to the decision in schedule() yet, which will read the state under the lock: nothing to do. If the state isn't
- * KT_RUNNING any more, kt ran on in the meantime and sleeps anew: nothing to do. Else it is asleep and is queued.
+ * Waking. kt->state goes from a sleeping state to KT_RUNNING by compare-and-exchange, so one waker
+ * wins. It takes rq->lock. If kt is on the CPU, it hasn't come to the decision in schedule() yet,
+ * which will read the state under the lock: nothing to do. If the state isn't KT_RUNNING any more,
+ * kt ran on in the meantime and sleeps anew: nothing to do. Else it is asleep and is queued.
  *
- * Moving. Only while a kthread is MOVING (on neither queue, and then owned by who moves it) does kt->cpu change, and under the lock of the queue
- * that it named: who changes a policy under rq_lock_of() has either done so before kt is queued elsewhere, or finds it there.
+ * Moving. Only while a kthread is MOVING (on neither queue, and then owned by who moves it) does
+ * kt->cpu change, and under the lock of the queue that it named: who changes a policy under
+ * rq_lock_of() has either done so before kt is queued elsewhere, or finds it there.
  */
 #include "host.h"
 #include "log.h"
@@ -31,7 +34,10 @@ ktime_t sched_account(struct cpu *c, enum sched_where where)
 		stat_add(&c->stat.idle_ns, delta);
 		return now;
 	}
-	/* Others read these as they change: runtime_ns comes last, and before it last_switch (task_cputime()). */
+	/*
+	 * Others read these as they change: runtime_ns comes last, and before it last_switch
+	 * (task_cputime()).
+	 */
 	if (where == IN_GUEST) {
 		stat_add(&kt->utime_ns, delta);
 		stat_add(&c->stat.guest_ns, delta);
@@ -75,7 +81,10 @@ noreturn_ void kthread_first_run(void)
 	panic("kthread %s returned from its function", kt->name);
 }
 
-/* Not inlined, and nothing thread-local is used after the switch: it may return on another host thread. */
+/*
+ * Not inlined, and nothing thread-local is used after the switch: it may return on another host
+ * thread.
+ */
 static __attribute__((noinline)) void switch_to(struct cpu *c, struct kthread *prev,
 						struct kthread *next)
 {
@@ -92,7 +101,10 @@ static __attribute__((noinline)) void switch_to(struct cpu *c, struct kthread *p
 	finish_switch();
 }
 
-/* Takes the next one to run off the queue. Those who may not run here go on c->outgoing. rq->lock held. */
+/*
+ * Takes the next one to run off the queue. Those who may not run here go on c->outgoing. rq->lock
+ * held.
+ */
 static struct kthread *pick_next(struct cpu *c)
 {
 	struct kthread *kt;
@@ -251,7 +263,8 @@ bool wake_up_state(struct kthread *kt, u32 state_mask)
 {
 	u32 s;
 
-	smp_mb(); /* what the caller changed before the state: the other half of kthread_set_state() */
+	smp_mb(); /* what the caller changed before the state: the other half of kthread_set_state()
+		   */
 	s = load_relaxed(&kt->state);
 	do {
 		if (s == KT_RUNNING || !(state_mask & 1u << s))

@@ -82,7 +82,10 @@ static inline bool kthread_is_rt(const struct kthread *kt)
 void rq_init(struct run_queue *rq, struct cpu *cpu);
 void rq_enqueue(struct run_queue *rq, struct kthread *kt, enum rq_why why, ktime_t now);
 void rq_dequeue(struct run_queue *rq, struct kthread *kt);
-/* Takes a queued kthread off, or one that runs and will be switched away from, to go to cpu `to` (-1: an allowed one). */
+/*
+ * Takes a queued kthread off, or one that runs and will be switched away from, to go to cpu `to`
+ * (-1: an allowed one).
+ */
 void rq_take_out(struct run_queue *rq, struct kthread *kt, int to);
 /* The rq of kt->cpu, locked, with kt->cpu stable. */
 struct run_queue *rq_lock_of(struct kthread *kt);
@@ -102,27 +105,42 @@ static inline bool kthread_allowed(const struct kthread *kt, const struct cpu *c
 {
 	return load_relaxed(&kt->allowed) & cpu_bit(c);
 }
-/* For a kthread that leaves c: the next CPU that it may run on, if possible one that runs no real-time one; -1 if there is no other. */
+/*
+ * For a kthread that leaves c: the next CPU that it may run on, if possible one that runs no
+ * real-time one; -1 if there is no other.
+ */
 int balance_next_cpu(const struct kthread *kt, const struct cpu *c);
 /* An idle CPU, or a good one, for a kthread that belongs nowhere yet, or has to leave. */
 int balance_place(const struct kthread *kt);
-/* After kt was queued on c by somebody who then released the lock: makes c see to it. `preempt`: at once. */
+/*
+ * After kt was queued on c by somebody who then released the lock: makes c see to it. `preempt`: at
+ * once.
+ */
 void balance_notify(struct cpu *c, bool preempt);
 /* Has kt host state on kt->cpu that only this CPU can detach? */
 bool balance_is_bound(const struct kthread *kt);
-/* Puts a MOVING kthread on the queue of cpu. Unless it is bound to it: -1, or if it may not run there, of an allowed one. */
+/*
+ * Puts a MOVING kthread on the queue of cpu. Unless it is bound to it: -1, or if it may not run
+ * there, of an allowed one.
+ */
 void balance_deliver(struct kthread *kt, int cpu);
 /* Is kt, which wakes up, to wait until who runs here sleeps? Its rq->lock is held. */
 bool balance_waits_here(const struct kthread *kt);
 /* Puts such a one, MOVING, on this CPU's queue. */
 void balance_pull(struct kthread *kt);
-/* Where c->current is about to return to the guest or switches: offers those who have waited long to CPUs where they run sooner. No locks. */
+/*
+ * Where c->current is about to return to the guest or switches: offers those who have waited long
+ * to CPUs where they run sooner. No locks.
+ */
 void balance_offer(struct cpu *c, ktime_t now);
 /* At the end of a slice: evens out the number of kthreads. As balance_offer(). */
 void balance_even(struct cpu *c);
 /* When the next look is due: KTIME_MAX if nobody waits, or would run sooner elsewhere. */
 ktime_t balance_offer_time(struct cpu *c, ktime_t now);
-/* A CPU that is going idle looks for work elsewhere. True if it got some; else *again is when to look once more. */
+/*
+ * A CPU that is going idle looks for work elsewhere. True if it got some; else *again is when to
+ * look once more.
+ */
 bool balance_idle(struct cpu *c, ktime_t now, ktime_t *again);
 /* Sends on everybody on c->outgoing. On c, without locks. */
 void balance_outgoing(struct cpu *c);
@@ -167,7 +185,10 @@ void fiber_switch_start(struct kthread *from, struct kthread *to, void **save);
 void fiber_switch_finish(void *save);
 
 /* rcu.c */
-/* Starts liburcu's callback thread: from a thread that isn't pinned to a core, which it would inherit. */
+/*
+ * Starts liburcu's callback thread: from a thread that isn't pinned to a core, which it would
+ * inherit.
+ */
 void rcu_start(void);
 /* Debug builds: until *stop isn't 0, panics if a CPU holds up grace periods for half a minute. */
 void rcu_watch(u32 *stop);

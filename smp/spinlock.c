@@ -1,6 +1,7 @@
 /*
- * Spinlocks, which are futex mutexes: 0 free, 1 held, 2 held and somebody sleeps. A CPU is a host thread, which may lose its host core
- * while it holds one; so whoever waits spins only a little, and only where each CPU has a core of its own.
+ * Spinlocks, which are futex mutexes: 0 free, 1 held, 2 held and somebody sleeps. A CPU is a host
+ * thread, which may lose its host core while it holds one; so whoever waits spins only a little,
+ * and only where each CPU has a core of its own.
  */
 #include "host.h"
 #include "smp.h"

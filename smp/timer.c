@@ -1,8 +1,9 @@
 /*
  * Timers: a heap for each CPU, run by that CPU wherever it passes through the scheduler.
  *
- * A timer belongs to the base which it was armed on last, even when it isn't armed, so that its lock says everything about it. It
- * changes bases only while it neither is armed nor runs; base_lock() copes with that.
+ * A timer belongs to the base which it was armed on last, even when it isn't armed, so that its
+ * lock says everything about it. It changes bases only while it neither is armed nor runs;
+ * base_lock() copes with that.
  */
 #include "host.h"
 #include "log.h"
@@ -62,7 +63,10 @@ static struct timer_base *base_lock(struct timer *t)
 	}
 }
 
-/* The base to arm t on, locked, with t not armed. `want`, or the one where its fn runs: cancel_sync has to find it there. */
+/*
+ * The base to arm t on, locked, with t not armed. `want`, or the one where its fn runs: cancel_sync
+ * has to find it there.
+ */
 static struct timer_base *base_lock_for(struct timer *t, struct timer_base *want)
 {
 	struct timer_base *b, *none = NULL;
@@ -137,7 +141,10 @@ bool timer_cancel_sync(struct timer *t)
 		if (b->running != t)
 			break;
 		ASSERT(b->cpu != this_cpu());
-		/* Its fn runs, and may arm it again. It doesn't sleep: so waiting in the host is short. */
+		/*
+		 * Its fn runs, and may arm it again. It doesn't sleep: so waiting in the host is
+		 * short.
+		 */
 		done = load_relaxed(&b->done);
 		b->sync_waiters++;
 		spin_unlock(&b->lock);

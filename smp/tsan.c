@@ -1,7 +1,9 @@
 /*
- * Accesses of volatile data (racy_u32; liburcu's own flags) are marked as races with each other that do no harm: the compiler has them call these
- * instead of what checks other accesses (--param tsan-distinguish-volatile). To ThreadSanitizer they are relaxed atomic ones, so that it reports
- * those that race with plain accesses, or with free(). A write adds nothing here; the store itself follows.
+ * Accesses of volatile data (racy_u32; liburcu's own flags) are marked as races with each other
+ * that do no harm: the compiler has them call these instead of what checks other accesses (--param
+ * tsan-distinguish-volatile). To ThreadSanitizer they are relaxed atomic ones, so that it reports
+ * those that race with plain accesses, or with free(). A write adds nothing here; the store itself
+ * follows.
  */
 #ifdef __SANITIZE_THREAD__
 

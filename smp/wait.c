@@ -1,7 +1,8 @@
 /*
- * Wait queues. The order that makes wake-ups safe: the waiter puts itself on the queue, sets its state, tests the condition, and only then
- * sleeps; the waker makes the condition true, then looks at the queue, whose lock and the barrier in kthread_set_state() see to
- * it that one of the two notices the other.
+ * Wait queues. The order that makes wake-ups safe: the waiter puts itself on the queue, sets its
+ * state, tests the condition, and only then sleeps; the waker makes the condition true, then looks
+ * at the queue, whose lock and the barrier in kthread_set_state() see to it that one of the two
+ * notices the other.
  */
 #include "log.h"
 #include "smp.h"

@@ -1,11 +1,14 @@
 /*
- * Very many open files: threads read, write, splice, rename and unlink them at random, and every byte is compared with a model in memory.
+ * Very many open files: threads read, write, splice, rename and unlink them at random, and every
+ *byte is compared with a model in memory.
  *
  *	files DIR FILES SECONDS THREADS SEED alone|replaced
  *
- * All FILES are open at all times, but for those a thread has in hand. A record's contents tell whose it is and which
- * version, so data of another file, or old data, is noticed. When somebody else replaces files meanwhile ("replaced"), a call may fail with
- * ESTALE, and nothing else: the file is then given up and made anew. Prints figures as NAME=VALUE, and what was wrong. Runs on the host as well.
+ * All FILES are open at all times, but for those a thread has in hand. A record's contents tell
+ *whose it is and which version, so data of another file, or old data, is noticed. When somebody
+ *else replaces files meanwhile ("replaced"), a call may fail with ESTALE, and nothing else: the
+ *file is then given up and made anew. Prints figures as NAME=VALUE, and what was wrong. Runs on the
+ *host as well.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -101,7 +104,10 @@ static bool is_stale(int slot, const char *what)
 	return false;
 }
 
-/* The inode number alone doesn't do: the host may use it again while no descriptor keeps the file that had it. */
+/*
+ * The inode number alone doesn't do: the host may use it again while no descriptor keeps the file
+ * that had it.
+ */
 static int identify(int fd, struct id *id)
 {
 	struct statx sx;
@@ -368,7 +374,9 @@ static bool reopen(int i)
 	return true;
 }
 
-/* A directory gets another name, beside or below another one of the first half; those never move. */
+/*
+ * A directory gets another name, beside or below another one of the first half; those never move.
+ */
 static void rename_dir(struct thread *t)
 {
 	int d = DIRS / 2 + random_below(t, DIRS / 2), below = random_below(t, DIRS / 2);
@@ -479,7 +487,10 @@ static double now(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
-/* The kernel's counters: "NAME VALUE" lines of a file, printed as PREFIX_NAME=VALUE. Not there on the host. */
+/*
+ * The kernel's counters: "NAME VALUE" lines of a file, printed as PREFIX_NAME=VALUE. Not there on
+ * the host.
+ */
 static void show(const char *prefix, const char *path)
 {
 	char line[100], *value;

@@ -1,6 +1,7 @@
 /*
- * What the load's threads do, each a matter of milliseconds. A job checks what it did and leaves nothing behind. Its processes are forked from one
- * with many threads: until they execute a program they keep to what is safe there.
+ * What the load's threads do, each a matter of milliseconds. A job checks what it did and leaves
+ * nothing behind. Its processes are forked from one with many threads: until they execute a program
+ * they keep to what is safe there.
  */
 #include "load.h"
 #include <fcntl.h>
@@ -26,8 +27,8 @@
 #define KIB 1024
 
 /*
- * A child, with these descriptors as its standard input and output (-1: ours) and no others: what the siblings of the thread have open
- * must not stay open in it.
+ * A child, with these descriptors as its standard input and output (-1: ours) and no others: what
+ * the siblings of the thread have open must not stay open in it.
  */
 static pid_t start(int in, int out)
 {
@@ -197,7 +198,10 @@ static noreturn void *spin_or_sleep(void *spin)
 			poll(NULL, 0, 1);
 }
 
-/* A process with threads that is killed, whatever they are doing. The C library lets a forked child create threads. */
+/*
+ * A process with threads that is killed, whatever they are doing. The C library lets a forked child
+ * create threads.
+ */
 static void killed(struct worker *w)
 {
 	pid_t pid = start(-1, -1);
@@ -394,7 +398,10 @@ static int receive_fd(int from)
 	return fd;
 }
 
-/* An eventfd that travels through a socket, a timer, and an epoll that hears of both. One descriptor more is in flight when the socket is closed. */
+/*
+ * An eventfd that travels through a socket, a timer, and an epoll that hears of both. One
+ * descriptor more is in flight when the socket is closed.
+ */
 static void events(struct worker *w)
 {
 	int s[2], event = eventfd(0, EFD_CLOEXEC),

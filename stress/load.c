@@ -3,9 +3,11 @@
  *
  *	load SEED HANG-SECONDS SECONDS... [JOB...]
  *
- * It works for SECONDS, as often as there is such an argument, at all jobs or only at those named. Before, between and after, only its first thread is there: it says what the kernel
- * counts (a line "settled NAME=VALUE...") and waits for a line, so that others can measure as well. While it works it says how far it
- * is, once a second ("progress NAME=VALUE..."). A job that takes more than HANG-SECONDS is reported with all that /proc tells, and ends the load.
+ * It works for SECONDS, as often as there is such an argument, at all jobs or only at those named.
+ *Before, between and after, only its first thread is there: it says what the kernel counts (a line
+ *"settled NAME=VALUE...") and waits for a line, so that others can measure as well. While it works
+ *it says how far it is, once a second ("progress NAME=VALUE..."). A job that takes more than
+ *HANG-SECONDS is reported with all that /proc tells, and ends the load.
  */
 #include "load.h"
 #include <dirent.h>
@@ -284,9 +286,9 @@ static int count_processes(void)
 }
 
 /*
- * What has ended is freed a little later, and what is free goes back to the host when nothing has ended for a second: waits until all is
- * quiet for longer. The same objects take some bytes more or less, as the pieces are that the allocator finds for them. That it never is quiet
- * is a hang, too.
+ * What has ended is freed a little later, and what is free goes back to the host when nothing has
+ * ended for a second: waits until all is quiet for longer. The same objects take some bytes more or
+ * less, as the pieces are that the allocator finds for them. That it never is quiet is a hang, too.
  */
 static long kmalloc_at_rest(void)
 {

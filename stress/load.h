@@ -15,7 +15,10 @@
 #define MAX_JOBS 32
 #define WORKERS (PROCESSES * THREADS_EACH)
 
-/* A working thread, in memory that all processes share. Written by the thread itself, all but the last by atomic stores. */
+/*
+ * A working thread, in memory that all processes share. Written by the thread itself, all but the
+ * last by atomic stores.
+ */
 struct worker {
 	int id;
 	pid_t pid, tid;
@@ -45,7 +48,10 @@ struct job {
 extern const struct job jobs[];
 extern const int nr_jobs;
 
-/* What the program does when a job executes it, with its arguments behind --child. Returns an exit status. */
+/*
+ * What the program does when a job executes it, with its arguments behind --child. Returns an exit
+ * status.
+ */
 int child_main(int argc, char **argv);
 
 /* From 0 to below - 1, for this worker. */

@@ -1,8 +1,9 @@
 /*
  * What stress/starts starts:  small STATUS NAME
  *
- * A process with threads and children. If STATUS, with which it ends, is even, some of them are still at it then: the kernel has to end them. If it is
- * odd, only a thread is: debug builds then look for what was leaked. It leaves files called NAME in directories that are the guest's own.
+ * A process with threads and children. If STATUS, with which it ends, is even, some of them are
+ * still at it then: the kernel has to end them. If it is odd, only a thread is: debug builds then
+ * look for what was leaked. It leaves files called NAME in directories that are the guest's own.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

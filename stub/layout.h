@@ -2,11 +2,12 @@
  * The stub area, at the same addresses in every guest address space. Included by C and assembly.
  *
  *	STUB_TEXT   code, and constant data; from the zygote's own image; read and execute
- *	STUB_CTL    the control page, and the tasks' info: one a host mm; the kernel writes it through an alias, here it is read-only
- *	STUB_SLOTS  slots, writable: slot 0 is the keeper's, the others one a task
+ *	STUB_CTL    the control page, and the tasks' info: one a host mm; the kernel writes it
+ *through an alias, here it is read-only STUB_SLOTS  slots, writable: slot 0 is the keeper's, the
+ *others one a task
  *
- * The area ends below the place where the host puts the zygote's own stack and vDSO when it is executed without
- * address space randomisation.
+ * The area ends below the place where the host puts the zygote's own stack and vDSO when it is
+ *executed without address space randomisation.
  */
 #ifndef HEDDLE_STUB_LAYOUT_H
 #define HEDDLE_STUB_LAYOUT_H
@@ -17,13 +18,17 @@
 #define STUB_TEXT STUB_BASE
 #define STUB_CTL 0x7fffc0010000
 #define STUB_SLOTS                                                                                 \
-	0x7fffc8000000 /* a multiple of their size in all, so that their addresses are told by the upper bits */
+	0x7fffc8000000 /* a multiple of their size in all, so that their addresses are told by the \
+			  upper bits */
 #define STUB_SLOTS_SHIFT 27
 #define SLOT_SIZE 0x8000
 #define SLOT_SHIFT 15
 #define SLOT_MAX 4096 /* a host mm, the keeper's included */
 
-/* Where the host's vvar and vDSO pages are moved to, and where ours lies; below TASK_SIZE, so that the guest can read them. */
+/*
+ * Where the host's vvar and vDSO pages are moved to, and where ours lies; below TASK_SIZE, so that
+ * the guest can read them.
+ */
 #define STUB_VDSO_AREA 0x7fffbfe00000
 #define STUB_VDSO_AREA_SIZE 0x20000
 
@@ -54,8 +59,8 @@
 #define STUB_SEND_IP (STUB_TEXT + 0xb22) /* behind its sendmsg */
 
 /*
- * Where trampolines lead (tramp.S). A task's call is on its way in one of these stretches of code; what its registers mean then, see
- * os/tramp.c.
+ * Where trampolines lead (tramp.S). A task's call is on its way in one of these stretches of code;
+ * what its registers mean then, see os/tramp.c.
  */
 #define STUB_ENTRY (STUB_TEXT + 0x1000) /* from here: eax call and flags, rcx return address */
 #define STUB_ENTRY_SAVED (STUB_TEXT + 0x1060) /* both in the slot; the call wasn't made */
@@ -95,14 +100,16 @@
 #define CTL_TASK_SIGMASK                                                                           \
 	48 /* u64: what it, and the keeper, have blocked until its first registers are loaded */
 #define CTL_TASK_SOCKET                                                                            \
-	56 /* u32: a descriptor that it keeps, to send its listener; CTL_NO_SOCKET: the kernel fetches that */
+	56 /* u32: a descriptor that it keeps, to send its listener; CTL_NO_SOCKET: the kernel     \
+	      fetches that */
 #define CTL_NO_SOCKET 0xffffffff
 #define CTL_OPS 64
 #define CTL_LISTENER 2944 /* what it sends */
 #define CTL_DATA 3072	  /* structures which operations point to */
 #define CTL_DATA_SIZE 256
 /*
- * What each task may know of itself without asking: an array by slot, read-only like the control page, which it follows.
+ * What each task may know of itself without asking: an array by slot, read-only like the control
+ * page, which it follows.
  */
 #define CTL_INFO (CTL_DATA + CTL_DATA_SIZE)
 #define INFO_SHIFT 5 /* of its size */
@@ -119,7 +126,8 @@
 #define INFO_CPU 24
 
 /*
- * What the kernel has of each host mm, in one file: the pages above, then those of trampolines, which are mapped when the first is needed.
+ * What the kernel has of each host mm, in one file: the pages above, then those of trampolines,
+ * which are mapped when the first is needed.
  */
 #define CTL_TRAMP CTL_SIZE
 #define TRAMP_AREAS 2
@@ -140,13 +148,15 @@
 #define OPF_TASK 4   /* a clone whose child is a task; its slot is in args[5] */
 #define OPF_FORK 8   /* a clone whose child is a keeper */
 #define OPF_CMPXCHG                                                                                \
-	16 /* no call: atomic compare and exchange of *(u32 *)args[0]: args[1] -> args[2]; ends the batch */
+	16 /* no call: atomic compare and exchange of *(u32 *)args[0]: args[1] -> args[2]; ends    \
+	      the batch */
 #define OPF_CMPXCHG64 32 /* the same of 64 bits */
 #define OPF_QUIET 64	 /* with OPF_IGNORE: nor does its result replace that of the one before */
 
 /* A slot: hand-off words, then the signal stack. Guest-writable: nothing here is trusted. */
 #define SLOT_READY                                                                                 \
-	0 /* u32: futex; a new task has reached STUB_PARK; slot 0: number of the last batch done */
+	0 /* u32: futex; a new task has reached STUB_PARK; slot 0: number of the last batch done   \
+	   */
 #define SLOT_FS 32 /* u64: segment bases that the guest goes on with (seccomp engine) */
 #define SLOT_GS 40
 /* A call by a trampoline. */
@@ -172,11 +182,16 @@
 #define SLOT_RSP 200
 #define SLOT_RFLAGS 208 /* but for those in SLOT_NR */
 #define SLOT_FSBASE 216
-/* The answer to it is other registers: those at SLOT_NEW, in the order of struct pt_regs, and the fs base at SLOT_FS. */
+/*
+ * The answer to it is other registers: those at SLOT_NEW, in the order of struct pt_regs, and the
+ * fs base at SLOT_FS.
+ */
 #define SLOT_LOAD 224	   /* u32: it is so */
 #define SLOT_SAVE_MASK 232 /* u64: what of the vector state is saved then at ... */
-#define SLOT_SAVE_AT 240 /* u64: ... this address, and made the initial one; 0: it stays as it is */
-#define SLOT_MESSAGE 64	 /* slot 0: what descriptors are received by */
+#define SLOT_SAVE_AT                                                                               \
+	240		/* u64: ... this address, and made the initial one; 0: it stays as it is   \
+			 */
+#define SLOT_MESSAGE 64 /* slot 0: what descriptors are received by */
 #define SLOT_SIGSTACK 256
 #define SLOT_NEW 0x200	  /* u64 each, in the unused end of the signal stack */
 #define SLOT_FRAME 0x400  /* there, too: a new task's first ucontext */
@@ -209,11 +224,13 @@
 #define KEEPER_FD_SLOTS 1  /* slots */
 #define KEEPER_FD_KERNEL 2 /* pidfd of the kernel */
 #define KEEPER_FD_REPORT                                                                           \
-	3 /* + 2 * cpu: batches issued there; + 1: what its forked child reports; the last two are no CPU's; then sockets (os/fdpass.h) */
+	3 /* + 2 * cpu: batches issued there; + 1: what its forked child reports; the last two are \
+	     no CPU's; then sockets (os/fdpass.h) */
 
 /*
- * A report is an lseek() on a descriptor which keeper and kernel share (guests have no descriptors, and memory could be forged):
- * (seq & REPORT_SEQ_MASK) << 38 | operations done << 32 | low half of the last result.
+ * A report is an lseek() on a descriptor which keeper and kernel share (guests have no descriptors,
+ * and memory could be forged): (seq & REPORT_SEQ_MASK) << 38 | operations done << 32 | low half of
+ * the last result.
  */
 #define REPORT_SEQ_MASK 0x1ffffff
 

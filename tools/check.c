@@ -1,9 +1,10 @@
 /*
  * heddle humfs check: do data and metadata agree?
  *
- * Data decides what is there. Its metadata may be missing, malformed, of another type, or not shared as the data's names share it: that is
- * damage. What no data belongs to is left over from operations that were cut off; so is a rename in the journal, which is completed. The
- * kernel is killed without damage, see docs/filesystems.md.
+ * Data decides what is there. Its metadata may be missing, malformed, of another type, or not
+ * shared as the data's names share it: that is damage. What no data belongs to is left over from
+ * operations that were cut off; so is a rename in the journal, which is completed. The kernel is
+ * killed without damage, see docs/filesystems.md.
  */
 #include "tools/humfs.h"
 

@@ -42,7 +42,10 @@ static void refuse(struct import *im, const char *path, const char *why)
 
 /* ---- paths ---- */
 
-/* Without ./ and / in front, double and final slashes; NULL: it has "..", which nobody needs. Fresh memory; "" is the root. */
+/*
+ * Without ./ and / in front, double and final slashes; NULL: it has "..", which nobody needs. Fresh
+ * memory; "" is the root.
+ */
 static char *clean_path(const char *p)
 {
 	char *out = xmalloc(strlen(p) + 1), *o = out;
@@ -152,7 +155,9 @@ static void leave_parent(struct import *im)
 	im->parent = NULL;
 }
 
-/* im->at becomes the directory of the path, whose last name is returned. NULL and -errno in *err. */
+/*
+ * im->at becomes the directory of the path, whose last name is returned. NULL and -errno in *err.
+ */
 static const char *go_to_parent(struct import *im, const char *path, int *err)
 {
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;

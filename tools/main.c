@@ -1,4 +1,7 @@
-/* Programs that work on the host's files, without a kernel: what `heddle humfs` and `heddle diff` execute. */
+/*
+ * Programs that work on the host's files, without a kernel: what `heddle humfs` and `heddle diff`
+ * execute.
+ */
 #include "tools/tools.h"
 
 #include <stdio.h>

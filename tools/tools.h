@@ -5,12 +5,18 @@
 #include "types.h"
 #include <stdio.h>
 
-/* "heddle NAME: ..." on stderr. die() ends the process with status 2. tool_name is what came after "heddle". */
+/*
+ * "heddle NAME: ..." on stderr. die() ends the process with status 2. tool_name is what came after
+ * "heddle".
+ */
 extern const char *tool_name;
 noreturn_ void die(const char *fmt, ...) printf_like(1, 2);
 void complain(const char *fmt, ...) printf_like(1, 2);
 
-/* A name, as `ls -b` has it: nothing in it moves a terminal's cursor, or makes a line two. Messages go out this way, too. */
+/*
+ * A name, as `ls -b` has it: nothing in it moves a terminal's cursor, or makes a line two. Messages
+ * go out this way, too.
+ */
 void print_escaped(FILE *f, const char *s);
 
 /* They die when there is no memory. */

@@ -1,6 +1,6 @@
 /*
- * Walks the three trees of a humfs together. Descriptors are kept of the nearest levels only: of those above, what tells that a way up by ".."
- * has led there again.
+ * Walks the three trees of a humfs together. Descriptors are kept of the nearest levels only: of
+ * those above, what tells that a way up by ".." has led there again.
  */
 #include "tools/humfs.h"
 

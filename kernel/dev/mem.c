@@ -130,7 +130,9 @@ static u32 random_poll(struct file *f, struct poll_table *pt)
 	return POLLIN | POLLRDNORM;
 }
 
-/* A signal would say that the pool has been filled, which it is from the start: so it never comes. */
+/*
+ * A signal would say that the pool has been filled, which it is from the start: so it never comes.
+ */
 static int random_fasync(int fd, struct file *f, bool on)
 {
 	static struct fasync_list readers = FASYNC_LIST_INIT(readers);

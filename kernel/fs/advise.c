@@ -1,4 +1,7 @@
-/* Advice about access patterns: checked, and otherwise taken as what it is. Caching is the host's business. */
+/*
+ * Advice about access patterns: checked, and otherwise taken as what it is. Caching is the host's
+ * business.
+ */
 #include "vfs.h"
 
 long sys_fadvise64(int fd, int64_t offset, size_t len, int advice)

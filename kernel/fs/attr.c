@@ -44,7 +44,10 @@ static unsigned at_lookup(int flags)
 
 /* ---- mode ---- */
 
-/* What a new mode needs, whichever call sets it; set-gid is for those in the file's group, which may be new, too. */
+/*
+ * What a new mode needs, whichever call sets it; set-gid is for those in the file's group, which
+ * may be new, too.
+ */
 static int may_chmod(const struct inode *i, struct iattr *a)
 {
 	const struct cred *cred = vfs_cred();
@@ -128,7 +131,10 @@ static bool owner_may_become(const struct inode *i, const struct iattr *a)
 	return true;
 }
 
-/* Set-id bits go, root or not; set-gid without x meant mandatory locking, and stays for those in the group. */
+/*
+ * Set-id bits go, root or not; set-gid without x meant mandatory locking, and stays for those in
+ * the group.
+ */
 static int may_chown(const struct inode *i, struct iattr *a)
 {
 	u32 kill = i->mode & S_ISUID;

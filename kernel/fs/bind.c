@@ -96,7 +96,10 @@ int mount_bind(const struct path *from, const struct path *to, bool rec)
 	mutex_lock(&mount_mutex);
 	err = bind_locked(&copies, from, to, rec);
 	if (err && !cds_list_empty(&copies)) {
-		/* The last one may have failed to attach to another copy; the others hang below the first. */
+		/*
+		 * The last one may have failed to attach to another copy; the others hang below the
+		 * first.
+		 */
 		c = cds_list_entry(copies.prev, struct copy, link);
 		if (c->link.prev != &copies && !c->copy->at)
 			mount_take_tree(c->copy, &gone);

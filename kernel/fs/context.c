@@ -1,6 +1,6 @@
 /*
- * On whose behalf the VFS works: the current task's root, working directory, umask and credentials; during boot, before there are
- * tasks, those of the kernel itself.
+ * On whose behalf the VFS works: the current task's root, working directory, umask and credentials;
+ * during boot, before there are tasks, those of the kernel itself.
  */
 #include "vfs.h"
 

@@ -47,8 +47,8 @@ static size_t give(void *arg, void *to, size_t n)
 }
 
 /*
- * To a stream socket, as far as the file's size is known: read into the messages. 0: not to be had so; else bytes, of *n that there were to be, or an
- * error.
+ * To a stream socket, as far as the file's size is known: read into the messages. 0: not to be had
+ * so; else bytes, of *n that there were to be, or an error.
  */
 static ssize_t copy_to_socket(struct copy_end *in, struct copy_end *out, size_t *n)
 {
@@ -86,7 +86,10 @@ static ssize_t copy_by_buffer(struct copy_end *in, struct copy_end *out, char *b
 	return put;
 }
 
-/* Copies until `count`, the end of the input, an error, or a signal. Bytes, or the error if there are none. */
+/*
+ * Copies until `count`, the end of the input, an error, or a signal. Bytes, or the error if there
+ * are none.
+ */
 static ssize_t copy(struct copy_end *in, struct copy_end *out, size_t count)
 {
 	size_t done = 0, n;
@@ -121,7 +124,10 @@ static void count_both(ssize_t n)
 
 /* ---- within a file system ---- */
 
-/* Up to `end` of out: not beyond a limit, and no set-id bits to be taken away, which is a write's business. */
+/*
+ * Up to `end` of out: not beyond a limit, and no set-id bits to be taken away, which is a write's
+ * business.
+ */
 bool can_copy_range(const struct file *in, const struct file *out, u64 end)
 {
 	const u32 setid = S_ISUID | S_ISGID;
@@ -163,7 +169,10 @@ int copy_pos_begin(struct copy_end *e, uaddr_t upos)
 
 	e->own = !upos;
 	if (!upos) {
-		/* Copies by several tasks at once through one open file race for its position, as on Linux. */
+		/*
+		 * Copies by several tasks at once through one open file race for its position, as
+		 * on Linux.
+		 */
 		e->pos = e->file->mode & FMODE_LSEEK
 				 ? __atomic_load_n(&e->file->pos, __ATOMIC_RELAXED)
 				 : 0;

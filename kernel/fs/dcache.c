@@ -1,16 +1,19 @@
 /*
  * The dentry cache.
  *
- * A dentry is found by (directory, name) in a lock-free hash table of struct dname. A reader under RCU takes a reference
- * (d_tryget) unless the dentry is dead, and is then as good as any other holder. Refs at 0 mean "only cached": it stays in the table and on
- * the LRU list until memory is wanted; whoever moves refs from 0 to DENTRY_DEAD owns it and frees it. A dentry holds a reference on
- * its directory's, so a cached name keeps its path cached.
+ * A dentry is found by (directory, name) in a lock-free hash table of struct dname. A reader under
+ * RCU takes a reference (d_tryget) unless the dentry is dead, and is then as good as any other
+ * holder. Refs at 0 mean "only cached": it stays in the table and on the LRU list until memory is
+ * wanted; whoever moves refs from 0 to DENTRY_DEAD owns it and frees it. A dentry holds a reference
+ * on its directory's, so a cached name keeps its path cached.
  *
- * What the LRU holds is bounded (MAX_UNUSED): whoever adds one too many evicts the oldest. The second chance is a bit that each use sets.
+ * What the LRU holds is bounded (MAX_UNUSED): whoever adds one too many evicts the oldest. The
+ * second chance is a bit that each use sets.
  *
- * Locks: the directory's inode lock orders lookups that miss, creations and removals of names. dentry->lock: its children list, its
- * own name and parent, and whether that name is hashed. lru_lock: the list. rename_lock comes first; of lru_lock and all dentries'
- * locks one is held at a time.
+ * Locks: the directory's inode lock orders lookups that miss, creations and removals of names.
+ * dentry->lock: its children list, its own name and parent, and whether that name is hashed.
+ * lru_lock: the list. rename_lock comes first; of lru_lock and all dentries' locks one is held at a
+ * time.
  */
 #include "kernel/fs/notify/notify.h"
 #include "fh.h"
@@ -331,7 +334,10 @@ static struct dentry *d_kill(struct dentry *d)
 	return parent;
 }
 
-/* Chooses up to EVICT_BATCH of the oldest beyond `most` that nobody uses and claims them. Their super blocks must outlive the killing: killers. */
+/*
+ * Chooses up to EVICT_BATCH of the oldest beyond `most` that nobody uses and claims them. Their
+ * super blocks must outlive the killing: killers.
+ */
 static int choose_victims(struct dentry **victim, u32 most)
 {
 	int n = 0;
@@ -349,7 +355,10 @@ static int choose_victims(struct dentry **victim, u32 most)
 			__atomic_fetch_add(&d->sb->killers, 1, __ATOMIC_RELAXED);
 			victim[n++] = d;
 		} else {
-			/* In use: the last one who puts it brings it back, unless it just did and saw it here. */
+			/*
+			 * In use: the last one who puts it brings it back, unless it just did and
+			 * saw it here.
+			 */
 			lru_del_locked(d);
 			if (!__atomic_load_n(&d->refs, __ATOMIC_SEQ_CST))
 				lru_add_locked(d);
@@ -423,8 +432,9 @@ static struct dentry *put_one(struct dentry *d)
 static bool evicting; /* atomic */
 
 /*
- * One task at a time: to evict an inode may put other dentries (an overlay's layers), and must not lead here again. Who finds it
- * being done leaves it at that; the one who does it sees to what the others have added, but not for ever.
+ * One task at a time: to evict an inode may put other dentries (an overlay's layers), and must not
+ * lead here again. Who finds it being done leaves it at that; the one who does it sees to what the
+ * others have added, but not for ever.
  */
 static void evict_oldest(void)
 {
@@ -599,14 +609,19 @@ static void rename_end(void)
 	spin_unlock(&rename_lock);
 }
 
-/* Gives d another name and directory; returns the old directory, whose reference the caller puts. */
+/*
+ * Gives d another name and directory; returns the old directory, whose reference the caller puts.
+ */
 static struct dentry *rehang(struct dentry *d, struct dentry *dir, struct dname *dn)
 {
 	struct dentry *old = d->parent;
 	struct dname *old_dn = d->dn;
 
 	d_get(dir);
-	/* All these rank alike: rename_lock, held, comes first, and of the others one is held at a time. */
+	/*
+	 * All these rank alike: rename_lock, held, comes first, and of the others one is held at a
+	 * time.
+	 */
 	spin_lock_nested(&old->lock);
 	cds_list_del_init(&d->sibling);
 	spin_unlock(&old->lock);

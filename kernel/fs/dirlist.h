@@ -1,4 +1,7 @@
-/* The entries of a directory, gathered to be merged with another layer's or emptied. Protected by whoever has the list. */
+/*
+ * The entries of a directory, gathered to be merged with another layer's or emptied. Protected by
+ * whoever has the list.
+ */
 #ifndef HEDDLE_FS_DIRLIST_H
 #define HEDDLE_FS_DIRLIST_H
 

@@ -1,9 +1,11 @@
 /*
  * Lists of files with O_ASYNC: see fasync.h.
  *
- * An entry is made by F_SETFL or FIOASYNC and goes with the last reference of its file at the latest; it holds no reference. Who sends
- * walks the list under RCU, because signals take locks that come before the list's: it looks at each entry under the list's lock,
- * notes the file's owner, and sends without it. So an entry is freed by RCU, and a file that leaves the list meanwhile may send once more.
+ * An entry is made by F_SETFL or FIOASYNC and goes with the last reference of its file at the
+ * latest; it holds no reference. Who sends walks the list under RCU, because signals take locks
+ * that come before the list's: it looks at each entry under the list's lock, notes the file's
+ * owner, and sends without it. So an entry is freed by RCU, and a file that leaves the list
+ * meanwhile may send once more.
  */
 #include "fasync.h"
 #include "alloc.h"
@@ -176,7 +178,10 @@ void kill_fasync_slow(struct fasync_list *l, int code)
 		pid_put(owner.pid);
 	}
 	rcu_read_unlock();
-	/* Who closes thousands of such files comes here for each: grace periods are not to wait for all of them. */
+	/*
+	 * Who closes thousands of such files comes here for each: grace periods are not to wait for
+	 * all of them.
+	 */
 	if (n > LONG_WALK) {
 		rcu_thread_offline();
 		rcu_thread_online();

@@ -19,7 +19,10 @@ static long setfl(int fd, struct file *f, u64 arg)
 	if (arg & O_DIRECT && !(old & O_DIRECT) && !S_ISREG(f->inode->mode) &&
 	    !S_ISFIFO(f->inode->mode))
 		return -EINVAL;
-	/* The operation sets the flag itself. Of files that have none it stays as it is, without an error. */
+	/*
+	 * The operation sets the flag itself. Of files that have none it stays as it is, without an
+	 * error.
+	 */
 	if ((arg ^ old) & O_ASYNC && f->ops->fasync) {
 		err = f->ops->fasync(fd, f, arg & O_ASYNC);
 		if (err < 0)

@@ -1,10 +1,11 @@
 /*
  * Descriptor tables.
  *
- * struct files is what CLONE_FILES shares. Its table is an array of file pointers with two bit maps: which descriptors are taken (a
- * taken one without a file is reserved), and which close on exec. files->lock serialises changes; lookups take no lock: they read the
- * table and the pointer under RCU, take a reference, and look again whether both are still what they were. A table that is too small is
- * replaced by a copy and freed after a grace period.
+ * struct files is what CLONE_FILES shares. Its table is an array of file pointers with two bit
+ * maps: which descriptors are taken (a taken one without a file is reserved), and which close on
+ * exec. files->lock serialises changes; lookups take no lock: they read the table and the pointer
+ * under RCU, take a reference, and look again whether both are still what they were. A table that
+ * is too small is replaced by a copy and freed after a grace period.
  */
 #include "fdtable.h"
 #include <linux/close_range.h>
@@ -67,7 +68,10 @@ static u32 table_size(u32 want)
 	return size;
 }
 
-/* Makes room for fd. files->lock is held, given up for the allocation, and held again. 0, -EMFILE, -ENOMEM. */
+/*
+ * Makes room for fd. files->lock is held, given up for the allocation, and held again. 0, -EMFILE,
+ * -ENOMEM.
+ */
 static int make_room(struct files *fs, u32 fd)
 {
 	struct fdtable *t, *old;
@@ -419,7 +423,10 @@ void files_close_on_exec(struct files *fs)
 	spin_unlock(&fs->lock);
 }
 
-/* Puts f (reference taken over, also on failure) in the place of whatever fd was, which is closed. fd, or -EBUSY, -EBADF, -ENOMEM. */
+/*
+ * Puts f (reference taken over, also on failure) in the place of whatever fd was, which is closed.
+ * fd, or -EBUSY, -EBADF, -ENOMEM.
+ */
 static int fd_replace(int fd, struct file *f, bool cloexec)
 {
 	struct files *fs = my_files();

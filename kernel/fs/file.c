@@ -1,7 +1,8 @@
 /*
  * Open files: their memory, references, and files without a name.
  *
- * The memory is type-stable (see struct file): each CPU keeps some free ones, which it hands out again at once.
+ * The memory is type-stable (see struct file): each CPU keeps some free ones, which it hands out
+ * again at once.
  */
 #include "commit.h"
 #include "epoll.h"
@@ -18,9 +19,9 @@ static struct file_pool {
 	int nr;
 } __attribute__((aligned(64))) pools[MAX_CPUS];
 
-static u64 nr_files; /* atomic */
-static u64
-	max_files; /* constant after boot: -ENFILE; what a guest can make the kernel hold has to end somewhere */
+static u64 nr_files;  /* atomic */
+static u64 max_files; /* constant after boot: -ENFILE; what a guest can make the kernel hold has to
+			 end somewhere */
 static struct inode *anon_ino; /* constant after boot: the one inode of eventfds, epolls ... */
 
 u64 file_count(void)
@@ -33,7 +34,10 @@ u64 file_max(void)
 	return max_files;
 }
 
-/* As Linux has it: an open file and what belongs to it take 1 KiB, and a tenth of memory may be used for that. */
+/*
+ * As Linux has it: an open file and what belongs to it take 1 KiB, and a tenth of memory may be
+ * used for that.
+ */
 int file_cache_init(void)
 {
 	max_files = max(memory_size() / 10 / 1024, (u64)8192);

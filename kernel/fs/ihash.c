@@ -1,4 +1,7 @@
-/* Tables of inodes by a pair of numbers. See ihash.h. Each shard is a chained hash table of its own that doubles as it fills. */
+/*
+ * Tables of inodes by a pair of numbers. See ihash.h. Each shard is a chained hash table of its own
+ * that doubles as it fills.
+ */
 #include "ihash.h"
 
 #include "alloc.h"

@@ -1,4 +1,7 @@
-/* Inodes: birth, references, attributes and times. File systems keep inodes as long as they like; the VFS by their dentries. */
+/*
+ * Inodes: birth, references, attributes and times. File systems keep inodes as long as they like;
+ * the VFS by their dentries.
+ */
 #include "vfs.h"
 
 static u64 nr_inodes; /* atomic */

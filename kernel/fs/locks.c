@@ -1,8 +1,10 @@
 /*
- * Locks on files: POSIX record locks (owned by a descriptor table), OFD locks (owned by an open file), and flock(2).
+ * Locks on files: POSIX record locks (owned by a descriptor table), OFD locks (owned by an open
+ * file), and flock(2).
  *
- * inode->spin protects the lists. Who can't have a lock notes the list's generation, and sleeps until it has changed: then it tries again.
- * For POSIX locks those who sleep are also on a global list, by which a circle of waiters is found (-EDEADLK).
+ * inode->spin protects the lists. Who can't have a lock notes the list's generation, and sleeps
+ * until it has changed: then it tries again. For POSIX locks those who sleep are also on a global
+ * list, by which a circle of waiters is found (-EDEADLK).
  *
  * The lists of all inodes are on one list, for /proc/locks.
  */
@@ -128,8 +130,9 @@ static void release_all(struct inode *inode, const void *owner, bool flock)
 }
 
 /*
- * Whose table never took a lock doesn't walk those of others, of which there may be many. The mark is made before the lock, and descriptors are
- * looked at again after it (fcntl_setlk); a close first takes the descriptor away: one of the two sees the other.
+ * Whose table never took a lock doesn't walk those of others, of which there may be many. The mark
+ * is made before the lock, and descriptors are looked at again after it (fcntl_setlk); a close
+ * first takes the descriptor away: one of the two sees the other.
  */
 void file_locks_release_posix(struct file *f, struct files *owner)
 {
@@ -156,14 +159,20 @@ static const void *waits_for(const void *owner)
 	return NULL;
 }
 
-/* Adds a sleeper, unless that closes a circle. OFD locks take no part: their owners are no processes. inode->spin held. */
+/*
+ * Adds a sleeper, unless that closes a circle. OFD locks take no part: their owners are no
+ * processes. inode->spin held.
+ */
 static int block(struct blocked *b, bool ofd)
 {
 	const void *who = b->blocker;
 	int err = 0;
 
 	spin_lock(&blocked_lock);
-	/* Long chains are let through, as on Linux: threads of one table can form circles that are none. */
+	/*
+	 * Long chains are let through, as on Linux: threads of one table can form circles that are
+	 * none.
+	 */
 	for (int depth = 0; !ofd && who && depth < 10; depth++) {
 		if (who == b->owner)
 			err = -EDEADLK;

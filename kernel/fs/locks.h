@@ -7,11 +7,11 @@
 /* A lock of an owner on bytes start..end. flock(2)'s cover everything. */
 struct file_lock {
 	struct cds_list_head link;
-	u64 start, end; /* inclusive; end is FILE_POS_MAX for "to the end and beyond" */
-	short type;	/* F_RDLCK, F_WRLCK */
-	const void *
-		owner; /* struct files for POSIX locks; struct file for OFD and flock ones. Only compared */
-	pid_t pid; /* for F_GETLK; -1: OFD */
+	u64 start, end;	   /* inclusive; end is FILE_POS_MAX for "to the end and beyond" */
+	short type;	   /* F_RDLCK, F_WRLCK */
+	const void *owner; /* struct files for POSIX locks; struct file for OFD and flock ones. Only
+			      compared */
+	pid_t pid;	   /* for F_GETLK; -1: OFD */
 };
 
 struct range_list {
@@ -42,8 +42,9 @@ static inline void file_lock_changed(struct file_lock_list *l)
 /* The first lock of another owner that keeps `want` from being granted, or NULL. */
 struct file_lock *range_conflict(struct range_list *list, const struct file_lock *want);
 /*
- * Gives want->owner `type` on its range, F_UNLCK included: what it had there before is replaced, neighbours of the same kind merge. spare are
- * two fresh locks, of which those that are used become NULL. True if something was unlocked or weakened.
+ * Gives want->owner `type` on its range, F_UNLCK included: what it had there before is replaced,
+ * neighbours of the same kind merge. spare are two fresh locks, of which those that are used become
+ * NULL. True if something was unlocked or weakened.
  */
 bool range_apply(struct range_list *list, const struct file_lock *want, struct file_lock *spare[2]);
 /* Removes all of an owner's. True if there were any. */

@@ -121,8 +121,8 @@ long sys_symlink(uaddr_t target, uaddr_t path)
 }
 
 /*
- * As with fs.protected_hardlinks=1, the setting of most distributions: others' files may be given names only by those who could use them
- * anyway and gain nothing by them.
+ * As with fs.protected_hardlinks=1, the setting of most distributions: others' files may be given
+ * names only by those who could use them anyway and gain nothing by them.
  */
 static bool may_link(struct inode *inode)
 {
@@ -179,7 +179,10 @@ static int do_link(const struct path *old, const struct path *parent, struct den
 	return 0;
 }
 
-/* A descriptor may be given a name by who opened it, as long as the credentials are still the same: it may have been passed on. */
+/*
+ * A descriptor may be given a name by who opened it, as long as the credentials are still the same:
+ * it may have been passed on.
+ */
 static bool may_link_fd(int fd)
 {
 	struct file *f;

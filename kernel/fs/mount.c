@@ -1,10 +1,12 @@
 /*
- * The mount tree. A mount shows a tree of dentries (root and below) of a super block at a place: (parent mount, mount point), an
- * immutable struct mount_at which is replaced whole, so that walks cross mounts under RCU without seeing halves of a move.
+ * The mount tree. A mount shows a tree of dentries (root and below) of a super block at a place:
+ * (parent mount, mount point), an immutable struct mount_at which is replaced whole, so that walks
+ * cross mounts under RCU without seeing halves of a move.
  *
- * mount_mutex (rank MOUNT) serialises changes: the tree's links, the list, the hash. Walks look up the hash under RCU and take a reference
- * unless the last is gone. The tree holds a reference on each mount in it, a mount_at one on the parent and on the mount point.
- * A mount that was detached lives on for those who still use it; its `at` is NULL.
+ * mount_mutex (rank MOUNT) serialises changes: the tree's links, the list, the hash. Walks look up
+ * the hash under RCU and take a reference unless the last is gone. The tree holds a reference on
+ * each mount in it, a mount_at one on the parent and on the mount point. A mount that was detached
+ * lives on for those who still use it; its `at` is NULL.
  */
 #include "mount.h"
 
@@ -149,7 +151,10 @@ bool mount_is_attached(const struct mount *m)
 	return m == root_mount || m->at;
 }
 
-/* Whoever removes the directory holds its lock, too, and then either sees that it is a mount point or has left it dead. */
+/*
+ * Whoever removes the directory holds its lock, too, and then either sees that it is a mount point
+ * or has left it dead.
+ */
 static int count_mounted(struct dentry *point)
 {
 	struct inode *inode = point->inode;
@@ -310,7 +315,10 @@ void mount_take_tree(struct mount *m, struct cds_list_head *out)
 {
 	struct mount *cur = m;
 
-	/* Depth first without recursion: the deepest first child is taken, then its parent is looked at again. */
+	/*
+	 * Depth first without recursion: the deepest first child is taken, then its parent is
+	 * looked at again.
+	 */
 	for (;;) {
 		struct path old;
 		struct mount *up;
@@ -325,8 +333,8 @@ void mount_take_tree(struct mount *m, struct cds_list_head *out)
 		if (!cds_list_empty(&cur->link))
 			list_del(cur);
 		cds_list_add_tail(&cur->link, out);
-		path_put(
-			&old); /* not the parent's last reference: it is the tree's, or our caller's */
+		path_put(&old); /* not the parent's last reference: it is the tree's, or our
+				   caller's */
 		if (cur == m)
 			return;
 		ASSERT(up); /* below m */
@@ -367,7 +375,10 @@ int mount_remove(const struct path *target, bool lazy)
 		err = -EINVAL;
 	else if (m == root_mount)
 		err = -EBUSY;
-	/* One reference is the tree's, one the caller's. A walk that takes one now finds it detached. */
+	/*
+	 * One reference is the tree's, one the caller's. A walk that takes one now finds it
+	 * detached.
+	 */
 	else if (!lazy &&
 		 (!cds_list_empty(&m->children) || __atomic_load_n(&m->refs, __ATOMIC_ACQUIRE) > 2))
 		err = -EBUSY;

@@ -15,10 +15,16 @@ bool mount_is_attached(const struct mount *m);
 struct path mount_topmost(const struct path *where);
 /* May something with this root be mounted there? -EINVAL, -ENOENT, -ENOTDIR. */
 must_check int mount_check_place(const struct path *where, const struct dentry *root);
-/* Takes its own references on the place, and for a moment its inode's lock. -ENOMEM, -ENOENT: it was removed. */
+/*
+ * Takes its own references on the place, and for a moment its inode's lock. -ENOMEM, -ENOENT: it
+ * was removed.
+ */
 must_check int mount_attach(struct mount *m, const struct path *where);
 must_check int mount_list_add(struct mount *m); /* -ENOSPC */
-/* Detaches m and all that is mounted on it and moves them to `out`, whose references are then the caller's: mount_put_list(). */
+/*
+ * Detaches m and all that is mounted on it and moves them to `out`, whose references are then the
+ * caller's: mount_put_list().
+ */
 void mount_take_tree(struct mount *m, struct cds_list_head *out);
 
 /* These take mount_mutex. */

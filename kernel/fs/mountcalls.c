@@ -79,7 +79,10 @@ static int do_mount(const struct path *p, const char *source, const char *type, 
 	if (flags & (MS_BIND | MS_MOVE))
 		return mount_from(p, source, flags);
 	if (flags & propagation) {
-		/* Every mount is private: that may be asked for, and so may that nothing comes from it. */
+		/*
+		 * Every mount is private: that may be asked for, and so may that nothing comes from
+		 * it.
+		 */
 		flags &= ~(u64)(MS_REC | MS_SILENT);
 		if ((flags != MS_PRIVATE && flags != MS_SLAVE) || !p->mnt ||
 		    p->dentry != p->mnt->root)

@@ -1,16 +1,19 @@
 /*
  * Path walks.
  *
- * A walk begins with references on nothing but a directory that it was given by descriptor. It enters RCU mode (rcu_enter) and steps from
- * dentry to dentry by the hash, touching no shared memory for writing. When it meets something that has to sleep (a name that isn't
- * cached, a symlink, a file system that wants to be asked) or comes to its end, it leaves RCU mode (unlazy): it takes
- * references on where it stands, unless that has died meanwhile, in which case everything starts again; the third time
- * (`careful`) it takes references at each step, which can't fail for ever, since a pinned directory's names can be loaded anew.
+ * A walk begins with references on nothing but a directory that it was given by descriptor. It
+ * enters RCU mode (rcu_enter) and steps from dentry to dentry by the hash, touching no shared
+ * memory for writing. When it meets something that has to sleep (a name that isn't cached, a
+ * symlink, a file system that wants to be asked) or comes to its end, it leaves RCU mode (unlazy):
+ * it takes references on where it stands, unless that has died meanwhile, in which case everything
+ * starts again; the third time
+ * (`careful`) it takes references at each step, which can't fail for ever, since a pinned
+ * directory's names can be loaded anew.
  *
  * Symlinks are not followed recursively: the link's text is put before what remains of the path.
  *
- * A walk holds no lock while it steps; d_lookup_or_load() locks the directory for a miss. Renames don't disturb it: it sees each name
- * either before or after them.
+ * A walk holds no lock while it steps; d_lookup_or_load() locks the directory for a miss. Renames
+ * don't disturb it: it sees each name either before or after them.
  */
 #include "vfs.h"
 
@@ -49,7 +52,10 @@ static bool path_tryget(const struct path *p)
 	return false;
 }
 
-/* Leaves RCU mode with references on cur (and on root, where it matters where the root was). -EWALKAGAIN. */
+/*
+ * Leaves RCU mode with references on cur (and on root, where it matters where the root was).
+ * -EWALKAGAIN.
+ */
 static int unlazy(struct walk *w)
 {
 	struct path old = w->held;
@@ -136,7 +142,9 @@ static int may_lookup(struct walk *w)
 	return err ? err : dir->ops->permission(dir, MAY_EXEC, w->cred);
 }
 
-/* Has `d` been moved out of what a bind mount shows? Then ".." must not lead up there. Under RCU. */
+/*
+ * Has `d` been moved out of what a bind mount shows? Then ".." must not lead up there. Under RCU.
+ */
 static bool escaped(const struct mount *m, const struct dentry *d)
 {
 	if (!m || m->root == m->sb->root)
@@ -180,7 +188,10 @@ static int step_up(struct walk *w)
 	err = cross_mounts(w);
 	if (err)
 		return err;
-	/* Something was moved while we were below: we can't tell whether that was still below the root. */
+	/*
+	 * Something was moved while we were below: we can't tell whether that was still below the
+	 * root.
+	 */
 	if (w->flags & SCOPED && (w->rename_seq != __atomic_load_n(&rename_seq, __ATOMIC_SEQ_CST) ||
 				  w->mount_seq != __atomic_load_n(&mount_seq, __ATOMIC_SEQ_CST)))
 		return -EAGAIN;
@@ -217,7 +228,10 @@ static int jump_to_root(struct walk *w)
 {
 	if (w->flags & LOOKUP_BENEATH)
 		return -EXDEV;
-	/* Linux compares with the root only if the walk has met it before: an absolute link on a relative path is refused. */
+	/*
+	 * Linux compares with the root only if the walk has met it before: an absolute link on a
+	 * relative path is refused.
+	 */
 	if (w->flags & LOOKUP_NO_XDEV && (!w->root_known || w->root.mnt != w->cur.mnt))
 		return -EXDEV;
 	need_root(w);
@@ -259,7 +273,10 @@ static int follow_text(struct walk *w, struct dentry *d)
 	return err;
 }
 
-/* cur, referenced, is the directory of the link d (+1, taken over). Afterwards it is where the rest of the path begins. */
+/*
+ * cur, referenced, is the directory of the link d (+1, taken over). Afterwards it is where the rest
+ * of the path begins.
+ */
 static int follow_link(struct walk *w, struct dentry *d)
 {
 	struct path link = {w->cur.mnt, d};
@@ -523,7 +540,10 @@ int walk_enter(struct walk *w, struct dentry *d, bool follow)
 {
 	int err;
 
-	/* From here on something is held at each step: losing a race means to look again where we are. */
+	/*
+	 * From here on something is held at each step: losing a race means to look again where we
+	 * are.
+	 */
 	w->careful = true;
 	err = step_into(w, d, follow || w->slashes);
 	if (err == 1) {

@@ -1,8 +1,8 @@
 /*
  * open(2) and its family.
  *
- * open_once() finds or creates the file; finish() checks access and makes the struct file. The file is opened after the directory's lock is
- * given back, as nobody can tell the difference.
+ * open_once() finds or creates the file; finish() checks access and makes the struct file. The file
+ * is opened after the directory's lock is given back, as nobody can tell the difference.
  */
 #include "kernel/fs/notify/notify.h"
 #include "vfs.h"
@@ -230,7 +230,9 @@ static struct dentry *look_or_make(struct walk *w, struct open_op *op)
 	return d;
 }
 
-/* The walk stands at the directory: steps into the last component. 0, 1 (symlink followed), -errno. */
+/*
+ * The walk stands at the directory: steps into the last component. 0, 1 (symlink followed), -errno.
+ */
 static int create_step(struct walk *w, struct open_op *op)
 {
 	struct dentry *d;
@@ -384,7 +386,10 @@ static struct file *open_once(int dfd, const char *name, u64 flags, u32 mode, u6
 	return f;
 }
 
-/* A file system that finds another file under the name than it knew drops the dentry and says ESTALE: the walk is repeated once. */
+/*
+ * A file system that finds another file under the name than it knew drops the dentry and says
+ * ESTALE: the walk is repeated once.
+ */
 static struct file *open_how(int dfd, const char *name, u64 flags, u32 mode, u64 resolve)
 {
 	struct file *f = open_once(dfd, name, flags, mode, resolve);

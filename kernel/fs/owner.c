@@ -1,8 +1,9 @@
 /*
  * Owners of open files, F_SETOWN and F_SETSIG of fcntl(2), and the signals that they get.
  *
- * The owner is a pid: when the process ends nothing is sent any more, also not to who gets its number later. The ids are those at the time of
- * F_SETOWN: a file that goes on to others signals whom its owner's setter might have signalled.
+ * The owner is a pid: when the process ends nothing is sent any more, also not to who gets its
+ * number later. The ids are those at the time of F_SETOWN: a file that goes on to others signals
+ * whom its owner's setter might have signalled.
  */
 #include "fowner.h"
 #include "signals.h"

@@ -23,7 +23,10 @@ static bool unlinked(const struct dentry *d)
 	return !d_is_root(d) && !(d_flags(d) & DENTRY_HASHED);
 }
 
-/* Names from p up to root (true), or to the top of its tree; not on when the buffer is full. Under RCU. */
+/*
+ * Names from p up to root (true), or to the top of its tree; not on when the buffer is full. Under
+ * RCU.
+ */
 static bool names_up(struct name_buf *b, struct path p, const struct path *root)
 {
 	for (;;) {

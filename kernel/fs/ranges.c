@@ -1,4 +1,7 @@
-/* Byte ranges: the arithmetic of record locks. Nothing here sleeps or allocates; the caller holds inode->spin. */
+/*
+ * Byte ranges: the arithmetic of record locks. Nothing here sleeps or allocates; the caller holds
+ * inode->spin.
+ */
 #include "locks.h"
 
 static bool overlap(const struct file_lock *a, const struct file_lock *b)

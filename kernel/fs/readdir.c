@@ -66,7 +66,8 @@ static long gather(struct file *f, struct gather *g, uaddr_t ubuf)
 	mutex_lock(&f->pos_lock);
 	g->dc.pos = g->pos = f->pos;
 	if (!(f->inode->state & INODE_DEAD))
-		do { /* A piece of which all was passed over isn't the end, which is what nothing would mean. */
+		do { /* A piece of which all was passed over isn't the end, which is what nothing
+			would mean. */
 			from = g->dc.pos;
 			err = f->ops->iterate(f, &g->dc);
 			cond_resched();

@@ -1,9 +1,10 @@
 /*
  * rename(2).
  *
- * Locks, in this order: the super block's rename_mutex if the directories differ (so that the tree above them stands still), the directories
- * (an ancestor first, else by address), then the directories among the two entries (by address). Neither entry can then be an
- * ancestor of a directory, or that is refused.
+ * Locks, in this order: the super block's rename_mutex if the directories differ (so that the tree
+ * above them stands still), the directories (an ancestor first, else by address), then the
+ * directories among the two entries (by address). Neither entry can then be an ancestor of a
+ * directory, or that is refused.
  */
 #include "kernel/fs/notify/notify.h"
 #include "dirops.h"
@@ -16,12 +17,16 @@ struct renaming {
 	unsigned flags;
 };
 
-/* The ancestor of d (or d) that is a child of top; NULL if d isn't below top. rename_mutex is held. */
+/*
+ * The ancestor of d (or d) that is a child of top; NULL if d isn't below top. rename_mutex is held.
+ */
 static struct dentry *below(struct dentry *d, const struct dentry *top)
 {
 	struct dentry *parent;
 
-	/* A renaming within one directory needs no rename_mutex: it stores the same parent again. */
+	/*
+	 * A renaming within one directory needs no rename_mutex: it stores the same parent again.
+	 */
 	for (; d && (parent = rcu_dereference(d->parent)) != d; d = parent) {
 		if (parent == top)
 			return d;

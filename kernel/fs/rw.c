@@ -65,7 +65,10 @@ static int drop_setid(struct file *f)
 	return setid_to_kill(f->inode) ? path_setattr(&f->path, &a, without_setid) : 0;
 }
 
-/* How much may be written to a regular file at pos: RLIMIT_FSIZE and the largest offset. 0 with -EFBIG in *err. */
+/*
+ * How much may be written to a regular file at pos: RLIMIT_FSIZE and the largest offset. 0 with
+ * -EFBIG in *err.
+ */
 static size_t writable(struct file *f, u64 pos, size_t count, int *err)
 {
 	u64 limit = FILE_POS_MAX;
@@ -262,7 +265,8 @@ static long do_rwv(int fd, uaddr_t iov, unsigned long cnt, const s64 *pos, int f
 		if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC))
 			ret = -EOPNOTSUPP;
 		else if (!it.count)
-			ret = 0; /* unlike read and write of nothing, which a socket takes for an empty datagram */
+			ret = 0; /* unlike read and write of nothing, which a socket takes for an
+				    empty datagram */
 		else
 			ret = pos ? at_offset(f, &it, *pos, write) : at_position(f, &it, write);
 		if (write)
@@ -292,7 +296,10 @@ long sys_writev(int fd, uaddr_t iov, unsigned long cnt)
 	return rwv(fd, iov, cnt, NULL, 0, true);
 }
 
-/* The offset comes in two registers for the sake of 32-bit machines; on this one the first holds all of it. */
+/*
+ * The offset comes in two registers for the sake of 32-bit machines; on this one the first holds
+ * all of it.
+ */
 static long prwv(int fd, uaddr_t iov, unsigned long cnt, s64 pos, int flags, bool write)
 {
 	return pos < 0 ? -EINVAL : rwv(fd, iov, cnt, &pos, flags, write);

@@ -1,6 +1,7 @@
 /*
- * splice(2), tee(2), vmsplice(2): to and from pipes. What a pipe does is kernel/ipc/pipe_splice.c; here are the calls, and files at the other
- * end. Data is copied, through a buffer where a file is concerned, so SPLICE_F_MOVE and SPLICE_F_GIFT mean nothing, as SPLICE_F_MORE doesn't to AF_UNIX.
+ * splice(2), tee(2), vmsplice(2): to and from pipes. What a pipe does is kernel/ipc/pipe_splice.c;
+ * here are the calls, and files at the other end. Data is copied, through a buffer where a file is
+ * concerned, so SPLICE_F_MOVE and SPLICE_F_GIFT mean nothing, as SPLICE_F_MORE doesn't to AF_UNIX.
  */
 #include "copy.h"
 #include "kernel/fs/notify/notify.h"

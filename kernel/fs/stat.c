@@ -255,7 +255,10 @@ long sys_readlinkat(int dfd, uaddr_t path, uaddr_t buf, int size)
 	} else {
 		char first;
 
-		/* readlinkat(fd, "") of something else is said to find nothing, a name to be no link. */
+		/*
+		 * readlinkat(fd, "") of something else is said to find nothing, a name to be no
+		 * link.
+		 */
 		ret = !get_user(first, path) && !first ? -ENOENT : -EINVAL;
 	}
 	path_put(&p);

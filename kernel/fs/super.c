@@ -1,4 +1,7 @@
-/* Super blocks, the table of file system types, and the internal super blocks of files without a name. */
+/*
+ * Super blocks, the table of file system types, and the internal super blocks of files without a
+ * name.
+ */
 #include "kernel/fs/mount.h"
 #include "kernel/fs/notify/notify.h"
 #include "layerfs.h"
@@ -42,7 +45,9 @@ struct super_block *sb_alloc(const struct fs_type *type, const struct super_ops 
 	sb->refs = 1;
 	sb->type = type;
 	sb->ops = ops;
-	/* 20 bits of minor number: a billionth mount of a long-lived guest may meet a number again. */
+	/*
+	 * 20 bits of minor number: a billionth mount of a long-lived guest may meet a number again.
+	 */
 	sb->dev = makedev(0, __atomic_add_fetch(&last_dev, 1, __ATOMIC_RELAXED) & 0xfffff);
 	sb->next_ino = 1;
 	sb->max_links = UINT32_MAX;

@@ -78,7 +78,10 @@ long sys_ftruncate(int fd, int64_t length)
 	return err;
 }
 
-/* The modes that mean something; which of them a file system can do is its own affair (-EOPNOTSUPP). */
+/*
+ * The modes that mean something; which of them a file system can do is its own affair
+ * (-EOPNOTSUPP).
+ */
 static int check_falloc_mode(int mode)
 {
 	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE |

@@ -21,7 +21,10 @@
 #define FILE_POS_MAX INT64_MAX
 #define O_LARGEFILE_ 0100000 /* what the kernel calls O_LARGEFILE; libc's is 0 */
 
-/* A walk met something that vanished under it: begin again. Only walk_enter() and walk_special() return it to others. */
+/*
+ * A walk met something that vanished under it: begin again. Only walk_enter() and walk_special()
+ * return it to others.
+ */
 #define EWALKAGAIN 700
 
 /* ---- context.c: who is asking ---- */
@@ -63,10 +66,16 @@ bool d_wants_revalidate(const struct dentry *dir, const struct dentry *d);
 must_check struct dentry *d_lookup(struct dentry *dir, const char *name, size_t len);
 must_check struct dname *dname_alloc(const struct dentry *dir, const char *name, size_t len);
 void dname_free(struct dname *dn); /* never hashed */
-/* Renames in the cache; both take the new names over. Both directories locked, rename_mutex if they differ. */
+/*
+ * Renames in the cache; both take the new names over. Both directories locked, rename_mutex if they
+ * differ.
+ */
 void d_move(struct dentry *d, struct dentry *new_dir, struct dname *dn);
 void d_exchange(struct dentry *a, struct dentry *b, struct dname *dna, struct dname *dnb);
-/* Changes with each rename in the cache (odd: in progress); for those who need a whole path at one moment. */
+/*
+ * Changes with each rename in the cache (odd: in progress); for those who need a whole path at one
+ * moment.
+ */
 extern u32 rename_seq;
 /* Evicts what is cached of a dying super block. */
 void dcache_forget_super(struct super_block *sb);
@@ -113,8 +122,9 @@ static inline u64 path_mnt_flags(const struct path *p)
 enum last_type { LAST_NORM, LAST_NONE, LAST_DOT, LAST_DOTDOT };
 
 /*
- * A path walk. It stands at cur. In RCU mode cur and root are only known to exist until the read section ends; `held` are the
- * references it has (cur itself otherwise, or where it was before it entered RCU mode). namei.c tells the story.
+ * A path walk. It stands at cur. In RCU mode cur and root are only known to exist until the read
+ * section ends; `held` are the references it has (cur itself otherwise, or where it was before it
+ * entered RCU mode). namei.c tells the story.
  */
 struct walk {
 	struct path cur, held, root;
@@ -132,12 +142,16 @@ struct walk {
 	bool slashes; /* behind it */
 };
 
-/* The walk to all but the last component: cur is its directory, referenced; -errno: nothing to undo. */
+/*
+ * The walk to all but the last component: cur is its directory, referenced; -errno: nothing to
+ * undo.
+ */
 must_check int walk_parent(struct walk *w, int dfd, const char *name, unsigned flags,
 			   const struct cred *cred);
 /*
- * From there: steps into d (+1, taken over), the last component. 0: stands at it, over its mounts, referenced. 1: it was a symlink that
- * was followed (if `follow`); stands at the directory of another last component. -errno: the caller still calls walk_end().
+ * From there: steps into d (+1, taken over), the last component. 0: stands at it, over its mounts,
+ * referenced. 1: it was a symlink that was followed (if `follow`); stands at the directory of
+ * another last component. -errno: the caller still calls walk_end().
  */
 must_check int walk_enter(struct walk *w, struct dentry *d, bool follow);
 /* For a last component that is no name (".", "..", "/"): stands at it, referenced. */
@@ -152,7 +166,10 @@ must_check int may_create(const struct path *parent);
 /* path_create() for who calls may_create() himself. */
 must_check int path_free_name(int dfd, const char *name, bool is_dir, struct path *parent,
 			      struct dentry **d);
-/* The error for an operation that a directory lacks: in /proc, where nothing can be made, names that aren't there are just that. */
+/*
+ * The error for an operation that a directory lacks: in /proc, where nothing can be made, names
+ * that aren't there are just that.
+ */
 int missing_op(const struct inode *dir, int err);
 
 /* ---- path.c ---- */
@@ -161,7 +178,10 @@ must_check char *path_name_reach(const struct path *p, const struct path *root, 
 				 size_t size, bool *reached);
 
 /* ---- open.c ---- */
-/* Counts a writer, until inode_put_write_access(): nobody executes the file meanwhile. -ETXTBSY: somebody does. */
+/*
+ * Counts a writer, until inode_put_write_access(): nobody executes the file meanwhile. -ETXTBSY:
+ * somebody does.
+ */
 must_check int inode_get_write_access(struct inode *inode);
 void inode_put_write_access(struct inode *inode);
 
@@ -177,7 +197,10 @@ u64 file_count(void);
 /* With all checks but FMODE and position: read and write through f at *pos. */
 must_check ssize_t file_read_iter(struct file *f, struct iov_iter *to, u64 *pos);
 must_check ssize_t file_write_iter(struct file *f, struct iov_iter *from, u64 *pos);
-/* The set-id bits that a change of the contents by current takes away, going by the mode of this moment. */
+/*
+ * The set-id bits that a change of the contents by current takes away, going by the mode of this
+ * moment.
+ */
 u32 setid_to_kill(const struct inode *i);
 /* RLIMIT_FSIZE for a file that is to be `size` long: -EFBIG and SIGXFSZ. */
 must_check int check_fsize(u64 size);
@@ -192,7 +215,10 @@ long fcntl_getlk(struct file *f, unsigned cmd, u64 arg);
 void file_locks_free(struct inode *inode);
 
 /* ---- attr.c ---- */
-/* With i->lock held: may a be done to i as it is now? It may add to a, and change its mode. 0 or the error of the call. */
+/*
+ * With i->lock held: may a be done to i as it is now? It may add to a, and change its mode. 0 or
+ * the error of the call.
+ */
 typedef int attr_check(const struct inode *i, struct iattr *a);
 /* Locks the inode, checks (NULL: that was done, or is nobody's business), asks the file system. */
 must_check int path_setattr(const struct path *p, struct iattr *a, attr_check *check);

@@ -1,6 +1,7 @@
 /*
- * Errors of writing back. Whoever has the file below tells each of them once, to whoever calls fsync first; the guest is told once for each open
- * file that there was when it came, as Linux does (errseq_t).
+ * Errors of writing back. Whoever has the file below tells each of them once, to whoever calls
+ * fsync first; the guest is told once for each open file that there was when it came, as Linux does
+ * (errseq_t).
  */
 #ifndef HEDDLE_FS_WB_ERR_H
 #define HEDDLE_FS_WB_ERR_H
@@ -19,7 +20,10 @@ static inline void wb_err_open(struct file *f, const struct wb_err *wb)
 	f->wb_seen = __atomic_load_n(&wb->nr, __ATOMIC_RELAXED);
 }
 
-/* At the end of fsync, or of a close that failed, which met err (0: none) below: what it returns. wb: of f->inode. */
+/*
+ * At the end of fsync, or of a close that failed, which met err (0: none) below: what it returns.
+ * wb: of f->inode.
+ */
 must_check static inline int wb_err_tell(struct file *f, struct wb_err *wb, int err)
 {
 	spin_lock(&f->inode->spin);

@@ -1,6 +1,7 @@
 /*
- * Extended attributes, xattr(7): who may, sizes, and copying; what is stored is the file systems' business. Namespaces: "user." of files and
- * directories goes by the file's permissions, "trusted." and "security." are for the privileged; there are no "system." ones (ACLs).
+ * Extended attributes, xattr(7): who may, sizes, and copying; what is stored is the file systems'
+ * business. Namespaces: "user." of files and directories goes by the file's permissions, "trusted."
+ * and "security." are for the privileged; there are no "system." ones (ACLs).
  */
 #include "kernel/fs/notify/notify.h"
 #include "vfs.h"

@@ -29,8 +29,8 @@ int futex_key_get(struct futex_key *k, struct mm *mm, uaddr_t uaddr, bool shared
 		k->where = k->inode;
 		k->offset = offset;
 	} else {
-		k->offset |=
-			1; /* as on Linux, private and other operations on private memory don't meet */
+		k->offset |= 1; /* as on Linux, private and other operations on private memory don't
+				   meet */
 	}
 	return 0;
 }

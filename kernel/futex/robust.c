@@ -1,8 +1,8 @@
 /*
  * Robust lists: a thread that ends marks the locks which it holds, and wakes a waiter of each.
  *
- * The list is in the guest's memory and may be anything: a loop, another thread's, a hole. So it is followed for a bounded number
- * of steps, and only words that hold this thread's id are touched.
+ * The list is in the guest's memory and may be anything: a loop, another thread's, a hole. So it is
+ * followed for a bounded number of steps, and only words that hold this thread's id are touched.
  */
 #include "kernel/futex/futex_priv.h"
 
@@ -29,7 +29,10 @@ static int lock_died(struct task *t, uaddr_t uaddr, bool pi, bool pending)
 	if (uaddr % sizeof(u32) || get_user(val, uaddr))
 		return -EFAULT;
 	for (;;) {
-		/* It died between giving the lock up and waking who waits. A bit may be there already: the next one's FUTEX_WAITERS. */
+		/*
+		 * It died between giving the lock up and waking who waits. A bit may be there
+		 * already: the next one's FUTEX_WAITERS.
+		 */
 		if (pending && !pi && !(val & FUTEX_TID_MASK)) {
 			(void)futex_wake(t->mm, uaddr, true, 1, FUTEX_BITSET_MATCH_ANY);
 			return 0;

@@ -1,10 +1,11 @@
 /*
  * FUTEX_WAIT.
  *
- * The word must hold the expected value at a moment when the waiter is on the queue, or the wake-up of who changes it could
- * pass by. Reading guest memory under a bucket's lock would be slow for everybody whose word hashes there, so the waiter goes
- * on the queue first, tentatively, then reads, then commits. A waker does not count a tentative waiter, it only leaves a
- * mark (hit), and the waiter reads again: it will see what changed before that wake-up.
+ * The word must hold the expected value at a moment when the waiter is on the queue, or the wake-up
+ * of who changes it could pass by. Reading guest memory under a bucket's lock would be slow for
+ * everybody whose word hashes there, so the waiter goes on the queue first, tentatively, then
+ * reads, then commits. A waker does not count a tentative waiter, it only leaves a mark (hit), and
+ * the waiter reads again: it will see what changed before that wake-up.
  */
 #include "kernel/futex/futex_priv.h"
 

@@ -7,8 +7,8 @@
 #include <linux/futex.h>
 
 /*
- * Wakes waiters of k in bucket b until `nr` were woken in all, of which *woken were already. False: the batch is full,
- * come again. Bucket lock held.
+ * Wakes waiters of k in bucket b until `nr` were woken in all, of which *woken were already. False:
+ * the batch is full, come again. Bucket lock held.
  */
 static bool wake_some(struct futex_bucket *b, const struct futex_key *k, u32 bitset, int nr,
 		      int *woken, struct futex_wakes *wakes)
@@ -106,7 +106,10 @@ static bool requeue_pass(struct requeue *r, struct futex_bucket *b1, struct fute
 	return true;
 }
 
-/* The word must hold *cmp at a moment when nobody can join or leave the queue, so it is read under the locks. */
+/*
+ * The word must hold *cmp at a moment when nobody can join or leave the queue, so it is read under
+ * the locks.
+ */
 static int compare_locked(uaddr_t uaddr, const u32 *cmp)
 {
 	u32 now;
@@ -135,7 +138,10 @@ static long requeue_keys(struct requeue *r, uaddr_t uaddr1, const u32 *cmp)
 		futex_bucket_unlock2(b1, b2);
 		futex_wake_marked(&wakes);
 		if (err == -EFAULT && !get_user(word, uaddr1)) {
-			/* It wasn't there, but is: others map and unmap it, or it is a stack's, which had to grow. */
+			/*
+			 * It wasn't there, but is: others map and unmap it, or it is a stack's,
+			 * which had to grow.
+			 */
 			if (signal_pending(current))
 				return -ERESTARTNOINTR;
 			cond_resched();
@@ -246,7 +252,10 @@ static int op_on_user(uaddr_t uaddr, u32 encoded)
 			return -EFAULT;
 		if (found == old)
 			return compare(cmp, (int)old, cmparg);
-		/* Somebody changes it all the time: nothing is done yet, so others may have their turn. */
+		/*
+		 * Somebody changes it all the time: nothing is done yet, so others may have their
+		 * turn.
+		 */
 		if (signal_pending(current))
 			return -ERESTARTNOINTR;
 		cond_resched();
@@ -254,7 +263,10 @@ static int op_on_user(uaddr_t uaddr, u32 encoded)
 	}
 }
 
-/* Unlike Linux's, the operation comes before the locks: to everybody it looks like an ordinary store before a wake-up. */
+/*
+ * Unlike Linux's, the operation comes before the locks: to everybody it looks like an ordinary
+ * store before a wake-up.
+ */
 long futex_wake_op(const struct futex_pair *p, u32 encoded)
 {
 	struct futex_key k1, k2;

@@ -1,6 +1,6 @@
 /*
- * Boot: the first task is made by hand. It runs in the kernel at first: mounts the root and the file systems that a guest
- * expects, opens its standard files, and then executes the program.
+ * Boot: the first task is made by hand. It runs in the kernel at first: mounts the root and the
+ * file systems that a guest expects, opens its standard files, and then executes the program.
  */
 #include "kernel/init/boot.h"
 #include "alloc.h"

@@ -1,7 +1,9 @@
 /*
- * At the end of a debug build: has every reference been given back? Objects go with their last one, so what is left is what was leaked: tasks,
- * address spaces, open files, inodes (and so dentries and super blocks), pins and handles of host files; and what is only counted: memory that is
- * promised, and what users are charged with. Processes that outlive the first one have references of their own: nothing is looked at then.
+ * At the end of a debug build: has every reference been given back? Objects go with their last one,
+ * so what is left is what was leaked: tasks, address spaces, open files, inodes (and so dentries
+ * and super blocks), pins and handles of host files; and what is only counted: memory that is
+ * promised, and what users are charged with. Processes that outlive the first one have references
+ * of their own: nothing is looked at then.
  */
 #include "kernel/init/leaks.h"
 

@@ -4,8 +4,9 @@
 
 #ifdef HEDDLE_DEBUG
 /*
- * The first program's last task is about to end. If it is alone, takes the file systems down; a panic names what is left that should be gone.
- * Sleeps, for ten seconds at most where others are still ending.
+ * The first program's last task is about to end. If it is alone, takes the file systems down; a
+ * panic names what is left that should be gone. Sleeps, for ten seconds at most where others are
+ * still ending.
  */
 void leaks_check(void);
 #else

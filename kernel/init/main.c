@@ -106,8 +106,8 @@ static void clean_humfs(const char *dir)
 }
 
 /*
- * The directory of --overlay, made if it isn't there: in the format of Linux's overlayfs where we may give files away, else as a humfs, which
- * may grow as the host lets it.
+ * The directory of --overlay, made if it isn't there: in the format of Linux's overlayfs where we
+ * may give files away, else as a humfs, which may grow as the host lets it.
  */
 static void prepare_overlay(struct options *o)
 {
@@ -181,7 +181,10 @@ int main(int argc, char **argv)
 		log_info("not confined\n");
 	else
 		confine_to_roots(&o);
-	/* Between the two steps: the zygote is forked from this thread, before there are others, and inherits Landlock but no filter. */
+	/*
+	 * Between the two steps: the zygote is forked from this thread, before there are others,
+	 * and inherits Landlock but no filter.
+	 */
 	must(host_mm_init(ncpus), "the guests' first process");
 	if (!o.no_sandbox)
 		confine_to_calls();

@@ -87,7 +87,10 @@ void usage_error(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	fputc('\n', stderr);
 	va_end(ap);
-	/* Nothing is left to be flushed, and exit() would have sanitizers make calls that the kernel may not make any more. */
+	/*
+	 * Nothing is left to be flushed, and exit() would have sanitizers make calls that the
+	 * kernel may not make any more.
+	 */
 	host_exit(2);
 }
 

@@ -35,7 +35,10 @@ struct options {
 	char **argv; /* the program and its arguments; NULL: an interactive shell */
 };
 
-/* Parses; ends the process with status 2 and one line on stderr if something is wrong (0 for --help and --version). */
+/*
+ * Parses; ends the process with status 2 and one line on stderr if something is wrong (0 for --help
+ * and --version).
+ */
 void options_parse(struct options *o, int argc, char **argv);
 /* One line "heddle: ..." on stderr, and exit status 2. */
 noreturn_ void usage_error(const char *fmt, ...) printf_like(1, 2);

@@ -35,8 +35,8 @@ static void print_cpus(void)
 }
 
 /*
- * How guests and their CPUs took turns: the host's wake-ups, on one core and across; calls found while spinning, spins that found none; slices that
- * the host made longer.
+ * How guests and their CPUs took turns: the host's wake-ups, on one core and across; calls found
+ * while spinning, spins that found none; slices that the host made longer.
  */
 static void print_turns(void)
 {

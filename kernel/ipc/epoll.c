@@ -30,7 +30,10 @@ static void ep_put(struct eventpoll *ep)
 	kfree(ep);
 }
 
-/* Did the wake-up tell of something that an exclusive item is there for? Else the next waiter is to have it. Under ep->lock. */
+/*
+ * Did the wake-up tell of something that an exclusive item is there for? Else the next waiter is to
+ * have it. Under ep->lock.
+ */
 static bool exclusive_hit(const struct epitem *epi, u32 events)
 {
 	switch (events & (POLLIN | POLLOUT)) {
@@ -134,7 +137,10 @@ static void item_leave_queues(struct epitem *epi)
 	}
 }
 
-/* The file may go as soon as the item is off its list: so that comes after the queues, which go with the file. */
+/*
+ * The file may go as soon as the item is off its list: so that comes after the queues, which go
+ * with the file.
+ */
 static void item_remove(struct epitem *epi)
 {
 	struct eventpoll *ep = epi->ep;
@@ -153,7 +159,10 @@ static void item_remove(struct epitem *epi)
 	ep_put(ep);
 }
 
-/* Puts it on the ready list if its file is ready for what it wants now. True: somebody should be told. */
+/*
+ * Puts it on the ready list if its file is ready for what it wants now. True: somebody should be
+ * told.
+ */
 static bool item_check(struct epitem *epi, struct poll_table *pt)
 {
 	struct eventpoll *ep = epi->ep;
@@ -225,8 +234,8 @@ static int item_modify(struct epitem *epi, const struct epoll_event *ev)
 	if (epi->events & EPOLLEXCLUSIVE)
 		return -EINVAL;
 	epi->data = ev->data.u64;
-	spin_lock(
-		&epi->ep->lock); /* a wake-up either sees the new events, or came before the check below */
+	spin_lock(&epi->ep->lock); /* a wake-up either sees the new events, or came before the check
+				      below */
 	epi->events = ev->events;
 	spin_unlock(&epi->ep->lock);
 	if (item_check(epi, NULL))
@@ -268,7 +277,10 @@ void epoll_file_released(struct file *f)
 	struct epitem *epi;
 	unsigned n = 0;
 
-	/* Nobody adds watches any more: that takes a reference on f. No search among them: there may be a million. */
+	/*
+	 * Nobody adds watches any more: that takes a reference on f. No search among them: there
+	 * may be a million.
+	 */
 	while ((ep = watcher_of(f))) {
 		mutex_lock(&ep->mtx);
 		while ((epi = first_item_in(f, ep))) {

@@ -1,10 +1,11 @@
 /*
- * Eventpolls that watch eventpolls: no loops, chains of at most EP_MAX_DEPTH, and a bound on what one wake-up sets off. Watches of
- * eventpolls are added one at a time (nest_mutex), so while the graph is looked at it only shrinks.
+ * Eventpolls that watch eventpolls: no loops, chains of at most EP_MAX_DEPTH, and a bound on what
+ * one wake-up sets off. Watches of eventpolls are added one at a time (nest_mutex), so while the
+ * graph is looked at it only shrinks.
  *
- * Down: through the items, under each ep->mtx. An item's file can't go while the watcher's mtx is held.
- * Up: through file->epoll_links, under each file->lock (inner before outer: there are no loops). A watcher's file can't go
- * while its item is on the list.
+ * Down: through the items, under each ep->mtx. An item's file can't go while the watcher's mtx is
+ * held. Up: through file->epoll_links, under each file->lock (inner before outer: there are no
+ * loops). A watcher's file can't go while its item is on the list.
  */
 #include "epoll_priv.h"
 
@@ -86,8 +87,8 @@ static int down_item(struct epitem *epi, void *arg)
 }
 
 /*
- * The longest chain of watched eventpolls that starts with ep. -ELOOP: c->ep is among them. In the second round -EINVAL: too many ways
- * up from one of them.
+ * The longest chain of watched eventpolls that starts with ep. -ELOOP: c->ep is among them. In the
+ * second round -EINVAL: too many ways up from one of them.
  */
 static int depth_down(struct eventpoll *ep, struct nest_check *c)
 {

@@ -1,12 +1,14 @@
 /*
  * What the files of epoll share.
  *
- * An eventpoll watches files through items, found by (file, descriptor). Each item stands in the wait queues of its file; a
- * wake-up there puts it on the ready list, and epoll_wait asks only the files on that list. An item doesn't hold its
- * file: it is on file->epoll_links, and the last file_put() removes it (epoll_file_released). So what CTL_DEL, file_put() and the
- * eventpoll's own release do to an item they do under ep->mtx.
+ * An eventpoll watches files through items, found by (file, descriptor). Each item stands in the
+ * wait queues of its file; a wake-up there puts it on the ready list, and epoll_wait asks only the
+ * files on that list. An item doesn't hold its file: it is on file->epoll_links, and the last
+ * file_put() removes it (epoll_file_released). So what CTL_DEL, file_put() and the eventpoll's own
+ * release do to an item they do under ep->mtx.
  *
- * Locks: ep->mtx (outer eventpolls before those they watch), then ep->lock, which wake-ups take under a wait queue's.
+ * Locks: ep->mtx (outer eventpolls before those they watch), then ep->lock, which wake-ups take
+ * under a wait queue's.
  */
 #ifndef HEDDLE_EPOLL_PRIV_H
 #define HEDDLE_EPOLL_PRIV_H
@@ -87,7 +89,10 @@ must_check int ep_table_add(struct ep_table *t, struct epitem *epi); /* -ENOMEM 
 struct epitem *ep_table_find(const struct ep_table *t, const struct file *file, int fd);
 void ep_table_del(struct ep_table *t, struct epitem *epi);
 void ep_table_destroy(struct ep_table *t); /* empty it first */
-/* Goes through all: fn's nonzero result ends it and is returned. fn may delete the item, but not change the table otherwise. */
+/*
+ * Goes through all: fn's nonzero result ends it and is returned. fn may delete the item, but not
+ * change the table otherwise.
+ */
 int ep_table_each(const struct ep_table *t, int (*fn)(struct epitem *epi, void *arg), void *arg);
 
 /* epoll_wait.c */
@@ -99,7 +104,10 @@ u32 ep_poll(struct file *f, struct poll_table *pt);
 void ep_nest_init(void);
 void ep_nest_lock(void);
 void ep_nest_unlock(void);
-/* May ep watch the eventpoll of the file `target`? 0, -ELOOP, -EINVAL (too many ways up). Under ep_nest_lock(), without mtx. */
+/*
+ * May ep watch the eventpoll of the file `target`? 0, -ELOOP, -EINVAL (too many ways up). Under
+ * ep_nest_lock(), without mtx.
+ */
 must_check int ep_nest_check(struct eventpoll *ep, struct file *target);
 
 #endif

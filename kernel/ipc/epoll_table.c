@@ -38,7 +38,8 @@ static int grow(struct ep_table *t)
 int ep_table_add(struct ep_table *t, struct epitem *epi)
 {
 	if (t->nr_items >= 2 * t->nr_buckets && grow(t) && !t->nr_buckets)
-		return -ENOMEM; /* without memory to grow a table that is there gets slow, not full */
+		return -ENOMEM; /* without memory to grow a table that is there gets slow, not full
+				 */
 	cds_list_add(&epi->hash_link, bucket_of(t, epi->file, epi->fd));
 	t->nr_items++;
 	return 0;

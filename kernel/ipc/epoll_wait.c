@@ -1,6 +1,7 @@
 /*
- * epoll_wait: takes what is on the ready list and asks those files. An item leaves the list before its file is asked, so a wake-up
- * that comes meanwhile puts it there again and nothing is lost. Level-triggered items that were ready go back to the end.
+ * epoll_wait: takes what is on the ready list and asks those files. An item leaves the list before
+ * its file is asked, so a wake-up that comes meanwhile puts it there again and nothing is lost.
+ * Level-triggered items that were ready go back to the end.
  */
 #include "epoll_priv.h"
 #include "poll_set.h"
@@ -11,7 +12,10 @@
 #define BATCH 16 /* events copied to the guest at once */
 #define MAX_EVENTS ((int)(INT32_MAX / sizeof(struct epoll_event)))
 
-/* Is it worth to take mtx and look? Also while somebody goes through the list: what he finds ready is on it again after that. */
+/*
+ * Is it worth to take mtx and look? Also while somebody goes through the list: what he finds ready
+ * is on it again after that.
+ */
 static bool has_ready(struct eventpoll *ep)
 {
 	bool ready;

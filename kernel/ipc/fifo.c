@@ -1,6 +1,7 @@
 /*
- * Opening fifos. The first open hangs a pipe on the inode, the last release takes it away. An open for one side waits until the
- * other side has been opened since (so a partner that comes and goes at once still lets it through).
+ * Opening fifos. The first open hangs a pipe on the inode, the last release takes it away. An open
+ * for one side waits until the other side has been opened since (so a partner that comes and goes
+ * at once still lets it through).
  */
 #include "pipe_priv.h"
 #include "alloc.h"
@@ -128,7 +129,10 @@ int fifo_open(struct inode *inode, struct file *f)
 	return err;
 }
 
-/* A fifo's file has no position: pos holds w_opened + 1 of an open that didn't wait for a writer, else 0. */
+/*
+ * A fifo's file has no position: pos holds w_opened + 1 of an open that didn't wait for a writer,
+ * else 0.
+ */
 bool fifo_had_writer(const struct file *f, const struct pipe *p)
 {
 	return f->pos != (u64)__atomic_load_n(&p->w_opened, __ATOMIC_RELAXED) + 1;

@@ -1,6 +1,7 @@
 /*
- * Process descriptors. A pidfd holds a struct pid, so its number can't come to mean another process. The descriptor is
- * readable when the process has ended, and hung up when it was reaped. Exit wakes pid->exit_wait.
+ * Process descriptors. A pidfd holds a struct pid, so its number can't come to mean another
+ * process. The descriptor is readable when the process has ended, and hung up when it was reaped.
+ * Exit wakes pid->exit_wait.
  */
 #include "pidfd.h"
 #include "cred.h"
@@ -95,7 +96,10 @@ struct pid *pidfd_to_pid(int fd, int *flags)
 	return pid_of_fd(fd, flags ? flags : &ignored, false);
 }
 
-/* Is the task with this pid the leader of its group (dead or alive)? -ESRCH, or -ENOENT for another thread. */
+/*
+ * Is the task with this pid the leader of its group (dead or alive)? -ESRCH, or -ENOENT for another
+ * thread.
+ */
 static int check_leader(struct pid *pid)
 {
 	struct task *t;
@@ -131,7 +135,10 @@ long sys_pidfd_open(int nr, unsigned int flags)
 	return fd_add(f, true);
 }
 
-/* Fills si from the caller's siginfo, which may claim to come from elsewhere only if it is sent to oneself. */
+/*
+ * Fills si from the caller's siginfo, which may claim to come from elsewhere only if it is sent to
+ * oneself.
+ */
 static int get_siginfo(siginfo_t *si, uaddr_t info, int sig, bool self)
 {
 	if (!info) {
@@ -206,7 +213,10 @@ static struct file *look_up_file(struct task *t, int fd)
 	return f ? f : ERR_PTR(-EBADF);
 }
 
-/* It is a file of the program that we may look into: an exec meanwhile, whose files may be others' secrets, makes us ask again. */
+/*
+ * It is a file of the program that we may look into: an exec meanwhile, whose files may be others'
+ * secrets, makes us ask again.
+ */
 static struct file *take_file(struct task *t, int fd)
 {
 	struct file *f;

@@ -1,9 +1,11 @@
 /*
- * Pipes. Life cycle: pipe2() makes one with an anonymous inode and two files; a fifo gets one at its first open (fifo.c).
- * inode->pipe leads to it, so /proc/PID/fd/N of a pipe opens like a fifo. The last file frees it.
+ * Pipes. Life cycle: pipe2() makes one with an anonymous inode and two files; a fifo gets one at
+ * its first open (fifo.c). inode->pipe leads to it, so /proc/PID/fd/N of a pipe opens like a fifo.
+ * The last file frees it.
  *
- * Data moves between the ring and the guest under pipe->lock. Sleepers and pollers are woken after the lock is dropped, and only
- * when it matters: readers when the pipe was empty, writers when it was full.
+ * Data moves between the ring and the guest under pipe->lock. Sleepers and pollers are woken after
+ * the lock is dropped, and only when it matters: readers when the pipe was empty, writers when it
+ * was full.
  */
 #include "pipe.h"
 #include "alloc.h"

@@ -71,7 +71,10 @@ int pipe_ring_resize(struct pipe_ring *r, u32 nslots)
 	return 0;
 }
 
-/* Appends the part of a write that isn't whole slots to the newest one, if it fits. Bytes or -EFAULT. */
+/*
+ * Appends the part of a write that isn't whole slots to the newest one, if it fits. Bytes or
+ * -EFAULT.
+ */
 static ssize_t ring_merge(struct pipe_ring *r, struct iov_iter *from)
 {
 	size_t n = iov_iter_count(from) & (PIPE_SLOT_SIZE - 1);

@@ -1,8 +1,10 @@
 /*
- * Pipes at the ends of splice(2), tee(2) and vmsplice(2). Data is copied: a page that a guest has given (SPLICE_F_GIFT) is its own still.
+ * Pipes at the ends of splice(2), tee(2) and vmsplice(2). Data is copied: a page that a guest has
+ * given (SPLICE_F_GIFT) is its own still.
  *
- * With a file at the other end the data passes through a buffer of the caller. He may sleep in that file, so he can't have the pipe's lock
- * meanwhile: a flag, rd_busy or wr_busy, keeps others from the end of the pipe that he uses.
+ * With a file at the other end the data passes through a buffer of the caller. He may sleep in that
+ * file, so he can't have the pipe's lock meanwhile: a flag, rd_busy or wr_busy, keeps others from
+ * the end of the pipe that he uses.
  */
 #include "pipe.h"
 #include "log.h"
@@ -17,7 +19,10 @@ static void set_busy(bool *busy, bool value)
 
 /* ---- data ---- */
 
-/* Waits for data, and returns with the lock and 1. 0: there will be none; -errno: without the lock both. */
+/*
+ * Waits for data, and returns with the lock and 1. 0: there will be none; -errno: without the lock
+ * both.
+ */
 static int lock_with_data(struct pipe *p, bool nonblock)
 {
 	int err;
@@ -208,7 +213,10 @@ static int wait_free(struct pipe *in, struct pipe *out)
 			       NULL);
 }
 
-/* Waits until neither end is taken, in has data or no writers, and out has room or no readers; then has both locks. -errno without. */
+/*
+ * Waits until neither end is taken, in has data or no writers, and out has room or no readers; then
+ * has both locks. -errno without.
+ */
 static int lock_to_move(struct pipe *in, struct pipe *out, bool nonblock)
 {
 	int err;
@@ -225,7 +233,10 @@ static int lock_to_move(struct pipe *in, struct pipe *out, bool nonblock)
 		unlock_both(in, out);
 		if (!busy && nonblock)
 			return -EAGAIN;
-		/* Not exclusive: a wake-up at one end must not be spent on who then waits at the other. */
+		/*
+		 * Not exclusive: a wake-up at one end must not be spent on who then waits at the
+		 * other.
+		 */
 		if (busy)
 			err = wait_free(in, out);
 		else if (empty)

@@ -54,7 +54,10 @@ static long poll_loop(struct poll_set *ps, struct pollfd *fds, unsigned n, ktime
 	}
 }
 
-/* Results go back with the whole array in one piece: fd and events are the same as they were when it was read. */
+/*
+ * Results go back with the whole array in one piece: fd and events are the same as they were when
+ * it was read.
+ */
 static long do_poll(uaddr_t ufds, unsigned n, ktime_t deadline)
 {
 	struct pollfd small[FDS_INLINE], *fds = small;

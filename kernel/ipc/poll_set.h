@@ -1,6 +1,6 @@
 /*
- * What poll and select sleep with: the set of wait queues that a task waits on at once. A wake-up leaves a mark and wakes the
- * task, which asks all its files again.
+ * What poll and select sleep with: the set of wait queues that a task waits on at once. A wake-up
+ * leaves a mark and wakes the task, which asks all its files again.
  */
 #ifndef HEDDLE_POLL_SET_H
 #define HEDDLE_POLL_SET_H
@@ -42,16 +42,16 @@ void poll_set_init(struct poll_set *ps, bool wait);
 /* Leaves all queues. */
 void poll_set_done(struct poll_set *ps);
 /*
- * Events of f among `events` now (and POLLERR, POLLHUP); queues on it if pt.queue is set. The caller clears that after the first round,
- * or once it knows that it won't sleep.
+ * Events of f among `events` now (and POLLERR, POLLHUP); queues on it if pt.queue is set. The
+ * caller clears that after the first round, or once it knows that it won't sleep.
  */
 u32 poll_set_ask(struct poll_set *ps, struct file *f, u32 events);
 /* Sleeps until a wake-up, a signal, or the deadline (KTIME_MAX: none): then false. */
 bool poll_set_sleep(struct poll_set *ps, ktime_t deadline);
 
 /*
- * A timespec or timeval of the guest, as poll and select take it: when it is over, by the monotonic clock. 0 for no time at all.
- * -EFAULT, -EINVAL.
+ * A timespec or timeval of the guest, as poll and select take it: when it is over, by the monotonic
+ * clock. 0 for no time at all. -EFAULT, -EINVAL.
  */
 must_check int poll_deadline(uaddr_t ts, ktime_t *deadline);
 must_check int poll_deadline_in(const struct timespec *ts, ktime_t *deadline);

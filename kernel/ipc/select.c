@@ -24,8 +24,8 @@ struct fd_sets {
 };
 
 /*
- * What lies beyond the table of descriptors isn't looked at, nor even read. We have no such table; Linux's is a power of two that is
- * greater than all descriptors.
+ * What lies beyond the table of descriptors isn't looked at, nor even read. We have no such table;
+ * Linux's is a power of two that is greater than all descriptors.
  */
 static int clip(int n)
 {
@@ -46,8 +46,8 @@ static u64 word_of(const struct fd_sets *s, unsigned i)
 }
 
 /*
- * One descriptor: its bits in `ready`. How many of them; -EBADF if it isn't open at all in the first round. Later another thread may have
- * closed it: that is an event.
+ * One descriptor: its bits in `ready`. How many of them; -EBADF if it isn't open at all in the
+ * first round. Later another thread may have closed it: that is an event.
  */
 static int select_fd(struct poll_set *ps, struct fd_sets *s, int fd, bool first)
 {

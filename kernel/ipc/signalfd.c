@@ -1,6 +1,6 @@
 /*
- * Signal descriptors. A signalfd holds a mask only: a read takes signals of the reader (its own, then its group's), whoever
- * made the descriptor. Sending a signal wakes tg->signalfd_wait.
+ * Signal descriptors. A signalfd holds a mask only: a read takes signals of the reader (its own,
+ * then its group's), whoever made the descriptor. Sending a signal wakes tg->signalfd_wait.
  */
 #include "alloc.h"
 #include "fs.h"

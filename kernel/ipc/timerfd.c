@@ -1,6 +1,7 @@
 /*
- * Timer descriptors. The clocks that can be set (or that go on while the host sleeps) are followed by the monotonic one: when the
- * timer fires too early by its own clock, it is armed again for the rest.
+ * Timer descriptors. The clocks that can be set (or that go on while the host sleeps) are followed
+ * by the monotonic one: when the timer fires too early by its own clock, it is armed again for the
+ * rest.
  */
 #include "alloc.h"
 #include "cred.h"
@@ -19,7 +20,8 @@ struct timerfd {
 	struct spinlock lock; /* rank MISC */
 	int clock;	      /* c */
 	int settime_flags;    /* l: for fdinfo */
-	bool armed; /* l: `expiry` lies ahead; for periodic ones: or is due to be advanced by the next read */
+	bool armed; /* l: `expiry` lies ahead; for periodic ones: or is due to be advanced by the
+		       next read */
 	ktime_t expiry;		/* l: next, by `clock` */
 	ktime_t interval;	/* l: 0: once */
 	u64 ticks;		/* l; atomic reads: expirations not read yet */
@@ -81,8 +83,8 @@ static void advance_locked(struct timerfd *t, ktime_t now)
 }
 
 /*
- * A periodic timer isn't armed again here: the reader does it, so that one which nobody reads costs one wake-up, not
- * a stream of them.
+ * A periodic timer isn't armed again here: the reader does it, so that one which nobody reads costs
+ * one wake-up, not a stream of them.
  */
 static void timerfd_fire(struct timer *timer)
 {
@@ -250,7 +252,9 @@ static int timerfd_get(int fd, struct file **file)
 	return 0;
 }
 
-/* Sets the timer anew; *old gets what was. Serialised against a running timerfd_fire by the lock. */
+/*
+ * Sets the timer anew; *old gets what was. Serialised against a running timerfd_fire by the lock.
+ */
 static void timerfd_set(struct timerfd *t, int flags, ktime_t value, ktime_t interval,
 			struct itimerspec *old)
 {

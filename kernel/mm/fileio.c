@@ -1,6 +1,7 @@
 /*
- * Large reads and writes of host files go straight between the host's page cache and the guest: the keeper makes the call on the guest's own
- * memory. What is small is sooner copied through a buffer than a keeper has been woken.
+ * Large reads and writes of host files go straight between the host's page cache and the guest: the
+ * keeper makes the call on the guest's own memory. What is small is sooner copied through a buffer
+ * than a keeper has been woken.
  */
 #include "alloc.h"
 #include "fh.h"

@@ -1,4 +1,7 @@
-/* What a process may have of memory: RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK of current. mm->lock is held. */
+/*
+ * What a process may have of memory: RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK of current. mm->lock is
+ * held.
+ */
 #ifndef HEDDLE_KERNEL_MM_LIMITS_H
 #define HEDDLE_KERNEL_MM_LIMITS_H
 

@@ -58,7 +58,8 @@ static bool advice_known(int advice)
 }
 
 /*
- * Takes pages away. What is patched of the program's text may be among them, and until it's done nothing more of it is patched.
+ * Takes pages away. What is patched of the program's text may be among them, and until it's done
+ * nothing more of it is patched.
  */
 static long advise_drop(struct mm *mm, uaddr_t addr, size_t len, int advice)
 {

@@ -29,8 +29,8 @@ static int membarrier_needs(int cmd)
 
 /*
  * The host does it. For all threads of all guests one of our own threads calls it, which may take a
- * while; else the keeper: to the host, guest threads of one address space are threads of one too, and
- * registrations belong to address spaces. Those outlive our exec, but not what we know of them.
+ * while; else the keeper: to the host, guest threads of one address space are threads of one too,
+ * and registrations belong to address spaces. Those outlive our exec, but not what we know of them.
  */
 long sys_membarrier(int cmd, unsigned int flags, int cpu)
 {

@@ -114,7 +114,8 @@ bool mm_put_only(struct mm *mm)
 }
 
 /*
- * A host mm isn't kept if it was large: to empty that takes time, and its host process keeps the peak of its resident memory, which the host tells.
+ * A host mm isn't kept if it was large: to empty that takes time, and its host process keeps the
+ * peak of its resident memory, which the host tells.
  */
 #define KEPT_PAGES 1024
 
@@ -134,7 +135,10 @@ void mm_end(struct mm *mm, struct context *ctx,
 	mm_destroy(mm);
 }
 
-/* The end of making mm: err, or its host mm is there, with a host process that needs a context. Returns mm, or ERR_PTR without it. */
+/*
+ * The end of making mm: err, or its host mm is there, with a host process that needs a context.
+ * Returns mm, or ERR_PTR without it.
+ */
 static struct mm *first_context(struct mm *mm, int err, struct host_task *ht, struct context **ctx)
 {
 	if (err) {
@@ -163,8 +167,8 @@ struct mm *mm_create(struct context **ctx)
 }
 
 /*
- * exec by the only user: a fresh mm that takes the old one's host mm. The old one stays for those who still look at it (/proc); their
- * accesses fail.
+ * exec by the only user: a fresh mm that takes the old one's host mm. The old one stays for those
+ * who still look at it (/proc); their accesses fail.
  */
 struct mm *mm_take_over(struct mm *old)
 {

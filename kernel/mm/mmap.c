@@ -1,4 +1,7 @@
-/* Mapping, unmapping and protecting. The host does it first, through the keeper; then the vma table follows, which can't fail. */
+/*
+ * Mapping, unmapping and protecting. The host does it first, through the keeper; then the vma table
+ * follows, which can't fail.
+ */
 #include "alloc.h"
 #include "commit.h"
 #include "fs.h"
@@ -113,7 +116,10 @@ static int file_vm_flags(struct file *file, int prot, int flags, u32 *vmflags)
 	return 0;
 }
 
-/* The host call for a mapping of `file` (or none) at addr. May change *vm: /dev/zero becomes anonymous. */
+/*
+ * The host call for a mapping of `file` (or none) at addr. May change *vm: /dev/zero becomes
+ * anonymous.
+ */
 static int host_map(struct mm *mm, struct vma *vm, int prot, int flags)
 {
 	int hflags = MAP_FIXED | (flags & (MAP_NORESERVE | MAP_LOCKED | MAP_STACK));
@@ -177,7 +183,10 @@ static long mmap_locked(struct mm *mm, uaddr_t addr, size_t len, int prot, int f
 	return at;
 }
 
-/* mmap(2) proper, with a file that is checked and referenced (not consumed), or NULL. The address or -errno. flags: MAP_*; off in bytes. */
+/*
+ * mmap(2) proper, with a file that is checked and referenced (not consumed), or NULL. The address
+ * or -errno. flags: MAP_*; off in bytes.
+ */
 static long mm_mmap(struct mm *mm, uaddr_t addr, size_t len, int prot, int flags, struct file *file,
 		    u64 off)
 {

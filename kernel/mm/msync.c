@@ -11,7 +11,10 @@
 /* What the host looks at in some milliseconds. */
 #define MINCORE_PIECE (1UL << 30)
 
-/* The file that is mapped, shared, next in [*at, end), +1, *at being moved behind it; NULL: none up to end. *hole: something isn't mapped. */
+/*
+ * The file that is mapped, shared, next in [*at, end), +1, *at being moved behind it; NULL: none up
+ * to end. *hole: something isn't mapped.
+ */
 static struct file *next_shared_file(struct mm *mm, uaddr_t *at, uaddr_t end, bool *hole)
 {
 	struct file *f = NULL;

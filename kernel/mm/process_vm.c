@@ -1,4 +1,6 @@
-/* process_vm_readv(2), process_vm_writev(2): copies between two address spaces, by way of a buffer. */
+/*
+ * process_vm_readv(2), process_vm_writev(2): copies between two address spaces, by way of a buffer.
+ */
 #include "alloc.h"
 #include "mm.h"
 #include "sched.h"
@@ -9,7 +11,10 @@
 
 #define PIECE (64UL << 10) /* bytes that are on their way at a time */
 
-/* Between addr in mm and the caller's memory. Bytes; fewer than n: one of the two can't be accessed. */
+/*
+ * Between addr in mm and the caller's memory. Bytes; fewer than n: one of the two can't be
+ * accessed.
+ */
 static size_t copy_piece(struct mm *mm, uaddr_t addr, void *buf, size_t n, struct iov_iter *local,
 			 bool write)
 {
@@ -18,7 +23,10 @@ static size_t copy_piece(struct mm *mm, uaddr_t addr, void *buf, size_t n, struc
 	return copy_to_iter(buf, read_remote_vm(mm, buf, addr, n), local);
 }
 
-/* One remote range, as far as it or the local ones go. 0, or -EFAULT, -EINTR where it stopped; *done counts on. */
+/*
+ * One remote range, as far as it or the local ones go. 0, or -EFAULT, -EINTR where it stopped;
+ * *done counts on.
+ */
 static int copy_range(struct mm *mm, const struct iovec *v, void *buf, struct iov_iter *local,
 		      bool write, size_t *done)
 {

@@ -1,6 +1,7 @@
 /*
- * Stacks grow when they are touched below their start, by the guest (a fault) or by the kernel (a copy that fails). The host never grows
- * them by itself, so the vma table stays true, and RLIMIT_STACK is the guest's.
+ * Stacks grow when they are touched below their start, by the guest (a fault) or by the kernel (a
+ * copy that fails). The host never grows them by itself, so the vma table stays true, and
+ * RLIMIT_STACK is the guest's.
  */
 #include "kernel/mm/stack.h"
 #include "commit.h"

@@ -55,7 +55,10 @@ int vma_reserve_cut(struct mm *mm, uaddr_t start, uaddr_t end)
 	int i = vma_index(mm, start);
 	bool hole = i < mm->nr_vmas && mm->vmas[i].start < start && mm->vmas[i].end > end;
 
-	/* While it is cut there are two more for a moment, but only a hole leaves more than there were. */
+	/*
+	 * While it is cut there are two more for a moment, but only a hole leaves more than there
+	 * were.
+	 */
 	return hole && mm->nr_vmas >= MAX_MAP_COUNT ? -ENOMEM : make_room(mm, 2);
 }
 

@@ -62,7 +62,10 @@ static int state_error(const struct unix_sock *sk)
 	}
 }
 
-/* One try. 0; -EAGAIN: the queue is full; -ESTALE: the listener is gone, look again; -ECONNREFUSED, -EISCONN, -EINVAL. */
+/*
+ * One try. 0; -EAGAIN: the queue is full; -ESTALE: the listener is gone, look again; -ECONNREFUSED,
+ * -EISCONN, -EINVAL.
+ */
 static int try_connect(struct unix_sock *sk, struct unix_sock *listener, struct skb *skb)
 {
 	struct skb_section s;

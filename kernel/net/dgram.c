@@ -3,7 +3,10 @@
 #include "task.h"
 #include "unix.h"
 
-/* Datagrams may come from anybody, unless the receiver is connected to somebody else. Under other->lock. */
+/*
+ * Datagrams may come from anybody, unless the receiver is connected to somebody else. Under
+ * other->lock.
+ */
 static bool may_send_to(const struct unix_sock *sk, const struct unix_sock *other)
 {
 	return !other->peer || other->peer == sk;
@@ -12,8 +15,8 @@ static bool may_send_to(const struct unix_sock *sk, const struct unix_sock *othe
 /* ---- writability: room at the peer ---- */
 
 /*
- * While the peer's queue is full, poll has this waiter stand in the peer's space_wait; it passes wake-ups on to those who
- * poll us. It leaves when poll finds room, and when the peer changes.
+ * While the peer's queue is full, poll has this waiter stand in the peer's space_wait; it passes
+ * wake-ups on to those who poll us. It leaves when poll finds room, and when the peer changes.
  */
 static bool relay_wake(struct waiter *w, u32 events)
 {
@@ -65,7 +68,10 @@ bool dgram_peer_has_room(struct unix_sock *sk)
 
 /* ---- connecting ---- */
 
-/* sk was connected to old and isn't any more. If that loses messages, old learns it if it is connected to us. */
+/*
+ * sk was connected to old and isn't any more. If that loses messages, old learns it if it is
+ * connected to us.
+ */
 static void disconnected(struct unix_sock *sk, struct unix_sock *old)
 {
 	CDS_LIST_HEAD(taken);
@@ -84,7 +90,10 @@ static void disconnected(struct unix_sock *sk, struct unix_sock *old)
 	}
 	mutex_unlock(&sk->read_mutex);
 	lost = !cds_list_empty(&taken);
-	/* Without the mutex: releasing the last reference to a file takes locks that come before it. */
+	/*
+	 * Without the mutex: releasing the last reference to a file takes locks that come before
+	 * it.
+	 */
 	cds_list_for_each_entry_safe(skb, tmp, &taken, link)
 		skb_free(skb);
 	wake_up_all(&sk->space_wait);
@@ -102,8 +111,9 @@ static void disconnected(struct unix_sock *sk, struct unix_sock *old)
 }
 
 /*
- * Sets sk's peer to other (NULL: none; takes the reference), only in place of `expected` if that isn't NULL. 0, -ESTALE: other is dead,
- * -EPERM: other is connected elsewhere, -ENOTCONN: the peer isn't the expected one.
+ * Sets sk's peer to other (NULL: none; takes the reference), only in place of `expected` if that
+ * isn't NULL. 0, -ESTALE: other is dead, -EPERM: other is connected elsewhere, -ENOTCONN: the peer
+ * isn't the expected one.
  */
 static int set_peer(struct unix_sock *sk, struct unix_sock *other, const struct unix_sock *expected)
 {

@@ -1,14 +1,17 @@
 /*
- * Sockets in flight, and the collector of those that can't be reached any more. A socket whose only references are messages, all
- * of which wait in the queues of such sockets, will never be received: its queue is emptied, and then nothing refers to it.
+ * Sockets in flight, and the collector of those that can't be reached any more. A socket whose only
+ * references are messages, all of which wait in the queues of such sockets, will never be received:
+ * its queue is emptied, and then nothing refers to it.
  *
- * Runs when a socket was released while others are in flight; with many of them not at each release, so that the work stays
- * proportional. What it finds: of the sockets in flight, candidates are those to whose file only messages refer. References that come
- * from candidates' own queues are not counted; who then still has one is reachable from outside, and so is what its queue
- * holds. The rest is garbage.
+ * Runs when a socket was released while others are in flight; with many of them not at each
+ * release, so that the work stays proportional. What it finds: of the sockets in flight, candidates
+ * are those to whose file only messages refer. References that come from candidates' own queues are
+ * not counted; who then still has one is reachable from outside, and so is what its queue holds.
+ * The rest is garbage.
  *
- * unix_gc_mutex is held while messages with files are queued or taken off, and by the collector: so nothing of this moves, and a
- * candidate can't become reachable, while it looks. Message queues are walked under each socket's lock.
+ * unix_gc_mutex is held while messages with files are queued or taken off, and by the collector: so
+ * nothing of this moves, and a candidate can't become reachable, while it looks. Message queues are
+ * walked under each socket's lock.
  */
 #include "cred.h"
 #include "lock.h"
@@ -95,9 +98,8 @@ static void each_in_queue(struct unix_sock *sk, void (*fn)(struct unix_sock *chi
 
 	cds_list_for_each_entry(skb, &sk->queue, link) {
 		if (skb->embryo && skb->embryo->queue_scm) {
-			spin_lock_nested(
-				&skb->embryo
-					 ->lock); /* a listener before the connections in its queue */
+			spin_lock_nested(&skb->embryo->lock); /* a listener before the connections
+								 in its queue */
 			each_in_queue(skb->embryo, fn, arg); /* not deeper: those have no embryos */
 			spin_unlock(&skb->embryo->lock);
 		}

@@ -1,4 +1,7 @@
-/* Sending and receiving: read, write and the system calls, which gather a sock_msg and hand it to the socket's type. */
+/*
+ * Sending and receiving: read, write and the system calls, which gather a sock_msg and hand it to
+ * the socket's type.
+ */
 #include "net.h"
 #include "alloc.h"
 #include "signals.h"
@@ -290,7 +293,10 @@ long sys_recvmsg(int fd, uaddr_t msg, unsigned int flags)
 	return n;
 }
 
-/* As many messages as there are, or until the deadline, which is looked at behind each. The number, or an error if none came. */
+/*
+ * As many messages as there are, or until the deadline, which is looked at behind each. The number,
+ * or an error if none came.
+ */
 static long receive_many(struct unix_sock *sk, struct file *f, uaddr_t msgs, unsigned n,
 			 unsigned flags, ktime_t deadline)
 {

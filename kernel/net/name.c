@@ -1,6 +1,6 @@
 /*
- * Names: paths, found through the file system (inode->sock), and abstract names in a hash table. An abstract name belongs to one
- * socket of a type.
+ * Names: paths, found through the file system (inode->sock), and abstract names in a hash table. An
+ * abstract name belongs to one socket of a type.
  */
 #include "alloc.h"
 #include "log.h"
@@ -166,7 +166,10 @@ static char *path_of(const struct sockaddr_un *name, int len)
 	return kstrndup(name->sun_path, (size_t)(len - UNIX_ADDR_EMPTY));
 }
 
-/* The socket's inode was made at parent/d: both know each other from now on. 0, or -EINVAL if it has a name. */
+/*
+ * The socket's inode was made at parent/d: both know each other from now on. 0, or -EINVAL if it
+ * has a name.
+ */
 static int attach(struct unix_sock *sk, const struct path *parent, struct dentry *d,
 		  struct unix_addr *a)
 {
@@ -298,8 +301,8 @@ void unix_unname(struct unix_sock *sk)
 	if (!a->name.sun_path[0]) {
 		b = &buckets[a->hash % BUCKETS];
 		spin_lock(&b->lock);
-		cds_list_del_init(
-			&sk->name_link); /* of an accepted one: on no list, it only shares the name */
+		cds_list_del_init(&sk->name_link); /* of an accepted one: on no list, it only shares
+						      the name */
 		spin_unlock(&b->lock);
 	} else if (sk->path.dentry) {
 		inode = sk->path.dentry->inode;

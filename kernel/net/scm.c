@@ -1,4 +1,7 @@
-/* What travels with messages: files (SCM_RIGHTS), credentials (SCM_CREDENTIALS), the time (SCM_TIMESTAMP, SCM_TIMESTAMPNS). */
+/*
+ * What travels with messages: files (SCM_RIGHTS), credentials (SCM_CREDENTIALS), the time
+ * (SCM_TIMESTAMP, SCM_TIMESTAMPNS).
+ */
 #include "alloc.h"
 #include "cred.h"
 #include "task.h"
@@ -234,8 +237,9 @@ void scm_peek(struct sock_msg *m, const struct skb *skb)
 /*
  * Files that are not (or no more) in flight; NULL is allowed.
  *
- * Putting the last reference of a socket drops its messages, whose files may be sockets with messages ... So a task that is at it
- * only notes further files, and the loop below gets to them: no recursion, however deep the guest has nested them.
+ * Putting the last reference of a socket drops its messages, whose files may be sockets with
+ * messages ... So a task that is at it only notes further files, and the loop below gets to them:
+ * no recursion, however deep the guest has nested them.
  */
 static void scm_files_put(struct scm_files *files)
 {

@@ -18,7 +18,10 @@ static bool may_send(const struct unix_sock *sk)
 	       __atomic_load_n(&sk->err, __ATOMIC_ACQUIRE);
 }
 
-/* Waits for room in the send buffer. Several senders may find the same room: it is exceeded by one message each. */
+/*
+ * Waits for room in the send buffer. Several senders may find the same room: it is exceeded by one
+ * message each.
+ */
 static int wait_room(struct unix_sock *sk, ktime_t deadline)
 {
 	int err;

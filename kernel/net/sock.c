@@ -1,6 +1,6 @@
 /*
- * The life of a socket: made by socket(), socketpair() or, without a file, by a connect; shut down when its file goes; freed when no
- * peer, message or lookup refers to it any more.
+ * The life of a socket: made by socket(), socketpair() or, without a file, by a connect; shut down
+ * when its file goes; freed when no peer, message or lookup refers to it any more.
  */
 #include "alloc.h"
 #include "cred.h"

@@ -309,7 +309,10 @@ static int name_to_user(struct unix_sock *sk, bool peer, uaddr_t addr, uaddr_t u
 	return addr_to_user(addr, ulen, &name, len);
 }
 
-/* Waits for a connection: its file, which is made first. If there is none to be had, the connection stays in the queue. */
+/*
+ * Waits for a connection: its file, which is made first. If there is none to be had, the connection
+ * stays in the queue.
+ */
 static struct file *do_accept(struct unix_sock *sk, bool nonblock, int flags, uaddr_t addr,
 			      uaddr_t addrlen)
 {

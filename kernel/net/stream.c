@@ -115,7 +115,10 @@ static struct skb *next_skb(struct stream_read *r)
 	return skb;
 }
 
-/* Nothing is there. 0: more may be now; 1: that's it; or an error. Drops read_mutex while it sleeps. */
+/*
+ * Nothing is there. 0: more may be now; 1: that's it; or an error. Drops read_mutex while it
+ * sleeps.
+ */
 static int wait_for_data(struct stream_read *r)
 {
 	struct unix_sock *sk = r->sk;
@@ -123,7 +126,10 @@ static int wait_for_data(struct stream_read *r)
 
 	if (r->copied >= r->target || (r->peek && r->copied))
 		return 1;
-	/* The other end queues nothing after it has shut us down or reset us: so look at the queue again behind that. */
+	/*
+	 * The other end queues nothing after it has shut us down or reset us: so look at the queue
+	 * again behind that.
+	 */
 	if (((sock_load(&sk->shutdown) & SHUT_MASK_RCV) ||
 	     __atomic_load_n(&sk->err, __ATOMIC_ACQUIRE)) &&
 	    next_skb(r))
@@ -162,7 +168,9 @@ static bool same_sender(struct stream_read *r, const struct skb *skb)
 		!memcmp(&m->scm.creds, &skb->scm.creds, sizeof(skb->scm.creds)));
 }
 
-/* What was copied from skb is taken off. True if the call ends with it, because it carried files. */
+/*
+ * What was copied from skb is taken off. True if the call ends with it, because it carried files.
+ */
 static bool consume(struct stream_read *r, struct skb *skb, size_t n)
 {
 	bool files = skb->scm.files;

@@ -1,11 +1,13 @@
 /*
  * AF_UNIX sockets, as the files of this folder share them.
  *
- * A message is put together and filled without any lock, queued under the receiver's lock, and copied out by a reader under its
- * read_mutex alone. It counts for its sender's send buffer until it is gone, which is what bounds the memory. Datagram sockets
- * and listeners also bound the length of their queue.
+ * A message is put together and filled without any lock, queued under the receiver's lock, and
+ * copied out by a reader under its read_mutex alone. It counts for its sender's send buffer until
+ * it is gone, which is what bounds the memory. Datagram sockets and listeners also bound the length
+ * of their queue.
  *
- * Locks: read_mutex, unix_gc_mutex (gc.c), a name bucket, sk->lock (two: by address, unix_lock_two()), then wait queues.
+ * Locks: read_mutex, unix_gc_mutex (gc.c), a name bucket, sk->lock (two: by address,
+ * unix_lock_two()), then wait queues.
  */
 #ifndef HEDDLE_NET_UNIX_H
 #define HEDDLE_NET_UNIX_H
@@ -66,7 +68,10 @@ struct scm {
 	ktime_t stamp; /* when it was sent, ns of CLOCK_REALTIME; 0: not noted */
 };
 
-/* A message, or for stream sockets a piece of the stream. Or one end of a new connection, in a listener's queue. */
+/*
+ * A message, or for stream sockets a piece of the stream. Or one end of a new connection, in a
+ * listener's queue.
+ */
 struct skb {
 	struct cds_list_head link; /* the receiver's lock while queued */
 	struct unix_sock *from;	   /* +1: counts for its wmem */
@@ -211,7 +216,10 @@ void unix_cred_now(struct ucred *c);	   /* what SO_PEERCRED will tell of the cur
 u32 unix_poll(struct file *f, struct poll_table *pt);
 /* A timeout as deadline: 0 for none at all (nonblocking), KTIME_MAX for as long as it takes. */
 ktime_t sock_deadline(ktime_t timeo, bool nonblock);
-/* Sleeps on q until cond. 0, -EAGAIN (time is over), -ERESTARTSYS or -EINTR as socket calls have it. */
+/*
+ * Sleeps on q until cond. 0, -EAGAIN (time is over), -ERESTARTSYS or -EINTR as socket calls have
+ * it.
+ */
 #define sock_wait(q, expr, deadline_, exclusive_)                                                  \
 	({                                                                                         \
 		const struct wait_opts sw_o = {                                                    \
@@ -230,14 +238,17 @@ static inline int sock_wait_result(int err, ktime_t deadline)
 }
 
 /* skb.c */
-/* A message of len bytes from sk: waits for room in its send buffer. ERR_PTR(-EAGAIN, -EPIPE, -ENOBUFS, sk's error ...) */
+/*
+ * A message of len bytes from sk: waits for room in its send buffer. ERR_PTR(-EAGAIN, -EPIPE,
+ * -ENOBUFS, sk's error ...)
+ */
 must_check struct skb *skb_alloc(struct unix_sock *sk, size_t len, ktime_t deadline);
 must_check struct skb *skb_alloc_embryo(
 	struct unix_sock *embryo); /* takes the reference; NULL: no memory */
 void skb_free(struct skb *skb);	   /* with what it carries. Without locks */
 /*
- * Queueing: skb_begin() locks the receiver, and for a message with files what keeps count of those. After it skb_queue(), or not;
- * then skb_end(). Taking a message with files off locks the same.
+ * Queueing: skb_begin() locks the receiver, and for a message with files what keeps count of those.
+ * After it skb_queue(), or not; then skb_end(). Taking a message with files off locks the same.
  */
 struct skb_section {
 	struct unix_sock *to;
@@ -254,7 +265,10 @@ void skb_take(struct unix_sock *sk, struct skb *skb);
 struct scm_files *skb_take_files(struct unix_sock *sk, struct skb *skb);
 /* The sender as recvmsg names it: nothing if it has no name. */
 void skb_name(const struct skb *skb, struct sock_msg *m);
-/* Notes who sends it, if the receiver wants to know (before accept nobody knows) and the sender didn't say. Under to->lock. */
+/*
+ * Notes who sends it, if the receiver wants to know (before accept nobody knows) and the sender
+ * didn't say. Under to->lock.
+ */
 void skb_add_creds(struct skb *skb, const struct unix_sock *to);
 /* Counts n bytes of it as read. */
 void skb_advance(struct unix_sock *sk, struct skb *skb, u32 n);
@@ -294,7 +308,10 @@ struct unix_sock *dgram_relay_stop(
 
 /* scm.c, gc.c */
 must_check int scm_parse(struct scm *scm, const u8 *control, size_t len); /* of sendmsg */
-/* Writes what `scm` holds to the guest's control buffer of *len bytes, which becomes what was written. Takes the files. */
+/*
+ * Writes what `scm` holds to the guest's control buffer of *len bytes, which becomes what was
+ * written. Takes the files.
+ */
 void scm_deliver(struct unix_sock *sk, struct sock_msg *m, uaddr_t control, size_t *len);
 void scm_drop(struct scm *scm); /* puts its files. Without locks */
 void scm_peek(struct sock_msg *m,

@@ -1,4 +1,7 @@
-/* Decodes a function from its start, since only so instruction boundaries are known, and decides how a call site in it can be patched. */
+/*
+ * Decodes a function from its start, since only so instruction boundaries are known, and decides
+ * how a call site in it can be patched.
+ */
 #include "alloc.h"
 #include "kernel/patch/patch_priv.h"
 #include <Zydis/Zydis.h>
@@ -21,8 +24,8 @@ static bool decode(const ZydisDecoder *d, const u8 *code, size_t n, ZydisDecoded
 }
 
 /*
- * Is there a boundary at `site`, and what instruction before it? The offset of that, `site` if it is the first; -1: no boundary, or not the
- * call.
+ * Is there a boundary at `site`, and what instruction before it? The offset of that, `site` if it
+ * is the first; -1: no boundary, or not the call.
  */
 static long before_site(const u8 *code, size_t site)
 {
@@ -73,7 +76,10 @@ bool code_ends(const u8 *code, size_t size)
 	return is_end(&i);
 }
 
-/* Marks the targets of jumps in this function that lie in the n bytes from low. False: it can't be told where all of them lead. */
+/*
+ * Marks the targets of jumps in this function that lie in the n bytes from low. False: it can't be
+ * told where all of them lead.
+ */
 static bool mark_targets(const u8 *code, size_t size, size_t low, bool *target, size_t n)
 {
 	const ZydisDecoder *d = decoder();
@@ -120,7 +126,10 @@ long code_inner_padding(const u8 *code, size_t size, size_t low, size_t high, si
 	return -1;
 }
 
-/* Is what lies in [end, next), behind a function, never executed? Nobody falls into it, and there is no code that nothing describes. */
+/*
+ * Is what lies in [end, next), behind a function, never executed? Nobody falls into it, and there
+ * is no code that nothing describes.
+ */
 static bool is_dead(struct mm *mm, uaddr_t start, uaddr_t end, uaddr_t next)
 {
 	size_t size = next - start;
@@ -139,8 +148,9 @@ static bool is_dead(struct mm *mm, uaddr_t start, uaddr_t end, uaddr_t next)
 }
 
 /*
- * Five dead bytes between a function [start, end) and the next, which a jump of 8 bits at site reaches; 0: none. Sites that have some there
- * already took them in order, once it was known that all of it is dead.
+ * Five dead bytes between a function [start, end) and the next, which a jump of 8 bits at site
+ * reaches; 0: none. Sites that have some there already took them in order, once it was known that
+ * all of it is dead.
  */
 static uaddr_t find_pad(struct mm *mm, uaddr_t start, uaddr_t end, uaddr_t next, uaddr_t site)
 {

@@ -1,4 +1,7 @@
-/* Which call sites are hot. Each CPU has a table of its own; a site that loses its place starts anew, which costs nothing but time. */
+/*
+ * Which call sites are hot. Each CPU has a table of its own; a site that loses its place starts
+ * anew, which costs nothing but time.
+ */
 #include "cpu.h"
 #include "kernel/patch/patch_priv.h"
 #include "task.h"

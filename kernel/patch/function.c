@@ -1,6 +1,7 @@
 /*
- * Functions of a program, from its .eh_frame_hdr: a table of (start, description) sorted by start. All of it is guest memory: read once,
- * then checked; who lies there spoils his own code only. What isn't there may be in the file (sections.c).
+ * Functions of a program, from its .eh_frame_hdr: a table of (start, description) sorted by start.
+ * All of it is guest memory: read once, then checked; who lies there spoils his own code only. What
+ * isn't there may be in the file (sections.c).
  */
 #include "fs.h"
 #include "kernel/patch/patch_priv.h"

@@ -1,4 +1,7 @@
-/* What tasks may know of themselves without asking: process and thread number, and the identities that getuid() and its like tell. */
+/*
+ * What tasks may know of themselves without asking: process and thread number, and the identities
+ * that getuid() and its like tell.
+ */
 #include "cred.h"
 #include "engine.h"
 #include "patch.h"
@@ -7,7 +10,8 @@
 bool patch_enabled, patch_ids;
 
 /*
- * All of it changes by the task's own calls only (an exec may change its tid), so what it reads is what a call would tell.
+ * All of it changes by the task's own calls only (an exec may change its tid), so what it reads is
+ * what a call would tell.
  */
 void patch_publish_ids(struct task *t)
 {

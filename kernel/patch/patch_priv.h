@@ -32,14 +32,23 @@ struct patches {
 	struct site *sites;
 };
 
-/* A function: [start, end), and where the next one starts (0: unknown). The one before is [prev_start, prev_end) (0: unknown). */
+/*
+ * A function: [start, end), and where the next one starts (0: unknown). The one before is
+ * [prev_start, prev_end) (0: unknown).
+ */
 struct function {
 	uaddr_t start, end, next, prev_start, prev_end;
 };
-/* The function around addr in an object of which v is the text. mm->lock is held. May sleep. False: none is known. */
+/*
+ * The function around addr in an object of which v is the text. mm->lock is held. May sleep. False:
+ * none is known.
+ */
 must_check bool function_find(struct mm *mm, const struct vma *v, uaddr_t addr, struct function *f);
 
-/* Functions are told one by one, in any order; those next to addr are kept. Begins as 0 but for addr. */
+/*
+ * Functions are told one by one, in any order; those next to addr are kept. Begins as 0 but for
+ * addr.
+ */
 struct nearby {
 	uaddr_t addr;
 	struct function f; /* start: the last one at or below addr. May end before addr */
@@ -67,15 +76,17 @@ must_check bool code_is_padding(const u8 *code, size_t size);
 /* Does a function that consists of these instructions end in one that never goes on behind it? */
 must_check bool code_ends(const u8 *code, size_t size);
 /*
- * Where in [low, high] of a function, PAD_WINDOW bytes further at most, there are NOPs of at least PAD_SIZE bytes that are never executed: behind an
- * end, and no jump leads there. Their size in *room. -1: nowhere, as far as can be told.
+ * Where in [low, high] of a function, PAD_WINDOW bytes further at most, there are NOPs of at least
+ * PAD_SIZE bytes that are never executed: behind an end, and no jump leads there. Their size in
+ * *room. -1: nowhere, as far as can be told.
  */
 must_check long code_inner_padding(const u8 *code, size_t size, size_t low, size_t high,
 				   size_t *room);
 
 /*
- * An instruction of n (at most 8) bytes at addr, where others may run; -EBUSY: they could see half of it, which is so if !text_writable().
- * After any other error all is as it was, or the host is broken. mm->stub_lock is held, as for the next.
+ * An instruction of n (at most 8) bytes at addr, where others may run; -EBUSY: they could see half
+ * of it, which is so if !text_writable(). After any other error all is as it was, or the host is
+ * broken. mm->stub_lock is held, as for the next.
  */
 must_check int text_write(struct mm *mm, uaddr_t addr, const u8 *bytes, size_t n);
 must_check bool text_writable(uaddr_t addr);

@@ -1,7 +1,9 @@
 /*
- * Functions around an address, from the sections of the program's file: for programs whose .eh_frame_hdr, if they have one, doesn't know it.
- * .eh_frame (see the LSB, and DWARF on call frame information) describes what GCC compiled unless it was told not to; symbol tables know the
- * rest, as long as they aren't stripped. Files are hostile: each length and offset is checked, and no work is done twice.
+ * Functions around an address, from the sections of the program's file: for programs whose
+ * .eh_frame_hdr, if they have one, doesn't know it. .eh_frame (see the LSB, and DWARF on call frame
+ * information) describes what GCC compiled unless it was told not to; symbol tables know the rest,
+ * as long as they aren't stripped. Files are hostile: each length and offset is checked, and no
+ * work is done twice.
  */
 #include "alloc.h"
 #include "fs.h"
@@ -145,7 +147,10 @@ static int cie_encoding(struct bytes b)
 	return b.bad ? -1 : encoding;
 }
 
-/* The record at `at`, behind its length; *next is where the following one begins. False: there is none. */
+/*
+ * The record at `at`, behind its length; *next is where the following one begins. False: there is
+ * none.
+ */
 static bool record(const u8 *buf, size_t size, size_t at, struct bytes *b, size_t *next)
 {
 	u32 len;

@@ -117,7 +117,10 @@ static bool needs_registers(u32 nr)
 	}
 }
 
-/* Text that is nobody else's, and never was writable (what was, is accounted); a child gets all of it or none. */
+/*
+ * Text that is nobody else's, and never was writable (what was, is accounted); a child gets all of
+ * it or none.
+ */
 static bool patchable(const struct vma *v)
 {
 	return v->file && (v->flags & (VM_READ | VM_EXEC)) == (VM_READ | VM_EXEC) &&
@@ -275,7 +278,10 @@ static bool area_overlaps(uaddr_t area, uaddr_t start, uaddr_t end)
 	return area && area < end && area + TRAMP_AREA_SIZE > start;
 }
 
-/* What isn't as it was patched any more was dropped by other means, such as a file that became shorter. */
+/*
+ * What isn't as it was patched any more was dropped by other means, such as a file that became
+ * shorter.
+ */
 static bool is_there(const struct mm *mm, const struct edit *e)
 {
 	u8 now[sizeof(e->now)];
@@ -288,7 +294,10 @@ static int site_restore(struct mm *mm, struct site *s)
 {
 	int err = 0;
 
-	/* A thread that is in the middle of it finds its trampoline as long as the mm lives, and the jump in dead code stays. */
+	/*
+	 * A thread that is in the middle of it finds its trampoline as long as the mm lives, and
+	 * the jump in dead code stays.
+	 */
 	if (is_there(mm, &s->call)) {
 		err = text_write(mm, s->call.at, s->call.old, s->call.len);
 		if (!err)

@@ -1,8 +1,9 @@
 /*
  * Writing text under threads that run there.
  *
- * What lies in 8 aligned bytes is written at once. Else the first two bytes become a jump to themselves until the last ones are right; so they
- * have to be in one word. The host interrupts all who run in this memory after each write, since that changes permissions: nobody goes on with
+ * What lies in 8 aligned bytes is written at once. Else the first two bytes become a jump to
+ * themselves until the last ones are right; so they have to be in one word. The host interrupts all
+ * who run in this memory after each write, since that changes permissions: nobody goes on with
  * bytes he fetched before.
  */
 #include "kernel/patch/patch_priv.h"
@@ -26,7 +27,10 @@ static int word_write(struct mm *mm, uaddr_t w, uaddr_t addr, const u8 *bytes, s
 	return val == old ? 0 : host_mm_text_write(mm->host, w, old, val);
 }
 
-/* Can the word be written? What may fail, fails here: the host's copy of its page, the split of the mapping. */
+/*
+ * Can the word be written? What may fail, fails here: the host's copy of its page, the split of the
+ * mapping.
+ */
 static int word_try(struct mm *mm, uaddr_t w)
 {
 	u64 word;

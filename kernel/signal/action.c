@@ -24,7 +24,9 @@ long sys_rt_sigaction(int sig, uaddr_t act, uaddr_t oact, size_t setsize)
 	old = *sa;
 	if (act) {
 		new.mask &= ~SIG_UNBLOCKABLE;
-		/* Unknown flags read back as absent: that is how programs find out about new ones. */
+		/*
+		 * Unknown flags read back as absent: that is how programs find out about new ones.
+		 */
 		new.flags &= KSA_KNOWN;
 		*sa = new;
 	}

@@ -1,7 +1,8 @@
 /*
- * Core dumps: an ELF file "core" in the working directory, with the registers of the thread that died and the memory that
- * can't be found in files. As on Linux, WCOREDUMP is reported only if the file was written, under the conditions of core(5):
- * RLIMIT_CORE, a dumpable process, and a file that is a regular one of the process's own, with one name.
+ * Core dumps: an ELF file "core" in the working directory, with the registers of the thread that
+ * died and the memory that can't be found in files. As on Linux, WCOREDUMP is reported only if the
+ * file was written, under the conditions of core(5): RLIMIT_CORE, a dumpable process, and a file
+ * that is a regular one of the process's own, with one name.
  */
 #include "signal_priv.h"
 
@@ -201,7 +202,10 @@ out:
 
 /* ---- memory ---- */
 
-/* As core(5) has it. A private mapping of a file counts as the process's own memory if the process can have changed it. */
+/*
+ * As core(5) has it. A private mapping of a file counts as the process's own memory if the process
+ * can have changed it.
+ */
 static bool wants_contents(const struct vma *v, u32 filter)
 {
 	if (v->flags & (VM_DONTDUMP | VM_VDSO | VM_TRAMP) || !(v->flags & (VM_READ | VM_WRITE)))
@@ -279,7 +283,9 @@ static bool all_zeros(const u8 *p, size_t n)
 	return !p[0] && !memcmp(p, p + 1, n - 1);
 }
 
-/* Pages that can't be read are zeros, and zeros are holes: most of such memory was never touched. */
+/*
+ * Pages that can't be read are zeros, and zeros are holes: most of such memory was never touched.
+ */
 static int put_memory(struct dump *d)
 {
 	struct mm *mm = current->mm;

@@ -1,6 +1,7 @@
 /*
- * Delivery: on the way back to the guest, the current task takes its pending signals one by one and stops, dies, ignores
- * them, or gets a frame on its stack for each handler; and the interrupted system call is restarted or fails with EINTR.
+ * Delivery: on the way back to the guest, the current task takes its pending signals one by one and
+ * stops, dies, ignores them, or gets a frame on its stack for each handler; and the interrupted
+ * system call is restarted or fails with EINTR.
  */
 #include "signal_priv.h"
 
@@ -40,8 +41,9 @@ static enum verdict judge_locked(struct thread_group *tg, struct ksignal *ks)
 }
 
 /*
- * Obeys a stop signal, unless its process group is orphaned or SIGCONT came after it: nobody in the guest could continue that
- * group, but whoever started this kernel can continue all of it. Called with siglock, which it drops in between.
+ * Obeys a stop signal, unless its process group is orphaned or SIGCONT came after it: nobody in the
+ * guest could continue that group, but whoever started this kernel can continue all of it. Called
+ * with siglock, which it drops in between.
  */
 static void obey_stop_locked(struct task *t, int sig)
 {
@@ -72,8 +74,8 @@ noreturn_ static void die(struct ksignal *ks, bool core)
 }
 
 /*
- * Writing may take its time, so siglock is dropped meanwhile. What comes then is as if it came later; a stop that SIGCONT
- * ends isn't begun (stop_dequeued).
+ * Writing may take its time, so siglock is dropped meanwhile. What comes then is as if it came
+ * later; a stop that SIGCONT ends isn't begun (stop_dequeued).
  */
 static void trace_taken_locked(struct thread_group *tg, const siginfo_t *si)
 {
@@ -166,7 +168,10 @@ void signals_no_restart(void)
 	}
 }
 
-/* Before a handler runs: the interrupted call's result, or its restart, goes into the registers that the frame keeps. */
+/*
+ * Before a handler runs: the interrupted call's result, or its restart, goes into the registers
+ * that the frame keeps.
+ */
 static void settle_call(struct task *t, struct pt_regs *regs, const struct ksigaction *sa)
 {
 	if (!t->in_syscall || t->regs_set)
@@ -194,7 +199,10 @@ static void settle_call(struct task *t, struct pt_regs *regs, const struct ksiga
 	t->in_syscall = false;
 }
 
-/* The frame could not be written: SIGSEGV, which kills if it was itself that could not be delivered. */
+/*
+ * The frame could not be written: SIGSEGV, which kills if it was itself that could not be
+ * delivered.
+ */
 static void frame_failed(struct task *t, int sig)
 {
 	if (sig == SIGSEGV) {

@@ -6,8 +6,9 @@
  *	    siginfo, ucontext
  *	new sp: return address (sa_restorer), 16-byte aligned + 8 as at a function's entry
  *
- * Everything that sigreturn reads back was in the guest's hands: only flags that user code may change are taken from
- * it, selectors must be the user's, and the engine's host kernel checks the floating-point state.
+ * Everything that sigreturn reads back was in the guest's hands: only flags that user code may
+ *change are taken from it, selectors must be the user's, and the engine's host kernel checks the
+ *floating-point state.
  */
 #include "signal_priv.h"
 
@@ -56,7 +57,10 @@ static void fill_context(struct task *t, struct sigcontext_64 *sc, const struct 
 	};
 }
 
-/* Where the frame goes: its address and that of the XSAVE area above it. -EFAULT if it doesn't fit the alternate stack. */
+/*
+ * Where the frame goes: its address and that of the XSAVE area above it. -EFAULT if it doesn't fit
+ * the alternate stack.
+ */
 static int place_frame(const struct task *t, const struct ksigaction *sa, uaddr_t sp,
 		       uaddr_t *frame, uaddr_t *fp)
 {
@@ -161,7 +165,10 @@ static int restore_context(struct pt_regs *r, const struct sigcontext_64 *sc, u6
 	return 0;
 }
 
-/* SIGSEGV for a frame that is not one; the registers stay as they are, so rax is what the call returns. */
+/*
+ * SIGSEGV for a frame that is not one; the registers stay as they are, so rax is what the call
+ * returns.
+ */
 static long bad_frame(struct task *t)
 {
 	force_sigsegv(t);

@@ -34,7 +34,10 @@ bool may_signal(const struct task *target, int sig)
 	rcu_read_lock();
 	c = rcu_dereference(target->cred);
 	ok = me->euid == c->suid || me->euid == c->uid || me->uid == c->suid || me->uid == c->uid;
-	/* Anybody may continue the jobs of their session. Pointers of two live groups: compared, not followed. */
+	/*
+	 * Anybody may continue the jobs of their session. Pointers of two live groups: compared,
+	 * not followed.
+	 */
 	if (!ok && sig == SIGCONT)
 		ok = __atomic_load_n(&target->tg->session, __ATOMIC_RELAXED) ==
 		     __atomic_load_n(&current->tg->session, __ATOMIC_RELAXED);
@@ -96,7 +99,10 @@ static long kill_one(pid_t pid, const siginfo_t *si)
 	return err;
 }
 
-/* Every process but the first and the caller's own. That some of them, or all, may not be signalled is no error. */
+/*
+ * Every process but the first and the caller's own. That some of them, or all, may not be signalled
+ * is no error.
+ */
 static long kill_all(const siginfo_t *si)
 {
 	struct thread_group *tg;
@@ -183,7 +189,10 @@ long sys_tkill(int pid, int sig)
 	return signal_thread(0, pid, &si);
 }
 
-/* Reads the sender's own siginfo. Only to itself may a process pretend that a signal came from kill() or the kernel. */
+/*
+ * Reads the sender's own siginfo. Only to itself may a process pretend that a signal came from
+ * kill() or the kernel.
+ */
 static long read_info(siginfo_t *si, uaddr_t info, int sig, bool to_self)
 {
 	if (copy_from_user(si, info, sizeof(*si)))

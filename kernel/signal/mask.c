@@ -1,4 +1,7 @@
-/* Signal masks: rt_sigprocmask and the temporary masks of ppoll, pselect, epoll_pwait and sigsuspend. */
+/*
+ * Signal masks: rt_sigprocmask and the temporary masks of ppoll, pselect, epoll_pwait and
+ * sigsuspend.
+ */
 #include "signal_priv.h"
 
 #include "syscall_protos.h"
@@ -63,7 +66,10 @@ int sigmask_install(uaddr_t mask, size_t size)
 	return 0;
 }
 
-/* An interrupted call leaves its mask in force until its signal was delivered: signals_deliver() restores it. */
+/*
+ * An interrupted call leaves its mask in force until its signal was delivered: signals_deliver()
+ * restores it.
+ */
 void sigmask_restore(bool interrupted)
 {
 	struct task *t = current;

@@ -1,8 +1,10 @@
 /*
- * Sending: a signal is put on the queue of a task or a group, and one task that can take it is made to look.
+ * Sending: a signal is put on the queue of a task or a group, and one task that can take it is made
+ * to look.
  *
- * WORK_SIGNAL in task->work says "look at your signals": it is set and cleared only under siglock, and read without it by
- * those who are about to sleep. Sender: set bit, then wake. Sleeper: set state, then test the bit. So none is missed.
+ * WORK_SIGNAL in task->work says "look at your signals": it is set and cleared only under siglock,
+ * and read without it by those who are about to sleep. Sender: set bit, then wake. Sleeper: set
+ * state, then test the bit. So none is missed.
  */
 #include "signal_priv.h"
 
@@ -88,7 +90,10 @@ static bool wants_signal(struct task *t, int sig)
 	return t == current || !signal_pending(t);
 }
 
-/* The member that is to take a process-directed signal: the leader if it can, else any; NULL: who unblocks it will find it. */
+/*
+ * The member that is to take a process-directed signal: the leader if it can, else any; NULL: who
+ * unblocks it will find it.
+ */
 static struct task *choose_target(struct thread_group *tg, int sig)
 {
 	struct task *t;
@@ -109,7 +114,10 @@ static bool is_fatal(struct thread_group *tg, struct task *t, int sig)
 		return true;
 	if (sa.handler != SIG_HANDLER_DFL || ((t->blocked | t->sigwait_set) & sig_bit(sig)))
 		return false;
-	/* Those that dump core are decided by the thread that takes them; and so, as on Linux, are all that it is to show. */
+	/*
+	 * Those that dump core are decided by the thread that takes them; and so, as on Linux, are
+	 * all that it is to show.
+	 */
 	if (strace_enabled)
 		return false;
 	return !(sig_bit(sig) & (SIG_DFL_IGNORE_SET | SIG_STOP_SET | SIG_CORE_SET));
@@ -132,14 +140,20 @@ static bool prepare_locked(struct thread_group *tg, struct task *t, int sig)
 			m->stop_dequeued = false;
 		stop_end_locked(tg, true);
 	}
-	/* A blocked signal is kept even if it is ignored now: that may change before it is unblocked. */
+	/*
+	 * A blocked signal is kept even if it is ignored now: that may change before it is
+	 * unblocked.
+	 */
 	if ((t->blocked | t->sigwait_set) & sig_bit(sig))
 		return true;
 	sa = sighand_action_locked(tg, sig);
 	return !sig_action_ignores(&sa, sig);
 }
 
-/* Puts si on the queue. -EAGAIN only where sigqueue(3) has to say so; other signals lose their details instead. */
+/*
+ * Puts si on the queue. -EAGAIN only where sigqueue(3) has to say so; other signals lose their
+ * details instead.
+ */
 static int enqueue_locked(struct task *t, struct sigpending *p, const siginfo_t *si)
 {
 	int sig = si->si_signo;

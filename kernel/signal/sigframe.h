@@ -32,7 +32,8 @@ struct rt_sigframe {
 };
 
 #define SIGFRAME_FP                                                                                \
-	456 /* where the area begins, which is aligned to 64 bytes, while the frame lies 8 below such an address */
+	456 /* where the area begins, which is aligned to 64 bytes, while the frame lies 8 below   \
+	       such an address */
 
 _Static_assert(sizeof(struct sigcontext_64) == 256, "struct sigcontext");
 _Static_assert(sizeof(struct ucontext_64) == 304, "struct ucontext");
@@ -43,11 +44,15 @@ struct task;
 /* Bytes of the XSAVE area in a frame, with the magic word behind it. */
 size_t xframe_size(void);
 /*
- * Puts the floating-point state of t into the area of a frame, xframe_size() zeroed bytes which the caller then copies to fp. 1: the task does that
- * itself when it runs, and goes on with a fresh one (engine_ops.save_xstate).
+ * Puts the floating-point state of t into the area of a frame, xframe_size() zeroed bytes which the
+ * caller then copies to fp. 1: the task does that itself when it runs, and goes on with a fresh one
+ * (engine_ops.save_xstate).
  */
 must_check int xframe_save(struct task *t, void *area, uaddr_t fp);
-/* Loads the area that sigreturn found at fp in the guest, of which n bytes could be read. With fp 0: the initial state. */
+/*
+ * Loads the area that sigreturn found at fp in the guest, of which n bytes could be read. With fp
+ * 0: the initial state.
+ */
 must_check int xframe_restore(struct task *t, uaddr_t fp, const void *area, size_t n);
 
 int altstack_set(struct task *t, const stack_t *ss, uaddr_t sp);

@@ -13,7 +13,9 @@ struct sighand *sighand_new(const struct sighand *from)
 	s->refs = 1;
 	spin_init(&s->lock, "sighand", RANK_SIGACTION);
 	if (from) {
-		/* The lock belongs to the source's sharers; taking it does not change the source. */
+		/*
+		 * The lock belongs to the source's sharers; taking it does not change the source.
+		 */
 		struct spinlock *l = (struct spinlock *)&from->lock;
 
 		spin_lock(l);

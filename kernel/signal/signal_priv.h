@@ -44,8 +44,8 @@ static inline bool sig_valid(int sig)
 /* ---- sigqueue.c ---- */
 
 /*
- * A queue entry that counts for the real user of t, within t's RLIMIT_SIGPENDING unless over_limit. NULL: too many, or no
- * memory.
+ * A queue entry that counts for the real user of t, within t's RLIMIT_SIGPENDING unless over_limit.
+ * NULL: too many, or no memory.
  */
 struct sigqueue *sigqueue_alloc(struct task *t, bool over_limit);
 void sigpending_set_locked(struct sigpending *p, ksigset_t set);

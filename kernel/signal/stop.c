@@ -1,10 +1,11 @@
 /*
  * Group stops and continues (job control).
  *
- * A stop begins when a member obeys a stop signal: every member gets stopped_by and is counted in tg->stop_pending
- * (stop_counted), and goes to sleep in KT_STOPPED when it next looks at its signals. The last one makes the group
- * `stopped` and tells the parent. SIGCONT undoes all of it at once, while it is being sent; but because a sender holds
- * the siglock of the group and not tasklist_lock, the parent is told by the first member that looks (tg->cld_notify).
+ * A stop begins when a member obeys a stop signal: every member gets stopped_by and is counted in
+ * tg->stop_pending (stop_counted), and goes to sleep in KT_STOPPED when it next looks at its
+ * signals. The last one makes the group `stopped` and tells the parent. SIGCONT undoes all of it at
+ * once, while it is being sent; but because a sender holds the siglock of the group and not
+ * tasklist_lock, the parent is told by the first member that looks (tg->cld_notify).
  */
 #include "signal_priv.h"
 

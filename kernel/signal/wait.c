@@ -38,8 +38,9 @@ long sys_rt_sigsuspend(uaddr_t set, size_t setsize)
 }
 
 /*
- * Sleeps once, until a signal of the set, another one, or the deadline. Senders treat the set as blocked meanwhile (it is
- * kept even if ignored, and does not kill), yet as a reason to wake this task, because it is unblocked. siglock.
+ * Sleeps once, until a signal of the set, another one, or the deadline. Senders treat the set as
+ * blocked meanwhile (it is kept even if ignored, and does not kill), yet as a reason to wake this
+ * task, because it is unblocked. siglock.
  */
 static bool sleep_for_set_locked(struct task *t, ksigset_t set, ktime_t deadline)
 {

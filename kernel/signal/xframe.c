@@ -1,8 +1,9 @@
 /*
  * The floating-point and vector state in signal frames.
  *
- * A frame holds every feature that the host has enabled, except those that a program must ask for first (AMX tile data:
- * 8 KiB that would overflow ordinary alternate stacks). Guests can't ask, so those are always in their initial state.
+ * A frame holds every feature that the host has enabled, except those that a program must ask for
+ * first (AMX tile data: 8 KiB that would overflow ordinary alternate stacks). Guests can't ask, so
+ * those are always in their initial state.
  */
 #include "sigframe.h"
 
@@ -103,7 +104,10 @@ int xframe_save(struct task *t, void *to, uaddr_t fp)
 	return itself;
 }
 
-/* How much of the area is there: all that its description says if that makes sense, else the legacy part only. */
+/*
+ * How much of the area is there: all that its description says if that makes sense, else the legacy
+ * part only.
+ */
 static u32 described_size(const u8 *area, const struct sw_bytes *sw)
 {
 	const u32 magic2 = MAGIC2;
@@ -115,7 +119,10 @@ static u32 described_size(const u8 *area, const struct sw_bytes *sw)
 	return sw->xstate_size;
 }
 
-/* Makes an area, of which n bytes were there and the rest is zero, one that the engine can load: every feature that it lacks becomes initial. */
+/*
+ * Makes an area, of which n bytes were there and the rest is zero, one that the engine can load:
+ * every feature that it lacks becomes initial.
+ */
 static int check_area(u8 *area, uaddr_t fp, size_t n)
 {
 	struct xheader *h = (struct xheader *)(area + LEGACY_SIZE);

@@ -1,10 +1,16 @@
-/* Who may look into other tasks: /proc, pidfd_getfd, process_vm_readv. As ptrace_may_access() of ptrace(2). */
+/*
+ * Who may look into other tasks: /proc, pidfd_getfd, process_vm_readv. As ptrace_may_access() of
+ * ptrace(2).
+ */
 #include "cred.h"
 #include "mm.h"
 #include "task.h"
 #include <linux/capability.h>
 
-/* May it be looked into by others of its user? See PR_SET_DUMPABLE. One that has ended is as it was. */
+/*
+ * May it be looked into by others of its user? See PR_SET_DUMPABLE. One that has ended is as it
+ * was.
+ */
 static bool task_dumpable(struct task *t)
 {
 	bool r;
@@ -48,8 +54,9 @@ bool task_has_mm(struct task *t, const struct mm *mm)
 }
 
 /*
- * What is asked about t must be about t with this mm. If it still has that afterwards, so it had meanwhile: an exec between mm and credentials doesn't
- * matter, as a mm that needs more than the old ones isn't dumpable.
+ * What is asked about t must be about t with this mm. If it still has that afterwards, so it had
+ * meanwhile: an exec between mm and credentials doesn't matter, as a mm that needs more than the
+ * old ones isn't dumpable.
  */
 struct mm *task_mm_access(struct task *t, enum trace_ids ids)
 {

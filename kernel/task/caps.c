@@ -5,7 +5,10 @@
 #include "uaccess.h"
 #include <linux/capability.h>
 
-/* Words of 32 bits in each set; 0 for a version that doesn't exist, and then the caller is told of one that does. */
+/*
+ * Words of 32 bits in each set; 0 for a version that doesn't exist, and then the caller is told of
+ * one that does.
+ */
 static int read_header(uaddr_t header, struct __user_cap_header_struct *h)
 {
 	if (copy_from_user(h, header, sizeof(*h)))

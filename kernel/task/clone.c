@@ -61,7 +61,9 @@ static int clone_check(const struct clone_request *rq)
 
 /* ---- parts of the copy; whatever was made is undone by copy_undo() ---- */
 
-/* CLONE_CLEAR_SIGHAND: handlers become default, what is ignored stays so. Nobody else sees s yet. */
+/*
+ * CLONE_CLEAR_SIGHAND: handlers become default, what is ignored stays so. Nobody else sees s yet.
+ */
 static void clear_handlers(struct sighand *s)
 {
 	for (int i = 0; i < NSIG; i++)
@@ -142,7 +144,8 @@ static int copy_mm(struct task *t, struct task *from, const struct clone_request
 			return PTR_ERR(mm);
 	}
 	task_set_context(t, ctx);
-	if (t->kt.bound) /* it starts where the thread that had its host process has left it attached */
+	if (t->kt.bound) /* it starts where the thread that had its host process has left it
+			    attached */
 		t->kt.cpu = context_cpu(ctx);
 	t->mm = mm;
 	return 0;
@@ -165,7 +168,10 @@ static int copy_registers(struct task *t, struct task *from, const struct clone_
 static void copy_signals(struct task *t, struct task *from, const struct clone_request *rq)
 {
 	t->blocked = from->blocked;
-	/* A thread that runs on the parent's memory but not on its stack has no alternate stack yet. */
+	/*
+	 * A thread that runs on the parent's memory but not on its stack has no alternate stack
+	 * yet.
+	 */
 	if ((rq->flags & (CLONE_VM | CLONE_VFORK)) != CLONE_VM)
 		t->altstack = from->altstack;
 }
@@ -216,7 +222,10 @@ static void copy_undo(struct task *t)
 	task_put(t);
 }
 
-/* RLIMIT_NPROC, from which root and who has the capabilities is exempt; and the number of tasks in all, from which nobody is. */
+/*
+ * RLIMIT_NPROC, from which root and who has the capabilities is exempt; and the number of tasks in
+ * all, from which nobody is.
+ */
 static int count_process(struct task *t, struct task *from)
 {
 	u64 limit = from->tg->rlim[RLIMIT_NPROC].rlim_cur;
@@ -289,9 +298,11 @@ static bool signalled_with_others(const struct task *t)
 }
 
 /*
- * Adds the task to the tree. A signal that came in for several processes, and is still to be taken, makes fork restart, so that it doesn't
- * miss the child. Others don't: a process that is sent signals without end would never fork. Whom an exit or an exec has marked to die adds
- * nobody, since those who mark do so once. The pid leads to the task last: who finds it finds all members of its group.
+ * Adds the task to the tree. A signal that came in for several processes, and is still to be taken,
+ * makes fork restart, so that it doesn't miss the child. Others don't: a process that is sent
+ * signals without end would never fork. Whom an exit or an exec has marked to die adds nobody,
+ * since those who mark do so once. The pid leads to the task last: who finds it finds all members
+ * of its group.
  */
 static int publish(struct task *t, const struct clone_request *rq)
 {

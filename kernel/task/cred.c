@@ -1,6 +1,7 @@
 /*
- * Credentials. A struct cred is immutable once a task points to it; a change makes a copy, changes that, and swaps the
- * pointer, so that readers in other tasks (signals, /proc) see the old one or the new one whole. Freed after a grace period.
+ * Credentials. A struct cred is immutable once a task points to it; a change makes a copy, changes
+ * that, and swaps the pointer, so that readers in other tasks (signals, /proc) see the old one or
+ * the new one whole. Freed after a grace period.
  */
 #include "cred.h"
 
@@ -49,7 +50,10 @@ void user_put(struct user *u)
 	u32 refs = __atomic_load_n(&u->refs, __ATOMIC_RELAXED);
 	struct user **p;
 
-	/* All but the last reference go without the lock; the last with it, so that user_find() can't revive it. */
+	/*
+	 * All but the last reference go without the lock; the last with it, so that user_find()
+	 * can't revive it.
+	 */
 	while (refs > 1)
 		if (__atomic_compare_exchange_n(&u->refs, &refs, refs - 1, false, __ATOMIC_RELEASE,
 						__ATOMIC_RELAXED))
@@ -177,7 +181,9 @@ struct cred *cred_dup(const struct cred *c)
 	return n;
 }
 
-/* Processes are counted for their real user: those who count see to it when the real uid changes. */
+/*
+ * Processes are counted for their real user: those who count see to it when the real uid changes.
+ */
 void cred_commit(struct cred *c)
 {
 	struct task *t = current;
@@ -187,7 +193,10 @@ void cred_commit(struct cred *c)
 		__atomic_add_fetch(&c->user->processes, 1, __ATOMIC_RELAXED);
 		__atomic_sub_fetch(&old->user->processes, 1, __ATOMIC_RELAXED);
 	}
-	/* Who may do what to it changes: no core dumps, and a parent's death signal is off, as prctl(2) says. */
+	/*
+	 * Who may do what to it changes: no core dumps, and a parent's death signal is off, as
+	 * prctl(2) says.
+	 */
 	if (old->euid != c->euid || old->egid != c->egid || old->fsuid != c->fsuid ||
 	    old->fsgid != c->fsgid || (c->cap_permitted & ~old->cap_permitted)) {
 		if (t->mm)
@@ -230,7 +239,10 @@ bool capable(int cap)
 
 /* ---- exec ---- */
 
-/* capabilities(7), "Transformation of capabilities during execve()", for files without capabilities of their own. */
+/*
+ * capabilities(7), "Transformation of capabilities during execve()", for files without capabilities
+ * of their own.
+ */
 static void exec_caps(struct cred *c, bool changed)
 {
 	kcap_t file_permitted = 0, file_inheritable = 0;

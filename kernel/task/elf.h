@@ -12,9 +12,9 @@ struct file;
 
 /* A loadable segment, page-aligned; addresses relative to the load bias. */
 struct elf_load {
-	uaddr_t start, file_end,
-		mem_end; /* of the mapping; bytes that come from the file end at file_end (not aligned) */
-	u64 offset; /* page-aligned */
+	uaddr_t start, file_end, mem_end; /* of the mapping; bytes that come from the file end at
+					     file_end (not aligned) */
+	u64 offset;			  /* page-aligned */
 	int prot;
 };
 
@@ -30,7 +30,10 @@ struct elf_image {
 	bool exec_stack;
 };
 
-/* Parses headers in a buffer; phdrs is the table. 0, -ENOEXEC for what is no ELF of ours, -EINVAL for a broken one. Pure: no I/O. */
+/*
+ * Parses headers in a buffer; phdrs is the table. 0, -ENOEXEC for what is no ELF of ours, -EINVAL
+ * for a broken one. Pure: no I/O.
+ */
 must_check int elf_check_header(const Elf64_Ehdr *eh);
 must_check int elf_parse(struct elf_image *im, const Elf64_Ehdr *eh, const Elf64_Phdr *phdrs);
 /* The beginning of a file: usually all that exec has to know of it. */

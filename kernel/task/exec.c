@@ -1,7 +1,8 @@
 /*
- * execve. Up to the point of no return nothing of the old image is touched and errors are returned; behind it, an error
- * kills the process. An mm with no other user keeps its host address space, emptied, if nobody can be computing there and the new program has no other
- * rights; else the task gets a new one.
+ * execve. Up to the point of no return nothing of the old image is touched and errors are returned;
+ * behind it, an error kills the process. An mm with no other user keeps its host address space,
+ * emptied, if nobody can be computing there and the new program has no other rights; else the task
+ * gets a new one.
  */
 #include "alloc.h"
 #include "cputime.h"
@@ -27,7 +28,10 @@
 
 static int deny_write(struct file *f)
 {
-	/* A file open for writing can't be executed, and one that is executed not opened for writing. */
+	/*
+	 * A file open for writing can't be executed, and one that is executed not opened for
+	 * writing.
+	 */
 	__atomic_add_fetch(&f->inode->exec_denied, 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&f->inode->writers, __ATOMIC_SEQ_CST) != 0) {
 		__atomic_sub_fetch(&f->inode->exec_denied, 1, __ATOMIC_SEQ_CST);
@@ -109,7 +113,10 @@ static int load_headers(struct exec *x)
 
 /* ---- credentials ---- */
 
-/* When the other threads are gone: who shares its fs context then is another process, which could lead a set-id program astray. */
+/*
+ * When the other threads are gone: who shares its fs context then is another process, which could
+ * lead a set-id program astray.
+ */
 static int prepare_creds(struct exec *x)
 {
 	bool shared = __atomic_load_n(&current->fs->users, __ATOMIC_ACQUIRE) > 1;
@@ -120,7 +127,10 @@ static int prepare_creds(struct exec *x)
 	x->im.cred = cred_dup(current->cred);
 	if (!x->im.cred)
 		return -ENOMEM;
-	/* Mode and owner of the same moment: a set-id file may be given to another user meanwhile, without these bits. */
+	/*
+	 * Mode and owner of the same moment: a set-id file may be given to another user meanwhile,
+	 * without these bits.
+	 */
 	generic_getattr(x->im.file->inode, &st);
 	mode = st.mode;
 	if ((x->im.file->path.mnt && x->im.file->path.mnt->flags & MS_NOSUID) ||
@@ -166,7 +176,10 @@ static void become_leader(struct task *t)
 	task_put(old);	      /* the tree's */
 }
 
-/* Ends all other threads of the current group; t becomes the leader. -EAGAIN: somebody else exits or execs. */
+/*
+ * Ends all other threads of the current group; t becomes the leader. -EAGAIN: somebody else exits
+ * or execs.
+ */
 static int kill_others(struct task *t)
 {
 	struct thread_group *tg = t->tg;
@@ -204,8 +217,9 @@ static bool has_same_rights(const struct task *t, const struct exec_image *im)
 }
 
 /*
- * The new mm, empty; the task runs in it from now on. In a new host process, too, unless the old program might as well do itself what it could have the
- * new one do: it may have a signal stack there that makes the host's next frame a part of the new program's first one.
+ * The new mm, empty; the task runs in it from now on. In a new host process, too, unless the old
+ * program might as well do itself what it could have the new one do: it may have a signal stack
+ * there that makes the host's next frame a part of the new program's first one.
  */
 static struct mm *new_mm(struct task *t, bool same_rights, struct context **ctx)
 {
@@ -320,8 +334,8 @@ static void exec_free(struct exec *x)
 }
 
 /*
- * A private fd table and disposition table: exec ends the sharing with other processes. Only when the other threads are gone, since a table that
- * isn't shared stays: it owns record locks.
+ * A private fd table and disposition table: exec ends the sharing with other processes. Only when
+ * the other threads are gone, since a table that isn't shared stays: it owns record locks.
  */
 static int unshare_for_exec(struct task *t)
 {

@@ -9,14 +9,20 @@ struct file;
 struct mm;
 struct cred;
 
-/* Argument and environment strings: one kernel buffer, strings one behind the other, arguments first. */
+/*
+ * Argument and environment strings: one kernel buffer, strings one behind the other, arguments
+ * first.
+ */
 struct exec_strings {
 	char *buf;
 	size_t len, cap, limit;
 	int argc, envc;
 };
 must_check int exec_strings_add(struct exec_strings *s, const char *str);
-/* All strings of the user's two arrays, counted in args->argc and env->envc; together they keep to args->limit. -E2BIG, -EFAULT, -ENOMEM. */
+/*
+ * All strings of the user's two arrays, counted in args->argc and env->envc; together they keep to
+ * args->limit. -E2BIG, -EFAULT, -ENOMEM.
+ */
 must_check int exec_strings_user(struct exec_strings *args, uaddr_t argv, struct exec_strings *env,
 				 uaddr_t envp);
 
@@ -28,7 +34,8 @@ struct exec_image {
 	struct exec_strings *strings;
 	struct cred *cred;
 	bool secure;
-	bool unreadable; /* the caller may execute the program or its interpreter, but not read it */
+	bool unreadable; /* the caller may execute the program or its interpreter, but not read it
+			  */
 	/* results of mapping */
 	uaddr_t entry, base, phdr; /* where to start; interpreter's bias; program headers */
 	uaddr_t sp;

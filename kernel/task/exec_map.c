@@ -1,4 +1,7 @@
-/* The second half of exec: an empty mm gets the program, its interpreter, a stack and what lies on it. */
+/*
+ * The second half of exec: an empty mm gets the program, its interpreter, a stack and what lies on
+ * it.
+ */
 #include "alloc.h"
 #include "commit.h"
 #include "cred.h"
@@ -44,7 +47,10 @@ static void layout(struct mm *mm)
 
 /* ---- segments ---- */
 
-/* Collects the host's calls for all of the new image, to have them made at one go, since each batch costs two switches of the host. */
+/*
+ * Collects the host's calls for all of the new image, to have them made at one go, since each batch
+ * costs two switches of the host.
+ */
 struct mapper {
 	struct mm *mm;
 	struct file *file[2]; /* the program, its interpreter or NULL */
@@ -103,8 +109,8 @@ static int flush(struct mapper *m)
 }
 
 /*
- * A part of the image. It is in the table before the host has it: should the host refuse, the process ends. file: an index, or -1 for
- * anonymous memory.
+ * A part of the image. It is in the table before the host has it: should the host refuse, the
+ * process ends. file: an index, or -1 for anonymous memory.
  */
 static int add_part(struct mapper *m, uaddr_t start, uaddr_t end, int prot, u32 flags, int file,
 		    u64 off)
@@ -162,7 +168,10 @@ static int add_elf(struct mapper *m, int file, const struct elf_image *elf, uadd
 	return err;
 }
 
-/* What is to be added to the image's addresses. All of it lies below the place for mappings then: nothing of the kernel's, no stack. */
+/*
+ * What is to be added to the image's addresses. All of it lies below the place for mappings then:
+ * nothing of the kernel's, no stack.
+ */
 static int choose_bias(struct mm *mm, const struct elf_image *elf, bool is_interp, uaddr_t *bias)
 {
 	size_t span = elf->high - elf->low;
@@ -226,7 +235,10 @@ static int add_stack(struct mapper *m, const struct exec_image *im)
 	return add_part(m, mm->stack_low, mm->stack_top, prot, VM_STACK | VM_GROWSDOWN, -1, 0);
 }
 
-/* The vDSO is there already. What the host's is made of shows as [vvar]: to the guest it is what [vdso] works with. */
+/*
+ * The vDSO is there already. What the host's is made of shows as [vvar]: to the guest it is what
+ * [vdso] works with.
+ */
 static int insert_vdso(struct mm *mm)
 {
 	size_t size;
@@ -282,7 +294,10 @@ static void fill_auxv(struct mm *mm, const struct exec_image *im, uaddr_t random
 	aux(mm, AT_NULL, 0);
 }
 
-/* Pointers to the strings that start at addr, NULL behind the last; the next free place in the vector. */
+/*
+ * Pointers to the strings that start at addr, NULL behind the last; the next free place in the
+ * vector.
+ */
 static u64 *string_pointers(u64 *out, const char *buf, size_t *off, int n, uaddr_t addr)
 {
 	for (int i = 0; i < n; i++) {
@@ -294,8 +309,8 @@ static u64 *string_pointers(u64 *out, const char *buf, size_t *off, int n, uaddr
 }
 
 /*
- * Top of the stack, downwards: file name, strings, platform, random bytes; then argc, pointers and auxv, aligned. Made here in whole,
- * and copied at one go.
+ * Top of the stack, downwards: file name, strings, platform, random bytes; then argc, pointers and
+ * auxv, aligned. Made here in whole, and copied at one go.
  */
 static int fill_stack(struct mm *mm, struct exec_image *im)
 {

@@ -10,7 +10,10 @@
 #define SCRIPT_LINE 256UL
 #define MAX_SCRIPTS 5
 
-/* The interpreter and its one argument (or NULL) in line, which is changed. -ENOEXEC: none is named. */
+/*
+ * The interpreter and its one argument (or NULL) in line, which is changed. -ENOEXEC: none is
+ * named.
+ */
 static int parse_script(char *line, char **interp, char **arg)
 {
 	char *end = memchr(line, '\n', SCRIPT_LINE), *p = line + 2;
@@ -39,7 +42,9 @@ static int parse_script(char *line, char **interp, char **arg)
 	return 0;
 }
 
-/* argv becomes: interpreter, its argument, the script's name, and the old arguments but the first. */
+/*
+ * argv becomes: interpreter, its argument, the script's name, and the old arguments but the first.
+ */
 static int replace_args(struct exec *x, const char *interp, const char *arg)
 {
 	struct exec_strings n = {.limit = x->strings.limit};

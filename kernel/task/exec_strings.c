@@ -39,11 +39,12 @@ int exec_strings_add(struct exec_strings *s, const char *str)
 }
 
 #define PIECES                                                                                     \
-	3 /* a program's first variables lie on its stack, those that it changed on its heap; and the pointers */
+	3 /* a program's first variables lie on its stack, those that it changed on its heap; and  \
+	     the pointers */
 
 /*
- * Pieces of the guest's memory. Strings mostly lie near each other, in any order, and each copy is a host call: so they are copied a piece at a
- * time, and looked at here.
+ * Pieces of the guest's memory. Strings mostly lie near each other, in any order, and each copy is
+ * a host call: so they are copied a piece at a time, and looked at here.
  */
 struct pieces {
 	unsigned turn; /* the one that is replaced next */

@@ -1,6 +1,6 @@
 /*
- * Ends of tasks and processes. A thread that ends leaves its group; when the last one does, the process is a zombie until
- * its parent has waited for it. All links change under tasklist_lock.
+ * Ends of tasks and processes. A thread that ends leaves its group; when the last one does, the
+ * process is a zombie until its parent has waited for it. All links change under tasklist_lock.
  */
 #include "cputime.h"
 #include "cred.h"
@@ -145,7 +145,10 @@ static void hand_children_over_locked(struct thread_group *tg, pid_t from, pid_t
 	}
 }
 
-/* Who has the children of a thread that ends: the leader, or if it has ended too, any other. siglock held. */
+/*
+ * Who has the children of a thread that ends: the leader, or if it has ended too, any other.
+ * siglock held.
+ */
 static pid_t heir_locked(struct thread_group *tg)
 {
 	struct task *t;
@@ -245,7 +248,10 @@ static void exit_files(struct task *t)
 		fs_context_leave(fs);
 }
 
-/* Is t the last to begin its exit? Its process is over then, but for the rest of this path, and its status is known. */
+/*
+ * Is t the last to begin its exit? Its process is over then, but for the rest of this path, and its
+ * status is known.
+ */
 static bool group_is_ending(struct task *t)
 {
 	struct thread_group *tg = t->tg;

@@ -1,4 +1,7 @@
-/* Process ids, process groups and sessions as system calls. Relations are tasklist_lock's; see task.h. */
+/*
+ * Process ids, process groups and sessions as system calls. Relations are tasklist_lock's; see
+ * task.h.
+ */
 #include "kernel/task/task_priv.h"
 #include "syscall_protos.h"
 #include "tty.h"
@@ -84,7 +87,10 @@ static long may_move_locked(struct thread_group *tg)
 	return tg->session == tg->leader->pid ? -EPERM : 0;
 }
 
-/* The group to join: a new one if it is the process's own number, else one of this session. tasklist_lock. */
+/*
+ * The group to join: a new one if it is the process's own number, else one of this session.
+ * tasklist_lock.
+ */
 static struct pid *group_to_join_locked(struct thread_group *tg, struct pid *wanted)
 {
 	struct thread_group *member;

@@ -1,4 +1,7 @@
-/* What processes read and wrote by calls, for /proc/PID/io. Each task counts for itself; sums are made when asked for, or when it ends. */
+/*
+ * What processes read and wrote by calls, for /proc/PID/io. Each task counts for itself; sums are
+ * made when asked for, or when it ends.
+ */
 #include "task.h"
 
 void io_count_add(struct io_count *sum, const struct io_count *io)

@@ -1,6 +1,7 @@
 /*
- * personality(2): a task's execution domain, which children and programs inherit. There is Linux's own, with or without
- * randomised addresses (for debuggers, and setarch -R); another domain or quirk is refused, not ignored.
+ * personality(2): a task's execution domain, which children and programs inherit. There is Linux's
+ * own, with or without randomised addresses (for debuggers, and setarch -R); another domain or
+ * quirk is refused, not ignored.
  */
 #include "syscall_protos.h"
 #include "task.h"

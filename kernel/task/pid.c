@@ -1,6 +1,7 @@
 /*
- * Process ids. The table has two levels, so a lookup is two loads and a walk in numeric order is easy. Readers
- * use RCU; pid_lock protects changes. A part of the table in which no number is in use goes away.
+ * Process ids. The table has two levels, so a lookup is two loads and a walk in numeric order is
+ * easy. Readers use RCU; pid_lock protects changes. A part of the table in which no number is in
+ * use goes away.
  */
 #include "alloc.h"
 #include "kernel/task/task_priv.h"
@@ -31,7 +32,10 @@ static struct pid *table_get(pid_t nr)
 	return c ? rcu_dereference(c->slot[nr % CHUNK]) : NULL;
 }
 
-/* Takes an empty chunk out of the table, but not the one from which the next number comes. pid_lock held; the caller frees what is returned. */
+/*
+ * Takes an empty chunk out of the table, but not the one from which the next number comes. pid_lock
+ * held; the caller frees what is returned.
+ */
 static struct chunk *table_trim(pid_t nr)
 {
 	struct chunk *c = chunks[nr / CHUNK];
@@ -42,7 +46,9 @@ static struct chunk *table_trim(pid_t nr)
 	return c;
 }
 
-/* Makes p, for which p->nr is free, the last pid. pid_lock held; *empty is for the caller to free. */
+/*
+ * Makes p, for which p->nr is free, the last pid. pid_lock held; *empty is for the caller to free.
+ */
 static int table_add(struct pid *p, struct chunk **empty)
 {
 	struct chunk *c = chunks[p->nr / CHUNK];

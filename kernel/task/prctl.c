@@ -1,4 +1,7 @@
-/* prctl and arch_prctl. What they name and this kernel lacks is EINVAL, as on a kernel configured without it. */
+/*
+ * prctl and arch_prctl. What they name and this kernel lacks is EINVAL, as on a kernel configured
+ * without it.
+ */
 #include "cred.h"
 #include "engine.h"
 #include "mm.h"

@@ -1,4 +1,7 @@
-/* Nice values and I/O priorities of sets of tasks: getpriority, setpriority, ioprio_get, ioprio_set. */
+/*
+ * Nice values and I/O priorities of sets of tasks: getpriority, setpriority, ioprio_get,
+ * ioprio_set.
+ */
 #include "cred.h"
 #include "sched_priv.h"
 #include "syscall_protos.h"
@@ -7,7 +10,8 @@
 #include <sys/resource.h>
 
 /*
- * The three ways of naming tasks: one thread, a process group, a user's. fn is called under tasklist_lock; must not sleep.
+ * The three ways of naming tasks: one thread, a process group, a user's. fn is called under
+ * tasklist_lock; must not sleep.
  */
 struct selection {
 	enum { SEL_THREAD, SEL_PGRP, SEL_USER } kind;

@@ -1,4 +1,7 @@
-/* A task's life between system calls: run the guest, see what happened, act, look for signals, run it again. */
+/*
+ * A task's life between system calls: run the guest, see what happened, act, look for signals, run
+ * it again.
+ */
 #include "cpu.h"
 #include "cputime.h"
 #include "engine.h"
@@ -14,7 +17,10 @@
 #include "stub/layout.h"
 #include <asm/unistd_64.h>
 
-/* Where the first of the call's results goes, most often the only one: a trampoline copies one piece. */
+/*
+ * Where the first of the call's results goes, most often the only one: a trampoline copies one
+ * piece.
+ */
 static void expect_out(struct task *t, const struct syscall_desc *d)
 {
 	for (int i = 0; i < d->nargs; i++) {
@@ -70,7 +76,10 @@ static void handle_syscall(struct task *t)
 		engine->set_result(t->ctx, t->sys_ret);
 }
 
-/* The host process is gone: killed from outside, or it tampered with the stub. The guest sees SIGKILL. */
+/*
+ * The host process is gone: killed from outside, or it tampered with the stub. The guest sees
+ * SIGKILL.
+ */
 static noreturn_ void handle_died(struct task *t)
 {
 	log_info("host process of task %d died (status %#x)\n", t->tid,
@@ -136,9 +145,8 @@ void task_main(void *arg)
 	if (t->start)
 		t->start(t);
 	if (t->set_child_tid)
-		(void)!put_user(
-			t->tid,
-			t->set_child_tid); /* as on Linux, a bad address is the guest's own business */
+		(void)!put_user(t->tid, t->set_child_tid); /* as on Linux, a bad address is the
+							      guest's own business */
 	for (;;) {
 		prepare_return(t);
 		engine->run(t->ctx, &t->event);

@@ -26,7 +26,10 @@ static u64 maxrss_kb(void)
 	return mm_note_rss(mm, now);
 }
 
-/* The current thread's page faults, as the host counts them; other threads' as they were when they asked last. */
+/*
+ * The current thread's page faults, as the host counts them; other threads' as they were when they
+ * asked last.
+ */
 static void fetch_faults(struct task *t)
 {
 	struct host_usage u;

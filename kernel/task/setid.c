@@ -1,6 +1,6 @@
 /*
- * Changing user and group ids, and supplementary groups. Each call makes a copy of the credentials, changes it by the rules
- * of credentials(7), and commits it.
+ * Changing user and group ids, and supplementary groups. Each call makes a copy of the credentials,
+ * changes it by the rules of credentials(7), and commits it.
  */
 #include "alloc.h"
 #include "cred.h"
@@ -87,7 +87,10 @@ static bool one_of(u32 id, const struct ids *ids)
 	return id == ids->real || id == ids->effective || id == ids->saved;
 }
 
-/* These three change ids, or return an error. privileged: any id will do. NO_ID: leave it, but for the first. */
+/*
+ * These three change ids, or return an error. privileged: any id will do. NO_ID: leave it, but for
+ * the first.
+ */
 static int set_id(struct ids *ids, u32 id, bool privileged)
 {
 	if (id == NO_ID)
@@ -141,7 +144,10 @@ static struct ids user_ids(void)
 	return (struct ids){c->uid, c->euid, c->suid};
 }
 
-/* A new real user may have too many processes with this one. Few expect setuid() to fail, so it is execve() that does: see execve(2), EAGAIN. */
+/*
+ * A new real user may have too many processes with this one. Few expect setuid() to fail, so it is
+ * execve() that does: see execve(2), EAGAIN.
+ */
 static void note_nproc(const struct cred *c)
 {
 	struct task *t = current;

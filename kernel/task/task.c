@@ -92,8 +92,8 @@ void task_get_comm(struct task *t, char comm[TASK_COMM_LEN])
 }
 
 /*
- * References: every reference to a task carries one to its group, and a group keeps its leader's memory. So whoever holds
- * either may look at both.
+ * References: every reference to a task carries one to its group, and a group keeps its leader's
+ * memory. So whoever holds either may look at both.
  */
 struct task *task_get(struct task *t)
 {

@@ -4,7 +4,10 @@
 
 #include "task.h"
 
-/* A blank task with a kthread that will run task_main(); refs 1 for its own existence. NULL: no memory. */
+/*
+ * A blank task with a kthread that will run task_main(); refs 1 for its own existence. NULL: no
+ * memory.
+ */
 must_check struct task *task_alloc(const char *comm);
 must_check struct thread_group *tg_alloc(void);
 
@@ -20,8 +23,9 @@ void tg_set_session_locked(struct thread_group *tg, struct pid *session); /* tas
 /* vfork: the child lets its parent go on (exec, exit). */
 void vfork_release(struct task *t);
 /*
- * The current task is about to leave its mm: robust futexes, clear_child_tid. The mm is still there.
- * vfork_release() is the caller's, once the task has left; exec first sets what the parent is to see.
+ * The current task is about to leave its mm: robust futexes, clear_child_tid. The mm is still
+ * there. vfork_release() is the caller's, once the task has left; exec first sets what the parent
+ * is to see.
  */
 void mm_release(struct task *t);
 void task_set_context(struct task *t, struct context *ctx);
@@ -30,7 +34,10 @@ void task_release_mm(struct task *t);
 
 /* wait.c: a process that nobody waits for, or was waited for, disappears. Takes tasklist_lock. */
 void tg_reap(struct thread_group *tg);
-/* exec.c: execveat(2) with strings of the kernel's own: boot's first program. Replaces current's image: 0, then the registers are set. */
+/*
+ * exec.c: execveat(2) with strings of the kernel's own: boot's first program. Replaces current's
+ * image: 0, then the registers are set.
+ */
 must_check int do_execve(int dfd, const char *path, char **argv, char **envp, int flags);
 
 #endif

@@ -8,7 +8,8 @@ static struct spinlock usage_lock = SPINLOCK_INIT("usage", RANK_MISC);
 
 /* l usage_lock */
 struct usage {
-	u32 refs; /* atomic: of the process, of who waits for its usage, of those whose heir it is */
+	u32 refs; /* atomic: of the process, of who waits for its usage, of those whose heir it is
+		   */
 	struct usage_sums self;	    /* l: its ended host processes */
 	struct usage_sums children; /* l: reaped */
 	struct usage *heir;	    /* l, +1: the parent that reaped it */

@@ -155,7 +155,10 @@ static bool take_continue(struct thread_group *tg, struct wait_request *rq)
 	return yes;
 }
 
-/* Looks at all children once. True: there is an answer in rq (an event, or the error that there is no such child). */
+/*
+ * Looks at all children once. True: there is an answer in rq (an event, or the error that there is
+ * no such child).
+ */
 static bool scan(void *arg)
 {
 	struct wait_request *rq = arg;

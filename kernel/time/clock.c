@@ -1,6 +1,6 @@
 /*
- * Clocks. The host's clocks are the guest's, so nobody in the guest can set them; CPU-time clocks are computed from the
- * scheduler's accounts.
+ * Clocks. The host's clocks are the guest's, so nobody in the guest can set them; CPU-time clocks
+ * are computed from the scheduler's accounts.
  */
 #include "clock.h"
 
@@ -60,8 +60,8 @@ int deadline_at(int clockid, ktime_t ns, ktime_t *deadline)
 }
 
 /*
- * Clock ids below zero: ~pid << 3, a bit for "one thread", and which of its times. pid 0 is the caller. The clock's owner is *tg, with
- * a reference, and *t for a thread's clock, likewise.
+ * Clock ids below zero: ~pid << 3, a bit for "one thread", and which of its times. pid 0 is the
+ * caller. The clock's owner is *tg, with a reference, and *t for a thread's clock, likewise.
  */
 int cpu_clock_find(int clockid, struct thread_group **tg, struct task **t, enum cpu_clock *which)
 {

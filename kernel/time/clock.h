@@ -5,7 +5,9 @@
 #include "cputimer.h"
 
 bool clock_is_cpu(int clockid);
-/* Whose clock it is, with a reference on the group and on the task if it is one thread's. -EINVAL. */
+/*
+ * Whose clock it is, with a reference on the group and on the task if it is one thread's. -EINVAL.
+ */
 must_check int cpu_clock_find(int clockid, struct thread_group **tg, struct task **t,
 			      enum cpu_clock *which);
 

@@ -1,12 +1,16 @@
-/* CPU time: what the scheduler counted, and for those that run at this moment, what it hasn't counted yet. */
+/*
+ * CPU time: what the scheduler counted, and for those that run at this moment, what it hasn't
+ * counted yet.
+ */
 #include "cputime.h"
 
 #include "cpu.h"
 #include "task.h"
 
 /*
- * What was counted, and the time since the CPU that t runs on last did its accounts. They may be done at this very moment: they are whole
- * if their sum is right and neither it nor their date has changed meanwhile (sched_account() writes the sum last).
+ * What was counted, and the time since the CPU that t runs on last did its accounts. They may be
+ * done at this very moment: they are whole if their sum is right and neither it nor their date has
+ * changed meanwhile (sched_account() writes the sum last).
  */
 void task_cputime(struct task *t, u64 *utime, u64 *stime)
 {

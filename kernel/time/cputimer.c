@@ -6,7 +6,9 @@
 #include "signals.h"
 #include <string.h>
 
-/* How near to the moment of expiry is near enough, and how often a group's clock is read at most. */
+/*
+ * How near to the moment of expiry is near enough, and how often a group's clock is read at most.
+ */
 #define CHECK_MIN_NS (200 * NSEC_PER_USEC)
 
 u64 cpu_clock_read_locked(struct thread_group *tg, struct task *thread, enum cpu_clock clock)
@@ -37,8 +39,8 @@ static bool group_runs(struct thread_group *tg)
 }
 
 /*
- * Nobody runs: whoever runs next sets the check again. False if somebody began to run meanwhile, and may have looked at its work
- * before the bit was there.
+ * Nobody runs: whoever runs next sets the check again. False if somebody began to run meanwhile,
+ * and may have looked at its work before the bit was there.
  */
 static bool rest_locked(struct cpu_timers *c)
 {
@@ -50,7 +52,9 @@ static bool rest_locked(struct cpu_timers *c)
 	return !group_runs(c->tg);
 }
 
-/* cpu_clock_read_locked() of a timer's clock, for a walk of many: the group's times were read once. */
+/*
+ * cpu_clock_read_locked() of a timer's clock, for a walk of many: the group's times were read once.
+ */
 static u64 clock_of_locked(struct thread_group *tg, const struct cpu_timer *ct, u64 ut, u64 st)
 {
 	if (ct->thread)
@@ -255,7 +259,10 @@ void cpu_timers_exit(struct thread_group *tg)
 
 	if (!c)
 		return;
-	/* Nobody arms anything here from now on: another process that sleeps by our clock looks for cpu_timers under siglock. */
+	/*
+	 * Nobody arms anything here from now on: another process that sleeps by our clock looks for
+	 * cpu_timers under siglock.
+	 */
 	spin_lock(&tg->siglock);
 	__atomic_store_n(&tg->cpu_timers, NULL, __ATOMIC_RELAXED);
 	cds_list_for_each_entry_safe(ct, next, &c->list, link)

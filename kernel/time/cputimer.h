@@ -1,9 +1,11 @@
 /*
- * What is timed by CPU time: ITIMER_VIRTUAL, ITIMER_PROF, timers and sleeps by CPU clocks, RLIMIT_CPU.
+ * What is timed by CPU time: ITIMER_VIRTUAL, ITIMER_PROF, timers and sleeps by CPU clocks,
+ * RLIMIT_CPU.
  *
- * There is no tick to look at them. A group with such timers has one ordinary timer, set to the earliest moment at which one
- * of them can expire: CPU time passes at most as fast as real time, times the number of threads that can run. When it finds that
- * the group does not run, it rests, and the next member that returns to the guest starts it again (WORK_CPUTIMER). So does each new
+ * There is no tick to look at them. A group with such timers has one ordinary timer, set to the
+ * earliest moment at which one of them can expire: CPU time passes at most as fast as real time,
+ * times the number of threads that can run. When it finds that the group does not run, it rests,
+ * and the next member that returns to the guest starts it again (WORK_CPUTIMER). So does each new
  * thread when it begins: with one more that can run, time passes faster.
  */
 #ifndef HEDDLE_KERNEL_CPUTIMER_H
@@ -19,7 +21,9 @@ struct cpu_timer {
 	struct task *thread;	   /* times this member; NULL: the group. The owner's reference */
 	enum cpu_clock clock;
 	u64 expires; /* ns of that clock */
-	/* It expired; its clock showed `now` when the check began. siglock held; may arm it again. */
+	/*
+	 * It expired; its clock showed `now` when the check began. siglock held; may arm it again.
+	 */
 	void (*fire)(struct cpu_timer *ct, struct thread_group *tg, u64 now);
 };
 
@@ -37,7 +41,10 @@ static inline bool cpu_timer_armed(struct cpu_timer *ct)
 	return !cds_list_empty(&ct->link);
 }
 
-/* Makes the group able to have such timers; one that is ending has none any more (tg->cpu_timers is NULL). Takes siglock. -ENOMEM. */
+/*
+ * Makes the group able to have such timers; one that is ending has none any more (tg->cpu_timers is
+ * NULL). Takes siglock. -ENOMEM.
+ */
 must_check int cpu_timers_alloc(struct thread_group *tg);
 void cpu_timer_arm_locked(struct thread_group *tg, struct cpu_timer *ct, u64 expires);
 void cpu_timer_disarm_locked(struct cpu_timer *ct);

@@ -1,5 +1,6 @@
 /*
- * Interval timers: ITIMER_REAL (and alarm) by one ordinary timer, ITIMER_VIRTUAL and ITIMER_PROF by CPU time.
+ * Interval timers: ITIMER_REAL (and alarm) by one ordinary timer, ITIMER_VIRTUAL and ITIMER_PROF by
+ * CPU time.
  *
  * A repeating ITIMER_REAL is armed anew when its signal is taken: see posix_timer.h.
  */

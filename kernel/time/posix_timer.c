@@ -1,13 +1,16 @@
 /*
  * POSIX timers (timer_create).
  *
- * A timer belongs to a group, has its own preallocated queue entry for its signal, and is in one of these states:
+ * A timer belongs to a group, has its own preallocated queue entry for its signal, and is in one of
+ *these states:
  *
  *	off         not armed, nothing queued
  *	armed       the clock runs
- *	signalled   expired; its signal waits. A periodic one stays `on`, and is armed anew when the signal is taken
+ *	signalled   expired; its signal waits. A periodic one stays `on`, and is armed anew when the
+ *signal is taken
  *
- * Everything is under the group's siglock. Callbacks may come late: `expires` tells whether they still mean this setting.
+ * Everything is under the group's siglock. Callbacks may come late: `expires` tells whether they
+ *still mean this setting.
  */
 #include "clock.h"
 
@@ -184,7 +187,10 @@ static struct ktimer *find_locked(struct thread_group *tg, int id)
 	return n ? caa_container_of(n, struct ktimer, id) : NULL;
 }
 
-/* Nobody finds it any more, nor does it do anything but what its callback may be at: destroy() waits for that. */
+/*
+ * Nobody finds it any more, nor does it do anything but what its callback may be at: destroy()
+ * waits for that.
+ */
 static void remove_locked(struct ktimer *kt)
 {
 	timer_ids_remove(&kt->tg->timers->ids, &kt->id);
@@ -289,8 +295,8 @@ static int charge(struct ktimer *kt)
 }
 
 /*
- * Gives it an id and a place on the list of its group. By default its signal carries the id. From then on another thread may delete the timer:
- * the caller knows it by *id only.
+ * Gives it an id and a place on the list of its group. By default its signal carries the id. From
+ * then on another thread may delete the timer: the caller knows it by *id only.
  */
 static int publish(struct ktimer *kt, bool id_as_value, int *id)
 {

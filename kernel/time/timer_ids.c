@@ -3,7 +3,10 @@
 
 #include "alloc.h"
 
-/* The ids of those that are left may have any pattern, so the upper bits of a product tell, not the lower ones of the id. */
+/*
+ * The ids of those that are left may have any pattern, so the upper bits of a product tell, not the
+ * lower ones of the id.
+ */
 static struct timer_id **bucket_of(const struct timer_ids *t, int id)
 {
 	return &t->buckets[(u32)id * 0x9e3779b1u >> (32 - t->bits)];

@@ -1,6 +1,7 @@
 /*
- * The ids of a group's POSIX timers: from 0 up to INT32_MAX, then again from 0. A new timer's is the first free one above that of the timer
- * created last, as on Linux. All under the group's siglock; any call takes the same time, however many there are.
+ * The ids of a group's POSIX timers: from 0 up to INT32_MAX, then again from 0. A new timer's is
+ * the first free one above that of the timer created last, as on Linux. All under the group's
+ * siglock; any call takes the same time, however many there are.
  */
 #ifndef HEDDLE_KERNEL_TIMER_IDS_H
 #define HEDDLE_KERNEL_TIMER_IDS_H

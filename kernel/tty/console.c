@@ -1,11 +1,13 @@
 /*
  * The console: the host terminal that heddle was started on, as a tty of the guest.
  *
- * The line discipline is ours; output processing is the host's, whose OPOST flags follow the guest's. Until the guest first reads from the
- * console or sets its modes the host terminal stays as it is: a program that only writes leaves type-ahead, ^C and ^Z to
- * the host, which makes them signals to heddle, and those go to the console's foreground. From then on it is in raw mode.
+ * The line discipline is ours; output processing is the host's, whose OPOST flags follow the
+ * guest's. Until the guest first reads from the console or sets its modes the host terminal stays
+ * as it is: a program that only writes leaves type-ahead, ^C and ^Z to the host, which makes them
+ * signals to heddle, and those go to the console's foreground. From then on it is in raw mode.
  *
- * Output goes to the host at once, by whoever wrote; what the host doesn't take the event thread sends later.
+ * Output goes to the host at once, by whoever wrote; what the host doesn't take the event thread
+ * sends later.
  */
 #include "console.h"
 #include "event.h"
@@ -60,7 +62,10 @@ static size_t next_piece(u8 *buf)
 	return n;
 }
 
-/* One sender at a time, so order is kept; who finds another at work leaves it the rest. True: all is sent. */
+/*
+ * One sender at a time, so order is kept; who finds another at work leaves it the rest. True: all
+ * is sent.
+ */
 static bool send_output(bool *sent)
 {
 	u8 buf[CHUNK];
@@ -127,8 +132,9 @@ static size_t input_room(void)
 }
 
 /*
- * Nothing is read between a suspension and on_continue(), which arms this again: what the host still edits isn't ours to take,
- * and an end of file that is typed then would come as a NUL once the terminal is raw.
+ * Nothing is read between a suspension and on_continue(), which arms this again: what the host
+ * still edits isn't ours to take, and an end of file that is typed then would come as a NUL once
+ * the terminal is raw.
  */
 static void read_input(void)
 {
@@ -173,8 +179,8 @@ static void console_room(struct tty *t)
 }
 
 /*
- * The host's modes become the guest's: at the start, and again until the guest uses the terminal, since whoever started us in the
- * background may have had it in other modes.
+ * The host's modes become the guest's: at the start, and again until the guest uses the terminal,
+ * since whoever started us in the background may have had it in other modes.
  */
 static void import_modes(const struct host_tty_modes *m)
 {
@@ -271,7 +277,10 @@ static void on_suspend(int signo)
 	host_tty_suspend();
 }
 
-/* Went on in the background: the terminal is the shell's until the guest uses it again. True if nobody waits to do so. */
+/*
+ * Went on in the background: the terminal is the shell's until the guest uses it again. True if
+ * nobody waits to do so.
+ */
 static bool give_up_terminal(void)
 {
 	if (host_tty_in_foreground())
@@ -282,8 +291,8 @@ static bool give_up_terminal(void)
 }
 
 /*
- * Back in the foreground: the terminal is as the shell left it, and the screen shows something else. In the background a reader stops us
- * all, as it would stop itself.
+ * Back in the foreground: the terminal is as the shell left it, and the screen shows something
+ * else. In the background a reader stops us all, as it would stop itself.
  */
 static void on_continue(int signo)
 {
@@ -386,7 +395,10 @@ struct tty *console_tty(void)
 	return present ? &console : NULL;
 }
 
-/* What the host's terminal doesn't take within two seconds it won't take: somebody typed ^S, or it is gone. */
+/*
+ * What the host's terminal doesn't take within two seconds it won't take: somebody typed ^S, or it
+ * is gone.
+ */
 void console_shutdown(void)
 {
 	ktime_t deadline = ktime_mono() + 2 * NSEC_PER_SEC;

@@ -21,7 +21,10 @@ struct host_ready {
 };
 must_check int host_ready_init(struct host_ready *r, int fd, void (*fn)(void *arg, u32 events),
 			       void *arg);
-/* fn will be called once when one of the events holds. Without spinlocks. False: it never will, they hold always. */
+/*
+ * fn will be called once when one of the events holds. Without spinlocks. False: it never will,
+ * they hold always.
+ */
 bool host_ready_want(struct host_ready *r, u32 events);
 
 /* For each of the three, whatever it is: before one of them is opened. s lives for ever. */

@@ -1,8 +1,9 @@
 /*
  * Sessions and their controlling terminals, job control, hang-up.
  *
- * A session's terminal is tty->session and each member's tg->tty; both change under tasklist_lock, the first under tty->lock
- * too, the second under the member's siglock too. Order: tasklist_lock, siglock, tty->lock.
+ * A session's terminal is tty->session and each member's tg->tty; both change under tasklist_lock,
+ * the first under tty->lock too, the second under the member's siglock too. Order: tasklist_lock,
+ * siglock, tty->lock.
  */
 #include "alloc.h"
 #include "cred.h"
@@ -111,7 +112,10 @@ static bool leads_session(const struct thread_group *tg)
 	return tg->session && tg->session->nr == tg_nr(tg);
 }
 
-/* Gives t a session and foreground group (NULL: none); takes over the references, and drops the old ones. */
+/*
+ * Gives t a session and foreground group (NULL: none); takes over the references, and drops the old
+ * ones.
+ */
 static void tty_set_owner(struct tty *t, struct pid *session, struct pid *pgrp)
 {
 	struct pid *old[2];
@@ -127,7 +131,10 @@ static void tty_set_owner(struct tty *t, struct pid *session, struct pid *pgrp)
 			pid_put(old[i]);
 }
 
-/* Every member of the session loses t as its terminal. Under tasklist_lock; the caller holds a reference on t. */
+/*
+ * Every member of the session loses t as its terminal. Under tasklist_lock; the caller holds a
+ * reference on t.
+ */
 static void session_clear_tty(struct pid *session, struct tty *t)
 {
 	struct thread_group *tg;
@@ -152,7 +159,10 @@ static void signal_kernel(struct thread_group *tg, int sig)
 	send_signal_group(tg, &si);
 }
 
-/* The session's leader hears of the hang-up, and remembers the foreground for its own end. Under tasklist_lock. */
+/*
+ * The session's leader hears of the hang-up, and remembers the foreground for its own end. Under
+ * tasklist_lock.
+ */
 static void leader_hangup(struct pid *session, struct pid *pgrp)
 {
 	struct thread_group *tg;
@@ -210,7 +220,9 @@ void tty_hangup(struct tty *t, bool leader_exits)
 		pid_put(pgrp);
 	if (session)
 		pid_put(session);
-	/* Behind the signals: who is about to read must not take the end of file for somebody's ^D. */
+	/*
+	 * Behind the signals: who is about to read must not take the end of file for somebody's ^D.
+	 */
 	hangup_files(t, &fx);
 	fasync_drop_all(&t->async);
 	tty_fx_run(t, &fx);
@@ -238,7 +250,10 @@ static void session_release_tty(struct tty *t, struct thread_group *leader, bool
 	spin_unlock(&tasklist_lock);
 }
 
-/* The group which was in the foreground when tg's terminal was hung up; the reference is the caller's. */
+/*
+ * The group which was in the foreground when tg's terminal was hung up; the reference is the
+ * caller's.
+ */
 static struct pid *take_old_foreground(struct thread_group *tg)
 {
 	struct pid *old;
@@ -251,8 +266,9 @@ static struct pid *take_old_foreground(struct thread_group *tg)
 }
 
 /*
- * The end of a session's leader hangs a real terminal up. A pty's files live on, since its master decides when it is over. A hang-up that
- * came earlier told only the leader: its end is what the foreground hears of.
+ * The end of a session's leader hangs a real terminal up. A pty's files live on, since its master
+ * decides when it is over. A hang-up that came earlier told only the leader: its end is what the
+ * foreground hears of.
  */
 static void leader_exit(struct thread_group *tg, struct tty *t)
 {
@@ -373,7 +389,10 @@ static long get_foreground(struct tty *t, u64 arg, bool master)
 	return put_user(nr, arg);
 }
 
-/* The session of a group, or of the process with that id if there is no such group (as on Linux). NULL: neither. Under tasklist_lock. */
+/*
+ * The session of a group, or of the process with that id if there is no such group (as on Linux).
+ * NULL: neither. Under tasklist_lock.
+ */
 static struct pid *session_of_pgrp(struct pid *pgrp)
 {
 	struct cds_list_head *members = &pgrp->tasks[PIDTYPE_PGID];
@@ -390,7 +409,10 @@ static long set_foreground(struct tty *t, u64 arg)
 	pid_t nr;
 	long err;
 
-	/* Who may not change the terminal is stopped, but a terminal that isn't its own is another error. */
+	/*
+	 * Who may not change the terminal is stopped, but a terminal that isn't its own is another
+	 * error.
+	 */
 	err = tty_check_foreground(t, SIGTTOU);
 	if (err)
 		return err == -EIO ? -ENOTTY : err;

@@ -1,6 +1,7 @@
 /*
- * The N_TTY line discipline: from the bytes that a device delivers to what readers get, with editing, echo, signals and
- * flow control, as termios(3) describes them. All under tty->lock; signals and wake-ups are left in *fx.
+ * The N_TTY line discipline: from the bytes that a device delivers to what readers get, with
+ * editing, echo, signals and flow control, as termios(3) describes them. All under tty->lock;
+ * signals and wake-ups are left in *fx.
  */
 #include "tty_priv.h"
 #include <asm/ioctls.h>
@@ -107,7 +108,9 @@ static void echo_erased(struct tty *t, u8 c, u32 n, bool one_char)
 	}
 }
 
-/* Takes the last character of the line being typed; its first byte, or -1 if there is none whole. */
+/*
+ * Takes the last character of the line being typed; its first byte, or -1 if there is none whole.
+ */
 static int last_char(struct tty *t, u32 *bytes)
 {
 	struct ldisc *ld = &t->ld;
@@ -330,7 +333,10 @@ static void receive_ordinary(struct tty *t, u8 c, struct tty_fx *fx)
 	keep(t, c, fx);
 }
 
-/* A newline that ends no line, made of a return: shown as one, where a genuine one shows as a control character. */
+/*
+ * A newline that ends no line, made of a return: shown as one, where a genuine one shows as a
+ * control character.
+ */
 static void receive_made_newline(struct tty *t, struct tty_fx *fx)
 {
 	if (L_FLAG(t, ECHO)) {
@@ -404,8 +410,9 @@ static void receive_char(struct tty *t, u8 typed, struct tty_fx *fx)
 /* ---- in bulk ---- */
 
 /*
- * Bytes that may come now. One place is kept free so that a full line can be ended; a line that is too long and unfinished
- * goes on in that last place, so what exceeds it is lost. Never is more in use than there is.
+ * Bytes that may come now. One place is kept free so that a full line can be ended; a line that is
+ * too long and unfinished goes on in that last place, so what exceeds it is lost. Never is more in
+ * use than there is.
  */
 static size_t receive_room(struct tty *t)
 {
@@ -488,7 +495,10 @@ void ldisc_flush_input(struct tty *t, struct tty_fx *fx)
 	fx->packet |= TIOCPKT_FLUSHREAD;
 }
 
-/* Input that came in the other mode: becoming canonical, it is a line without end; becoming raw, all of it is there. */
+/*
+ * Input that came in the other mode: becoming canonical, it is a line without end; becoming raw,
+ * all of it is there.
+ */
 void ldisc_modes_changed(struct tty *t, const struct ktermios *old, struct tty_fx *fx)
 {
 	struct ldisc *ld = &t->ld;

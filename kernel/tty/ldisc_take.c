@@ -41,8 +41,8 @@ size_t ldisc_count(const struct tty *t)
 }
 
 /*
- * Up to and with the next line's end. A line whose end doesn't fit in the reader's buffer goes on with the next read; the mark of
- * VEOF doesn't count as something that must fit.
+ * Up to and with the next line's end. A line whose end doesn't fit in the reader's buffer goes on
+ * with the next read; the mark of VEOF doesn't count as something that must fit.
  */
 static size_t take_line(struct tty *t, u8 *buf, size_t n, bool *done)
 {

@@ -1,8 +1,9 @@
 /*
  * Output processing, cursor column, echo, and flow control. All under tty->lock.
  *
- * Everything that goes to the terminal passes through here in order, so the column is exact when an erased tab needs it. Echoes have room
- * that writers leave to them; when that is full too they are lost.
+ * Everything that goes to the terminal passes through here in order, so the column is exact when an
+ * erased tab needs it. Echoes have room that writers leave to them; when that is full too they are
+ * lost.
  */
 #include "tty_priv.h"
 #include <asm/ioctls.h>
@@ -271,8 +272,9 @@ void tty_echo_shown(struct tty *t)
 }
 
 /*
- * Drops what is on its way out: echoes of this batch of input and those held back by ^S, and what lies beyond the buffer
- * of a pty's master, who has the rest already. Nobody has seen it, so the cursor is where it was before.
+ * Drops what is on its way out: echoes of this batch of input and those held back by ^S, and what
+ * lies beyond the buffer of a pty's master, who has the rest already. Nobody has seen it, so the
+ * cursor is where it was before.
  */
 void tty_flush_output(struct tty *t, struct tty_fx *fx)
 {
@@ -295,7 +297,10 @@ void tty_flush_output(struct tty *t, struct tty_fx *fx)
 	fx->packet |= TIOCPKT_FLUSHWRITE;
 }
 
-/* ^S or ^Q for the other side (TCIOFF, TCION): it goes before what is held back; TCOOFF holds it back for good. */
+/*
+ * ^S or ^Q for the other side (TCIOFF, TCION): it goes before what is held back; TCOOFF holds it
+ * back for good.
+ */
 void tty_send_flow(struct tty *t, u8 c)
 {
 	if (t->stopped && t->stopped_by_ioctl)

@@ -1,8 +1,8 @@
 /*
  * Pseudo-terminals: /dev/ptmx makes a pair and is its master; /dev/pts/N is the slave.
  *
- * The last close of the master hangs the slave up; the last close of the slave gives the master EIO, once it has read what is left, until the
- * slave is opened again.
+ * The last close of the master hangs the slave up; the last close of the slave gives the master
+ * EIO, once it has read what is left, until the slave is opened again.
  */
 #include "pty.h"
 #include "alloc.h"
@@ -85,7 +85,10 @@ static bool slave_gone_locked(const struct pty *p)
 	return p->slave_opened && !p->tty.opens;
 }
 
-/* Bytes for the master, after a status byte in packet mode. 0: nothing there; -EIO: nor will there be. */
+/*
+ * Bytes for the master, after a status byte in packet mode. 0: nothing there; -EIO: nor will there
+ * be.
+ */
 static ssize_t master_take(struct pty *p, u8 *buf, size_t n)
 {
 	struct tty *t = &p->tty;

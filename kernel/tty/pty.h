@@ -6,8 +6,8 @@
 #include "tty_priv.h"
 
 /*
- * The pair is one object: the slave's tty, whose `out` is what the master reads and whose `in` and discipline are what the
- * master writes to.
+ * The pair is one object: the slave's tty, whose `out` is what the master reads and whose `in` and
+ * discipline are what the master writes to.
  *
  * c constant   l tty.lock   a atomic   T the table's lock
  */

@@ -1,4 +1,7 @@
-/* Which pty numbers are in use. A number stays taken until the last file and session have let go of the pair. */
+/*
+ * Which pty numbers are in use. A number stays taken until the last file and session have let go of
+ * the pair.
+ */
 #include "alloc.h"
 #include "pty.h"
 #include "signals.h"

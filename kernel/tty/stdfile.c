@@ -1,9 +1,11 @@
 /*
- * stdin, stdout and stderr that aren't terminals: guest files that pass reads and writes through to the host's descriptors, so that
- * positions and contents are shared with the programs around heddle.
+ * stdin, stdout and stderr that aren't terminals: guest files that pass reads and writes through to
+ * the host's descriptors, so that positions and contents are shared with the programs around
+ * heddle.
  *
- * Data goes through a buffer in the kernel. Nothing waits in a host call: what isn't ready is waited for by the event
- * thread, and a regular file that must come from the disk is read by an I/O worker.
+ * Data goes through a buffer in the kernel. Nothing waits in a host call: what isn't ready is
+ * waited for by the event thread, and a regular file that must come from the disk is read by an I/O
+ * worker.
  */
 #include "alloc.h"
 #include "console.h"
@@ -31,8 +33,8 @@ struct stdfile {
 static struct stdfile stdfiles[3]; /* constant but for their own locks */
 
 /*
- * file->priv. A regular file's position is the host's, which others move too; f->pos follows it. When f->pos is found changed
- * (sendfile), the host's is set.
+ * file->priv. A regular file's position is the host's, which others move too; f->pos follows it.
+ * When f->pos is found changed (sendfile), the host's is set.
  */
 struct std_open {
 	struct stdfile *std; /* constant */
@@ -383,8 +385,9 @@ static int std_fsync(struct file *f, bool datasync)
 }
 
 /*
- * What the host tells is that a descriptor has become ready, not each write at its other end. So one is told of input that comes after one has
- * read, or that is there already; of room after a write that found none.
+ * What the host tells is that a descriptor has become ready, not each write at its other end. So
+ * one is told of input that comes after one has read, or that is there already; of room after a
+ * write that found none.
  */
 static int std_fasync(int fd, struct file *f, bool on)
 {

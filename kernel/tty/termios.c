@@ -53,7 +53,9 @@ static u32 baud_of(u32 code, u32 other)
 	return code < ARRAY_SIZE(baud_table) ? baud_table[code] : 0;
 }
 
-/* There is no line with bits and parity. The speeds follow from c_cflag, unless that says BOTHER. */
+/*
+ * There is no line with bits and parity. The speeds follow from c_cflag, unless that says BOTHER.
+ */
 static void settle_cflag(struct ktermios *k)
 {
 	u32 in = k->c_cflag >> IBSHIFT & CBAUD;
@@ -187,7 +189,10 @@ static long set_termios(struct file *f, struct tty *t, u64 arg, int when, enum l
 	err = get_termios(&k, arg, layout);
 	if (err)
 		return err;
-	/* The only discipline is N_TTY; as on Linux the field is ignored here, TIOCSETD is for that. */
+	/*
+	 * The only discipline is N_TTY; as on Linux the field is ignored here, TIOCSETD is for
+	 * that.
+	 */
 	k.c_line = 0;
 	if (when) {
 		err = tty_drain(t);

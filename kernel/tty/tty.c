@@ -1,9 +1,10 @@
 /*
  * Terminals: life, open files, and what follows from a change.
  *
- * A tty is made by its driver (pty.c, console.c) and lives as long as files, sessions or the driver refer to it. An open file
- * holds a tty_file with the tty's generation; a hang-up begins a new generation, so that all files opened before are dead at once: they read
- * end of file and write EIO, as Linux has it.
+ * A tty is made by its driver (pty.c, console.c) and lives as long as files, sessions or the driver
+ * refer to it. An open file holds a tty_file with the tty's generation; a hang-up begins a new
+ * generation, so that all files opened before are dead at once: they read end of file and write
+ * EIO, as Linux has it.
  */
 #include "tty_priv.h"
 #include "alloc.h"
@@ -159,7 +160,10 @@ int tty_file_open(struct tty *t, struct file *f)
 		tty_put(t);
 		return -ENOMEM;
 	}
-	/* With the generation: a master that goes first marks its tty and then begins a new one, which isn't to be opened. */
+	/*
+	 * With the generation: a master that goes first marks its tty and then begins a new one,
+	 * which isn't to be opened.
+	 */
 	spin_lock(&t->lock);
 	if (t->other_closed) {
 		err = -EIO;
@@ -232,7 +236,9 @@ int tty_fasync(int fd, struct file *f, bool on)
 	if (file_hung_up(f))
 		return -ENOTTY;
 	ret = tty_fasync_on(fd, f, on, t, &t->async);
-	/* A hang-up empties the list after it has begun a new generation: one of us sees the other. */
+	/*
+	 * A hang-up empties the list after it has begun a new generation: one of us sees the other.
+	 */
 	if (on && file_hung_up(f)) {
 		(void)!fasync_helper(-1, f, false, &t->async);
 		return -ENOTTY;

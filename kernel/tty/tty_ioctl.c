@@ -1,4 +1,7 @@
-/* ioctl requests of every terminal: queues, flow control, window size, exclusive use. Modes: termios.c; sessions: jobctl.c. */
+/*
+ * ioctl requests of every terminal: queues, flow control, window size, exclusive use. Modes:
+ * termios.c; sessions: jobctl.c.
+ */
 #include "tty_priv.h"
 #include "cred.h"
 #include "signals.h"

@@ -21,8 +21,8 @@ struct tty;
 #define TTY_OPOST_MAX 8u       /* bytes that output processing makes of one, at most: a tab */
 
 /*
- * The line discipline's state (N_TTY). Positions are free-running counts; buf[pos % LDISC_SIZE]. Readers may take:
- * in canonical mode what lies below `canon`, else everything.
+ * The line discipline's state (N_TTY). Positions are free-running counts; buf[pos % LDISC_SIZE].
+ * Readers may take: in canonical mode what lies below `canon`, else everything.
  */
 struct ldisc {
 	u8 buf[LDISC_SIZE];
@@ -38,7 +38,8 @@ struct ldisc {
 };
 
 /*
- * What became of a change to a tty under its lock, to be done after unlocking: signals and wake-ups.
+ * What became of a change to a tty under its lock, to be done after unlocking: signals and
+ * wake-ups.
  */
 struct tty_fx {
 	u32 signals;  /* bit n: signal n for the foreground */
@@ -67,7 +68,8 @@ struct tty_driver {
 };
 
 /*
- * A lock whose waiters can be interrupted: one reader, one writer at a time, so that lines and writes stay whole.
+ * A lock whose waiters can be interrupted: one reader, one writer at a time, so that lines and
+ * writes stay whole.
  */
 struct turn {
 	bool busy; /* atomic */
@@ -99,13 +101,14 @@ struct tty {
 	bool stopped;		    /* output: by ^S or TCOOFF */
 	bool stopped_by_ioctl;	    /* TCOOFF: ^Q doesn't start it */
 	struct tty_mark stop;	    /* while stopped: output up to there was let go before */
-	struct tty_mark
-		batch; /* where the input that is being received came: later echoes can be flushed */
+	struct tty_mark batch; /* where the input that is being received came: later echoes can be
+				  flushed */
 	struct tty_mark shown; /* the same, or where ^Q came: ^S holds back later echoes */
 	struct ldisc ld;
 	struct byteq in;  /* input which ld has no room for */
 	struct byteq out; /* output that the driver hasn't taken */
-	u64 out_sent; /* count of the bytes of out that the driver is sending, without the lock: they stay */
+	u64 out_sent;	  /* count of the bytes of out that the driver is sending, without the lock:
+			     they stay */
 	struct turn reader, writer;
 	struct wait_queue read_wait;  /* input */
 	struct wait_queue write_wait; /* room for output, or all of it gone */
@@ -123,7 +126,10 @@ struct tty_file {
 /* ---- tty.c: life ---- */
 void tty_init(struct tty *t, const struct tty_driver *driver, dev_t dev);
 void tty_free_state(struct tty *t); /* queues and pids, from driver->destroy */
-/* Takes the reference of the caller even on failure: -EIO (a pty whose master is gone), -EBUSY (TIOCEXCL), -ENOMEM. */
+/*
+ * Takes the reference of the caller even on failure: -EIO (a pty whose master is gone), -EBUSY
+ * (TIOCEXCL), -ENOMEM.
+ */
 must_check int tty_file_open(struct tty *t, struct file *f);
 void tty_file_release(struct file *f);
 struct tty *file_tty(const struct file *f); /* borrowed from f */
@@ -131,7 +137,10 @@ bool file_hung_up(const struct file *f);
 void tty_fx_run(struct tty *t, struct tty_fx *fx);
 void tty_signal(struct tty *t, int sig); /* the foreground group */
 int tty_fasync(int fd, struct file *f, bool on);
-/* The same for any list; a terminal's own is t->async. Its owner is the foreground, unless it has one. */
+/*
+ * The same for any list; a terminal's own is t->async. Its owner is the foreground, unless it has
+ * one.
+ */
 int tty_fasync_on(int fd, struct file *f, bool on, struct tty *t, struct fasync_list *l);
 /* There may be room for output. */
 void tty_wake_writers(struct tty *t);
@@ -143,7 +152,10 @@ ssize_t tty_read(struct file *f, struct iov_iter *to, u64 *pos);
 ssize_t tty_write(struct file *f, struct iov_iter *from, u64 *pos);
 u32 tty_poll(struct file *f, struct poll_table *pt);
 bool tty_has_room(struct tty *t); /* for output, which isn't stopped */
-/* Bytes that came in from the device: as many as there is room for; -ENOMEM: none, though there is room. Any thread. */
+/*
+ * Bytes that came in from the device: as many as there is room for; -ENOMEM: none, though there is
+ * room. Any thread.
+ */
 ssize_t tty_input(struct tty *t, const u8 *buf, size_t n);
 
 /* ---- ldisc.c: input and its editing; all under t->lock ---- */
@@ -186,12 +198,18 @@ must_check int tty_drain(struct tty *t);
 void tty_set_winsize(struct tty *t, const struct winsize *ws);
 
 /* ---- jobctl.c ---- */
-/* May the current task read from, or change, its terminal now? 0, -EIO, -ERESTARTSYS after sig was sent. */
+/*
+ * May the current task read from, or change, its terminal now? 0, -EIO, -ERESTARTSYS after sig was
+ * sent.
+ */
 must_check int tty_check_foreground(struct tty *t, int sig);
 long jobctl_ioctl(struct file *f, struct tty *t, unsigned cmd, u64 arg, bool master);
 /* An open without O_NOCTTY by a session leader without terminal makes it the controlling one. */
 void tty_open_adopt(struct tty *t, struct file *f);
-/* Every open file is dead from now on; the session loses its terminal and its leader gets SIGHUP; leader_exits: the foreground too. */
+/*
+ * Every open file is dead from now on; the session loses its terminal and its leader gets SIGHUP;
+ * leader_exits: the foreground too.
+ */
 void tty_hangup(struct tty *t, bool leader_exits);
 
 /* ---- flags ---- */

@@ -68,7 +68,10 @@ static bool readable_now(struct tty *t)
 	return r;
 }
 
-/* For one in the queue: a driver may give up its device when it finds nobody there, so it is told again. */
+/*
+ * For one in the queue: a driver may give up its device when it finds nobody there, so it is told
+ * again.
+ */
 static bool input_came(struct tty *t)
 {
 	if (readable_now(t))
@@ -78,7 +81,10 @@ static bool input_came(struct tty *t)
 	return false;
 }
 
-/* Sleeps until there is input. 0; -ERESTARTSYS, -EAGAIN, -ETIMEDOUT (also when the plan leaves no time). */
+/*
+ * Sleeps until there is input. 0; -ERESTARTSYS, -EAGAIN, -ETIMEDOUT (also when the plan leaves no
+ * time).
+ */
 static int await_input(struct file *f, struct tty *t, const struct read_plan *p)
 {
 	struct wait_opts opts = {.state = KT_INTERRUPTIBLE, .deadline = p->deadline};

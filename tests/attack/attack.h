@@ -1,4 +1,7 @@
-/* What attacks on the stub share: jumps with chosen registers, children that may end in any way but must end. */
+/*
+ * What attacks on the stub share: jumps with chosen registers, children that may end in any way but
+ * must end.
+ */
 #ifndef ATTACK_ATTACK_H
 #define ATTACK_ATTACK_H
 
@@ -42,8 +45,8 @@ __attribute__((noreturn)) static inline void jump_with(const struct jump_regs *r
 }
 
 /*
- * For clone(): makes a stop without a frame, for which the seccomp engine kills its host process. The
- * slot stays mapped.
+ * For clone(): makes a stop without a frame, for which the seccomp engine kills its host process.
+ * The slot stays mapped.
  */
 static inline int die(void *unused)
 {
@@ -56,8 +59,9 @@ static inline int die(void *unused)
 static int dare_told = -1; /* where who dares something says that it begins, if somebody asks */
 
 /*
- * A jump may lead anywhere, to what reports failures too, to the keeper's lseek(), and to a kill() of process 1: from here on this process
- * can't touch what its parent reports with, nor signal whom root runs.
+ * A jump may lead anywhere, to what reports failures too, to the keeper's lseek(), and to a kill()
+ * of process 1: from here on this process can't touch what its parent reports with, nor signal whom
+ * root runs.
  */
 static inline void be_harmless(void)
 {
@@ -107,7 +111,10 @@ static inline bool dare_begun(int asked)
 	return begun;
 }
 
-/* A child that does something of which nothing is expected but that it ends: so long after it began it is killed. */
+/*
+ * A child that does something of which nothing is expected but that it ends: so long after it began
+ * it is killed.
+ */
 #define DARE(ms, ...)                                                                              \
 	do {                                                                                       \
 		int asked_ = dare_ask();                                                           \

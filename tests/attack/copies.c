@@ -1,5 +1,7 @@
-/* test:
- * The kernel's own copies and calls, with addresses in the stub: none may read or write there, and no mapping there may be changed.
+/*
+ * test:
+ * The kernel's own copies and calls, with addresses in the stub: none may read or write there, and
+ * no mapping there may be changed.
  */
 #include "attack.h"
 #include <linux/futex.h>
@@ -117,7 +119,10 @@ TEST(futexes_fault)
 	}
 }
 
-/* A thread's end writes to the word, and walks the list: of its own slot, which it could write itself, nothing may change. */
+/*
+ * A thread's end writes to the word, and walks the list: of its own slot, which it could write
+ * itself, nothing may change.
+ */
 static uint64_t end_word;
 static volatile pid_t end_tid;
 

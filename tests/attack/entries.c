@@ -1,6 +1,7 @@
-/* test:
- * Other ways into a kernel, and segment registers: int 0x80, x32 numbers and vsyscalls end as said here; bases and selectors of any kind
- * are the thread's own affair.
+/*
+ * test:
+ * Other ways into a kernel, and segment registers: int 0x80, x32 numbers and vsyscalls end as said
+ * here; bases and selectors of any kind are the thread's own affair.
  */
 #include "attack.h"
 #include <pthread.h>
@@ -17,7 +18,10 @@ static long int80(long nr, long a)
 	return ret;
 }
 
-/* No 32-bit calls: ENOSYS, as from a kernel that was built without them; it may be a fault as well, where the host has none. */
+/*
+ * No 32-bit calls: ENOSYS, as from a kernel that was built without them; it may be a fault as well,
+ * where the host has none.
+ */
 TEST(int80_is_enosys_or_a_fault)
 {
 	int status = IN_CHILD(_exit(int80(20 /* getpid */, 0) == -ENOSYS ? 11 : 12));

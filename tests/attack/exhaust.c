@@ -1,5 +1,7 @@
-/* test: quick=no serial=yes
- * All of something that each process may have: queued signals, threads with their slots in the stub, descriptors, files that send signals.
+/*
+ * test: quick=no serial=yes
+ * All of something that each process may have: queued signals, threads with their slots in the
+ * stub, descriptors, files that send signals.
  */
 #include "attack.h"
 #include <pthread.h>
@@ -82,7 +84,10 @@ TEST(descriptors_until_there_are_no_more)
 	CHECK_EXITED(IN_CHILD(_exit(7)), 7);
 }
 
-/* Each of them signals a group whenever something happens to the fifo: a write, or the end of one of them while there is no writer. */
+/*
+ * Each of them signals a group whenever something happens to the fifo: a write, or the end of one
+ * of them while there is no writer.
+ */
 TEST(files_that_send_signals_until_there_are_no_more)
 {
 	enum { MORE = 4096, MEMBERS = 10 };

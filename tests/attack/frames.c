@@ -1,6 +1,8 @@
-/* test: quick=no
- * Frames of the guest's own making, loaded by the stub's rt_sigreturn: blocked signals, signal stacks elsewhere, odd registers; and stops that
- * were none. Under ptrace the same call is the guest's own sigreturn. Whatever it does, the process can be ended.
+/*
+ * test: quick=no
+ * Frames of the guest's own making, loaded by the stub's rt_sigreturn: blocked signals, signal
+ * stacks elsewhere, odd registers; and stops that were none. Under ptrace the same call is the
+ * guest's own sigreturn. Whatever it does, the process can be ended.
  */
 #include "attack.h"
 #include <pthread.h>
@@ -99,7 +101,9 @@ static void wait_for_answers(void)
 static void (*const acts[])(void) = {compute, call, fault, end, map, spawn, wait_for_answers};
 #define NACTS (sizeof(acts) / sizeof(acts[0]))
 
-/* The machine goes on when it is told to end it: the parent's kill is what it doesn't want to see. */
+/*
+ * The machine goes on when it is told to end it: the parent's kill is what it doesn't want to see.
+ */
 static void dare_frame(const struct frame *f)
 {
 	int asked = dare_ask();
@@ -265,7 +269,10 @@ TEST(forged_stops)
 	}
 }
 
-/* One after the other, from the frame that the guest has just come from: what nests doesn't grow without end. */
+/*
+ * One after the other, from the frame that the guest has just come from: what nests doesn't grow
+ * without end.
+ */
 TEST(stops_within_stops)
 {
 	DARE(300, {

@@ -1,6 +1,8 @@
-/* test: quick=no
- * The words by which kernel and host processes hand over to each other, rewritten by threads that do nothing else, while another thread of
- * the same process makes the kernel wait for them. The process may be killed for it; nobody else may notice.
+/*
+ * test: quick=no
+ * The words by which kernel and host processes hand over to each other, rewritten by threads that
+ * do nothing else, while another thread of the same process makes the kernel wait for them. The
+ * process may be killed for it; nobody else may notice.
  */
 #include "attack.h"
 #include <linux/futex.h>
@@ -231,7 +233,10 @@ static void take(int sig)
 	(void)sig;
 }
 
-/* At a call which libc's trampoline brings: the handler's registers, and where the vector state goes, are in the slot. */
+/*
+ * At a call which libc's trampoline brings: the handler's registers, and where the vector state
+ * goes, are in the slot.
+ */
 static void signal_oneself(void)
 {
 	pid_t pid = getpid();

@@ -1,6 +1,8 @@
-/* test: quick=no
- * Programs, and interpreters, whose parts would lie in the stub area, or beyond the guest's: the keeper maps what exec says, and obeys no filter.
- * Each part carries what would kill the kernel if it got there: code for the stub's text, orders for the control page.
+/*
+ * test: quick=no
+ * Programs, and interpreters, whose parts would lie in the stub area, or beyond the guest's: the
+ * keeper maps what exec says, and obeys no filter. Each part carries what would kill the kernel if
+ * it got there: code for the stub's text, orders for the control page.
  */
 #include "attack.h"
 #include <elf.h>
@@ -94,7 +96,10 @@ static void put_file(const char *name, const void *data, size_t size)
 	close(fd);
 }
 
-/* Whether the host would map it there or not: the program can't have run, so it has ended by a signal, or was refused. */
+/*
+ * Whether the host would map it there or not: the program can't have run, so it has ended by a
+ * signal, or was refused.
+ */
 static void run(const char *name)
 {
 	int status = IN_CHILD({

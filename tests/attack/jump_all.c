@@ -1,5 +1,7 @@
-/* test: quick=no
- * Jumps to every byte of the stub's text, with odd registers. Two processes at a time, for they fault or are killed after a moment.
+/*
+ * test: quick=no
+ * Jumps to every byte of the stub's text, with odd registers. Two processes at a time, for they
+ * fault or are killed after a moment.
  */
 #include "attack.h"
 

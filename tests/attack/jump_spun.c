@@ -1,4 +1,5 @@
-/* test: quick=no options=--spin,50
+/*
+ * test: quick=no options=--spin,50
  * jump_all, where CPUs look for calls in slots.
  */
 #include "tests/attack/jump_all.c"

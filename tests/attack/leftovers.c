@@ -1,7 +1,10 @@
-/* test: quick=no serial=yes options=--spin,50
- * What a program leaves behind in its host process and its slot, when it has ended or executes another: the next program finds nothing of it, whatever
- * signal masks, signal stacks or memory it had made itself by frames of its own, and nobody of it that still computes. Programs are started by vfork, one
- * behind the other, since then they get what the last one had; or by exec alone, which keeps it. And what the kernel left behind: the control page.
+/*
+ * test: quick=no serial=yes options=--spin,50
+ * What a program leaves behind in its host process and its slot, when it has ended or executes
+ * another: the next program finds nothing of it, whatever signal masks, signal stacks or memory it
+ * had made itself by frames of its own, and nobody of it that still computes. Programs are started
+ * by vfork, one behind the other, since then they get what the last one had; or by exec alone,
+ * which keeps it. And what the kernel left behind: the control page.
  */
 #include "attack.h"
 #include <linux/audit.h>
@@ -36,8 +39,8 @@ static void mark_slot(void)
 }
 
 /*
- * A call as the handler tells of one that the filter traps, without a handler: signals and their stack stay as they are. The other registers in r are as
- * they will be.
+ * A call as the handler tells of one that the filter traps, without a handler: signals and their
+ * stack stay as they are. The other registers in r are as they will be.
  */
 static void forge_call(struct jump_regs r, int nr, const uint64_t args[3])
 {
@@ -87,7 +90,10 @@ static void set_new(unsigned int n, int reg, uint64_t val)
 	*slot_word(n, SLOT_NEW + 8 * reg) = val;
 }
 
-/* As soon as what waits at STUB_WAIT_IP is answered, it saves its vector state at `save`, and then stops, as it seems: there is a frame, but no signal. */
+/*
+ * As soon as what waits at STUB_WAIT_IP is answered, it saves its vector state at `save`, and then
+ * stops, as it seems: there is a frame, but no signal.
+ */
 static void forge_stop_behind(uint64_t save)
 {
 	siginfo_t *si = (siginfo_t *)(slot(1) + SLOT_FRAMES);
@@ -108,8 +114,9 @@ static void forge_stop_behind(uint64_t save)
 }
 
 /*
- * It ends by a call in the stub with kicks blocked, and from there, by what answers change registers with, comes to the stub's rt_sigreturn. That frame leads to
- * what looks like a stop, with a flag by which whoever goes on there is trapped.
+ * It ends by a call in the stub with kicks blocked, and from there, by what answers change
+ * registers with, comes to the stub's rt_sigreturn. That frame leads to what looks like a stop,
+ * with a flag by which whoever goes on there is trapped.
  */
 static void end_in_stub(void)
 {
@@ -184,7 +191,10 @@ HELPER(poison)
 #define VEIL 0x1122334455667788ULL
 static volatile uint64_t veil = VEIL;
 
-/* It never has the mark itself in a register: whoever is stopped while he looks has his registers in the slot. */
+/*
+ * It never has the mark itself in a register: whoever is stopped while he looks has his registers
+ * in the slot.
+ */
 static bool is_marked(uint64_t from, uint64_t to)
 {
 	for (uint64_t at = from; at < to; at += 8)
@@ -277,8 +287,8 @@ static void set_call(unsigned int n, uint32_t nr, uint64_t a, uint64_t b, uint64
 #define CALLS 3000 /* so many that their site is patched */
 
 /*
- * Gives a call to the CPU that looks for one in slot n, ours, and doesn't wait for the answer. False: none came to look, since this engine doesn't, or there
- * is no core for it.
+ * Gives a call to the CPU that looks for one in slot n, ours, and doesn't wait for the answer.
+ * False: none came to look, since this engine doesn't, or there is no core for it.
  */
 static bool give_call(unsigned int n, uint32_t nr, uint64_t a, uint64_t b, uint64_t c)
 {
@@ -312,7 +322,9 @@ static bool another(int i, bool given)
 #define MXCSR (SLOT_IN + 24) /* where XSAVE puts what is never 0 */
 #define NOT_GIVEN 77
 
-/* Does the host process of a thread that has ended write to its slot, here as well? 0: it doesn't. */
+/*
+ * Does the host process of a thread that has ended write to its slot, here as well? 0: it doesn't.
+ */
 HELPER(next_to_a_thread)
 {
 	uint64_t at = slot(2) + MXCSR, val;
@@ -328,7 +340,10 @@ HELPER(next_to_a_thread)
 
 static uint32_t *given; /* shared */
 
-/* Ends by a call that it gives away, and computes on in the stub: it saves its vector state to its slot, again and again. */
+/*
+ * Ends by a call that it gives away, and computes on in the stub: it saves its vector state to its
+ * slot, again and again.
+ */
 static void *end_and_go_on(void *unused)
 {
 	struct jump_regs r = {.rax = 3, .r11 = slot(2) + SLOT_IN};
@@ -375,8 +390,9 @@ HELPER(target_is_zero)
 }
 
 /*
- * The execve is given away, and then the old program waits in the stub, with kicks blocked: when it is to stop for the new program's first registers it saves
- * its vector state to where that has a variable, and stops only then.
+ * The execve is given away, and then the old program waits in the stub, with kicks blocked: when it
+ * is to stop for the new program's first registers it saves its vector state to where that has a
+ * variable, and stops only then.
  */
 static void exec_and_go_on(void)
 {
@@ -464,7 +480,10 @@ static void taken_over(void)
 	__builtin_unreachable();
 }
 
-/* How far below the end of the signal stack the host puts a frame's ucontext: as far as that of this call. 0: nothing is there. */
+/*
+ * How far below the end of the signal stack the host puts a frame's ucontext: as far as that of
+ * this call. 0: nothing is there.
+ */
 static uint64_t frame_depth(void)
 {
 	syscall(SYS_sigaltstack, NULL, NULL);
@@ -481,8 +500,9 @@ static uint64_t frame_depth(void)
 #define KICKS_FRAME (SLOT_FRAME + 0x80)
 
 /*
- * The signal stack is where the host's frame of a kick overlaps the new program's first one: what is there the size of the stack becomes the stack pointer here, r8
- * the instruction pointer, and so on.
+ * The signal stack is where the host's frame of a kick overlaps the new program's first one: what
+ * is there the size of the stack becomes the stack pointer here, r8 the instruction pointer, and so
+ * on.
  */
 static void forge_execve(void)
 {

@@ -1,6 +1,7 @@
-/* test: quick=no
- * Slots of host processes that were killed: they are still mapped where those ran, for all others there to write. They are no other process's
- * while that is so, and harm none that gets them later.
+/*
+ * test: quick=no
+ * Slots of host processes that were killed: they are still mapped where those ran, for all others
+ * there to write. They are no other process's while that is so, and harm none that gets them later.
  */
 #include "attack.h"
 #include <pthread.h>
@@ -31,7 +32,10 @@ static void *hold(void *unused)
 	return unused;
 }
 
-/* With a second thread, whose slot is this process's slot 2. Does it show what the other process writes to its own? */
+/*
+ * With a second thread, whose slot is this process's slot 2. Does it show what the other process
+ * writes to its own?
+ */
 static bool is_shared(int round)
 {
 	pthread_t t;
@@ -69,7 +73,10 @@ static void *stay(void *arg)
 	return arg;
 }
 
-/* The slot isn't free at once: threads that come before have others, and keep them. False: none got it. */
+/*
+ * The slot isn't free at once: threads that come before have others, and keep them. False: none got
+ * it.
+ */
 static bool next_has_it(void)
 {
 	pthread_t t[NEXT_MAX];

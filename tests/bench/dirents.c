@@ -1,12 +1,16 @@
 /*
- * dirents DIR N [PHASE...]: a directory of N entries, in what follows one line a phase: name, microseconds an entry (or a call), and how many.
+ * dirents DIR N [PHASE...]: a directory of N entries, in what follows one line a phase: name,
+ *microseconds an entry (or a call), and how many.
  *
- *	make    creates DIR/0 ... (empty files)		look    random names that are there, and as many that are not
- *	list    reads all entries			seek    telldir and seekdir, all over the directory, forwards and back
- *	small   reads them 20 at a time			churn   creates and removes names in the full directory
- *	remove  as rm -r does: reads and unlinks
+ *	make    creates DIR/0 ... (empty files)		look    random names that are there, and as
+ *many that are not
+ *	list    reads all entries			seek    telldir and seekdir, all over the
+ *directory, forwards and back
+ *	small   reads them 20 at a time			churn   creates and removes names in the
+ *full directory remove  as rm -r does: reads and unlinks
  *
- * What is read is checked: each name once, and behind each cookie what was there before. Wrong: status 1.
+ * What is read is checked: each name once, and behind each cookie what was there before. Wrong:
+ *status 1.
  */
 #include <dirent.h>
 #include <errno.h>

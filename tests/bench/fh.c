@@ -1,6 +1,6 @@
 /*
- * What a get_fh()/put_fh() pair takes on an open handle: one thread; several with handles of their own; several with the same one. Links with
- * libheddle.a; runs on the host. Prints "name<TAB>ns".
+ * What a get_fh()/put_fh() pair takes on an open handle: one thread; several with handles of their
+ * own; several with the same one. Links with libheddle.a; runs on the host. Prints "name<TAB>ns".
  */
 #include "fh.h"
 

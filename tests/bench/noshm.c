@@ -1,6 +1,6 @@
 /*
- * For fio, whose only use of System V shared memory is one segment that its own threads share: gives it an ordinary mapping. Preloaded on all
- * sides, as guests have no System V IPC.
+ * For fio, whose only use of System V shared memory is one segment that its own threads share:
+ * gives it an ordinary mapping. Preloaded on all sides, as guests have no System V IPC.
  */
 #include <errno.h>
 #include <stddef.h>

@@ -1,9 +1,11 @@
 /*
- * What the host charges for a bare round trip of a seccomp notification: the floor under a null system call of the seccomp engine whose
- * site isn't spun on. Prints nanoseconds with both processes on one core (with an argument: left where the host puts them).
+ * What the host charges for a bare round trip of a seccomp notification: the floor under a null
+ * system call of the seccomp engine whose site isn't spun on. Prints nanoseconds with both
+ * processes on one core (with an argument: left where the host puts them).
  *
- * With a number, that of callers, all on one core, each with a listener of its own: prints what a call costs if each is answered and waited
- * for before the next, as the engine does, and if all that have called are answered before any is waited for.
+ * With a number, that of callers, all on one core, each with a listener of its own: prints what a
+ * call costs if each is answered and waited for before the next, as the engine does, and if all
+ * that have called are answered before any is waited for.
  */
 #define _GNU_SOURCE
 #include "floor.h"

@@ -1,10 +1,11 @@
 /*
- * A file server and its clients in one program: CLIENTS connections over AF_UNIX sockets, a thread of the server for each, which sends the file asked
- * for by sendfile. The clients are a process of their own with a thread a connection; they ask for files at random and look
- * at what they get.
+ * A file server and its clients in one program: CLIENTS connections over AF_UNIX sockets, a thread
+ *of the server for each, which sends the file asked for by sendfile. The clients are a process of
+ *their own with a thread a connection; they ask for files at random and look at what they get.
  *
  *	serve DIR FILES prepare                      makes the files: 4 to 64 KiB
- *	serve DIR FILES open|keep SECONDS CLIENTS    open: opens each file for each request; keep: has all open at all times
+ *	serve DIR FILES open|keep SECONDS CLIENTS    open: opens each file for each request; keep:
+ *has all open at all times
  *
  * Prints "requests/s<TAB>N" and "GB/s<TAB>N".
  */

@@ -1,7 +1,7 @@
 /*
- * What the host charges for a bare PTRACE_SYSEMU round trip with the registers read and written: the floor under a
- * null system call of the ptrace engine. Prints nanoseconds with both processes on one core (with an argument: left
- * where the host puts them).
+ * What the host charges for a bare PTRACE_SYSEMU round trip with the registers read and written:
+ * the floor under a null system call of the ptrace engine. Prints nanoseconds with both processes
+ * on one core (with an argument: left where the host puts them).
  */
 #define _GNU_SOURCE
 #include "floor.h"

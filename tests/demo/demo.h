@@ -20,7 +20,10 @@ struct picture {
 };
 void fractal_draw(struct picture *p, int nthreads);
 
-/* primes.c: primes below limit, counted by nworkers child processes that answer through pipes; -1 on failure. */
+/*
+ * primes.c: primes below limit, counted by nworkers child processes that answer through pipes; -1
+ * on failure.
+ */
 int primes_count(int limit, int nworkers);
 
 /* sha256.c */

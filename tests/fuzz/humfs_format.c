@@ -1,6 +1,6 @@
 /*
- * Fuzzes the texts of the humfs format. The first byte says which; what parses must come out the same when it is written and parsed again.
- * sources: kernel/fs/humfs/format.c
+ * Fuzzes the texts of the humfs format. The first byte says which; what parses must come out the
+ * same when it is written and parsed again. sources: kernel/fs/humfs/format.c
  */
 #include "kernel/fs/humfs/format.h"
 
@@ -109,7 +109,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
 	if (!size)
 		return 0;
-	/* Of its exact size, so that the sanitizer sees every byte read behind it; the journal's has a NUL there. */
+	/*
+	 * Of its exact size, so that the sanitizer sees every byte read behind it; the journal's
+	 * has a NUL there.
+	 */
 	text = malloc(size);
 	check(text);
 	memcpy(text, data + 1, size - 1);

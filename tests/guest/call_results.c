@@ -1,4 +1,7 @@
-/* Calls that write more than one thing, often enough that their sites are hot: each result is there, and bad addresses are told. */
+/*
+ * Calls that write more than one thing, often enough that their sites are hot: each result is
+ * there, and bad addresses are told.
+ */
 #include "t.h"
 #include <fcntl.h>
 #include <poll.h>

@@ -1,4 +1,7 @@
-/* Core dumps: the bit of the wait status, as far as it does not depend on where cores go, and the filter. */
+/*
+ * Core dumps: the bit of the wait status, as far as it does not depend on where cores go, and the
+ * filter.
+ */
 #include "t.h"
 
 #include <sys/prctl.h>
@@ -51,7 +54,10 @@ TEST(no_core_is_reported_where_the_limit_forbids_it)
 	CHECK(!WCOREDUMP(t_wait(pid)));
 }
 
-/* In a new directory, where this process now makes cores as large as they have to be. False: the system doesn't let it. */
+/*
+ * In a new directory, where this process now makes cores as large as they have to be. False: the
+ * system doesn't let it.
+ */
 static bool cores_come_here(void)
 {
 	struct rlimit lim;

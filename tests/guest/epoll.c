@@ -392,7 +392,10 @@ TEST(who_polls_an_epoll_hides_nothing_from_who_waits)
 #define FILES 40
 #define NUMBERS 800 /* of descriptors, from 200 */
 
-/* The last close of `fd`, which removes all watches, takes no longer than making them did, but for a stall of the machine. */
+/*
+ * The last close of `fd`, which removes all watches, takes no longer than making them did, but for
+ * a stall of the machine.
+ */
 static bool closes_within(int fd, long long ms)
 {
 	long long start = t_now_ms();

@@ -80,7 +80,9 @@ static void *meet(void *barrier)
 	return NULL;
 }
 
-/* Starts threads one by one. Each waits for it, and for ever if it is killed while it starts one. */
+/*
+ * Starts threads one by one. Each waits for it, and for ever if it is killed while it starts one.
+ */
 static void *start_others(void *arg)
 {
 	pthread_barrier_t barrier;

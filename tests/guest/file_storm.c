@@ -1,6 +1,7 @@
 /*
- * Processes that make, move, link, write, map and remove the same few names: whatever happened, the tree that is left is sound, every
- * file has the contents that its size says, and everything can be removed.
+ * Processes that make, move, link, write, map and remove the same few names: whatever happened, the
+ * tree that is left is sound, every file has the contents that its size says, and everything can be
+ * removed.
  */
 #include "t.h"
 

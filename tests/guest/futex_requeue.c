@@ -305,7 +305,9 @@ static void *op_there(void *arg)
 	return arg;
 }
 
-/* Somebody stores into the word all the time: that costs who shares the CPU with a WAKE_OP nothing. */
+/*
+ * Somebody stores into the word all the time: that costs who shares the CPU with a WAKE_OP nothing.
+ */
 TEST(wake_op_of_a_word_that_never_rests_leaves_others_their_turn)
 {
 	static volatile int word;

@@ -37,10 +37,11 @@ static inline char *hostile_page(int prot)
 }
 
 enum hostile_use {
-	HOSTILE_READ,  /* the kernel reads at p, more than one byte */
-	HOSTILE_WRITE, /* the kernel writes at p, more than one byte */
-	HOSTILE_STREAM, /* the kernel writes at p and may stop early: one good byte counts as success */
-	HOSTILE_WORD, /* the kernel reads an aligned word */
+	HOSTILE_READ,	/* the kernel reads at p, more than one byte */
+	HOSTILE_WRITE,	/* the kernel writes at p, more than one byte */
+	HOSTILE_STREAM, /* the kernel writes at p and may stop early: one good byte counts as
+			   success */
+	HOSTILE_WORD,	/* the kernel reads an aligned word */
 };
 
 /*

@@ -1,7 +1,8 @@
 /*
  * test: static=no limit=300
- * A guest that returns from frames of its own making by the stub, and that takes hold of trampolines: it may harm itself, and nobody else. On the
- * host there is no stub. (tests/hostile has jumps into it and writes over its slots.)
+ * A guest that returns from frames of its own making by the stub, and that takes hold of
+ * trampolines: it may harm itself, and nobody else. On the host there is no stub. (tests/hostile
+ * has jumps into it and writes over its slots.)
  */
 #include "t.h"
 #include "../../stub/layout.h"
@@ -156,7 +157,10 @@ static void *write_zeroes(void *arg)
 	return arg;
 }
 
-/* A fork's first batch has ended when the kernel begins to wait for it: all tasks of its CPU would wait for a quarter of a second. */
+/*
+ * A fork's first batch has ended when the kernel begins to wait for it: all tasks of its CPU would
+ * wait for a quarter of a second.
+ */
 TEST(batchs_word_that_stands_costs_milliseconds)
 {
 	pthread_t t;

@@ -1,6 +1,8 @@
-/* test: cpus=1,2,4,4m
+/*
+ * test: cpus=1,2,4,4m
  *
- * inotify: what is told of names, waiting, limits, and all at once. */
+ * inotify: what is told of names, waiting, limits, and all at once.
+ */
 #include "inotify.h"
 
 /* ---- names ---- */

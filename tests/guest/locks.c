@@ -384,7 +384,10 @@ static int locks_read(pid_t pid, char line[][96], int max)
 	return n;
 }
 
-/* Reads until there are n. Others' locks come and go between the pieces in which it is read, so some may be passed over, again and again. */
+/*
+ * Reads until there are n. Others' locks come and go between the pieces in which it is read, so
+ * some may be passed over, again and again.
+ */
 static void proc_locks(pid_t pid, char line[][96], int max, int n)
 {
 	while (locks_read(pid, line, max) != n)
@@ -413,7 +416,10 @@ TEST(held_locks_are_listed)
 
 TEST(listed_locks_tell_their_inode)
 {
-	/* Of other files stat() may tell another device than the locks do, where one file system lies on top of another. */
+	/*
+	 * Of other files stat() may tell another device than the locks do, where one file system
+	 * lies on top of another.
+	 */
 	int fd = MUST(memfd_create("locked", 0));
 	char want[128], l[256];
 	bool found = false;

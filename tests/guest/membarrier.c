@@ -50,8 +50,9 @@ TEST(registration_is_kept_by_fork_but_not_by_exec)
 }
 
 /*
- * Store buffering: each side writes its own word and reads the other's. Without barriers both may read 0; with the compiler's barrier on the
- * fast side and membarrier on the slow one they never do.
+ * Store buffering: each side writes its own word and reads the other's. Without barriers both may
+ * read 0; with the compiler's barrier on the fast side and membarrier on the slow one they never
+ * do.
  */
 struct sides {
 	int cmd, rounds;

@@ -380,7 +380,10 @@ static bool filling_lets_others_run(size_t size)
 	return ran;
 }
 
-/* On the same CPU. With huge pages it doesn't take long, and the other thread may have had a pause of the machine charged to it. */
+/*
+ * On the same CPU. With huge pages it doesn't take long, and the other thread may have had a pause
+ * of the machine charged to it.
+ */
 TEST(who_populates_much_memory_lets_others_run)
 {
 	size_t size = 128ul << 20;
@@ -542,7 +545,10 @@ TEST(msync_refuses_what_makes_no_sense)
 	CHECK(msync(p, PAGE, MS_SYNC) == 0);
 }
 
-/* Every other page goes, until there are as many mappings as there may be: then only what leaves fewer is possible. */
+/*
+ * Every other page goes, until there are as many mappings as there may be: then only what leaves
+ * fewer is possible.
+ */
 TEST(full_table_of_mappings_can_still_be_emptied)
 {
 	size_t pages = 2 * 70000;

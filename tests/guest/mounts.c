@@ -240,7 +240,10 @@ static bool unmounts_sooner_than_it_fills(void)
 	return end - filled <= filled - start;
 }
 
-/* The work is so much for a name, not for each pair of them. A machine may stand still for a while, but not each time. */
+/*
+ * The work is so much for a name, not for each pair of them. A machine may stand still for a while,
+ * but not each time.
+ */
 TEST(unmounting_takes_no_longer_than_filling)
 {
 	bool sooner = false;

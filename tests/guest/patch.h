@@ -1,7 +1,8 @@
 /*
- * System-call sites of our own, written apart from C so that it is known where each instruction lies. Heddle turns sites that are used
- * often into jumps (kernel/patch/); nothing of that may show. Sites are of form A (`mov $nr, %eax; syscall`) or B (a bare `syscall`, or
- * one behind `xor %eax, %eax`, with padding between functions).
+ * System-call sites of our own, written apart from C so that it is known where each instruction
+ * lies. Heddle turns sites that are used often into jumps (kernel/patch/); nothing of that may
+ * show. Sites are of form A (`mov $nr, %eax; syscall`) or B (a bare `syscall`, or one behind `xor
+ * %eax, %eax`, with padding between functions).
  */
 #ifndef GUEST_PATCH_H
 #define GUEST_PATCH_H
@@ -64,7 +65,10 @@ static inline void heat(const void *fn, long nr, long want)
 
 extern const char __ehdr_start[];
 
-/* Where something of this program lies in its file: it's linked so that text keeps its distance from the headers. */
+/*
+ * Where something of this program lies in its file: it's linked so that text keeps its distance
+ * from the headers.
+ */
 static inline size_t offset_of(const void *p)
 {
 	return (size_t)((const char *)p - __ehdr_start);

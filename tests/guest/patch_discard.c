@@ -6,7 +6,10 @@
 #include <pthread.h>
 #include <sched.h>
 
-/* A call at the end of a page, and padding on the next: who drops that alone, and leaves the call leading there, has calls fall into `behind`. */
+/*
+ * A call at the end of a page, and padding on the next: who drops that alone, and leaves the call
+ * leading there, has calls fall into `behind`.
+ */
 long edge_call(long, ...);
 __asm__(".text\n.p2align 12\n.skip 4093, 0xcc\n"
 	".globl edge_call\n.type edge_call, @function\nedge_call:\n.cfi_startproc\nsyscall\nret\n.cfi_endproc\n.size edge_call, . - edge_call\n"

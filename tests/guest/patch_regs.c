@@ -239,7 +239,10 @@ TEST(function_that_falls_through_its_padding_works)
 	heat(falls_through, SYS_getppid, getppid() + 1);
 }
 
-/* The same from the other side: the padding before the function with the call is executed. Behind it there is none. */
+/*
+ * The same from the other side: the padding before the function with the call is executed. Behind
+ * it there is none.
+ */
 long falls_to_call(long, ...), fallen_call(long, ...);
 __asm__(".text\n.p2align 5\n.type falls_to_call, @function\nfalls_to_call:\n.cfi_startproc\n"
 	"mov %edi, %eax\n.cfi_endproc\n.size falls_to_call, . - falls_to_call\n"

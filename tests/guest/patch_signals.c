@@ -1,6 +1,6 @@
 /*
- * Signals that come at a hot system call: what the handler finds, and what is left when it returns: all registers, and the vector
- * state. See patch.h.
+ * Signals that come at a hot system call: what the handler finds, and what is left when it returns:
+ * all registers, and the vector state. See patch.h.
  * test: quick=no cpus=1,2,2s,4,4m
  */
 #include "patch.h"
@@ -145,7 +145,10 @@ TEST(handler_at_a_hot_call_finds_registers_and_leaves_them)
 	CHECK(same_state(&after));
 }
 
-/* The later one runs first, on top of the other's frame: what it interrupts is that handler's first instruction. */
+/*
+ * The later one runs first, on top of the other's frame: what it interrupts is that handler's first
+ * instruction.
+ */
 TEST(two_handlers_at_a_hot_call_each_find_their_state)
 {
 	sigset_t set;

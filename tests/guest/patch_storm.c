@@ -111,7 +111,10 @@ static void round_of_calls(void)
 		wrong++;
 	if (call3(a_stat, 0, (long)"/does/not/exist", (long)&st, 0) != -ENOENT)
 		wrong++;
-	/* The first one is what the call's site becomes a jump for. Of the others the path can't be read. */
+	/*
+	 * The first one is what the call's site becomes a jump for. Of the others the path can't be
+	 * read.
+	 */
 	if (call3(b_stat, SYS_stat, (long)"/dev/null", (long)&st, 0) != 0)
 		wrong++;
 	for (int i = 0; i < 2; i++)
@@ -193,7 +196,10 @@ TEST(signals_from_a_sibling_find_hot_calls_as_they_were_written)
 
 static int signals_seen = -1; /* -1: none is on its way */
 
-/* A signal `us` from now or a little later, if the last one has come: at a fixed rate a slow host has time for nothing else. */
+/*
+ * A signal `us` from now or a little later, if the last one has come: at a fixed rate a slow host
+ * has time for nothing else.
+ */
 static void signal_soon(int us)
 {
 	struct itimerval soon = {{0}, {0, us + signals % 16 * 20}};

@@ -1,5 +1,6 @@
 /*
- * Hot system-call sites and what tasks are: forks, executions, identities, segment bases, CPUs, interrupted calls. See patch.h.
+ * Hot system-call sites and what tasks are: forks, executions, identities, segment bases, CPUs,
+ * interrupted calls. See patch.h.
  * test: cpus=1,2,2s,4,4m quick=no
  */
 #include "patch.h"
@@ -410,7 +411,10 @@ TEST(threads_have_gs_bases_of_their_own)
 		CHECK_EQ(pthread_join(thread[i], NULL), 0);
 }
 
-/* Bases that are nobody's memory, or look like the kernel's: what is relative to gs isn't used here, calls are. */
+/*
+ * Bases that are nobody's memory, or look like the kernel's: what is relative to gs isn't used
+ * here, calls are.
+ */
 TEST(hot_calls_work_with_any_gs_base)
 {
 	static const unsigned long bases[] = {1,
@@ -426,7 +430,10 @@ TEST(hot_calls_work_with_any_gs_base)
 
 	heat_self(getppid());
 	for (size_t i = 0; i < sizeof(bases) / sizeof(*bases); i++) {
-		/* Memory there may be missing, which is the program's own fault; it must not be anybody else's. */
+		/*
+		 * Memory there may be missing, which is the program's own fault; it must not be
+		 * anybody else's.
+		 */
 		int status = IN_CHILD({
 			if (syscall(SYS_arch_prctl, ARCH_SET_GS, bases[i]) == 0)
 				for (int k = 0; k < HOT; k++)

@@ -1,4 +1,7 @@
-/* Hot system-call sites in text that is changed, moved or mapped anew, in shared text and in generated code. See patch.h. */
+/*
+ * Hot system-call sites in text that is changed, moved or mapped anew, in shared text and in
+ * generated code. See patch.h.
+ */
 #include "patch.h"
 #include <elf.h>
 #include <sys/time.h>
@@ -63,7 +66,10 @@ TEST(text_made_writable_holds_what_was_linked)
 	heat(IN(image, b_call), SYS_getpid, getpid());
 }
 
-/* Who reads another's memory by the kernel gets what was linked: a function, and the padding behind it. */
+/*
+ * Who reads another's memory by the kernel gets what was linked: a function, and the padding behind
+ * it.
+ */
 static void check_read(pid_t pid, const void *fn)
 {
 	unsigned char code[FUNCTION_SIZE], got[FUNCTION_SIZE];
@@ -256,8 +262,8 @@ TEST(other_code_where_padding_was_is_left_alone)
 {
 	t_handle_info(SIGALRM, on_signal);
 	loop_over_padding(0);
-	loop_over_padding(
-		2); /* which of the loop's two instructions it is that signals find is up to the machine */
+	loop_over_padding(2); /* which of the loop's two instructions it is that signals find is up
+				 to the machine */
 }
 
 /* Text between the heap's start and the break goes with it; what comes there next is left alone. */
@@ -598,7 +604,10 @@ TEST(broken_headers_do_no_harm)
 				char *image = private_image(), *first = page_of(image + at[b]);
 				size_t len = (size_t)sizes[k] + 8192;
 
-				/* The headers become memory that may say anything; text stays what it is. */
+				/*
+				 * The headers become memory that may say anything; text stays what
+				 * it is.
+				 */
 				if (first + len > page_of(IN(image, a_getpid)) &&
 				    first < page_of(IN(image, a_getpid)))
 					len = (size_t)(page_of(IN(image, a_getpid)) - first);

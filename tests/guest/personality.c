@@ -56,7 +56,9 @@ TEST(addresses_stay_the_same_without_randomising)
 	CHECK_EQ(memcmp(first, second, sizeof(first)), 0);
 }
 
-/* The break of a static program has 8192 places: it may be the same by chance, but not five times. */
+/*
+ * The break of a static program has 8192 places: it may be the same by chance, but not five times.
+ */
 TEST(addresses_change_with_randomising)
 {
 	void *first[3], *other[3];

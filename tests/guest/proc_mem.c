@@ -265,8 +265,8 @@ HELPER(end)
 }
 
 /*
- * Opened at any time, and read until there is nothing: of the first program, of the second, or while one becomes the other. A zombie can't be
- * opened, or, before Linux 6.16, has nothing.
+ * Opened at any time, and read until there is nothing: of the first program, of the second, or
+ * while one becomes the other. A zombie can't be opened, or, before Linux 6.16, has nothing.
  */
 TEST(reading_goes_on_while_they_execute_and_end)
 {

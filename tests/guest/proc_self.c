@@ -194,7 +194,10 @@ TEST(environment_is_as_it_was_given)
 		     0);
 }
 
-/* exec_again LEFT TOLD END WORD: executes itself LEFT times, tells that it has, and waits for its end. */
+/*
+ * exec_again LEFT TOLD END WORD: executes itself LEFT times, tells that it has, and waits for its
+ * end.
+ */
 HELPER(exec_again)
 {
 	char left[16], c;

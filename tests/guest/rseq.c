@@ -1,6 +1,7 @@
 /*
  * test: cpus=1,2,2s,4,4m
- * Restartable sequences: the area that the C library has registered, what rseq(2) refuses, and critical sections that are interrupted.
+ * Restartable sequences: the area that the C library has registered, what rseq(2) refuses, and
+ * critical sections that are interrupted.
  */
 #include "t.h"
 #include <pthread.h>
@@ -18,7 +19,10 @@ static long do_rseq(void *where, unsigned len, int flags, unsigned sig)
 	return syscall(SYS_rseq, where, len, flags, sig);
 }
 
-/* A section from 1 to 2 with its abort address, 4, behind a signature; `sig` is that of the C library, or it isn't. */
+/*
+ * A section from 1 to 2 with its abort address, 4, behind a signature; `sig` is that of the C
+ * library, or it isn't.
+ */
 #define SECTION(sig)                                                                               \
 	".pushsection .data.rseq, \"aw\"\n.balign 32\n"                                            \
 	"3:\n.long 0, 0\n.quad 1f, 2f - 1f, 4f\n.popsection\n"                                     \

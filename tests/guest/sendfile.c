@@ -162,7 +162,10 @@ TEST(sendfile_to_a_socket_that_is_full_or_closed)
 	CHECK_ERR(sendfile(pair[0], in, NULL, 1), EPIPE);
 }
 
-/* What is sent is of the file, however short it becomes meanwhile; or zeros, where a page is cut off that is on its way. */
+/*
+ * What is sent is of the file, however short it becomes meanwhile; or zeros, where a page is cut
+ * off that is on its way.
+ */
 TEST(sendfile_of_a_file_that_shrinks)
 {
 	const off_t n = 200000;

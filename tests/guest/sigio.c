@@ -1,4 +1,6 @@
-/* O_ASYNC: which files have it, whose signals they send, and which. What they tell: sigio_files.c. */
+/*
+ * O_ASYNC: which files have it, whose signals they send, and which. What they tell: sigio_files.c.
+ */
 #include "sigio.h"
 
 #include <sys/epoll.h>

@@ -35,7 +35,9 @@ static inline bool pending(int sig)
 	return take(sig, 0);
 }
 
-/* The same for what comes a little later: the host's terminals have a thread of the kernel between. */
+/*
+ * The same for what comes a little later: the host's terminals have a thread of the kernel between.
+ */
 static inline bool waited(int sig)
 {
 	return take(sig, 10);

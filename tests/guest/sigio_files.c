@@ -205,8 +205,9 @@ static long sleeps(pid_t tid)
 }
 
 /*
- * Until it sleeps in the call that is its next one. State 'S' isn't enough: it is set before the reader says that whoever wakes it
- * need send no signal, and a busy machine may let others run in between.
+ * Until it sleeps in the call that is its next one. State 'S' isn't enough: it is set before the
+ * reader says that whoever wakes it need send no signal, and a busy machine may let others run in
+ * between.
  */
 static void wait_for_sleep(pid_t tid, long before)
 {

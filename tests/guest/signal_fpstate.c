@@ -178,7 +178,10 @@ static void set_x87(int sig, siginfo_t *si, void *ctx)
 	count++;
 }
 
-/* Also of a program that has not used it, whose state is as it was at the start; by a call that is made often, and by one that isn't. */
+/*
+ * Also of a program that has not used it, whose state is as it was at the start; by a call that is
+ * made often, and by one that isn't.
+ */
 TEST(handler_can_change_the_x87_state_that_is_not_used_yet)
 {
 	pid_t pid = getpid(), tid = gettid();

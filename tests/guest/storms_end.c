@@ -1,5 +1,6 @@
 /*
- * Storms around what ends: processes that are read, executed and killed in the middle of everything, descriptors, terminals; very many timers.
+ * Storms around what ends: processes that are read, executed and killed in the middle of
+ * everything, descriptors, terminals; very many timers.
  * test: cpus=1,2,4,4m,16 quick=no
  */
 #include "t.h"

@@ -15,7 +15,8 @@
  * a run on the host and a run in the guest can be compared byte for byte.
  *
  *	CHECK...  ends the process at the first failure	EXPECT...  records it and goes on
- *	MUST      a call that has to succeed; gives its value	SKIP  ends the behaviour with a reason
+ *	MUST      a call that has to succeed; gives its value	SKIP  ends the behaviour with a
+ *reason
  *
  * HELPER(name) defines what the program does when it is executed again as t_self() with the
  * arguments "--helper", "name", ...: the tests of exec need no second binary.
@@ -352,8 +353,8 @@ static inline char t_state(pid_t pid, pid_t tid)
 
 /*
  * Waits until a thread is in a state: 'S' for blocked, 'T' stopped, 'Z' zombie, 0 gone; or until it
- * has ended, which the next check will find. Used after the thread has said that the call in question
- * is its next one, which makes 'S' mean "is blocked in it".
+ * has ended, which the next check will find. Used after the thread has said that the call in
+ * question is its next one, which makes 'S' mean "is blocked in it".
  */
 static inline void t_wait_thread_state(pid_t pid, pid_t tid, char state)
 {
@@ -414,7 +415,9 @@ static inline long long t_now_ms(void)
 	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 }
 
-/* From now on this thread, and who it makes, runs on one CPU: the first of those that it may use. */
+/*
+ * From now on this thread, and who it makes, runs on one CPU: the first of those that it may use.
+ */
 static inline void t_use_one_cpu(void)
 {
 	cpu_set_t set;

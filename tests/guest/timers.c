@@ -362,7 +362,10 @@ static long long used_until_fired(void)
 	return used;
 }
 
-/* Of however many threads: the group's clock goes as much faster. A machine may be late, but not each time. */
+/*
+ * Of however many threads: the group's clock goes as much faster. A machine may be late, but not
+ * each time.
+ */
 TEST(profiling_timer_sees_threads_that_start_later)
 {
 	long long used = INT64_MAX;

@@ -240,7 +240,10 @@ TEST(several_messages_in_one_call)
 	}
 }
 
-/* A call that receives very many shares its CPU with others. The same message and a small piece of memory do for all. */
+/*
+ * A call that receives very many shares its CPU with others. The same message and a small piece of
+ * memory do for all.
+ */
 TEST(receiver_of_very_many_messages_lets_others_run)
 {
 	enum { PIECE = 1 << 21, PIECES = 4 };
@@ -326,7 +329,10 @@ static void search_for_a_name(struct search *s)
 	s->from++;
 }
 
-/* Linux begins anywhere, and so seldom has to search. A host that takes the core away makes a turn look long, but not each time. */
+/*
+ * Linux begins anywhere, and so seldom has to search. A host that takes the core away makes a turn
+ * look long, but not each time.
+ */
 TEST(search_for_an_automatic_name_lets_others_run)
 {
 	const struct rlimit lim = {20000, 20000};

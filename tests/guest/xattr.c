@@ -17,7 +17,9 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The names in order, with blanks between; of the user namespace only, as the host may add others. */
+/*
+ * The names in order, with blanks between; of the user namespace only, as the host may add others.
+ */
 static const char *names(const char *path)
 {
 	static char text[500];

@@ -1,6 +1,7 @@
 /*
- * busy: the first process of a guest in which a lot begins and ends all the time: processes, threads, programs, mappings. Says "ready"
- * before it begins, "busy" a little later, and ends with 0 when its input ends.
+ * busy: the first process of a guest in which a lot begins and ends all the time: processes,
+ * threads, programs, mappings. Says "ready" before it begins, "busy" a little later, and ends with
+ * 0 when its input ends.
  */
 #include <errno.h>
 #include <poll.h>

@@ -1,10 +1,14 @@
-/* test: quick=no kind=host
- * A directory of the host that is mounted by two guests and changed by a process of the host all at once: nothing beside it may be reached, nor
- * what others put into it in the place of what a guest has just made.
+/*
+ * test: quick=no kind=host
+ * A directory of the host that is mounted by two guests and changed by a process of the host all at
+ * once: nothing beside it may be reached, nor what others put into it in the place of what a guest
+ * has just made.
  *
- * What lies beside it are canaries. Directories are moved out to stand between them and back in, names change between directory, symlink, file and fifo,
- * links lead to the canaries. The host says whether a canary was opened, changed, or got a neighbour (inotify), and the guests what they saw. A guest that
- * has a directory which is moved out goes on to have it, as on Linux, and what is in it; so nothing else is put in there.
+ * What lies beside it are canaries. Directories are moved out to stand between them and back in,
+ * names change between directory, symlink, file and fifo, links lead to the canaries. The host says
+ * whether a canary was opened, changed, or got a neighbour (inotify), and the guests what they saw.
+ * A guest that has a directory which is moved out goes on to have it, as on Linux, and what is in
+ * it; so nothing else is put in there.
  */
 #include "t.h"
 #include "tests/hostile/hostile.h"
@@ -58,7 +62,8 @@ static void make_root(struct scene *s, const char *program)
 }
 
 /*
- * "door" is a file, or a fifo of the host's which no kernel of a guest may open, and rovers go in all the time. Who changes them does so until the test ends.
+ * "door" is a file, or a fifo of the host's which no kernel of a guest may open, and rovers go in
+ * all the time. Who changes them does so until the test ends.
  */
 static void swap_doors(struct scene *s)
 {
@@ -73,7 +78,10 @@ static void swap_doors(struct scene *s)
 	_exit(0);
 }
 
-/* top/in is the mount, top/out what it is moved to; canaries lie in top, in top/out, and in a directory of its own. */
+/*
+ * top/in is the mount, top/out what it is moved to; canaries lie in top, in top/out, and in a
+ * directory of its own.
+ */
 static void set_scene(struct scene *s)
 {
 	char path[PATH_MAX + 16];
@@ -293,7 +301,10 @@ TEST(nothing_beside_a_mount_is_reached_without_the_sandbox)
 
 /* ---- what takes the place of something new ---- */
 
-/* Others' things: a process of the host puts each in the place of what the guest makes, and takes it back, or what is kept of it. */
+/*
+ * Others' things: a process of the host puts each in the place of what the guest makes, and takes
+ * it back, or what is kept of it.
+ */
 static const struct victim {
 	const char *name, *kept; /* kept: a further name; NULL: a directory, with something in it */
 	mode_t mode;

@@ -1,5 +1,7 @@
-/* test: quick=no serial=yes options=-m,256M
- * Processes, and threads, without end, in a guest that has room for some hundred. Who isn't root is stopped by RLIMIT_NPROC, root by the number of tasks that there may be.
+/*
+ * test: quick=no serial=yes options=-m,256M
+ * Processes, and threads, without end, in a guest that has room for some hundred. Who isn't root is
+ * stopped by RLIMIT_NPROC, root by the number of tasks that there may be.
  */
 #include "t.h"
 #include "tests/hostile/hostile.h"

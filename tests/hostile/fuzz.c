@@ -1,6 +1,8 @@
-/* test: quick=no cpus=4 seconds=60 serial=two options=-m,1G
- * Random arguments for every system call of kernel/syscalls.def, chosen by what the table says that they are. Half of the workers are
- * root, who must not do what root may do to the canary: signal others. Workers live for a fraction of a second and are replaced.
+/*
+ * test: quick=no cpus=4 seconds=60 serial=two options=-m,1G
+ * Random arguments for every system call of kernel/syscalls.def, chosen by what the table says that
+ * they are. Half of the workers are root, who must not do what root may do to the canary: signal
+ * others. Workers live for a fraction of a second and are replaced.
  */
 #include "t.h"
 
@@ -168,7 +170,10 @@ static uint64_t any_path(struct worker *w)
 		return (uint64_t)text;
 	}
 	r = (r >> 8) % (sizeof(paths) / sizeof(paths[0]));
-	/* What root mounts there everybody sees, and it mustn't leave its directory for that of others. */
+	/*
+	 * What root mounts there everybody sees, and it mustn't leave its directory for that of
+	 * others.
+	 */
 	if (w->root && (strstr(paths[r], "self/") || !strcmp(paths[r], "..")))
 		r = 0;
 	return (uint64_t)paths[r];
@@ -359,8 +364,9 @@ HELPER(worker)
 }
 
 /*
- * A group of its own, so that what a worker forked is found. The null device was opened before the first worker: root removes it, and
- * a worker that had our standard output would write its noise there.
+ * A group of its own, so that what a worker forked is found. The null device was opened before the
+ * first worker: root removes it, and a worker that had our standard output would write its noise
+ * there.
  */
 static pid_t start_worker(uint64_t seed, bool root, int null, int *started)
 {

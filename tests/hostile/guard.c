@@ -1,6 +1,7 @@
 /*
- * guard PROGRAM ARGS...: the first process of a guest. Runs the hostile program beside a second process, the canary, which has to go on with
- * its work meanwhile and behind it. Its own exit status is the kernel's.
+ * guard PROGRAM ARGS...: the first process of a guest. Runs the hostile program beside a second
+ * process, the canary, which has to go on with its work meanwhile and behind it. Its own exit
+ * status is the kernel's.
  */
 #include "hostile.h"
 #include <errno.h>
@@ -54,7 +55,8 @@ __attribute__((noreturn, format(printf, 1, 2))) static void canary_fail(const ch
 }
 
 /*
- * While others take all there is, memory, tasks and space may be refused; that isn't a fault. The round is over then.
+ * While others take all there is, memory, tasks and space may be refused; that isn't a fault. The
+ * round is over then.
  */
 static jmp_buf round_end;
 

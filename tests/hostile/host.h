@@ -1,8 +1,10 @@
 /*
- * What the programs on the host's side share: they start the kernel, and say what is left when it is gone.
+ * What the programs on the host's side share: they start the kernel, and say what is left when it
+ * is gone.
  *
- * They are subreapers: when the kernel dies, however it does, its host processes become their children. So what was left is known by
- * ancestry, without names, and waiting for it needs no polling.
+ * They are subreapers: when the kernel dies, however it does, its host processes become their
+ * children. So what was left is known by ancestry, without names, and waiting for it needs no
+ * polling.
  */
 #ifndef HOSTILE_HOST_H
 #define HOSTILE_HOST_H
@@ -114,7 +116,8 @@ static inline void show_and_kill(pid_t pid, void *arg)
 
 static inline void on_alarm(int sig)
 {
-	(void)sig; /* only to interrupt a wait: the first one, or, if it comes between two of them, a later one */
+	(void)sig; /* only to interrupt a wait: the first one, or, if it comes between two of them,
+		      a later one */
 }
 
 static inline void set_alarm(unsigned int seconds)

@@ -1,5 +1,7 @@
-/* test: kind=host
- * Death from outside: of the kernel, whose host processes must all go with it, and of its host processes, which it must outlive.
+/*
+ * test: kind=host
+ * Death from outside: of the kernel, whose host processes must all go with it, and of its host
+ * processes, which it must outlive.
  */
 #include "t.h"
 #include "tests/hostile/host.h"
@@ -166,7 +168,10 @@ static void note_victim(pid_t pid, void *arg)
 		v->now[v->n++] = pid;
 }
 
-/* As the host's OOM killer may do it. The first process of the guest is spared, as then it would be over. */
+/*
+ * As the host's OOM killer may do it. The first process of the guest is spared, as then it would be
+ * over.
+ */
 TEST(kernel_outlives_its_host_processes)
 {
 	static struct victims v;

@@ -1,6 +1,7 @@
 /*
- * maker SECONDS: the first process of a guest, as a user of its own, who makes directories, fifos, sockets and symlinks in /mnt and removes them, over and over. A
- * process of the host puts other things in their place meanwhile. Ends with 0 if it has got anywhere.
+ * maker SECONDS: the first process of a guest, as a user of its own, who makes directories, fifos,
+ * sockets and symlinks in /mnt and removes them, over and over. A process of the host puts other
+ * things in their place meanwhile. Ends with 0 if it has got anywhere.
  */
 #include "tests/hostile/hostile.h"
 

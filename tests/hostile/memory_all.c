@@ -1,5 +1,7 @@
-/* test: quick=no options=-m,256M
- * Memory without end, in a guest of 256 MiB. Nothing here may make the host use more than that for it.
+/*
+ * test: quick=no options=-m,256M
+ * Memory without end, in a guest of 256 MiB. Nothing here may make the host use more than that for
+ * it.
  */
 #include "t.h"
 #include "tests/hostile/hostile.h"
@@ -131,7 +133,10 @@ TEST(files_in_memory_are_limited)
 	CHECK(n > 64 * MIB && n < LIMIT);
 }
 
-/* A file with holes: memory comes when they are touched, which the kernel doesn't see. So a mapping promises it, and so does growth then. */
+/*
+ * A file with holes: memory comes when they are touched, which the kernel doesn't see. So a mapping
+ * promises it, and so does growth then.
+ */
 static void map_holes(int fd)
 {
 	size_t n = 0;

@@ -1,7 +1,9 @@
 /*
- * rover SECONDS SEED INODE...: the first process of a guest whose /mnt is a directory of the host that others change all the time. Does all that can be
- * done with names there, and looks at what comes back: nothing may come from a file with "canary" in it, or have one of the inode numbers, which
- * are those of what lies beside the directory on the host. Prints what did; ends with 0 if nothing has.
+ * rover SECONDS SEED INODE...: the first process of a guest whose /mnt is a directory of the host
+ * that others change all the time. Does all that can be done with names there, and looks at what
+ * comes back: nothing may come from a file with "canary" in it, or have one of the inode numbers,
+ * which are those of what lies beside the directory on the host. Prints what did; ends with 0 if
+ * nothing has.
  */
 #include "tests/hostile/hostile.h"
 

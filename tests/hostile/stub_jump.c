@@ -1,5 +1,7 @@
-/* test:
- * Jumps to every place of the stub that has a name, with registers as they are there, and with odd ones.
+/*
+ * test:
+ * Jumps to every place of the stub that has a name, with registers as they are there, and with odd
+ * ones.
  */
 #include "tests/attack/attack.h"
 
@@ -137,7 +139,10 @@ TEST(named_places_with_odd_registers)
 		}
 }
 
-/* The keeper's code, run by a guest thread, makes the calls as the guest: nothing that it couldn't do itself. */
+/*
+ * The keeper's code, run by a guest thread, makes the calls as the guest: nothing that it couldn't
+ * do itself.
+ */
 TEST(keepers_code_acts_as_the_guest)
 {
 	static struct stub_op op[2] = {{.nr = SYS_exit_group, .args = {77}}};

@@ -1,5 +1,7 @@
-/* test:
- * Writes to every page that can be written, the stub's slots first, alone and while siblings make calls, fault and get signals.
+/*
+ * test:
+ * Writes to every page that can be written, the stub's slots first, alone and while siblings make
+ * calls, fault and get signals.
  */
 #include "tests/attack/attack.h"
 #include <pthread.h>
@@ -37,7 +39,9 @@ static bool page_is_writable(uint64_t page)
 	return try_read(page, &was) && try_write(page, was);
 }
 
-/* Of the stub's area only slots can be written, and of these only the keeper's and a thread's own. */
+/*
+ * Of the stub's area only slots can be written, and of these only the keeper's and a thread's own.
+ */
 TEST(what_can_be_written)
 {
 	int n = 0;

@@ -1,6 +1,7 @@
 /*
- * warden FILE KERNEL ARGS...: runs the kernel on the host with a hostile guest in it, and looks whether everything outside is as before:
- * the file, which the guest may read and tries to write, a process of the same user, and the kernel itself, which has to end by itself.
+ * warden FILE KERNEL ARGS...: runs the kernel on the host with a hostile guest in it, and looks
+ * whether everything outside is as before: the file, which the guest may read and tries to write, a
+ * process of the same user, and the kernel itself, which has to end by itself.
  */
 #include "host.h"
 
@@ -36,7 +37,10 @@ static const char *file_change(const char *path, const struct stat *was)
 	return NULL;
 }
 
-/* A process of the same user, which ends with 0 when the pipe is closed, if nobody did anything to it. */
+/*
+ * A process of the same user, which ends with 0 when the pipe is closed, if nobody did anything to
+ * it.
+ */
 static pid_t bystander_start(int *end)
 {
 	int pipefd[2];

@@ -108,7 +108,10 @@ static void read_only_dir(void)
 	CHILD_FAILS(open(at("seen/new"), O_WRONLY | O_CREAT, 0644), EACCES);
 	CHILD_FAILS(unlink(at("seen/file")), EACCES);
 	CHILD_FAILS(truncate(at("seen/file"), 0), EACCES);
-	/* Where files end is checked by a right of its own, since renaming takes them from one place to another. */
+	/*
+	 * Where files end is checked by a right of its own, since renaming takes them from one
+	 * place to another.
+	 */
 	CHILD_CHECK(link(at("seen/file"), at("written/file2")) < 0);
 	CHILD_CHECK(rename(at("written/file"), at("seen/file2")) < 0);
 }

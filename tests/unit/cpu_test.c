@@ -1,6 +1,7 @@
 /*
- * The border to the guest: kicks are never lost, those who wait get the CPU from a guest that computes for ever, and a guest that
- * is alone is left alone. The guest is a futex wait which the engine's kick_self ends.
+ * The border to the guest: kicks are never lost, those who wait get the CPU from a guest that
+ * computes for ever, and a guest that is alone is left alone. The guest is a futex wait which the
+ * engine's kick_self ends.
  * test: serial=yes
  */
 #include "smp_util.h"
@@ -268,7 +269,10 @@ END_TEST
 
 static u64 late;
 
-/* Sleeps so short that the guest has more than 2 ms of its slice left: a sleeper that doesn't preempt it is late each time. */
+/*
+ * Sleeps so short that the guest has more than 2 ms of its slice left: a sleeper that doesn't
+ * preempt it is late each time.
+ */
 static void wake_often(long arg)
 {
 	int n;

@@ -1,5 +1,6 @@
 /*
- * The host side by itself: zygote, keeper, and the ptrace engine, with a few bytes of guest code and no kernel.
+ * The host side by itself: zygote, keeper, and the ptrace engine, with a few bytes of guest code
+ * and no kernel.
  */
 #include "alloc.h"
 #include "cpu.h"

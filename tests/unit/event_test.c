@@ -121,7 +121,10 @@ static void callers(void)
 	join_all();
 }
 
-/* 40 tasks with 10 calls of 3 ms each: 1.2 s of blocking, on however few CPUs. The host may pause: in less at least once. */
+/*
+ * 40 tasks with 10 calls of 3 ms each: 1.2 s of blocking, on however few CPUs. The host may pause:
+ * in less at least once.
+ */
 START_TEST(workers_run_beside_the_cpus)
 {
 	ktime_t took = KTIME_MAX;

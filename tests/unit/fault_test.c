@@ -1,4 +1,5 @@
-/* Faults of the host: what may be said, and which calls are hit.
+/*
+ * Faults of the host: what may be said, and which calls are hit.
  * objects: os/fault.o
  */
 #include "hostfault.h"

@@ -1,4 +1,7 @@
-/* Host file handles: pinning, reclaim under a tiny budget, reopening, and files that are not the same any more. */
+/*
+ * Host file handles: pinning, reclaim under a tiny budget, reopening, and files that are not the
+ * same any more.
+ */
 #include "fh.h"
 #include "fh/handle.h"
 #include "fs.h"
@@ -285,7 +288,10 @@ END_TEST
 
 #define DEEP 4000
 
-/* Else each directory that is opened on the way would cost as much as there are closed ones below it. */
+/*
+ * Else each directory that is opened on the way would cost as much as there are closed ones below
+ * it.
+ */
 START_TEST(a_long_way_is_not_gone_at_each_step)
 {
 	struct fh *dir, *sub, *h;

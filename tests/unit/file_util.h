@@ -1,6 +1,7 @@
 /*
- * For unit tests of files that need no file system: one descriptor table, anonymous files, iterators over the test's own memory. Files and
- * pages of memory below PAGE_SIZE are bad, as in task_util.h.
+ * For unit tests of files that need no file system: one descriptor table, anonymous files,
+ * iterators over the test's own memory. Files and pages of memory below PAGE_SIZE are bad, as in
+ * task_util.h.
  */
 #ifndef TESTS_UNIT_FILE_UTIL_H
 #define TESTS_UNIT_FILE_UTIL_H

@@ -1,6 +1,7 @@
 /*
- * For tests of file systems, driven through the VFS: random operations on the mounted root and on a plain host directory (BASE/model) must
- * give the same results, errors and trees. "User memory" is the test's own.
+ * For tests of file systems, driven through the VFS: random operations on the mounted root and on a
+ * plain host directory (BASE/model) must give the same results, errors and trees. "User memory" is
+ * the test's own.
  */
 #ifndef TESTS_UNIT_FS_MODEL_H
 #define TESTS_UNIT_FS_MODEL_H
@@ -453,7 +454,10 @@ static inline void make_humfs(const char *name, unsigned long total)
 	put_text(path, "493 0 0\n");
 }
 
-/* `steps` operations on the mounted root; compares now and then, and forgets what is cached now and then. */
+/*
+ * `steps` operations on the mounted root; compares now and then, and forgets what is cached now and
+ * then.
+ */
 static void random_operations(struct super_block *sb, int steps)
 {
 	int nodes = 0;
@@ -496,7 +500,10 @@ static void exchange_names(long arg)
 	}
 }
 
-/* Gives the file `a` NEW_LINKS new names, numbered(prefix, i), while another task exchanges it with `b` all the time. */
+/*
+ * Gives the file `a` NEW_LINKS new names, numbered(prefix, i), while another task exchanges it with
+ * `b` all the time.
+ */
 static inline void link_beside_exchanges(const char *a, const char *b, const char *prefix)
 {
 	exchanged[0] = a;

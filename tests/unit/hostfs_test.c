@@ -86,7 +86,10 @@ static void changed_below(void)
 	must_eq(st.st_size, 7);
 	must(!sys_stat(U("/a/x"), U(&st)));
 	must_eq(sys_stat(U("/b/a"), U(&st)), -ENOENT);
-	/* Of two names the one by which the file was found last goes: it is still found by the other one. */
+	/*
+	 * Of two names the one by which the file was found last goes: it is still found by the
+	 * other one.
+	 */
 	run("ln %s/lower/a/x %s/lower/a/x2");
 	must(!sys_stat(U("/a/x2"), U(&st)));
 	must(!sys_stat(U("/a/x"), U(&st)));
@@ -214,7 +217,10 @@ END_TEST
 
 /* ---- errors of closing a descriptor ---- */
 
-/* It was reclaimed, and the host said that data is lost: whoever closes hears it, and so does who syncs. */
+/*
+ * It was reclaimed, and the host said that data is lost: whoever closes hears it, and so does who
+ * syncs.
+ */
 static void lose_data(void)
 {
 	struct super_block *sb = mount_hostfs(true, false);
@@ -369,7 +375,10 @@ START_TEST(two_who_remove_the_last_two_names_leave_the_open_file)
 }
 END_TEST
 
-/* The names that are known have gone, and the last one doesn't go; or it has gone already, without us. */
+/*
+ * The names that are known have gone, and the last one doesn't go; or it has gone already, without
+ * us.
+ */
 static void last_name_is_not_removed(void)
 {
 	struct file *f;
@@ -452,7 +461,10 @@ START_TEST(a_closed_file_keeps_no_descriptor_for_its_mode)
 }
 END_TEST
 
-/* Of three names two are known. When those have gone, only the cached third one keeps the file, which has to keep a descriptor. */
+/*
+ * Of three names two are known. When those have gone, only the cached third one keeps the file,
+ * which has to keep a descriptor.
+ */
 static void names_are_forgotten(void)
 {
 	mount_hostfs(true, exclusive_cache);

@@ -1,5 +1,6 @@
 /*
- * Texts of the humfs format: what we write is read again, what old tools write is read, and everything else is refused.
+ * Texts of the humfs format: what we write is read again, what old tools write is read, and
+ * everything else is refused.
  * objects: kernel/fs/humfs/format.o
  */
 #include "kernel/fs/humfs/format.h"
@@ -95,7 +96,10 @@ START_TEST(bad_metadata_is_refused)
 	memcpy(text, "420 0 0", 7);
 	text[sizeof(text) - 1] = '\n';
 	ck_assert_int_eq(humfs_meta_parse(text, sizeof(text), &m), -EUCLEAN);
-	/* Metadata of a device on a directory; a real device whose metadata says nothing of it, or something else. */
+	/*
+	 * Metadata of a device on a directory; a real device whose metadata says nothing of it, or
+	 * something else.
+	 */
 	ck_assert_int_eq(parse("420 0 0 c 1 1\n", &m), 0);
 	ck_assert_int_eq(humfs_meta_mode(&m, S_IFDIR, &mode), -EUCLEAN);
 	ck_assert_int_eq(humfs_meta_mode(&m, S_IFBLK, &mode), -EUCLEAN);

@@ -173,8 +173,8 @@ END_TEST
 #define HELD 40
 
 /*
- * Symlinks that have no name any more, but are open: the host has forgotten them, and gives their numbers to what is made next. (Hosts that use no
- * number again make this an easy test.)
+ * Symlinks that have no name any more, but are open: the host has forgotten them, and gives their
+ * numbers to what is made next. (Hosts that use no number again make this an easy test.)
  */
 static void numbers_again(void)
 {

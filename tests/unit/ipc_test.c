@@ -1,4 +1,6 @@
-/* Pipes, fifos, event descriptors, epoll and poll as system calls, by tasks on 1, 2 and 4 CPUs: no wake-up is lost, nothing is left behind.
+/*
+ * Pipes, fifos, event descriptors, epoll and poll as system calls, by tasks on 1, 2 and 4 CPUs: no
+ * wake-up is lost, nothing is left behind.
  * objects: kernel/ipc/epoll*.o kernel/ipc/pipe*.o kernel/ipc/fifo.o kernel/ipc/eventfd.o kernel/ipc/timerfd.o kernel/ipc/poll*.o kernel/ipc/select.o kernel/signal/sigqueue.o kernel/signal/sighand.o kernel/signal/send.o kernel/signal/stop.o kernel/task/cred.o smp/[a-z]*.o os/alloc.o os/fault.o os/clock.o os/log.o os/panic.o os/stack.o os/symbols.o os/thread.o
  */
 #include "ipc_util.h"
@@ -413,7 +415,9 @@ static void too_many_ways_up(void)
 	nothing_left();
 }
 
-/* Producers write to many pipes, consumers wait at one eventpoll: everything arrives, in each mode. */
+/*
+ * Producers write to many pipes, consumers wait at one eventpoll: everything arrives, in each mode.
+ */
 #define PIPES 20
 #define TOTAL 2000
 

@@ -1,4 +1,7 @@
-/* For unit tests of what tasks wait for and pass on: system calls made by tasks of one group, and what of the kernel isn't linked for that. */
+/*
+ * For unit tests of what tasks wait for and pass on: system calls made by tasks of one group, and
+ * what of the kernel isn't linked for that.
+ */
 #ifndef TESTS_UNIT_IPC_UTIL_H
 #define TESTS_UNIT_IPC_UTIL_H
 

@@ -1,4 +1,6 @@
-/* The line discipline with a driver that only collects: every editing key, echo, signals, flow control, modes.
+/*
+ * The line discipline with a driver that only collects: every editing key, echo, signals, flow
+ * control, modes.
  * objects: kernel/tty/ldisc.o kernel/tty/ldisc_take.o kernel/tty/opost.o kernel/tty/byteq.o
  */
 #include "alloc.h"

@@ -1,6 +1,6 @@
 /*
- * The lock checker panics where it should and only there. It exists in debug builds only, so this test compiles its own and calls it as
- * the locks would, with a panic that comes back.
+ * The lock checker panics where it should and only there. It exists in debug builds only, so this
+ * test compiles its own and calls it as the locks would, with a panic that comes back.
  * objects: os/alloc.o os/fault.o
  */
 #define HEDDLE_DEBUG

@@ -1,4 +1,7 @@
-/* The overlay over a host directory: against a plain host directory, its own rules, and what it leaves behind. */
+/*
+ * The overlay over a host directory: against a plain host directory, its own rules, and what it
+ * leaves behind.
+ */
 #include "fs_model.h"
 #include "kernel/fs/mount.h"
 #include "layerfs.h"

@@ -1,5 +1,6 @@
 /*
- * An overlay whose layer is in a directory, hostfs or humfs: against a plain host directory, and once more after it is mounted anew.
+ * An overlay whose layer is in a directory, hostfs or humfs: against a plain host directory, and
+ * once more after it is mounted anew.
  * test: quick=no
  */
 #include "fs_model.h"

@@ -1,5 +1,6 @@
 /*
- * What of a program's code may become a jump: boundaries, padding, and bytes that only look like it.
+ * What of a program's code may become a jump: boundaries, padding, and bytes that only look like
+ * it.
  * objects: kernel/patch/code.o
  */
 #include "kernel/patch/patch_priv.h"
@@ -69,7 +70,9 @@ START_TEST(number_before_the_call_is_form_a)
 	ck_assert_uint_eq(p.at, BASE);
 	ck_assert_uint_eq(p.len, 5);
 	ck_assert(!memcmp(p.old, text, 5));
-	/* Called with another number: by a jump to the call itself. There is no padding for form B. */
+	/*
+	 * Called with another number: by a jump to the call itself. There is no padding for form B.
+	 */
 	ck_assert(!plan(0, 8, 0, 5, 40, &p));
 	/* No call there. */
 	ck_assert(!plan(0, 8, 0, 4, 39, &p));

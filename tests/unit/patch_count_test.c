@@ -47,7 +47,10 @@ START_TEST(a_hot_site_is_patched_once)
 }
 END_TEST
 
-/* What a server and its clients do: a few sites in turns, in two processes that run the same program. */
+/*
+ * What a server and its clients do: a few sites in turns, in two processes that run the same
+ * program.
+ */
 START_TEST(sites_in_turns_are_patched_all)
 {
 	for (int i = 0; i < 8 * HOT; i++)

@@ -1,5 +1,6 @@
 /*
- * Functions by what a program's file says: descriptions of all encodings, symbols, and files that lie.
+ * Functions by what a program's file says: descriptions of all encodings, symbols, and files that
+ * lie.
  * objects: kernel/patch/sections.o
  */
 #include "fs.h"
@@ -413,7 +414,10 @@ START_TEST(others_have_the_cpu_now_and_then)
 }
 END_TEST
 
-/* Any bytes, from a buffer of their size for the sake of checkers: whatever is found is an address of a guest's. */
+/*
+ * Any bytes, from a buffer of their size for the sake of checkers: whatever is found is an address
+ * of a guest's.
+ */
 START_TEST(hostile_bytes_are_survived)
 {
 	u32 seed = 4711;

@@ -1,5 +1,6 @@
 /*
- * Writing instructions under threads that run there, on a host that fails at any time: nobody ever sees half an instruction.
+ * Writing instructions under threads that run there, on a host that fails at any time: nobody ever
+ * sees half an instruction.
  * objects: kernel/patch/text.o
  */
 #include "kernel/patch/patch_priv.h"

@@ -1,6 +1,6 @@
 /*
- * Path walks and the dentry cache, on a tmpfs, without tasks: what each path leads to, what happens under renames on other CPUs, and
- * that the cache is bounded.
+ * Path walks and the dentry cache, on a tmpfs, without tasks: what each path leads to, what happens
+ * under renames on other CPUs, and that the cache is bounded.
  */
 #include "fs.h"
 #include "kernel/fs/mount.h"

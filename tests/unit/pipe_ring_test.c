@@ -1,4 +1,6 @@
-/* The ring of a pipe: against a model that keeps what Linux keeps, page by page; packets, faults, resizing.
+/*
+ * The ring of a pipe: against a model that keeps what Linux keeps, page by page; packets, faults,
+ * resizing.
  * objects: kernel/ipc/pipe_ring.o os/alloc.o os/fault.o
  */
 #include "kernel/ipc/pipe_ring.h"
@@ -167,7 +169,10 @@ START_TEST(resizing_keeps_the_data)
 }
 END_TEST
 
-/* The stream that went in comes out, whatever the sizes; and never less fits than there is room for whole slots. */
+/*
+ * The stream that went in comes out, whatever the sizes; and never less fits than there is room for
+ * whole slots.
+ */
 START_TEST(random_sizes_keep_the_order)
 {
 	u64 wrote = 0, read = 0;
@@ -193,7 +198,10 @@ START_TEST(random_sizes_keep_the_order)
 			ck_assert_mem_eq(in, out + read, got);
 			read += (u64)got;
 		}
-		/* The next write goes on where this one ended in the buffer, until that is at its end. */
+		/*
+		 * The next write goes on where this one ended in the buffer, until that is at its
+		 * end.
+		 */
 		if (wrote + 50000 > sizeof(out)) {
 			got = get(sizeof(in));
 			ck_assert_int_eq(got, wrote - read);

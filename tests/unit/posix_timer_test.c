@@ -1,4 +1,6 @@
-/* Timers of processes: expiry, overruns, what settime and delete leave behind, interval timers, CPU time.
+/*
+ * Timers of processes: expiry, overruns, what settime and delete leave behind, interval timers, CPU
+ * time.
  * objects: kernel/time/[a-z]*.o kernel/signal/sigqueue.o kernel/signal/sighand.o kernel/signal/send.o kernel/signal/stop.o kernel/task/cred.o smp/[a-z]*.o os/alloc.o os/fault.o os/clock.o os/log.o os/panic.o os/stack.o os/symbols.o os/thread.o
  */
 #include "cputime.h"

@@ -1,4 +1,5 @@
-/* The text of /proc: growing, escaping, sets of CPUs, numbers, paddings.
+/*
+ * The text of /proc: growing, escaping, sets of CPUs, numbers, paddings.
  * objects: kernel/fs/proc/seq.o
  */
 #include "alloc.h"

@@ -148,7 +148,10 @@ START_TEST(who_has_slept_is_first_on_a_new_cpu)
 }
 END_TEST
 
-/* The host stopped the CPU's thread, or a call took very long: who was on the CPU waits for the others' next turns, not for as long as that took. */
+/*
+ * The host stopped the CPU's thread, or a call took very long: who was on the CPU waits for the
+ * others' next turns, not for as long as that took.
+ */
 START_TEST(who_was_charged_too_much_is_not_far_behind)
 {
 	struct kthread *stopped, *other;
@@ -191,7 +194,10 @@ START_TEST(who_comes_back_from_real_time_waits_as_others_do)
 }
 END_TEST
 
-/* Two wait here and nobody elsewhere: one goes there at the end of a slice, but not the one whose turn it is here, though it has waited longest. */
+/*
+ * Two wait here and nobody elsewhere: one goes there at the end of a slice, but not the one whose
+ * turn it is here, though it has waited longest.
+ */
 START_TEST(whose_turn_it_is_is_not_sent_elsewhere)
 {
 	struct kthread *next, *later, *here, *there;
@@ -221,7 +227,10 @@ END_TEST
 
 /* ---- beside real-time kthreads, without CPUs running ---- */
 
-/* Real-time kthreads run while a fair one waits: it goes first after 950 ms, until 50 ms later. What it gets before counts. */
+/*
+ * Real-time kthreads run while a fair one waits: it goes first after 950 ms, until 50 ms later.
+ * What it gets before counts.
+ */
 START_TEST(fair_ones_have_a_share_beside_real_time)
 {
 	struct kthread *fifo, *fair;
@@ -260,7 +269,10 @@ START_TEST(fair_ones_have_a_share_beside_real_time)
 }
 END_TEST
 
-/* As long as no fair one waits real-time kthreads run on; what they ran before one came doesn't count. */
+/*
+ * As long as no fair one waits real-time kthreads run on; what they ran before one came doesn't
+ * count.
+ */
 START_TEST(real_time_has_all_that_nobody_waits_for)
 {
 	struct kthread *fifo, *rr, *fair;

@@ -395,7 +395,10 @@ START_TEST(who_waits_for_affinity_can_be_killed_or_told_otherwise)
 }
 END_TEST
 
-/* The hog on CPU 0, another one that computes and this one on CPU 1; `fair` may leave CPU 0 once it waits there. */
+/*
+ * The hog on CPU 0, another one that computes and this one on CPU 1; `fair` may leave CPU 0 once it
+ * waits there.
+ */
 static void crowd_behind_a_hog(void)
 {
 	struct test_thread *t = tt_make("hog", &tt_ops, hog, 1);

@@ -1,5 +1,6 @@
 /*
- * Registers by the slot: what is read there, what is left there, and where a task was when it was stopped on its way.
+ * Registers by the slot: what is read there, what is left there, and where a task was when it was
+ * stopped on its way.
  * objects: os/slotregs.o os/slotcall.o
  */
 #include "cpu.h"

@@ -117,8 +117,9 @@ static inline void with_cpus(int n, void (*fn)(void))
 }
 
 /*
- * The same, up to ten times, until it was right: others may have the machine's cores for a while. The pauses grow, nine seconds in all: few
- * chances for what is wrong, but time for a load to go by.
+ * The same, up to ten times, until it was right: others may have the machine's cores for a while.
+ * The pauses grow, nine seconds in all: few chances for what is wrong, but time for a load to go
+ * by.
  */
 static inline void with_cpus_until(int n, void (*fn)(void), bool (*right)(void))
 {
@@ -142,7 +143,9 @@ static inline int run_suite(TCase *tc, const char *name)
 
 	tcase_set_timeout(tc, 60);
 	suite_add_tcase(s, tc);
-	/* The tests start threads: the child of a process with threads may not, under sanitizers. */
+	/*
+	 * The tests start threads: the child of a process with threads may not, under sanitizers.
+	 */
 	srunner_set_fork_status(sr, CK_NOFORK);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);

@@ -1,4 +1,7 @@
-/* For unit tests of signals, futexes and timers: tasks and groups made by hand, and "user memory" that is the test's own. */
+/*
+ * For unit tests of signals, futexes and timers: tasks and groups made by hand, and "user memory"
+ * that is the test's own.
+ */
 #ifndef TESTS_UNIT_TASK_UTIL_H
 #define TESTS_UNIT_TASK_UTIL_H
 

@@ -1,4 +1,7 @@
-/* Files in memory: contents against a plain buffer, limits, holes; names and their cookies against a plain list. */
+/*
+ * Files in memory: contents against a plain buffer, limits, holes; names and their cookies against
+ * a plain list.
+ */
 #include "fh.h"
 #include "kernel/fs/tmpfs/memdata.h"
 #include "kernel/fs/tmpfs/memdir.h"
@@ -281,7 +284,10 @@ START_TEST(names_match_a_plain_list)
 }
 END_TEST
 
-/* A reader sees each entry that was there all the time exactly once, whatever happens between its steps. */
+/*
+ * A reader sees each entry that was there all the time exactly once, whatever happens between its
+ * steps.
+ */
 START_TEST(cookies_survive_changes)
 {
 	struct memdir d = {};

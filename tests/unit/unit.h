@@ -1,4 +1,7 @@
-/* A main() for libcheck tests: UNIT_MAIN("run queue", first_test, second_test). Compile with tests/run-unit. */
+/*
+ * A main() for libcheck tests: UNIT_MAIN("run queue", first_test, second_test). Compile with
+ * tests/run-unit.
+ */
 #ifndef UNIT_H
 #define UNIT_H
 

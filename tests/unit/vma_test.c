@@ -123,7 +123,10 @@ static u32 with_account(u32 old, u32 flags)
 	return flags | (old & VM_ACCOUNT) | (flags & VM_WRITE ? VM_ACCOUNT : 0);
 }
 
-/* What the table says of each page must be what the model says, and no two neighbours may be mergeable. */
+/*
+ * What the table says of each page must be what the model says, and no two neighbours may be
+ * mergeable.
+ */
 static void compare(const u32 *model)
 {
 	u64 pages = 0, promised = 0;

@@ -1,4 +1,7 @@
-/* Wait queues: no wake-up is lost, signals and deadlines end sleeps, exclusive waiters are woken one by one. */
+/*
+ * Wait queues: no wake-up is lost, signals and deadlines end sleeps, exclusive waiters are woken
+ * one by one.
+ */
 #include "smp_util.h"
 #include <pthread.h>
 

@@ -1,5 +1,6 @@
 /*
- * devpts: /dev/pts, with a node for each pty whose master is open, and ptmx. There is one instance, whatever is mounted where.
+ * devpts: /dev/pts, with a node for each pty whose master is open, and ptmx. There is one instance,
+ * whatever is mounted where.
  */
 #include "alloc.h"
 #include "dev.h"

@@ -1,6 +1,6 @@
 /*
- * devtmpfs: a tmpfs that comes with the nodes of our devices. There is one, made at the first mount and shared by all later ones; what the
- * guest changes in it stays.
+ * devtmpfs: a tmpfs that comes with the nodes of our devices. There is one, made at the first mount
+ * and shared by all later ones; what the guest changes in it stays.
  */
 #include "dev.h"
 #include "fs.h"

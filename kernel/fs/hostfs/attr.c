@@ -1,11 +1,17 @@
-/* hostfs attributes: stat, chmod, chown, times, sizes, symlink targets; and whether cached names are still right. */
+/*
+ * hostfs attributes: stat, chmod, chown, times, sizes, symlink targets; and whether cached names
+ * are still right.
+ */
 #include "kernel/fs/hostfs/hostfs.h"
 
 #include "alloc.h"
 
 #include <string.h>
 
-/* What the host says about the inode now: by an open handle if there is one (it may have no name), else by name. */
+/*
+ * What the host says about the inode now: by an open handle if there is one (it may have no name),
+ * else by name.
+ */
 static int host_attributes(struct inode *inode, struct kstat *st)
 {
 	struct fh *h = hostfs_any_handle(inode);
@@ -54,7 +60,10 @@ static bool up_to_date(struct inode *inode)
 	return known;
 }
 
-/* What the host said when we had made so many changes. Of two who do this at once the later ones count, and so does a size that was set meanwhile. */
+/*
+ * What the host said when we had made so many changes. Of two who do this at once the later ones
+ * count, and so does a size that was set meanwhile.
+ */
 static void take(struct inode *inode, struct kstat *st, u64 changes)
 {
 	struct hostfs_inode *hi = hostfs_i(inode);
@@ -114,8 +123,8 @@ static int set_size(struct inode *inode, u64 size)
 }
 
 /*
- * By handle: a name may be another's by now, of whom the guest's kernel hasn't asked whether this may be. Handles that couldn't be opened any more
- * afterwards stay open.
+ * By handle: a name may be another's by now, of whom the guest's kernel hasn't asked whether this
+ * may be. Handles that couldn't be opened any more afterwards stay open.
  */
 static int set_others(struct inode *inode, const struct iattr *a)
 {
@@ -161,7 +170,10 @@ static int set_on_host(struct inode *inode, const struct iattr *a)
 	times.valid &= ATTR_ATIME | ATTR_MTIME;
 	if (!(a->valid & ATTR_SIZE))
 		return rights.valid | times.valid ? set_others(inode, a) : 0;
-	/* First the rights, without which nothing is lost yet. The times of a new size are set by the host, too, if not to the nanosecond. */
+	/*
+	 * First the rights, without which nothing is lost yet. The times of a new size are set by
+	 * the host, too, if not to the nanosecond.
+	 */
 	if (rights.valid)
 		err = set_others(inode, &rights);
 	if (!err)
@@ -180,7 +192,10 @@ int hostfs_setattr(struct inode *inode, struct iattr *attr)
 	if (!err)
 		err = set_on_host(inode, &a);
 	hostfs_changed(inode);
-	/* What is done isn't undone by a host that won't tell: until it does, we know what we asked for. */
+	/*
+	 * What is done isn't undone by a host that won't tell: until it does, we know what we asked
+	 * for.
+	 */
 	if (!err && hostfs_refresh(inode)) {
 		if (a.valid & ATTR_SIZE)
 			hostfs_set_size(inode, a.size);
@@ -252,8 +267,8 @@ bool hostfs_revalidate(struct dentry *d)
 	err = IS_ERR(h) ? (int)PTR_ERR(h) : fh_stat_at(h, name, &st);
 	if (inode && !err) {
 		/*
-		 * Its place isn't changed here, since without the directory's lock that could undo a rename or an unlink; nor is what is mounted
-		 * on it taken away.
+		 * Its place isn't changed here, since without the directory's lock that could undo
+		 * a rename or an unlink; nor is what is mounted on it taken away.
 		 */
 		if (!hostfs_same(inode, &st) || (!hostfs_place_holds(inode, h, name) &&
 						 !__atomic_load_n(&d->mounted, __ATOMIC_RELAXED)))
@@ -261,7 +276,10 @@ bool hostfs_revalidate(struct dentry *d)
 		else
 			take(inode, &st, changes);
 	}
-	/* Its dentry goes, but may be somebody's working directory: the next one gets an inode of its own, since a directory has one place in the tree. */
+	/*
+	 * Its dentry goes, but may be somebody's working directory: the next one gets an inode of
+	 * its own, since a directory has one place in the tree.
+	 */
 	if (inode && err && S_ISDIR(inode->mode))
 		ihash_remove(&hostfs_sb(inode->sb)->inodes, &hostfs_i(inode)->node);
 	inode_put(dir);

@@ -1,4 +1,7 @@
-/* hostfs names: lookup, and changes of directories (read-write mounts only). Called with the directory's lock, see fs.h. */
+/*
+ * hostfs names: lookup, and changes of directories (read-write mounts only). Called with the
+ * directory's lock, see fs.h.
+ */
 #include "kernel/fs/hostfs/hostfs.h"
 
 #include "alloc.h"
@@ -56,7 +59,8 @@ static struct fh *writable_dir(struct inode *dir)
 /* ---- what was just made ---- */
 
 /*
- * A new host file belongs to the user who runs heddle, with heddle's umask applied. What the guest wants of it that it hasn't got yet.
+ * A new host file belongs to the user who runs heddle, with heddle's umask applied. What the guest
+ * wants of it that it hasn't got yet.
  */
 static struct iattr missing(const struct inode *dir, u32 mode, const struct kstat *st)
 {
@@ -79,7 +83,10 @@ static struct iattr missing(const struct inode *dir, u32 mode, const struct ksta
 	return a;
 }
 
-/* By handle: the name may be another's by now. Where the host does not let us give files away they stay ours. */
+/*
+ * By handle: the name may be another's by now. Where the host does not let us give files away they
+ * stay ours.
+ */
 static int set_missing(struct fh *file, const struct iattr *a, struct kstat *st)
 {
 	u32 owner = a->valid & (ATTR_UID | ATTR_GID);
@@ -165,8 +172,9 @@ static bool is_empty(struct fh *dir)
 }
 
 /*
- * What only a call by name makes is opened afterwards, and may be another's by then: of yet another user, or of this one, from elsewhere, or by a further name of
- * it. Then it stays as it is. What we have made is ours, has one name, and nothing in it.
+ * What only a call by name makes is opened afterwards, and may be another's by then: of yet another
+ * user, or of this one, from elsewhere, or by a further name of it. Then it stays as it is. What we
+ * have made is ours, has one name, and nothing in it.
  */
 static bool is_as_made(struct fh *file, const struct kstat *st, dev_t dev)
 {
@@ -194,7 +202,10 @@ static int finish_new(struct inode *dir, struct dentry *d, struct fh *h, struct 
 	return err ? err : add_inode(dir, d, h, &st);
 }
 
-/* The host has made it. -ESTALE: it has gone, and something else is there, which stays; after other errors it goes again. */
+/*
+ * The host has made it. -ESTALE: it has gone, and something else is there, which stays; after other
+ * errors it goes again.
+ */
 static int open_new(struct inode *dir, struct dentry *d, struct fh *h, u32 mode, dev_t dev)
 {
 	int is_dir = S_ISDIR(mode) ? O_DIRECTORY : 0, err;
@@ -259,7 +270,10 @@ static int hostfs_link(struct inode *dir, struct dentry *d, struct inode *target
 	if (IS_ERR(to))
 		return PTR_ERR(to);
 	err = hostfs_link_into(target, h, d->name);
-	/* The newest name is likely to stay: others link a temporary name to the final one, then remove it. */
+	/*
+	 * The newest name is likely to stay: others link a temporary name to the final one, then
+	 * remove it.
+	 */
 	if (!err)
 		hostfs_moved(target, NULL, to);
 	fh_place_put(to);

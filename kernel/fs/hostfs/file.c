@@ -1,4 +1,7 @@
-/* hostfs regular files: large reads and writes go straight between the host's page cache and the guest, smaller ones through a buffer of fh/. */
+/*
+ * hostfs regular files: large reads and writes go straight between the host's page cache and the
+ * guest, smaller ones through a buffer of fh/.
+ */
 #include "kernel/fs/hostfs/hostfs.h"
 
 #include "alloc.h"
@@ -21,7 +24,8 @@ int hostfs_open(struct inode *inode, struct file *f)
 	h = hostfs_open_handle(inode, f->mode & FMODE_READ, f->mode & FMODE_WRITE,
 			       f->flags & O_DIRECT);
 	if (h == ERR_PTR(-ESTALE))
-		d_drop(f->path.dentry); /* replaced on the host: the next walk finds what is there */
+		d_drop(f->path.dentry); /* replaced on the host: the next walk finds what is there
+					 */
 	if (IS_ERR(h))
 		return PTR_ERR(h);
 	f->priv = h;
@@ -67,7 +71,9 @@ ssize_t hostfs_write_locked(struct file *f, struct iov_iter *from, u64 *pos)
 	if (append) {
 		hostfs_changed(inode);
 		err = hostfs_refresh(inode);
-		/* A host that won't tell where it went: as far as we know there is no other writer. */
+		/*
+		 * A host that won't tell where it went: as far as we know there is no other writer.
+		 */
 		if (err)
 			hostfs_set_size(inode, inode_size(inode) + n);
 		*pos = inode_size(inode);
@@ -144,7 +150,10 @@ int hostfs_fallocate_locked(struct file *f, int mode, u64 off, u64 len)
 	int err = fh_fallocate(file_fh(f), mode, off, len);
 
 	hostfs_changed(inode);
-	/* It is done, even if the host won't tell. The modes that move data are for the next refresh. */
+	/*
+	 * It is done, even if the host won't tell. The modes that move data are for the next
+	 * refresh.
+	 */
 	if (!err && hostfs_refresh(inode) && !mode && off + len > inode_size(inode))
 		hostfs_set_size(inode, off + len);
 	return err;

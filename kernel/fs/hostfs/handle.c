@@ -1,9 +1,10 @@
 /*
- * hostfs inodes' handles: opened when they are first needed, shared by all who have the file open, and taken along when the guest
- * renames it.
+ * hostfs inodes' handles: opened when they are first needed, shared by all who have the file open,
+ * and taken along when the guest renames it.
  *
- * A handle is published in its slot while it is closed, and opened by the first get_fh(): a rename meanwhile either finds it in the slot, or
- * has given the inode the place that the handle gets there (hostfs_settle).
+ * A handle is published in its slot while it is closed, and opened by the first get_fh(): a rename
+ * meanwhile either finds it in the slot, or has given the inode the place that the handle gets
+ * there (hostfs_settle).
  */
 #include "kernel/fs/hostfs/hostfs.h"
 
@@ -92,7 +93,10 @@ struct fh_place *hostfs_settle(struct inode *inode, struct fh *h)
 	return left;
 }
 
-/* Puts h (reference taken over) into the slot, unless one is there; what is there then, +1 for the caller. */
+/*
+ * Puts h (reference taken over) into the slot, unless one is there; what is there then, +1 for the
+ * caller.
+ */
 static struct fh *publish(struct inode *inode, int k, struct fh *h)
 {
 	struct fh **slot, *there;
@@ -150,8 +154,8 @@ struct fh *hostfs_path_handle(struct inode *inode)
 /* ---- directories ---- */
 
 /*
- * A directory's handle lives on when its inode is evicted, if files have it as their place. A new inode of that directory takes it
- * over, so that it goes along when the directory is renamed.
+ * A directory's handle lives on when its inode is evicted, if files have it as their place. A new
+ * inode of that directory takes it over, so that it goes along when the directory is renamed.
  */
 struct orphan {
 	struct cds_list_head link;
@@ -316,8 +320,8 @@ struct fh *hostfs_open_handle(struct inode *inode, bool read, bool write, bool d
 }
 
 /*
- * A file's handles, if nobody has it open: all, or those that keep a descriptor although there is a name. They leave their slots; for the caller to
- * put; how many. inode->spin.
+ * A file's handles, if nobody has it open: all, or those that keep a descriptor although there is a
+ * name. They leave their slots; for the caller to put; how many. inode->spin.
  */
 static int take_unused(struct inode *inode, bool all, struct fh *h[HANDLES])
 {
@@ -412,7 +416,10 @@ struct fh *hostfs_get_handle(struct inode *inode)
 		if (!p)
 			return fh_get(hostfs_sb(inode->sb)->root);
 		h = open_at_place(inode, p);
-		/* get_fh() has waited for the renames under way. Has one of them given it another place? */
+		/*
+		 * get_fh() has waited for the renames under way. Has one of them given it another
+		 * place?
+		 */
 		again = h == ERR_PTR(-ESTALE) && !is_at_place(inode, p);
 		fh_place_put(p);
 	} while (again);

@@ -11,8 +11,8 @@
 #define HOSTFS_MAX_DEVS 15
 
 /*
- * What makes a file system of a host directory: hostfs itself, or one that keeps only its data there (humfs). The structs of such a
- * one begin with hostfs's.
+ * What makes a file system of a host directory: hostfs itself, or one that keeps only its data
+ * there (humfs). The structs of such a one begin with hostfs's.
  */
 struct hostfs_kind {
 	const struct fs_type *type;
@@ -32,9 +32,9 @@ struct hostfs_sb {
 	struct hostfs_options opt;	/* c */
 	struct ihash inodes;		/* by (host device, host inode number) */
 	struct spinlock lock;		/* rank INODE_SPIN */
-	dev_t devs
-		[HOSTFS_MAX_DEVS]; /* lock to add: host devices met so far; the root's is the first */
-	u32 nr_devs;		   /* a */
+	dev_t devs[HOSTFS_MAX_DEVS];	/* lock to add: host devices met so far; the root's is the
+					   first */
+	u32 nr_devs;			/* a */
 	struct cds_list_head
 		orphans; /* lock: handles of directories without an inode, see handle.c */
 	u32 nr_orphans, sweep_orphans; /* lock */
@@ -57,8 +57,9 @@ enum {
 /*
  * a atomic   c constant   s inode->spin
  *
- * Handles are made when they are first needed and then shared by all open files of the inode. With `exclusive` they stay until the inode is
- * evicted (the budget of fh/ closes what is not used), but for those that can't be closed; otherwise until the last open file is closed.
+ * Handles are made when they are first needed and then shared by all open files of the inode. With
+ * `exclusive` they stay until the inode is evicted (the budget of fh/ closes what is not used), but
+ * for those that can't be closed; otherwise until the last open file is closed.
  */
 struct hostfs_inode {
 	struct ihash_node node; /* a, b: host device and inode number */
@@ -77,7 +78,8 @@ struct hostfs_inode {
 		wb_err; /* those that the host told for the descriptors that all open files share */
 	u64 known;	/* s: the attributes are those after so many changes */
 	u64 sized;	/* s: but for the size, which is that after so many */
-	bool unnamed; /* s to set, a: the place is not its name any more, and no other one is known; handles keep their descriptors */
+	bool unnamed; /* s to set, a: the place is not its name any more, and no other one is known;
+			 handles keep their descriptors */
 	bool mapped;  /* a: somebody may write through a mapping, which changes attributes unseen */
 	bool procfs;  /* a: in a proc file system of the host's, see procfs.c */
 };
@@ -104,7 +106,10 @@ must_check int hostfs_sb_init(struct hostfs_sb *hs, const struct hostfs_kind *ki
 void hostfs_sb_destroy(struct hostfs_sb *hs);
 
 /* inode.c */
-/* The inode of a host file that was found under (dir, name) with these attributes. +1; ERR_PTR. dir NULL: the root. */
+/*
+ * The inode of a host file that was found under (dir, name) with these attributes. +1; ERR_PTR. dir
+ * NULL: the root.
+ */
 must_check struct inode *hostfs_iget(struct super_block *sb, const struct kstat *st, struct fh *dir,
 				     const char *name);
 /* The same of one that was just made there. name NULL: it has none. */
@@ -114,8 +119,9 @@ must_check struct inode *hostfs_made(struct super_block *sb, const struct kstat 
 must_check struct inode *hostfs_new_inode(struct super_block *sb, const struct kstat *st,
 					  struct fh *dir, const char *name);
 /*
- * Puts it there. If the file's inode is there already, returns that one instead (+1) and drops ours. made: the file was just made, so what is there
- * under its numbers is another's, which has gone and left them to it: the time of birth is too coarse to tell.
+ * Puts it there. If the file's inode is there already, returns that one instead (+1) and drops
+ * ours. made: the file was just made, so what is there under its numbers is another's, which has
+ * gone and left them to it: the time of birth is too coarse to tell.
  */
 must_check struct inode *hostfs_hash(struct inode *inode, bool made);
 void hostfs_evict(struct inode *inode);
@@ -124,14 +130,17 @@ bool hostfs_same(const struct inode *inode, const struct kstat *st);
 /* It was just seen under (dir, name). Is what we know as its place still right as well? */
 bool hostfs_place_holds(struct inode *inode, const struct fh *dir, const char *name);
 struct fh_id hostfs_id(const struct inode *inode);
-/* Cached attributes from the host's, whose order is the caller's business: see take() in attr.c. inode->spin. */
+/*
+ * Cached attributes from the host's, whose order is the caller's business: see take() in attr.c.
+ * inode->spin.
+ */
 void hostfs_update_locked(struct inode *inode, const struct kstat *st);
 
 /* names.c */
 must_check struct fh_place *hostfs_place(struct inode *inode); /* +1, or NULL */
 /*
- * It is at `to` now: instead of at `from`, or NULL: besides. Its handles go along. If the place was not `from`, that stays known as the other name. Inside
- * of a move (fh_rename_at).
+ * It is at `to` now: instead of at `from`, or NULL: besides. Its handles go along. If the place was
+ * not `from`, that stays known as the other name. Inside of a move (fh_rename_at).
  */
 void hostfs_moved(struct inode *inode, const struct fh_place *from, struct fh_place *to);
 /* It was seen under (dir, name), and is not a directory. Is that something to remember? */
@@ -139,15 +148,20 @@ bool hostfs_is_new_name(struct inode *inode, const struct fh *dir, const char *n
 /* p is a name of it, whose directory is locked. The place stays, if there is one. */
 void hostfs_has_name(struct inode *inode, struct fh_place *p);
 /*
- * (dir, name) is about to go, with the directory locked. If that is where the inode is found, another name that is known is its place from now on. If none
- * is, its handles get their descriptors for good; if it is in use, or has names that aren't known, there has to be a handle. -errno: that
- * can't be, the name must stay. hostfs_name_stays: it was not removed, and is a name as any other if it is still there.
+ * (dir, name) is about to go, with the directory locked. If that is where the inode is found,
+ * another name that is known is its place from now on. If none is, its handles get their
+ * descriptors for good; if it is in use, or has names that aren't known, there has to be a handle.
+ * -errno: that can't be, the name must stay. hostfs_name_stays: it was not removed, and is a name
+ * as any other if it is still there.
  */
 must_check int hostfs_name_goes(struct inode *inode, struct fh *dir, const char *name, bool in_use);
 void hostfs_name_stays(struct inode *inode, struct fh *dir, const char *name);
 
 /* procfs.c */
-/* What was found under (h, name) in dir: is it in a proc file system of the host's? -EACCES: it is, and must not be reached. */
+/*
+ * What was found under (h, name) in dir: is it in a proc file system of the host's? -EACCES: it is,
+ * and must not be reached.
+ */
 must_check int hostfs_in_procfs(struct inode *dir, struct fh *h, const char *name,
 				const struct kstat *st);
 /* Does the directory hide this name? */
@@ -162,29 +176,40 @@ must_check struct fh *hostfs_dir(struct inode *dir);
 /* An open handle of a regular file. Reference; ERR_PTR. */
 must_check struct fh *hostfs_open_handle(struct inode *inode, bool read, bool write, bool direct);
 void hostfs_close_handle(struct inode *inode, struct fh *h);
-/* Gives a new inode the handle (reference taken over) by which its file was made, for reading and writing; or a directory's, which opens nothing. */
+/*
+ * Gives a new inode the handle (reference taken over) by which its file was made, for reading and
+ * writing; or a directory's, which opens nothing.
+ */
 void hostfs_adopt(struct inode *inode, struct fh *h);
 struct fh *hostfs_any_handle(struct inode *inode); /* +1, or NULL */
 /*
- * One of any file: what is open, or opened for this once (O_PATH) under the name that we know, if that is still its own and not another's. +1.
- * ERR_PTR: -ENOENT: it isn't; others as of open.
+ * One of any file: what is open, or opened for this once (O_PATH) under the name that we know, if
+ * that is still its own and not another's. +1. ERR_PTR: -ENOENT: it isn't; others as of open.
  */
 must_check struct fh *hostfs_get_handle(struct inode *inode);
-/* Gives the file that the inode is another name, whatever the name that we know leads to. -ENOENT: it can't be found. */
+/*
+ * Gives the file that the inode is another name, whatever the name that we know leads to. -ENOENT:
+ * it can't be found.
+ */
 must_check int hostfs_link_into(struct inode *inode, struct fh *dir, const char *name);
-/* One that opens nothing, in the slot for that, +1; nor is it open itself yet. ERR_PTR; -ESTALE: it has no name. */
+/*
+ * One that opens nothing, in the slot for that, +1; nor is it open itself yet. ERR_PTR; -ESTALE: it
+ * has no name.
+ */
 must_check struct fh *hostfs_path_handle(struct inode *inode);
 int hostfs_all_handles(struct inode *inode, struct fh *h[HANDLES]); /* +1 each; how many */
 /*
- * h, in a slot, gets the inode's place, and may be reclaimed if it was kept for want of a name; nothing, if the inode has none. inode->spin. The place that it
- * had, to be put without that, or NULL.
+ * h, in a slot, gets the inode's place, and may be reclaimed if it was kept for want of a name;
+ * nothing, if the inode has none. inode->spin. The place that it had, to be put without that, or
+ * NULL.
  */
 must_check struct fh_place *hostfs_settle(struct inode *inode, struct fh *h);
 /* A directory's handle that has outlived an inode of it, if there is one, is this one's. */
 void hostfs_adopt_orphan(struct inode *dir);
 /*
- * Around a change of owner or permissions of a regular file: all handles that can be, pinned, +1; how many. Afterwards it is decided which may be
- * reclaimed; those that may not go if nobody has the file open.
+ * Around a change of owner or permissions of a regular file: all handles that can be, pinned, +1;
+ * how many. Afterwards it is decided which may be reclaimed; those that may not go if nobody has
+ * the file open.
  */
 must_check int hostfs_pin_all(struct inode *inode, struct fh *h[HANDLES]);
 void hostfs_unpin_all(struct inode *inode, struct fh **h, int n);
@@ -195,7 +220,10 @@ void hostfs_orphans_free(struct hostfs_sb *hs);
 int hostfs_refresh(
 	struct inode *inode); /* attributes from the host, unless what is known is right */
 void hostfs_changed(struct inode *inode); /* we have changed something: what is known is old */
-/* We have changed something, and this is the size now: what others have asked the host before doesn't count. inode->lock. */
+/*
+ * We have changed something, and this is the size now: what others have asked the host before
+ * doesn't count. inode->lock.
+ */
 void hostfs_set_size(struct inode *inode, u64 size);
 int hostfs_getattr(struct inode *inode, struct kstat *st);
 int hostfs_setattr(struct inode *inode, struct iattr *a);

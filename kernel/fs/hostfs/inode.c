@@ -1,4 +1,7 @@
-/* hostfs inodes: one for each host file, found by the host's device and inode number, with lazily opened handles. */
+/*
+ * hostfs inodes: one for each host file, found by the host's device and inode number, with lazily
+ * opened handles.
+ */
 #include "kernel/fs/hostfs/hostfs.h"
 
 #include "alloc.h"
@@ -6,8 +9,8 @@
 /* ---- identity ---- */
 
 /*
- * The guest sees one device. Inode numbers of the root's host device stay as they are; those of other host file systems below get the
- * number of the device in their upper bits.
+ * The guest sees one device. Inode numbers of the root's host device stay as they are; those of
+ * other host file systems below get the number of the device in their upper bits.
  */
 u64 hostfs_ino(struct super_block *sb, dev_t dev, u64 ino)
 {
@@ -84,7 +87,10 @@ static void set_ops(struct inode *inode, const struct hostfs_kind *kind)
 		inode->fops = kind->dir_fops;
 	} else {
 		inode->ops = kind->file_ops;
-		/* Devices, fifos and sockets are the guest's own: the VFS finds their operations at open. */
+		/*
+		 * Devices, fifos and sockets are the guest's own: the VFS finds their operations at
+		 * open.
+		 */
 		inode->fops = S_ISREG(inode->mode) ? kind->file_fops : NULL;
 	}
 }
@@ -127,9 +133,9 @@ fail:
 }
 
 /*
- * A directory that is known under another name: others have moved it, or mounted it at a second place. It gets a second inode there, as what the VFS
- * locks has to be one tree; the first one goes with its dentry. (Of
- * a file system with attributes of its own nothing is moved by others.)
+ * A directory that is known under another name: others have moved it, or mounted it at a second
+ * place. It gets a second inode there, as what the VFS locks has to be one tree; the first one goes
+ * with its dentry. (Of a file system with attributes of its own nothing is moved by others.)
  */
 static bool is_other_dir(struct inode *inode, const struct fh *dir, const char *name)
 {
@@ -159,7 +165,10 @@ bool hostfs_place_holds(struct inode *inode, const struct fh *dir, const char *n
 	return holds;
 }
 
-/* It was just seen under (dir, name), with dir's lock held: one of its names, maybe another one than before. -ENOMEM, or what the host says. */
+/*
+ * It was just seen under (dir, name), with dir's lock held: one of its names, maybe another one
+ * than before. -ENOMEM, or what the host says.
+ */
 static int found(struct inode *inode, struct fh *dir, const char *name)
 {
 	bool exclusive = hostfs_sb(inode->sb)->opt.exclusive;
@@ -178,9 +187,15 @@ static int found(struct inode *inode, struct fh *dir, const char *name)
 	}
 	if (exclusive)
 		return 0;
-	/* By what was seen it was found; that may be older than what we have changed since, or known since. So the host is asked once more. */
+	/*
+	 * By what was seen it was found; that may be older than what we have changed since, or
+	 * known since. So the host is asked once more.
+	 */
 	err = hostfs_refresh(inode);
-	/* Gone again, or no right to open it anew, or no descriptor for that, where a look-up needs none: what was known last. */
+	/*
+	 * Gone again, or no right to open it anew, or no descriptor for that, where a look-up needs
+	 * none: what was known last.
+	 */
 	if (err == -ENOENT || err == -ESTALE || err == -EACCES || err == -EMFILE || err == -ENFILE)
 		err = 0;
 	return err;
@@ -214,7 +229,10 @@ struct inode *hostfs_hash(struct inode *inode, bool made)
 	return inode;
 }
 
-/* The live inode under st's numbers, brought up to date; NULL if there is none, or if the host has used the numbers again. */
+/*
+ * The live inode under st's numbers, brought up to date; NULL if there is none, or if the host has
+ * used the numbers again.
+ */
 static struct inode *hostfs_cached(struct super_block *sb, const struct kstat *st, struct fh *dir,
 				   const char *name)
 {

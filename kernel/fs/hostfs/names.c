@@ -1,9 +1,12 @@
 /*
- * Names of hostfs inodes: where a file is found, and what becomes of its handles when it isn't found there any more.
+ * Names of hostfs inodes: where a file is found, and what becomes of its handles when it isn't
+ * found there any more.
  *
- * Two names are known of a file that has several: its place, and another one for when that goes. Both, `unnamed`, the places of the handles in the
- * slots and whether these are kept change together, under inode->spin. Who removes a name makes it one that isn't known first
- * (hostfs_name_goes), with its directory locked: so of two who remove the last two names one finds that there is no other.
+ * Two names are known of a file that has several: its place, and another one for when that goes.
+ * Both, `unnamed`, the places of the handles in the slots and whether these are kept change
+ * together, under inode->spin. Who removes a name makes it one that isn't known first
+ * (hostfs_name_goes), with its directory locked: so of two who remove the last two names one finds
+ * that there is no other.
  */
 #include "kernel/fs/hostfs/hostfs.h"
 
@@ -122,7 +125,10 @@ static int pin_handles(struct inode *inode, struct handles *s)
 	for (int i = 0; i < s->n && !err; i++) {
 		err = min(get_fh(s->h[i]), 0);
 		s->pinned[i] = !err;
-		/* It has gone already, without us; or the host won't give us another descriptor of it than those we have. */
+		/*
+		 * It has gone already, without us; or the host won't give us another descriptor of
+		 * it than those we have.
+		 */
 		if (err == -ESTALE || err == -EACCES || err == -EPERM)
 			err = 0;
 	}
@@ -154,7 +160,10 @@ static bool are_all(struct inode *inode, const struct handles *s)
 	return n == s->n;
 }
 
-/* (dir, name) is all that is known, and these are all handles: they keep their descriptors. False: not so, any more. */
+/*
+ * (dir, name) is all that is known, and these are all handles: they keep their descriptors. False:
+ * not so, any more.
+ */
 static bool keep_handles(struct inode *inode, const struct fh *dir, const char *name,
 			 const struct handles *s)
 {
@@ -194,8 +203,8 @@ static int unname(struct inode *inode, const struct fh *dir, const char *name, b
 }
 
 /*
- * Is (dir, name), which is about to go, where the inode is found? Then *other is what else is known, +1, or NULL. If it is that other one, it
- * is forgotten.
+ * Is (dir, name), which is about to go, where the inode is found? Then *other is what else is
+ * known, +1, or NULL. If it is that other one, it is forgotten.
  */
 static bool is_its_place(struct inode *inode, const struct fh *dir, const char *name,
 			 struct fh_place **other)
@@ -223,7 +232,10 @@ static bool is_found_at(struct inode *inode, struct fh *dir, const char *name)
 	return !fh_stat_at(dir, name, &st) && hostfs_same(inode, &st);
 }
 
-/* Its place from now on, if it still is a name of the inode; else it is forgotten. Unless others have made it something else meanwhile. */
+/*
+ * Its place from now on, if it still is a name of the inode; else it is forgotten. Unless others
+ * have made it something else meanwhile.
+ */
 static void go_to_other(struct inode *inode, struct fh_place *other)
 {
 	struct hostfs_inode *hi = hostfs_i(inode);

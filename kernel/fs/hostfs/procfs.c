@@ -1,6 +1,8 @@
 /*
- * A proc file system of the host's below a mount. Its files aren't stored anywhere: they are windows to the host's processes, of which the kernel is
- * one (/proc/self/mem), and to its memory. So a guest finds there what the host says about itself, to be read, but no processes and no kcore.
+ * A proc file system of the host's below a mount. Its files aren't stored anywhere: they are
+ * windows to the host's processes, of which the kernel is one (/proc/self/mem), and to its memory.
+ * So a guest finds there what the host says about itself, to be read, but no processes and no
+ * kcore.
  *
  * Such a file system is noticed where a walk enters it, which is where the device changes.
  */

@@ -1,4 +1,7 @@
-/* hostfs directories: reading passes the host's entries and cookies through. An open directory has a host handle of its own. */
+/*
+ * hostfs directories: reading passes the host's entries and cookies through. An open directory has
+ * a host handle of its own.
+ */
 #include "kernel/fs/hostfs/hostfs.h"
 
 #include "alloc.h"
@@ -61,8 +64,9 @@ static void emit_chunk(struct file *f, struct dir_context *dc, struct chunk *c)
 }
 
 /*
- * No more is read than the caller takes: the next call then goes on where the host's descriptor stands. Seeking back is dear in large directories, which some
- * hosts' file systems sort anew for it.
+ * No more is read than the caller takes: the next call then goes on where the host's descriptor
+ * stands. Seeking back is dear in large directories, which some hosts' file systems sort anew for
+ * it.
  */
 int hostfs_iterate(struct file *f, struct dir_context *dc)
 {

@@ -1,6 +1,6 @@
 /*
- * Extended attributes: the host's. Of the security namespace only file capabilities, since the others mean something to the host's own security
- * modules.
+ * Extended attributes: the host's. Of the security namespace only file capabilities, since the
+ * others mean something to the host's own security modules.
  */
 #include "kernel/fs/hostfs/hostfs.h"
 

@@ -14,7 +14,10 @@ static bool earlier(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
 }
 
-/* The tree is ours, so what we know holds, but for files that were written: guests write them through mappings too. */
+/*
+ * The tree is ours, so what we know holds, but for files that were written: guests write them
+ * through mappings too.
+ */
 int humfs_getattr(struct inode *inode, struct kstat *st)
 {
 	int err = S_ISREG(inode->mode) ? hostfs_refresh(inode) : 0;
@@ -86,7 +89,10 @@ int humfs_setattr(struct inode *inode, struct iattr *a)
 	return err;
 }
 
-/* They are the data's: changed by one host call, shared by all names of a file, and gone with it. The host gives symlinks none. */
+/*
+ * They are the data's: changed by one host call, shared by all names of a file, and gone with it.
+ * The host gives symlinks none.
+ */
 ssize_t humfs_getxattr(struct inode *inode, const char *name, void *value, size_t size)
 {
 	char host[HUMFS_XATTR_MAX + 1];

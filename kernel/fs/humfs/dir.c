@@ -1,8 +1,9 @@
 /*
  * humfs names. Called with the directory's lock, see fs.h.
  *
- * A name is there if its data is. So that data never has wrong metadata, or none, whenever the kernel is killed: what is made gets its
- * metadata first, what is removed loses it last. Renaming takes more: rename.c.
+ * A name is there if its data is. So that data never has wrong metadata, or none, whenever the
+ * kernel is killed: what is made gets its metadata first, what is removed loses it last. Renaming
+ * takes more: rename.c.
  */
 #include "kernel/fs/humfs/humfs.h"
 
@@ -221,7 +222,10 @@ static int link_locked(struct inode *dir, struct dentry *d, struct inode *target
 		fh_unlink_at(humfs_i(dir)->fmeta, d->name, 0);
 		return err;
 	}
-	/* The newest name is likely to stay: others link a temporary name to the final one, then remove it. */
+	/*
+	 * The newest name is likely to stay: others link a temporary name to the final one, then
+	 * remove it.
+	 */
 	(void)humfs_linked(target, dir, d->name);
 	inode_inc_nlink(target);
 	humfs_refresh(target);

@@ -1,4 +1,7 @@
-/* Texts of the humfs format. What is read may be anything: it comes from files that anybody may have written. */
+/*
+ * Texts of the humfs format. What is read may be anything: it comes from files that anybody may
+ * have written.
+ */
 #include "kernel/fs/humfs/format.h"
 
 #include <stdio.h>
@@ -243,10 +246,11 @@ void humfs_dir_name_back(char *name)
 /* ---- the journal ---- */
 
 /*
- *	"rename " sum " " size " " ino " " exchange " " meta " " from_dir " " to_dir "\n" from "\0" to "\0"
+ *	"rename " sum " " size " " ino " " exchange " " meta " " from_dir " " to_dir "\n" from "\0"
+ *to "\0"
  *
- * All numbers in hexadecimal, of fixed width. sum is of all that follows it, so that a record which was cut off is none: then the rename it
- * announces hasn't begun.
+ * All numbers in hexadecimal, of fixed width. sum is of all that follows it, so that a record which
+ *was cut off is none: then the rename it announces hasn't begun.
  */
 #define SUM_AT 7 /* in the text: 16 digits */
 #define BODY_AT 23
@@ -293,7 +297,10 @@ static bool scan_hex(const char *p, int digits, u64 *out)
 	return true;
 }
 
-/* Names below the top, and nothing that leads out: who completes the rename removes what is in the new place. */
+/*
+ * Names below the top, and nothing that leads out: who completes the rename removes what is in the
+ * new place.
+ */
 static bool path_stays_inside(const char *p)
 {
 	for (;; p++) {

@@ -15,7 +15,8 @@ struct humfs_sb {
 	struct fh *fmeta, *dmeta;  /* c: file_metadata/, dir_metadata/ */
 	struct fh *journal;	   /* c: NULL if it is read-only */
 	struct mutex journal_lock; /* rank JOURNAL: one rename at a time */
-	bool stuck; /* j to set, a: a rename was left half done: names and metadata stay as they are */
+	bool stuck; /* j to set, a: a rename was left half done: names and metadata stay as they are
+		     */
 	u32 changing;		       /* a: operations under way that change something */
 	bool changed;		       /* a: there has been one */
 	u64 used, total;	       /* used: a; bytes, see quota.c */
@@ -26,7 +27,8 @@ struct humfs_sb {
 };
 
 /*
- * An inode: hostfs's for the data, and where its metadata lies. Mode, owner and device are the inode's own fields.
+ * An inode: hostfs's for the data, and where its metadata lies. Mode, owner and device are the
+ * inode's own fields.
  *
  * c constant   s inode->spin
  */
@@ -54,21 +56,24 @@ static inline struct humfs_inode *humfs_i(const struct inode *inode)
 }
 
 /* inode.c */
-/* What name in dir is, +1; NULL: nothing. ERR_PTR(-EUCLEAN): its metadata is malformed or missing. */
+/*
+ * What name in dir is, +1; NULL: nothing. ERR_PTR(-EUCLEAN): its metadata is malformed or missing.
+ */
 must_check struct inode *humfs_lookup_inode(struct inode *dir, const char *name);
 /* dir NULL: the root. */
 must_check struct inode *humfs_load(struct super_block *sb, struct inode *dir, const char *name,
 				    const struct kstat *st);
 /*
- * A new inode for data that was just made: st is the data's, mode, uid, gid and rdev already the guest's. file (reference taken over, also on
- * failure; or NULL): an open handle of it. ERR_PTR.
+ * A new inode for data that was just made: st is the data's, mode, uid, gid and rdev already the
+ * guest's. file (reference taken over, also on failure; or NULL): an open handle of it. ERR_PTR.
  */
 must_check struct inode *humfs_new_inode(struct inode *dir, const char *name, struct kstat *st,
 					 struct fh *file);
 void humfs_evict(struct inode *inode);
 /*
- * A file has got this name, for data and metadata; or has it, and whoever doesn't know a better one goes by it. -errno: no memory, or no descriptor: we
- * don't know that. As hostfs_moved() and hostfs_has_name().
+ * A file has got this name, for data and metadata; or has it, and whoever doesn't know a better one
+ * goes by it. -errno: no memory, or no descriptor: we don't know that. As hostfs_moved() and
+ * hostfs_has_name().
  */
 int humfs_linked(struct inode *inode, struct inode *dir, const char *name);
 int humfs_has_name(struct inode *inode, struct inode *dir, const char *name);
@@ -77,7 +82,10 @@ void humfs_meta_moved(struct inode *inode, const struct fh *dir, const char *nam
 		      struct fh_place *to);
 /* A rename begins with its metadata, or is over; of a directory: nothing. journal_lock. */
 void humfs_meta_moving(struct inode *inode);
-/* The name is about to go, maybe not the last one: what is needed of the file stays within reach. -errno: that can't be, the name must stay. */
+/*
+ * The name is about to go, maybe not the last one: what is needed of the file stays within reach.
+ * -errno: that can't be, the name must stay.
+ */
 must_check int humfs_name_goes(struct inode *inode, struct inode *dir, const char *name);
 
 /* meta.c */
@@ -86,7 +94,10 @@ must_check int humfs_meta_read(struct fh *dir, const char *name, struct humfs_me
 			       struct timespec *ctime);
 /* A new file of metadata; what an interrupted operation has left there goes. */
 must_check int humfs_meta_create(struct fh *dir, const char *name, const struct humfs_meta *m);
-/* The file of the inode's metadata, +1, and pinned until humfs_meta_close(). NULL: it has none, since it has no name. ERR_PTR. No journal_lock. */
+/*
+ * The file of the inode's metadata, +1, and pinned until humfs_meta_close(). NULL: it has none,
+ * since it has no name. ERR_PTR. No journal_lock.
+ */
 must_check struct fh *humfs_meta_open(struct inode *inode);
 void humfs_meta_close(struct fh *h); /* may be NULL, or ERR_PTR */
 /* The inode's metadata as the file says, with changes. */

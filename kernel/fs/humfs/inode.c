@@ -62,7 +62,10 @@ static void meta_has_name(struct inode *inode, struct fh_place *p)
 	fh_put(open);
 }
 
-/* Other names may be left, but we know none: what is open stays, through which the metadata is reached. The directory is locked. */
+/*
+ * Other names may be left, but we know none: what is open stays, through which the metadata is
+ * reached. The directory is locked.
+ */
 static int keep_meta_open(struct inode *inode, struct fh *dir, const char *name)
 {
 	struct humfs_inode *hi = humfs_i(inode);
@@ -82,7 +85,10 @@ static int keep_meta_open(struct inode *inode, struct fh *dir, const char *name)
 	return err;
 }
 
-/* (dir, name) is about to go. *gone: what was known by it, +1, or NULL. False: it is all that is known of a file that may have others. */
+/*
+ * (dir, name) is about to go. *gone: what was known by it, +1, or NULL. False: it is all that is
+ * known of a file that may have others.
+ */
 static bool forget_meta_name(struct inode *inode, const struct fh *dir, const char *name,
 			     struct fh_place **gone)
 {

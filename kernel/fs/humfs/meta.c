@@ -1,8 +1,9 @@
 /*
  * Files of metadata.
  *
- * A file's metadata is one line, replaced by one write in place: names of one file share it as they share the data. Metadata without data means
- * nothing: an interrupted operation has left it, and whoever needs the name removes it.
+ * A file's metadata is one line, replaced by one write in place: names of one file share it as they
+ * share the data. Metadata without data means nothing: an interrupted operation has left it, and
+ * whoever needs the name removes it.
  */
 #include "kernel/fs/humfs/humfs.h"
 
@@ -106,7 +107,10 @@ int humfs_meta_create(struct fh *dir, const char *name, const struct humfs_meta 
 
 /* ---- the file of an inode's metadata ---- */
 
-/* While it is pinned it isn't looked for by name again. ERR_PTR, also if h is one; then there is no reference. */
+/*
+ * While it is pinned it isn't looked for by name again. ERR_PTR, also if h is one; then there is no
+ * reference.
+ */
 static struct fh *pinned(struct fh *h)
 {
 	int err;
@@ -151,8 +155,9 @@ static bool has_moved(struct inode *inode, u32 moves)
 }
 
 /*
- * What a name leads to is another file's metadata if it was given away between the look at the name and the opening: so the inode is looked at again. A
- * rename changes names on the host first: it is waited for.
+ * What a name leads to is another file's metadata if it was given away between the look at the name
+ * and the opening: so the inode is looked at again. A rename changes names on the host first: it is
+ * waited for.
  */
 struct fh *humfs_meta_open(struct inode *inode)
 {
@@ -224,7 +229,10 @@ int humfs_meta_sync(struct inode *inode)
 
 /* ---- removing what means nothing ---- */
 
-/* Directories on the way down to the one that is being emptied: their depth is not ours to choose, so not on the stack. */
+/*
+ * Directories on the way down to the one that is being emptied: their depth is not ours to choose,
+ * so not on the stack.
+ */
 struct purge_level {
 	struct purge_level *up;
 	struct fh *h;
@@ -258,7 +266,10 @@ static struct purge_level *purge_leave(struct purge_level *l)
 	return up;
 }
 
-/* Removes the files in l up to the first directory, whose name it gives. 1: there is one; 0: l is empty. */
+/*
+ * Removes the files in l up to the first directory, whose name it gives. 1: there is one; 0: l is
+ * empty.
+ */
 static int purge_files(struct purge_level *l, char *buf, size_t size, char subdir[NAME_MAX + 1])
 {
 	u64 pos = 0;

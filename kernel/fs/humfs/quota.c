@@ -1,9 +1,10 @@
 /*
- * The quota: `used` counts the sizes of regular files, those without a name too until their last user is gone; holes count as if they
- * were written. Room is reserved before a file grows, and what was not needed given back.
+ * The quota: `used` counts the sizes of regular files, those without a name too until their last
+ * user is gone; holes count as if they were written. Room is reserved before a file grows, and what
+ * was not needed given back.
  *
- * The superblock says what was used when it was last written: at sync, and when the kernel ends. Until then the journal tells
- * that it isn't to be relied on.
+ * The superblock says what was used when it was last written: at sync, and when the kernel ends.
+ * Until then the journal tells that it isn't to be relied on.
  */
 #include "kernel/fs/humfs/humfs.h"
 

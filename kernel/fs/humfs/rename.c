@@ -1,9 +1,10 @@
 /*
  * Renaming, and the journal that makes it safe.
  *
- * A name lies in two trees, a directory's in three, and the host renames in one at a time. So the journal says first what is going to
- * happen; then the data is renamed, which decides; the metadata follows; the journal is idle again. Whoever finds a record in the
- * journal sees from the data whether the rename has happened, and if so moves what metadata is still in the old place.
+ * A name lies in two trees, a directory's in three, and the host renames in one at a time. So the
+ * journal says first what is going to happen; then the data is renamed, which decides; the metadata
+ * follows; the journal is idle again. Whoever finds a record in the journal sees from the data
+ * whether the rename has happened, and if so moves what metadata is still in the old place.
  *
  * Where the host won't rename metadata, the data is renamed back if it has replaced nothing.
  *
@@ -203,7 +204,10 @@ static int exchange_dir_meta(const struct rename_ctx *rc)
 	return b ? move_dir_meta(rc->new_dir, rc->new->name, rc->old_dir, rc->old->name) : 0;
 }
 
-/* The host won't rename a file's metadata: what we know is written in the new place. What is left in the old one means nothing. */
+/*
+ * The host won't rename a file's metadata: what we know is written in the new place. What is left
+ * in the old one means nothing.
+ */
 static int write_anew(const struct rename_ctx *rc)
 {
 	struct inode *inode = rc->old->inode;
@@ -254,7 +258,10 @@ static void meta_place_put(struct meta_place *m)
 	fh_place_put(m->dir);
 }
 
-/* To be put, also on failure. A directory's name in dir_metadata may be longer than its own: -ENAMETOOLONG. */
+/*
+ * To be put, also on failure. A directory's name in dir_metadata may be longer than its own:
+ * -ENAMETOOLONG.
+ */
 static int meta_place_new(struct meta_place *m, const struct inode *inode, const struct inode *dir,
 			  const char *name)
 {

@@ -38,8 +38,9 @@ static int humfs_sync(struct super_block *sb)
 }
 
 /*
- * The kernel ends, or nobody uses the file system any more. What is under way then stays so: the journal is left, and tells. It goes when all else
- * is safe, since without it nobody would look what a crash of the host has left of the changes.
+ * The kernel ends, or nobody uses the file system any more. What is under way then stays so: the
+ * journal is left, and tells. It goes when all else is safe, since without it nobody would look
+ * what a crash of the host has left of the changes.
  */
 static void humfs_stop(struct super_block *sb)
 {
@@ -100,7 +101,10 @@ static int open_into(struct fh **out, struct fh *dir, const char *name, int flag
 	return 0;
 }
 
-/* All that lies in the directory; nothing is used before the lock is ours. -EBUSY: another kernel, or check, has it. */
+/*
+ * All that lies in the directory; nothing is used before the lock is ours. -EBUSY: another kernel,
+ * or check, has it.
+ */
 static int open_parts(struct humfs_sb *hs, bool rw)
 {
 	struct kstat st;

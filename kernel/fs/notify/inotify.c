@@ -10,7 +10,10 @@
 
 struct inotify_limits inotify_limits = {.events = 16384, .instances = 128};
 
-/* As Linux has it: a hundredth of memory may go into watches. What waits in queues may take another. */
+/*
+ * As Linux has it: a hundredth of memory may go into watches. What waits in queues may take
+ * another.
+ */
 void notify_init(void)
 {
 	u64 share = memory_size() / 100;
@@ -268,7 +271,9 @@ static void inotify_release(struct file *f)
 	inotify_close(f->priv);
 }
 
-/* A line for each watch, as many as fit; without file handles, as for a file system that has none. */
+/*
+ * A line for each watch, as many as fit; without file handles, as for a file system that has none.
+ */
 static void inotify_fdinfo(struct file *f, char *buf, size_t size)
 {
 	struct inotify *in = f->priv;

@@ -1,6 +1,6 @@
 /*
- * Inotify instances: what inotify_init() makes a descriptor of. An instance has watches, found by their descriptors (inotify.c), and a queue of
- * events (queue.c).
+ * Inotify instances: what inotify_init() makes a descriptor of. An instance has watches, found by
+ * their descriptors (inotify.c), and a queue of events (queue.c).
  *
  * c constant   a atomic   l lock
  */
@@ -12,10 +12,10 @@
 #include "kernel/fs/notify/watch.h"
 
 struct notify_event {
-	u32 mask;   /* IN_*: the event, IN_ISDIR */
-	u32 cookie; /* of a rename, or 0 */
-	const char *
-		name; /* in the directory that is watched; not NUL-terminated; NULL: the watched inode itself */
+	u32 mask;	  /* IN_*: the event, IN_ISDIR */
+	u32 cookie;	  /* of a rename, or 0 */
+	const char *name; /* in the directory that is watched; not NUL-terminated; NULL: the watched
+			     inode itself */
 	size_t len;
 };
 
@@ -50,8 +50,8 @@ struct inotify {
 	u32 nr_watches;		      /* l */
 	int last_wd;		      /* l */
 
-	struct queued
-		overflow; /* the event that says that others were lost; last, since it has no name */
+	struct queued overflow; /* the event that says that others were lost; last, since it has no
+				   name */
 };
 
 struct inotify *inotify_get(struct inotify *in);
@@ -60,7 +60,10 @@ void inotify_put(struct inotify *in);
 /* What a user may have: false if it is used up. */
 must_check bool inotify_charge_watch(struct inotify *in);
 void inotify_uncharge_watch(struct inotify *in);
-/* Under w->inode->spin. add gives w a descriptor; remove uncharges, and queues IN_IGNORED if `tell`. */
+/*
+ * Under w->inode->spin. add gives w a descriptor; remove uncharges, and queues IN_IGNORED if
+ * `tell`.
+ */
 void inotify_add(struct inotify *in, struct watch *w);
 void inotify_remove(struct inotify *in, struct watch *w, bool tell, struct inotify **due);
 
@@ -69,12 +72,16 @@ void inotify_remove(struct inotify *in, struct watch *w, bool tell, struct inoti
 void queue_init(struct inotify *in);
 void queue_destroy(struct inotify *in);
 /*
- * Any context where spinlocks of rank MISC may be taken. An event that doesn't fit, or for which there is no memory, is IN_Q_OVERFLOW. in gets on
- * the list *due if SIGIO is to be sent: that is for inotify_send_sigio(), without spinlocks.
+ * Any context where spinlocks of rank MISC may be taken. An event that doesn't fit, or for which
+ * there is no memory, is IN_Q_OVERFLOW. in gets on the list *due if SIGIO is to be sent: that is
+ * for inotify_send_sigio(), without spinlocks.
  */
 void inotify_queue(struct inotify *in, int wd, const struct notify_event *ev, struct inotify **due);
 void inotify_send_sigio(struct inotify *due);
-/* The oldest event, if reading it takes at most `room` bytes: to be given to queued_free(). NULL: there is none; ERR_PTR(-EINVAL). */
+/*
+ * The oldest event, if reading it takes at most `room` bytes: to be given to queued_free(). NULL:
+ * there is none; ERR_PTR(-EINVAL).
+ */
 must_check struct queued *inotify_take(struct inotify *in, size_t room);
 void queued_free(struct inotify *in, struct queued *q);
 /* The bytes that reading it takes. */

@@ -1,10 +1,12 @@
 /*
- * What happens to files, told to those who watch them: inotify(7). These are the hooks of the VFS, called after the thing has been done,
- * by whoever does it for a task: what a file system does to the layers below it is nobody's business. As long as nobody watches anything
- * they cost one relaxed load.
+ * What happens to files, told to those who watch them: inotify(7). These are the hooks of the VFS,
+ * called after the thing has been done, by whoever does it for a task: what a file system does to
+ * the layers below it is nobody's business. As long as nobody watches anything they cost one
+ * relaxed load.
  *
- * Events are IN_*; IN_ISDIR is added here. All of this may sleep (it may drop the last reference of an inode): no spinlocks, no RCU
- * section. A directory's lock may be held, and has to be where names change, so that their events come in the order of the changes.
+ * Events are IN_*; IN_ISDIR is added here. All of this may sleep (it may drop the last reference of
+ * an inode): no spinlocks, no RCU section. A directory's lock may be held, and has to be where
+ * names change, so that their events come in the order of the changes.
  */
 #ifndef FS_NOTIFY_H
 #define FS_NOTIFY_H
@@ -24,7 +26,10 @@ void notify_inode_slow(struct inode *inode, u32 event);
 void notify_name_slow(struct inode *dir, const char *name, size_t len, struct inode *inode,
 		      u32 event);
 
-/* By an open file: IN_OPEN, IN_ACCESS, IN_MODIFY, IN_CLOSE_*. For its inode, and for its directory with its name. */
+/*
+ * By an open file: IN_OPEN, IN_ACCESS, IN_MODIFY, IN_CLOSE_*. For its inode, and for its directory
+ * with its name.
+ */
 static inline void notify_file(struct file *f, u32 event)
 {
 	if (notify_wanted() && !(f->mode & FMODE_PATH))
@@ -53,8 +58,8 @@ static inline void notify_create(struct inode *dir, struct dentry *d)
 }
 
 /*
- * d's file has lost this name in its directory, which is locked: IN_DELETE; before that IN_ATTRIB for the file, and if it was the last one, and
- * nobody uses d besides the caller, IN_DELETE_SELF.
+ * d's file has lost this name in its directory, which is locked: IN_DELETE; before that IN_ATTRIB
+ * for the file, and if it was the last one, and nobody uses d besides the caller, IN_DELETE_SELF.
  */
 void notify_remove_slow(struct inode *dir, struct dentry *d);
 static inline void notify_remove(struct inode *dir, struct dentry *d)
@@ -70,8 +75,8 @@ struct notify_name {
 	size_t len;
 };
 /*
- * moved went from a place to another; both directories are locked. victim: what had the new name, or NULL. IN_MOVED_FROM, IN_MOVED_TO,
- * IN_MOVE_SELF, and IN_ATTRIB for the victim.
+ * moved went from a place to another; both directories are locked. victim: what had the new name,
+ * or NULL. IN_MOVED_FROM, IN_MOVED_TO, IN_MOVE_SELF, and IN_ATTRIB for the victim.
  */
 void notify_move_slow(const struct notify_name *from, const struct notify_name *to,
 		      struct inode *moved, struct inode *victim);
@@ -82,7 +87,10 @@ static inline void notify_move(const struct notify_name *from, const struct noti
 		notify_move_slow(from, to, moved, victim);
 }
 
-/* A dentry lets go of this inode: if the inode has no name any more, IN_DELETE_SELF, and its watches go. */
+/*
+ * A dentry lets go of this inode: if the inode has no name any more, IN_DELETE_SELF, and its
+ * watches go.
+ */
 void notify_inode_unused_slow(struct inode *inode);
 static inline void notify_inode_unused(struct inode *inode)
 {
@@ -90,7 +98,10 @@ static inline void notify_inode_unused(struct inode *inode)
 		notify_inode_unused_slow(inode);
 }
 
-/* The super block has lost its last user: IN_UNMOUNT, and its watches go, with the references that they have. */
+/*
+ * The super block has lost its last user: IN_UNMOUNT, and its watches go, with the references that
+ * they have.
+ */
 void notify_unmount(struct super_block *sb);
 
 /* Boot. */

@@ -96,7 +96,10 @@ static void watch_link(struct watch *w)
 	__atomic_fetch_add(&notify_watches, 1, __ATOMIC_RELAXED);
 }
 
-/* The reference of those that w was linked to is then the caller's, who also calls sum_masks() when all are unlinked that shall be. */
+/*
+ * The reference of those that w was linked to is then the caller's, who also calls sum_masks() when
+ * all are unlinked that shall be.
+ */
 static void watch_unlink(struct watch *w, bool tell, struct afterwards *after)
 {
 	struct watch **at = &w->inode->watches;
@@ -186,7 +189,10 @@ static void unlink_to(struct watch *w, struct afterwards *after)
 	after->gone = w;
 }
 
-/* To those who watch the inode. no_name: it was caused through a name that is no more. Called under RCU, or by who holds the inode. */
+/*
+ * To those who watch the inode. no_name: it was caused through a name that is no more. Called under
+ * RCU, or by who holds the inode.
+ */
 static void tell(struct inode *inode, const struct notify_event *ev, bool no_name,
 		 struct afterwards *after)
 {

@@ -1,13 +1,15 @@
 /*
  * Watches: an inotify instance's interest in an inode.
  *
- * A watch is *linked* from inotify_add_watch() until it is removed: by inotify_rm_watch(), after the one event that it is for, with its inode's
- * last name, with its super block, or with its instance. Linked, it is on the list of its inode, in the table and on the list of its instance, and on
- * the list of its super block, which together hold one reference. It holds the inode, so that the same one is found
- * again by name, and the instance.
+ * A watch is *linked* from inotify_add_watch() until it is removed: by inotify_rm_watch(), after
+ * the one event that it is for, with its inode's last name, with its super block, or with its
+ * instance. Linked, it is on the list of its inode, in the table and on the list of its instance,
+ * and on the list of its super block, which together hold one reference. It holds the inode, so
+ * that the same one is found again by name, and the instance.
  *
- * Whoever comes from the inode's side holds inode->spin, and takes the instance's lock under it. Whoever comes from another side takes a
- * reference under the lock there, lets go, and looks under inode->spin whether the watch is still linked.
+ * Whoever comes from the inode's side holds inode->spin, and takes the instance's lock under it.
+ * Whoever comes from another side takes a reference under the lock there, lets go, and looks under
+ * inode->spin whether the watch is still linked.
  *
  * c constant   a atomic   s inode->spin   g instance's lock   b sb_lock (watch.c)
  */
@@ -33,8 +35,9 @@ struct watch {
 };
 
 /*
- * Watches inode, or changes what it is watched for: IN_* as inotify_add_watch() takes them. The watch descriptor; -EEXIST with IN_MASK_CREATE, -ENOSPC,
- * -ENOMEM. The caller holds the instance's file, and a path to the inode.
+ * Watches inode, or changes what it is watched for: IN_* as inotify_add_watch() takes them. The
+ * watch descriptor; -EEXIST with IN_MASK_CREATE, -ENOSPC, -ENOMEM. The caller holds the instance's
+ * file, and a path to the inode.
  */
 must_check int watch_set(struct inotify *in, struct inode *inode, u32 arg);
 /* Unlinks w if nobody has done so; its instance is told if it is to know (IN_IGNORED). */

@@ -1,4 +1,7 @@
-/* From the lower layer into memory: opening lower files, and copying contents when a file is first changed. */
+/*
+ * From the lower layer into memory: opening lower files, and copying contents when a file is first
+ * changed.
+ */
 #include "kernel/fs/overlay/overlay_priv.h"
 
 #include "alloc.h"

@@ -1,11 +1,13 @@
 /*
- * Overlay names. A directory's own entries come first: an inode, or a whiteout that says there is none. A name without an entry is the lower
- * directory's business. `covers` of an entry tells that the lower directory has the name as well, so that a whiteout must stay when the
- * entry goes.
+ * Overlay names. A directory's own entries come first: an inode, or a whiteout that says there is
+ * none. A name without an entry is the lower directory's business. `covers` of an entry tells that
+ * the lower directory has the name as well, so that a whiteout must stay when the entry goes.
  *
- * Renaming something lower needs no copy: an entry in the new place refers to its inode, which knows its lower one; the old name gets a whiteout.
+ * Renaming something lower needs no copy: an entry in the new place refers to its inode, which
+ * knows its lower one; the old name gets a whiteout.
  *
- * Called with the directory's lock for writing, see fs.h. All steps that can fail come before the first change.
+ * Called with the directory's lock for writing, see fs.h. All steps that can fail come before the
+ * first change.
  */
 #include "kernel/fs/overlay/overlay_priv.h"
 
@@ -53,7 +55,10 @@ static int ovl_lookup(struct inode *dir, struct dentry *d)
 	return 0;
 }
 
-/* The entry of d, made if there is none: then it says what is so already. Nothing has changed, should a later step fail. NULL: no memory. */
+/*
+ * The entry of d, made if there is none: then it says what is so already. Nothing has changed,
+ * should a later step fail. NULL: no memory.
+ */
 static struct memdirent *entry_of(struct inode *dir, struct dentry *d)
 {
 	struct memdirent *e = memdir_find(dir_names(dir), d->name, d->name_len);

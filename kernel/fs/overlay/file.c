@@ -1,7 +1,8 @@
 /*
- * Overlay regular files. As long as nobody changed the file, reads and mappings go to the lower one; contents are copied into memory when the
- * file is first written, resized, or mapped shared by someone who may write. Open files notice at their next read: there is no difference
- * between those opened before and after. (Mappings made before keep showing the lower file.)
+ * Overlay regular files. As long as nobody changed the file, reads and mappings go to the lower
+ * one; contents are copied into memory when the file is first written, resized, or mapped shared by
+ * someone who may write. Open files notice at their next read: there is no difference between those
+ * opened before and after. (Mappings made before keep showing the lower file.)
  */
 #include "kernel/fs/overlay/overlay_priv.h"
 
@@ -17,7 +18,8 @@ static int ovl_open(struct inode *inode, struct file *f)
 		return 0;
 	lower = ovl_lower_file(inode); /* now, so that its errors are open's */
 	if (lower == ERR_PTR(-ESTALE))
-		d_drop(f->path.dentry); /* replaced below, against the rules: the next walk finds what is there */
+		d_drop(f->path.dentry); /* replaced below, against the rules: the next walk finds
+					   what is there */
 	return IS_ERR(lower) ? (int)PTR_ERR(lower) : 0;
 }
 

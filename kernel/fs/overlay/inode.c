@@ -149,7 +149,10 @@ void ovl_unpin(struct inode *inode)
 		inode_put(inode);
 }
 
-/* Only whiteouts can be left: a directory with entries is pinned, or is in a parent with entries, or is not empty and so has a name. */
+/*
+ * Only whiteouts can be left: a directory with entries is pinned, or is in a parent with entries,
+ * or is not empty and so has a name.
+ */
 static void free_names(struct memdir *d)
 {
 	struct memdirent *e;

@@ -80,7 +80,10 @@ ssize_t ovl_getxattr(struct inode *inode, const char *name, void *value, size_t 
 ssize_t ovl_listxattr(struct inode *inode, char *names, size_t size);
 int ovl_setxattr(struct inode *inode, const char *name, const void *value, size_t size, int flags);
 
-/* copyup.c: inode->lock held for writing. Makes contents in memory of (at least) the first `upto` bytes of the lower file. */
+/*
+ * copyup.c: inode->lock held for writing. Makes contents in memory of (at least) the first `upto`
+ * bytes of the lower file.
+ */
 must_check int ovl_copy_up(struct inode *inode, u64 upto);
 /* The open lower file; not a reference, it lives as long as the inode. ERR_PTR. */
 must_check struct file *ovl_lower_file(struct inode *inode);

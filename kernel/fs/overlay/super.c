@@ -39,8 +39,8 @@ static void ovl_show_options(struct super_block *sb, char *buf, size_t size)
 }
 
 /*
- * Empties a directory. New subdirectories have no other name: they go on the list with the entry's reference. Pinned ones get there by
- * themselves.
+ * Empties a directory. New subdirectories have no other name: they go on the list with the entry's
+ * reference. Pinned ones get there by themselves.
  */
 static void drop_entries(struct inode *dir, struct inode **list)
 {

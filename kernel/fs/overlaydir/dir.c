@@ -1,8 +1,10 @@
 /*
- * Names. The upper layer's count; a whiteout there (a character device 0:0) says that there is none; what it hasn't is looked up below, unless
- * the directory has no lower one. Called with the directory's lock, see fs.h.
+ * Names. The upper layer's count; a whiteout there (a character device 0:0) says that there is
+ * none; what it hasn't is looked up below, unless the directory has no lower one. Called with the
+ * directory's lock, see fs.h.
  *
- * What takes the place of a whiteout is made in work/ and renamed over it, so that the lower name doesn't show in between.
+ * What takes the place of a whiteout is made in work/ and renamed over it, so that the lower name
+ * doesn't show in between.
  */
 #include "kernel/fs/overlaydir/overlaydir.h"
 
@@ -53,7 +55,10 @@ static int odir_lookup(struct inode *dir, struct dentry *d)
 	return 0;
 }
 
-/* What a change of name in dir meets: its upper directory (copied up), the whiteout or file there, and what is below. */
+/*
+ * What a change of name in dir meets: its upper directory (copied up), the whiteout or file there,
+ * and what is below.
+ */
 struct spot {
 	struct inode *dir;   /* not a reference */
 	struct inode *upper; /* +1 or NULL */
@@ -305,7 +310,10 @@ static int put_whiteout(struct super_block *sb, struct spot *s, const char *name
 	return err;
 }
 
-/* Something has lost a name: what isn't in the upper layer, its only one here, whatever else there is below. */
+/*
+ * Something has lost a name: what isn't in the upper layer, its only one here, whatever else there
+ * is below.
+ */
 static void lost_name(struct inode *inode)
 {
 	if (S_ISDIR(inode->mode) || odir_gone(inode))
@@ -314,7 +322,10 @@ static void lost_name(struct inode *inode)
 		inode_dec_nlink(inode);
 }
 
-/* What is in the upper layer only: a directory may hold whiteouts, for names that were below something else once. */
+/*
+ * What is in the upper layer only: a directory may hold whiteouts, for names that were below
+ * something else once.
+ */
 static int remove_upper(struct spot *s, const char *name)
 {
 	int err = S_ISDIR(s->upper->mode) ? odir_remove_whiteouts(s->upper) : 0;
@@ -391,7 +402,10 @@ static int move_to_whiteout(const struct rename_ctx *rc, struct spot *from, stru
 	return err;
 }
 
-/* To where the upper layer has nothing, and the lower one a directory at most, while the lower one has the old name: a whiteout comes there first, and the two are exchanged. */
+/*
+ * To where the upper layer has nothing, and the lower one a directory at most, while the lower one
+ * has the old name: a whiteout comes there first, and the two are exchanged.
+ */
 static int move_by_whiteout(const struct rename_ctx *rc, struct spot *from, struct spot *to)
 {
 	int err = upper_make(to->dir, rc->new->name, S_IFCHR, 0, NULL, &to->upper);
@@ -405,8 +419,9 @@ static int move_by_whiteout(const struct rename_ctx *rc, struct spot *from, stru
 }
 
 /*
- * A file over another one, while the lower layer has the old name, in a layer that can't leave a whiteout there by renaming. First it gets the new
- * name besides, then a whiteout takes the old one's place: in between it has both, as rename(2) says it may.
+ * A file over another one, while the lower layer has the old name, in a layer that can't leave a
+ * whiteout there by renaming. First it gets the new name besides, then a whiteout takes the old
+ * one's place: in between it has both, as rename(2) says it may.
  *
  * tmp: another name of the file, in work/. w: a whiteout there.
  */
@@ -460,8 +475,8 @@ static int move_by_link(struct odir_sb *os, const struct rename_ctx *rc, struct 
 }
 
 /*
- * A directory over an empty one, where one rename won't do. First a whiteout takes that one's place, as if it had been removed, then the two are
- * exchanged.
+ * A directory over an empty one, where one rename won't do. First a whiteout takes that one's
+ * place, as if it had been removed, then the two are exchanged.
  */
 static int move_over_dir(struct odir_sb *os, const struct rename_ctx *rc, struct spot *from,
 			 struct spot *to)

@@ -1,6 +1,6 @@
 /*
- * Regular files: those of the layer they are in. A file is copied up when it is opened for writing (or truncated); files that were open
- * before notice at their next read.
+ * Regular files: those of the layer they are in. A file is copied up when it is opened for writing
+ * (or truncated); files that were open before notice at their next read.
  */
 #include "kernel/fs/overlaydir/overlaydir.h"
 
@@ -8,7 +8,10 @@
 
 #include <unistd.h>
 
-/* The inode's file in a layer, opened at first use. Not a reference: it lives as long as the inode. ERR_PTR. */
+/*
+ * The inode's file in a layer, opened at first use. Not a reference: it lives as long as the inode.
+ * ERR_PTR.
+ */
 static struct file *file_in(struct inode *inode, struct file **slot, struct inode *layer, int flags)
 {
 	struct file *f = __atomic_load_n(slot, __ATOMIC_ACQUIRE), *there;
@@ -48,7 +51,10 @@ static int odir_open(struct inode *inode, struct file *f)
 		if (IS_ERR(upper))
 			return PTR_ERR(upper);
 	}
-	/* Now, so that its errors are open's; but a lack of memory mustn't let an open fail that has made the file: it is tried again when it is used. */
+	/*
+	 * Now, so that its errors are open's; but a lack of memory mustn't let an open fail that
+	 * has made the file: it is tried again when it is used.
+	 */
 	real = real_file(inode);
 	return IS_ERR(real) && PTR_ERR(real) != -ENOMEM ? (int)PTR_ERR(real) : 0;
 }
@@ -72,7 +78,10 @@ static ssize_t odir_write(struct file *f, struct iov_iter *from, u64 *pos)
 		return PTR_ERR(real);
 	down_write(&inode->lock);
 	if (file_flags(f) & O_APPEND) {
-		/* Not inode->size: a stat beside us may store there what it has read before our last write. */
+		/*
+		 * Not inode->size: a stat beside us may store there what it has read before our
+		 * last write.
+		 */
 		err = upper_getattr(odir_upper(inode), &st);
 		if (!err)
 			*pos = st.size;

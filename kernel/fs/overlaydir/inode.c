@@ -1,4 +1,7 @@
-/* Inodes: of a place. What is in the upper layer is found by its inode there: names of one file are one inode. */
+/*
+ * Inodes: of a place. What is in the upper layer is found by its inode there: names of one file are
+ * one inode.
+ */
 #include "kernel/fs/overlaydir/overlaydir.h"
 
 #include "alloc.h"

@@ -19,8 +19,8 @@ struct odir_sb {
 };
 
 /*
- * Where something is found in the layers. Of what is in the lower layer only, parent and name never change: before it is renamed it is copied
- * up, or, if it is a directory, the rename is refused.
+ * Where something is found in the layers. Of what is in the lower layer only, parent and name never
+ * change: before it is renamed it is copied up, or, if it is a directory, the rename is refused.
  */
 struct odir_place {
 	u32 refs;		   /* a */
@@ -28,8 +28,8 @@ struct odir_place {
 	struct odir_place *parent; /* c, +1; NULL: the root */
 	struct inode *lower;	   /* c, +1; NULL: nothing below */
 	struct inode *upper;	   /* copy_up to set, a: +1; NULL: not copied up; stays then */
-	struct inode *
-		inode; /* odir_sb.lock: whose place it is; not a reference; NULL: nobody has it now */
+	struct inode *inode;  /* odir_sb.lock: whose place it is; not a reference; NULL: nobody has
+				 it now */
 	struct mutex filling; /* rank COPY_FILL: a file's contents are being copied */
 	char name[];	      /* c */
 };
@@ -84,11 +84,15 @@ static inline bool is_whiteout(const struct inode *upper)
 must_check struct odir_place *odir_place_new(struct odir_place *parent, const char *name,
 					     struct inode *lower, struct inode *upper);
 void odir_place_put(struct odir_place *p);
-/* Its upper inode, copied up if need be; not a reference. upto: how much of a file's contents is wanted. ERR_PTR. */
+/*
+ * Its upper inode, copied up if need be; not a reference. upto: how much of a file's contents is
+ * wanted. ERR_PTR.
+ */
 must_check struct inode *odir_copy_up(struct inode *inode, u64 upto);
 /*
- * Around what takes the name of inode from it: if it isn't in the upper layer yet, nothing of it comes there meanwhile, nor ever under this name once
- * that has happened. The directories concerned have been copied up. Begin says whether it has taken copy_up, which is for end.
+ * Around what takes the name of inode from it: if it isn't in the upper layer yet, nothing of it
+ * comes there meanwhile, nor ever under this name once that has happened. The directories concerned
+ * have been copied up. Begin says whether it has taken copy_up, which is for end.
  */
 must_check bool odir_removal_begin(struct inode *inode);
 void odir_removal_end(struct inode *inode, bool held, bool gone);
@@ -119,7 +123,10 @@ must_check struct inode *odir_iget(struct super_block *sb, struct odir_place *pl
 int odir_take_attrs(struct inode *inode); /* from the layer it is in */
 /* The same after a change that has been made: if the layer won't tell, what it knows. */
 void odir_take_known_attrs(struct inode *inode);
-/* Memory for what is about to be made as dir/name, so that nothing fails when it is there. NULL: there is none. */
+/*
+ * Memory for what is about to be made as dir/name, so that nothing fails when it is there. NULL:
+ * there is none.
+ */
 must_check struct inode *odir_inode_ahead(struct inode *dir, const char *name, u32 mode);
 /* It was made. Takes both references; the inode that it is, +1. */
 struct inode *odir_inode_made(struct inode *inode, struct inode *upper);

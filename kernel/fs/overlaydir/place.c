@@ -1,8 +1,9 @@
 /*
  * Places in the layers, and copying up.
  *
- * What is copied up is made in work/, with attributes and contents, and then renamed to where it belongs, so that nobody ever finds half
- * of it; its directories first. That goes one at a time, but for the contents of files, which take long: each file has one copier.
+ * What is copied up is made in work/, with attributes and contents, and then renamed to where it
+ * belongs, so that nobody ever finds half of it; its directories first. That goes one at a time,
+ * but for the contents of files, which take long: each file has one copier.
  */
 #include "kernel/fs/overlaydir/overlaydir.h"
 

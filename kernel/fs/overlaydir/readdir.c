@@ -1,6 +1,7 @@
 /*
- * Reading directories. What is in one layer only is read from there, less whiteouts, with that layer's cookies. What is in both comes from a list that is
- * made when reading starts: what the upper layer has, then what the lower one has and the upper one hasn't; the cookie is the index.
+ * Reading directories. What is in one layer only is read from there, less whiteouts, with that
+ * layer's cookies. What is in both comes from a list that is made when reading starts: what the
+ * upper layer has, then what the lower one has and the upper one hasn't; the cookie is the index.
  */
 #include "kernel/fs/overlaydir/overlaydir.h"
 
@@ -90,8 +91,9 @@ static bool set_has(const struct name_set *s, const char *name)
 }
 
 /*
- * What the guest finds of an entry of the upper layer: its type is learnt on the way (DT_WHT: nothing), and in a directory that has something below its
- * number: it may have been copied up a while ago. (So may those elsewhere, once one was renamed.)
+ * What the guest finds of an entry of the upper layer: its type is learnt on the way (DT_WHT:
+ * nothing), and in a directory that has something below its number: it may have been copied up a
+ * while ago. (So may those elsewhere, once one was renamed.)
  */
 static int see_upper(struct inode *dir, const char *name, u64 *ino, unsigned *type)
 {
@@ -101,7 +103,10 @@ static int see_upper(struct inode *dir, const char *name, u64 *ino, unsigned *ty
 	if (*type != DT_CHR && *type != DT_UNKNOWN && !odir_lower(dir) &&
 	    !__atomic_load_n(&odir_sb(dir->sb)->strayed, __ATOMIC_RELAXED))
 		return 0;
-	/* An unlink up there is over, or hasn't begun: else what it has noted of the file would be taken back. */
+	/*
+	 * An unlink up there is over, or hasn't begun: else what it has noted of the file would be
+	 * taken back.
+	 */
 	down_read(&upper->lock);
 	inode = layer_lookup(upper, name);
 	up_read(&upper->lock);

@@ -1,6 +1,6 @@
 /*
- * Operations on the inodes of the layer. Its own name cache isn't used: each name is looked up when it is needed, and the dentries that
- * its operations want are made for one call.
+ * Operations on the inodes of the layer. Its own name cache isn't used: each name is looked up when
+ * it is needed, and the dentries that its operations want are made for one call.
  */
 #include "kernel/fs/overlaydir/overlaydir.h"
 
@@ -186,7 +186,9 @@ int odir_remove_whiteouts(struct inode *dir)
 	return err;
 }
 
-/* What an operation that was cut off has left: files, and directories with nothing but whiteouts. */
+/*
+ * What an operation that was cut off has left: files, and directories with nothing but whiteouts.
+ */
 int odir_clear_work(struct odir_sb *os)
 {
 	struct dir_list l = {};

@@ -1,4 +1,6 @@
-/* Who may look into a task: what ptrace(2) calls a read access check with file system credentials. */
+/*
+ * Who may look into a task: what ptrace(2) calls a read access check with file system credentials.
+ */
 #include "cred.h"
 #include "kernel/fs/proc/proc_priv.h"
 #include "mm.h"
@@ -26,7 +28,9 @@ static bool may_be_looked_into(struct task *t)
 	return may;
 }
 
-/* Files belong to the task's effective user; to root if it must not be looked into, or has ended. */
+/*
+ * Files belong to the task's effective user; to root if it must not be looked into, or has ended.
+ */
 int proc_inode_owner(struct task *t, u32 mode, racy_u32 *uid, racy_u32 *gid)
 {
 	struct cred *c = task_cred_get(t);

@@ -56,8 +56,8 @@ int proc_show_cpuinfo(struct seq *s, const struct proc_ctx *c)
 /* ---- stat ---- */
 
 /*
- * Racy reads of another CPU's accounts, with what has passed since they were last done. What is neither guest nor kernel was idle, also
- * while it sleeps and counts nothing.
+ * Racy reads of another CPU's accounts, with what has passed since they were last done. What is
+ * neither guest nor kernel was idle, also while it sleeps and counts nothing.
  */
 void cpu_times_get(int n, struct cpu_times *t)
 {
@@ -161,8 +161,8 @@ static u64 busy_now(unsigned *waiting)
 }
 
 /*
- * The averages decay in steps of five seconds, all those due at once. What ran meanwhile is known exactly from the CPU time used;
- * who waited for a CPU only as of now.
+ * The averages decay in steps of five seconds, all those due at once. What ran meanwhile is known
+ * exactly from the CPU time used; who waited for a CPU only as of now.
  */
 void loadavg_get(u64 avg[3])
 {

@@ -1,6 +1,7 @@
 /*
- * Regular files of /proc. The text is made when a read begins at the start, and kept for the reads that follow: who reads in pieces
- * gets one consistent text, and who seeks back to 0 gets a fresh one.
+ * Regular files of /proc. The text is made when a read begins at the start, and kept for the reads
+ * that follow: who reads in pieces gets one consistent text, and who seeks back to 0 gets a fresh
+ * one.
  */
 #include "alloc.h"
 #include "kernel/fs/proc/proc_priv.h"
@@ -28,7 +29,10 @@ static int make_text(struct file *f, struct proc_file *pf)
 		return -ESRCH;
 	pf->text.len = 0;
 	err = pi->entry->show(&pf->text, &c);
-	/* Asked afterwards: if the task has executed another program meanwhile, the text may be of that. */
+	/*
+	 * Asked afterwards: if the task has executed another program meanwhile, the text may be of
+	 * that.
+	 */
 	if (!err && pi->entry->flags & PROC_PRIVATE)
 		err = proc_may_read(f, c.task);
 	proc_ctx_put(&c);

@@ -23,7 +23,10 @@ static char *first_cpu_block(void)
 
 int proc_init(const char *cmdline)
 {
-	/* Texts are kept while their files are open. The least is enough for smaps of a process with all the mappings it may have. */
+	/*
+	 * Texts are kept while their files are open. The least is enough for smaps of a process
+	 * with all the mappings it may have.
+	 */
 	seq_limit(max(memory_size() / 10, (u64)64 << 20));
 	proc_maps_init();
 	host_info.cpu_block = first_cpu_block();

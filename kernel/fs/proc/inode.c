@@ -1,8 +1,9 @@
 /*
  * Inodes of /proc, and its directories: rows of tables, then names that come and go.
  *
- * An inode of a process holds its struct pid, so the number can't come to stand for another process. Whether the process still exists is
- * looked up at each use; names are never cached without being checked (revalidate).
+ * An inode of a process holds its struct pid, so the number can't come to stand for another
+ * process. Whether the process still exists is looked up at each use; names are never cached
+ * without being checked (revalidate).
  */
 #include "alloc.h"
 #include "cred.h"

@@ -1,10 +1,11 @@
 /*
- * /proc/PID/maps and smaps. The vma table is copied under mm->lock; names and device numbers are looked up afterwards, since they may take
- * locks of file systems. Resident sizes come from the host's smaps of the keeper, whose vmas may be merged or split otherwise:
- * they are shared out by overlap.
+ * /proc/PID/maps and smaps. The vma table is copied under mm->lock; names and device numbers are
+ * looked up afterwards, since they may take locks of file systems. Resident sizes come from the
+ * host's smaps of the keeper, whose vmas may be merged or split otherwise: they are shared out by
+ * overlap.
  *
- * With as many mappings as a process may have, the host's text and the sizes take tens of megabytes, which nobody is charged for. So one smaps is
- * made at a time.
+ * With as many mappings as a process may have, the host's text and the sizes take tens of
+ * megabytes, which nobody is charged for. So one smaps is made at a time.
  */
 #include "alloc.h"
 #include "hostio.h"

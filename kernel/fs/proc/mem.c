@@ -1,6 +1,7 @@
 /*
- * /proc/PID/mem: a process's memory, at its addresses. The mm is that of the time of open, and so is the right to it: an exec changes neither. The file
- * keeps the mm's structure alone; when the last user has gone, there is nothing to read any more.
+ * /proc/PID/mem: a process's memory, at its addresses. The mm is that of the time of open, and so
+ * is the right to it: an exec changes neither. The file keeps the mm's structure alone; when the
+ * last user has gone, there is nothing to read any more.
  */
 #include "alloc.h"
 #include "kernel/fs/proc/proc_priv.h"

@@ -62,8 +62,8 @@ static void add_processes(struct usage *u)
 }
 
 /*
- * Total is what boot was told, or the host's. Used is what processes and the kernel hold. Free and available are no more than what the
- * host has, because that is where it comes from.
+ * Total is what boot was told, or the host's. Used is what processes and the kernel hold. Free and
+ * available are no more than what the host has, because that is where it comes from.
  */
 void mem_info_get(struct mem_info *m)
 {

@@ -1,6 +1,6 @@
 /*
- * /proc/PID/ns, and setns(2). There is one namespace of each kind, in which everybody is: the links tell just that. Their numbers are those of Linux's first
- * ones (mnt and net: since 6.18).
+ * /proc/PID/ns, and setns(2). There is one namespace of each kind, in which everybody is: the links
+ * tell just that. Their numbers are those of Linux's first ones (mnt and net: since 6.18).
  */
 #include "kernel/fs/proc/proc_priv.h"
 #include "kernel/fs/vfs.h"
@@ -98,7 +98,10 @@ const struct proc_entry proc_ns_table[] = {
 
 /* ---- setns ---- */
 
-/* The caller is in it: that it may enter it is all that there is to say. As Linux says it, but for mnt, which would move root and cwd. */
+/*
+ * The caller is in it: that it may enter it is all that there is to say. As Linux says it, but for
+ * mnt, which would move root and cwd.
+ */
 static int enter(const struct ns_kind *kind)
 {
 	if (kind == &user_ns)

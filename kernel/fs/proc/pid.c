@@ -136,7 +136,10 @@ static int show_oom_score(struct seq *s, const struct proc_ctx *c)
 {
 	int adj = __atomic_load_n(&c->tg->oom_score_adj, __ATOMIC_RELAXED);
 
-	/* Nobody is chosen: the guest has no OOM killer. Linux shows 666 to a process without memory to speak of. */
+	/*
+	 * Nobody is chosen: the guest has no OOM killer. Linux shows 666 to a process without
+	 * memory to speak of.
+	 */
 	seq_printf(s, "%d\n", adj <= -1000 ? 0 : 666 + adj * 2 / 3);
 	return 0;
 }

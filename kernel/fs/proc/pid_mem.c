@@ -22,8 +22,8 @@ static void append_memory(struct seq *s, struct mm *mm, uaddr_t from, uaddr_t to
 }
 
 /*
- * The arguments, with their NULs. A program that has overwritten the last one shows a title of its own, which ends at the first
- * NUL and may go on into what was the environment.
+ * The arguments, with their NULs. A program that has overwritten the last one shows a title of its
+ * own, which ends at the first NUL and may go on into what was the environment.
  */
 static void append_args(struct seq *s, struct mm *mm)
 {

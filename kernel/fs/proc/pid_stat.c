@@ -17,7 +17,10 @@ typedef unsigned long long ull;
 
 static char state_char(struct task *t)
 {
-	/* Who sees a Z may wait for the process, poll its pidfd ...: the last thread isn't one before its parent is told. */
+	/*
+	 * Who sees a Z may wait for the process, poll its pidfd ...: the last thread isn't one
+	 * before its parent is told.
+	 */
 	if (__atomic_load_n(&t->exiting, __ATOMIC_RELAXED) &&
 	    (__atomic_load_n(&t->tg->zombie, __ATOMIC_ACQUIRE) ||
 	     __atomic_load_n(&t->tg->nr_threads, __ATOMIC_RELAXED) > 1))

@@ -10,7 +10,8 @@
 #include "task.h"
 
 /*
- * Whom a file is about. Without a task for the files of the whole system; with references for as long as the context lives.
+ * Whom a file is about. Without a task for the files of the whole system; with references for as
+ * long as the context lives.
  */
 struct proc_ctx {
 	struct task *task;	 /* +1; NULL: none */
@@ -48,7 +49,8 @@ struct proc_entry {
 };
 #define PROC_PRIVATE 1u /* only for who may trace the task */
 #define PROC_EARLY                                                                                 \
-	2u /* the text is made at open, because making it takes locks that rank above the position's */
+	2u /* the text is made at open, because making it takes locks that rank above the          \
+	      position's */
 
 /* Rows. */
 #define PROC_FILE(n, m, fn, ...)                                                                   \
@@ -100,8 +102,9 @@ int proc_inode_owner(struct task *t, u32 mode, racy_u32 *uid, racy_u32 *gid);
 /* access.c: 0, -EACCES. */
 must_check int proc_may_trace(struct task *t);
 /*
- * May who opened f still look into t? It may have executed a set-id program since, and so may the reader, whose output would tell: so a process
- * that has opened its own file goes by the credentials of then, once it has others.
+ * May who opened f still look into t? It may have executed a set-id program since, and so may the
+ * reader, whose output would tell: so a process that has opened its own file goes by the
+ * credentials of then, once it has others.
  */
 must_check int proc_may_read(const struct file *f, struct task *t);
 /* fd.c: rows of descriptors, and whether one is still open with that access. */

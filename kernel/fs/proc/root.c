@@ -133,7 +133,10 @@ static void show_lock(struct seq *s, size_t nr, const struct file_lock_info *l)
 		seq_printf(s, "%llu\n", (ull)l->end);
 }
 
-/* They are collected first, under spinlocks, and made text of afterwards. Who waits for one isn't shown. */
+/*
+ * They are collected first, under spinlocks, and made text of afterwards. Who waits for one isn't
+ * shown.
+ */
 static int show_locks(struct seq *s, const struct proc_ctx *c)
 {
 	struct seq raw;

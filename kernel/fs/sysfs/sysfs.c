@@ -1,6 +1,7 @@
 /*
- * sysfs: what programs read to find out about CPUs, memory nodes and huge pages. Tables of the same kind as /proc's. Caches
- * are the host's, looked up when asked for; each of our CPUs has a core of its own.
+ * sysfs: what programs read to find out about CPUs, memory nodes and huge pages. Tables of the same
+ * kind as /proc's. Caches are the host's, looked up when asked for; each of our CPUs has a core of
+ * its own.
  */
 #include "alloc.h"
 #include "cpu.h"

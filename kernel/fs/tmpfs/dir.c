@@ -1,4 +1,7 @@
-/* tmpfs names: directory operations and reading. Called with the directory's lock for writing (not iterate), see fs.h. */
+/*
+ * tmpfs names: directory operations and reading. Called with the directory's lock for writing (not
+ * iterate), see fs.h.
+ */
 #include "kernel/fs/tmpfs/tmpfs_priv.h"
 
 #include "alloc.h"

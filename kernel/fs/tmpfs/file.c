@@ -127,7 +127,10 @@ const struct file_operations tmpfs_file_fops = {
 
 /* ---- files without a name ---- */
 
-/* Made at first use, never unmounted. What its files hold together is limited as what the guest may be promised. */
+/*
+ * Made at first use, never unmounted. What its files hold together is limited as what the guest may
+ * be promised.
+ */
 static struct super_block *memfile_sb; /* atomic, constant once set */
 
 static struct super_block *get_memfile_sb(void)

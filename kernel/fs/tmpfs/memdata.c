@@ -121,8 +121,9 @@ static u64 promised(const struct memdata *d, u64 bytes, u64 size)
 }
 
 /*
- * A touch of a mapping allocates, which the kernel doesn't see. So where promises are kept a mapped memfd counts with its whole size, holes
- * included. Before the size becomes `size`, or the memfd is mapped. -ENOMEM.
+ * A touch of a mapping allocates, which the kernel doesn't see. So where promises are kept a mapped
+ * memfd counts with its whole size, holes included. Before the size becomes `size`, or the memfd is
+ * mapped. -ENOMEM.
  */
 static int promise_size(struct memdata *d, u64 size)
 {
@@ -289,7 +290,10 @@ static ssize_t write_memfd(struct memdata *d, struct mem_limit *lim, u64 size,
 	size_t all = iov_iter_count(from), n = all;
 	ssize_t got;
 
-	/* As much as fits, in the end a page at a time; an overwrite needs less room than it is taken for here. */
+	/*
+	 * As much as fits, in the end a page at a time; an overwrite needs less room than it is
+	 * taken for here.
+	 */
 	while (n && !memfd_may_grow(d, lim, off, n))
 		n = n > PAGE_SIZE ? n / 2 & PAGE_MASK : 0;
 	if (!n || promise_size(d, max(size, off + n)))
@@ -357,7 +361,10 @@ static int memfd_fallocate(struct memdata *d, struct mem_limit *lim, int mode, u
 {
 	int err = 0;
 
-	/* Others look at the limit while the host finds the memory: it is taken before. count_memfd() sets it right. */
+	/*
+	 * Others look at the limit while the host finds the memory: it is taken before.
+	 * count_memfd() sets it right.
+	 */
 	if (!(mode & FALLOC_FL_PUNCH_HOLE) &&
 	    (!memfd_may_grow(d, lim, off, len) || promise_size(d, max(size, off + len)) ||
 	     !charge(d, lim, PAGE_ALIGN(off + len) - (off & PAGE_MASK))))

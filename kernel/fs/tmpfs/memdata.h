@@ -1,11 +1,14 @@
 /*
  * Contents of a regular file in memory.
  *
- * A small file that nobody maps is one kernel buffer: each byte moves once between it and the guest. The buffer may be shorter than the file:
- * what lies behind it is zero. When the file is mapped, or written beyond MEMDATA_BUFFER_MAX, it turns into a memfd for good, which the guest
- * maps from the host; reads and writes then go to the memfd, so that they and mappings always agree.
+ * A small file that nobody maps is one kernel buffer: each byte moves once between it and the
+ * guest. The buffer may be shorter than the file: what lies behind it is zero. When the file is
+ * mapped, or written beyond MEMDATA_BUFFER_MAX, it turns into a memfd for good, which the guest
+ * maps from the host; reads and writes then go to the memfd, so that they and mappings always
+ * agree.
  *
- * All calls: the inode's lock held, for writing where contents or size change. Sizes are kept by the caller in inode->size.
+ * All calls: the inode's lock held, for writing where contents or size change. Sizes are kept by
+ * the caller in inode->size.
  */
 #ifndef HEDDLE_MEMDATA_H
 #define HEDDLE_MEMDATA_H
@@ -34,7 +37,10 @@ struct memdata {
 
 /* Bytes read; 0 at the end of the file; -EFAULT. */
 ssize_t memdata_read(struct memdata *d, u64 size, struct iov_iter *to, u64 off);
-/* Bytes written (fewer when space or the guest's memory ends); -EFAULT, -ENOSPC, -ENOMEM, -EPERM (sealed). */
+/*
+ * Bytes written (fewer when space or the guest's memory ends); -EFAULT, -ENOSPC, -ENOMEM, -EPERM
+ * (sealed).
+ */
 ssize_t memdata_write(struct memdata *d, struct mem_limit *lim, u64 size, struct iov_iter *from,
 		      u64 off);
 must_check int memdata_resize(struct memdata *d, struct mem_limit *lim, u64 old, u64 size);
@@ -44,7 +50,10 @@ must_check int memdata_fallocate(struct memdata *d, struct mem_limit *lim, int m
 /* SEEK_DATA, SEEK_HOLE: the offset or -ENXIO. */
 s64 memdata_seek(struct memdata *d, u64 size, u64 off, int whence);
 must_check int memdata_make_memfd(struct memdata *d, struct mem_limit *lim, u64 size);
-/* For file_operations->mmap; lock held for writing. With --memory the whole file is promised from then on: -ENOMEM. */
+/*
+ * For file_operations->mmap; lock held for writing. With --memory the whole file is promised from
+ * then on: -ENOMEM.
+ */
 must_check int memdata_mmap(struct memdata *d, struct mem_limit *lim, u64 size, u64 off,
 			    struct mmap_target *t);
 /* Bytes that all files hold, and how much of it in memfds. */

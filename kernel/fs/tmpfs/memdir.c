@@ -63,7 +63,10 @@ static int hash_resize(struct memdir *d, u32 nr)
 	return 0;
 }
 
-/* Room for one more slot: by dropping those of removed entries when they are half of all, else by growing. */
+/*
+ * Room for one more slot: by dropping those of removed entries when they are half of all, else by
+ * growing.
+ */
 static int slots_reserve(struct memdir *d)
 {
 	u32 kept = 0, cap;

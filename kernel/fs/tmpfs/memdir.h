@@ -1,6 +1,7 @@
 /*
- * Names of a directory in memory: a hash by name, and an array in the order of cookies for reading. A cookie belongs to an entry for its life and
- * is never used again in this directory, so a reader goes on where it was whatever was created or removed meanwhile.
+ * Names of a directory in memory: a hash by name, and an array in the order of cookies for reading.
+ * A cookie belongs to an entry for its life and is never used again in this directory, so a reader
+ * goes on where it was whatever was created or removed meanwhile.
  *
  * All calls: the directory inode's lock held, for writing where entries change.
  */
@@ -41,7 +42,10 @@ struct memdir {
 #define MEMDIR_FIRST_COOKIE 2
 
 struct memdirent *memdir_find(const struct memdir *d, const char *name, size_t len);
-/* Adds a name that is not there. Takes the reference on inode (NULL: a whiteout), not on failure. NULL: no memory. */
+/*
+ * Adds a name that is not there. Takes the reference on inode (NULL: a whiteout), not on failure.
+ * NULL: no memory.
+ */
 must_check struct memdirent *memdir_add(struct memdir *d, const char *name, size_t len,
 					struct inode *inode);
 /* Takes the entry out and frees it; returns its inode, whose reference is the caller's now. */
@@ -51,8 +55,8 @@ struct inode *memdir_replace(struct memdir *d, struct memdirent *e, struct inode
 /* The first entry with a cookie >= from; NULL. */
 struct memdirent *memdir_next(const struct memdir *d, u64 from);
 /*
- * The last entry; NULL. Who empties a directory takes this: from the front each search would go through the slots of all that were
- * removed before.
+ * The last entry; NULL. Who empties a directory takes this: from the front each search would go
+ * through the slots of all that were removed before.
  */
 struct memdirent *memdir_last(const struct memdir *d);
 void memdir_free(struct memdir *d); /* empty */

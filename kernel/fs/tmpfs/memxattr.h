@@ -15,7 +15,9 @@ struct memxattr;
 ssize_t memxattr_get(const struct memxattr *list, const char *name, void *value, size_t size);
 /* All names, each with its NUL: their length; copied if size is not 0. -ERANGE. */
 ssize_t memxattr_list(const struct memxattr *list, char *names, size_t size);
-/* value NULL: removes it. flags: XATTR_CREATE, XATTR_REPLACE. -EEXIST, -ENODATA, -ENOSPC, -ENOMEM. */
+/*
+ * value NULL: removes it. flags: XATTR_CREATE, XATTR_REPLACE. -EEXIST, -ENODATA, -ENOSPC, -ENOMEM.
+ */
 must_check int memxattr_set(struct memxattr **list, struct mem_limit *lim, const char *name,
 			    const void *value, size_t size, int flags);
 void memxattr_free(struct memxattr **list, struct mem_limit *lim);

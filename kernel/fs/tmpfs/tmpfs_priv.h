@@ -13,7 +13,9 @@ struct tmpfs_sb {
 	struct inode *root; /* +1: keeps the tree until put_super */
 };
 
-/* inode->priv, by the type of the inode. Protected by inode->lock; a symlink's target is constant. */
+/*
+ * inode->priv, by the type of the inode. Protected by inode->lock; a symlink's target is constant.
+ */
 struct tmpfs_inode {
 	union {
 		struct memdata data;
@@ -40,7 +42,10 @@ static inline struct mem_limit *tmpfs_limit(const struct inode *inode)
 	return &tmpfs_sb(inode->sb)->limit;
 }
 
-/* A new inode of that mode (with type), owned as dir wants it; dir NULL: nobody's. ERR_PTR(-ENOSPC, -ENOMEM). */
+/*
+ * A new inode of that mode (with type), owned as dir wants it; dir NULL: nobody's. ERR_PTR(-ENOSPC,
+ * -ENOMEM).
+ */
 must_check struct inode *tmpfs_new_inode(struct super_block *sb, const struct inode *dir, u32 mode,
 					 dev_t dev);
 /* A super block without a root. ERR_PTR. */

@@ -1,6 +1,6 @@
 /*
- * Files: what was written is there, what failed has changed nothing but the bytes that it was about, names are where they were moved to. A
- * model in memory says what has to be there.
+ * Files: what was written is there, what failed has changed nothing but the bytes that it was
+ * about, names are where they were moved to. A model in memory says what has to be there.
  */
 #include "load.h"
 #include <dirent.h>

@@ -1,5 +1,6 @@
 /*
- * Work under a host that fails: calls may fail, with an error that was announced, but what succeeded holds. Shared by the workloads.
+ * Work under a host that fails: calls may fail, with an error that was announced, but what
+ * succeeded holds. Shared by the workloads.
  */
 #ifndef FAULT_LOAD_H
 #define FAULT_LOAD_H
@@ -14,7 +15,10 @@ extern unsigned long done, failed; /* calls */
 __attribute__((noreturn, format(printf, 1, 2))) void wrong(const char *fmt, ...);
 /* For standard output. */
 __attribute__((format(printf, 1, 2))) void say(const char *fmt, ...);
-/* Counts a call. True if it succeeded; if not, its errno has to be one of those that were announced. */
+/*
+ * Counts a call. True if it succeeded; if not, its errno has to be one of those that were
+ * announced.
+ */
 bool ok(bool success, const char *call);
 /* Repeats a call that has to succeed some time, such as one that cleans up. */
 #define PERSIST(success, call)                                                                     \

@@ -98,8 +98,9 @@ void pattern(unsigned char *to, size_t n, unsigned seed, size_t at)
 }
 
 /*
- * Whoever had a call fail may leave others waiting for ever, and a mask of signals that stays set is enough for that. So after 20 s a child ends this
- * process, and with it the guest, by calls that have nothing in memory.
+ * Whoever had a call fail may leave others waiting for ever, and a mask of signals that stays set
+ * is enough for that. So after 20 s a child ends this process, and with it the guest, by calls that
+ * have nothing in memory.
  */
 static void survive(const char *self, int rounds)
 {

@@ -1,4 +1,7 @@
-/* As many threads, processes and mappings at once as there may be: what fails is theirs to make, what was made works, and when they are gone there is room again. */
+/*
+ * As many threads, processes and mappings at once as there may be: what fails is theirs to make,
+ * what was made works, and when they are gone there is room again.
+ */
 #include "load.h"
 #include <pthread.h>
 #include <sys/mman.h>

@@ -1,4 +1,6 @@
-/* Processes and threads: those that were made do all of their work, and what they report arrives. */
+/*
+ * Processes and threads: those that were made do all of their work, and what they report arrives.
+ */
 #include "load.h"
 #include <pthread.h>
 #include <signal.h>

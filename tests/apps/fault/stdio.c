@@ -1,4 +1,7 @@
-/* Standard input goes to standard output, in pieces of any size: nothing is lost or doubled by a call that failed. */
+/*
+ * Standard input goes to standard output, in pieces of any size: nothing is lost or doubled by a
+ * call that failed.
+ */
 #include "load.h"
 #include <termios.h>
 #include <unistd.h>

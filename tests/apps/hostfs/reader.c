@@ -1,4 +1,7 @@
-/* reader PREFIX: how often a CPU stood still for 80 ms, while another process read 20 files, twice each. */
+/*
+ * reader PREFIX: how often a CPU stood still for 80 ms, while another process read 20 files, twice
+ * each.
+ */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/wait.h>

@@ -1,10 +1,11 @@
 /*
- * storm SEED DIR: changes two trees at random, without end, in two processes; for kill.py, which kills the kernel meanwhile and then looks whether
- * each file still has metadata that is its own.
+ * storm SEED DIR: changes two trees at random, without end, in two processes; for kill.py, which
+ * kills the kernel meanwhile and then looks whether each file still has metadata that is its own.
  *
- * So whatever is made has a number U, which its data tells: a file contains it (and nothing else), a symlink is it, a directory has it in
- * a file "id", a device has it as its number. Its owner is 0 or U, its group 0 or U + 1, its permissions 0600 or 04000 | U & 0777. The value of each
- * extended attribute of a file is U.
+ * So whatever is made has a number U, which its data tells: a file contains it (and nothing else),
+ * a symlink is it, a directory has it in a file "id", a device has it as its number. Its owner is 0
+ * or U, its group 0 or U + 1, its permissions 0600 or 04000 | U & 0777. The value of each extended
+ * attribute of a file is U.
  */
 #define _GNU_SOURCE
 #include <errno.h>

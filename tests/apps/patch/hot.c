@@ -1,6 +1,6 @@
 /*
- * Makes calls by sites of both forms (see kernel/patch/README.md), its own and the C library's, from one thread and from several, and says
- * whether they all were right.
+ * Makes calls by sites of both forms (see kernel/patch/README.md), its own and the C library's,
+ * from one thread and from several, and says whether they all were right.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
