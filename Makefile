@@ -184,9 +184,10 @@ check-debug check-asan check-tsan: check-%: deps
 	+@$(MAKE) --no-print-directory MODE=$* BUILD=$(BUILD)/$* all lib
 	@export SLOW=4 STATIC=$(if $(filter debug,$*),yes,no) T_TIME_LIMIT=240 PATIENCE=240; bad=0; \
 	UNIT_CFLAGS='$(filter -DHEDDLE_DEBUG -fsanitize=% --param tsan-%,$(OPT_$*))' \
-		tests/run-all -b $(BUILD)/$* $(if $(CPUS),-c '$(CPUS)') -j 4 || bad=1; \
+		tests/run-all -b $(BUILD)/$* $(if $(CPUS),-c '$(CPUS)') -j 6 || bad=1; \
+	stress/run -b $(BUILD)/$* -t 60 & \
 	tests/run-guest -b $(BUILD)/$* -c 4m -j 4 storm storms storms_end threads_race exec_threads || bad=1; \
-	stress/run -b $(BUILD)/$* -t 60 || bad=1; \
+	wait $$! || bad=1; \
 	exit $$bad
 
 # Do the checkers see what they are there for?
