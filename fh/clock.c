@@ -55,7 +55,7 @@ void clock_init(void)
 
 void fh_set_budget(u64 n)
 {
-	__atomic_store_n(&budget, n, __ATOMIC_RELAXED);
+	store_relaxed(&budget, n);
 }
 
 void clock_add(struct fh *h)
@@ -90,7 +90,7 @@ bool clock_forget(struct fh *h)
 	bool idle;
 
 	spin_lock(&clock_lock);
-	idle = !(__atomic_load_n(&h->word, __ATOMIC_ACQUIRE) & FH_BUSY);
+	idle = !(load_acquire(&h->word) & FH_BUSY);
 	if (idle)
 		remove_locked(h);
 	spin_unlock(&clock_lock);
@@ -142,7 +142,7 @@ unsigned clock_reclaim(unsigned n)
 int clock_reserve(void)
 {
 	u64 n = __atomic_add_fetch(&nr_descriptors, 1, __ATOMIC_RELAXED),
-	    max = __atomic_load_n(&budget, __ATOMIC_RELAXED);
+	    max = load_relaxed(&budget);
 
 	/* Not all at once of a small budget: they would be opened again right away. */
 	if (n > max && !clock_reclaim(min((u64)BATCH, 2 + max / 32)) && n > ceiling) {
@@ -155,7 +155,7 @@ int clock_reserve(void)
 void clock_unreserve(void)
 {
 	__atomic_sub_fetch(&nr_descriptors, 1, __ATOMIC_SEQ_CST);
-	if (unlikely(__atomic_load_n(&fh_hungry, __ATOMIC_RELAXED)))
+	if (unlikely(load_relaxed(&fh_hungry)))
 		clock_chance();
 }
 
@@ -169,7 +169,7 @@ void clock_chance(void)
 
 static bool chance_came(void *arg)
 {
-	return __atomic_load_n(&fh_chances, __ATOMIC_ACQUIRE) != ((struct starving *)arg)->seen;
+	return load_acquire(&fh_chances) != ((struct starving *)arg)->seen;
 }
 
 /* Forgets names until a descriptor may have become free, or there are none. */
@@ -193,7 +193,7 @@ int clock_starve(struct starving *s)
 		__atomic_add_fetch(&fh_hungry, 1, __ATOMIC_SEQ_CST);
 		*s = (struct starving){
 			.begun = true,
-			.seen = __atomic_load_n(&fh_chances, __ATOMIC_ACQUIRE),
+			.seen = load_acquire(&fh_chances),
 			.until = ktime_mono() + STARVE_NS,
 		};
 		forget_names(s);
@@ -205,7 +205,7 @@ int clock_starve(struct starving *s)
 	forget_names(s);
 	opts.deadline = s->until;
 	err = wait_event(&starved, chance_came, s, &opts);
-	s->seen = __atomic_load_n(&fh_chances, __ATOMIC_ACQUIRE);
+	s->seen = load_acquire(&fh_chances);
 	return err ? -ENFILE : 0;
 }
 
@@ -235,8 +235,7 @@ static u64 count_pinned(void)
 			next = ring.next;
 		if (next == &cursor.clock)
 			break; /* all others have gone */
-		if (FH_PINS(__atomic_load_n(&cds_list_entry(next, struct fh, clock)->word,
-					    __ATOMIC_RELAXED)))
+		if (FH_PINS(load_relaxed(&cds_list_entry(next, struct fh, clock)->word)))
 			n++;
 		cds_list_del(&cursor.clock);
 		cds_list_add(&cursor.clock, next);
@@ -253,14 +252,14 @@ static u64 count_pinned(void)
 void fh_get_stats(struct fh_stats *s)
 {
 	*s = (struct fh_stats){
-		.open = __atomic_load_n(&nr_descriptors, __ATOMIC_RELAXED),
-		.handles = __atomic_load_n(&fh_count.handles, __ATOMIC_RELAXED),
-		.reclaimed = __atomic_load_n(&fh_count.reclaimed, __ATOMIC_RELAXED),
-		.reopened = __atomic_load_n(&fh_count.reopened, __ATOMIC_RELAXED),
-		.stale = __atomic_load_n(&fh_count.stale, __ATOMIC_RELAXED),
-		.waits = __atomic_load_n(&fh_count.waits, __ATOMIC_RELAXED),
-		.passed = __atomic_load_n(&fh_count.passed, __ATOMIC_RELAXED),
-		.budget = __atomic_load_n(&budget, __ATOMIC_RELAXED),
+		.open = load_relaxed(&nr_descriptors),
+		.handles = load_relaxed(&fh_count.handles),
+		.reclaimed = load_relaxed(&fh_count.reclaimed),
+		.reopened = load_relaxed(&fh_count.reopened),
+		.stale = load_relaxed(&fh_count.stale),
+		.waits = load_relaxed(&fh_count.waits),
+		.passed = load_relaxed(&fh_count.passed),
+		.budget = load_relaxed(&budget),
 		.pinned = count_pinned(),
 	};
 }

@@ -34,7 +34,7 @@ static void close_raw(struct fh *h, int fd)
 	int err = host_close(fd);
 
 	if (err && h)
-		__atomic_store_n(&h->lost, err, __ATOMIC_RELAXED);
+		store_relaxed(&h->lost, err);
 	clock_unreserve();
 }
 
@@ -43,7 +43,7 @@ static void close_raw(struct fh *h, int fd)
 /* Sleeps while somebody opens or closes h. */
 static void wait_not_busy(struct fh *h)
 {
-	u32 w = __atomic_load_n(&h->word, __ATOMIC_ACQUIRE);
+	u32 w = load_acquire(&h->word);
 
 	while (w & FH_BUSY) {
 		if (!(w & FH_WAITERS) &&
@@ -52,14 +52,14 @@ static void wait_not_busy(struct fh *h)
 			continue;
 		FH_COUNT(waits);
 		host_futex_wait(&h->word, w | FH_WAITERS, KTIME_MAX);
-		w = __atomic_load_n(&h->word, __ATOMIC_ACQUIRE);
+		w = load_acquire(&h->word);
 	}
 }
 
 /* CLOSED -> BUSY. False if it is open or busy. */
 static bool claim_closed(struct fh *h)
 {
-	u32 w = __atomic_load_n(&h->word, __ATOMIC_RELAXED);
+	u32 w = load_relaxed(&h->word);
 
 	while (!(w & (FH_OPEN | FH_BUSY)))
 		if (__atomic_compare_exchange_n(&h->word, &w, w | FH_BUSY, true, __ATOMIC_ACQUIRE,
@@ -71,7 +71,7 @@ static bool claim_closed(struct fh *h)
 /* BUSY -> whatever `set` says (FH_OPEN | FH_PIN, or 0 for CLOSED). */
 static void end_busy(struct fh *h, u32 set)
 {
-	u32 w = __atomic_load_n(&h->word, __ATOMIC_RELAXED);
+	u32 w = load_relaxed(&h->word);
 
 	while (!__atomic_compare_exchange_n(&h->word, &w, (w & FH_FOR_GOOD) | set, true,
 					    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
@@ -82,7 +82,7 @@ static void end_busy(struct fh *h, u32 set)
 
 bool handle_claim_idle(struct fh *h)
 {
-	u32 w = __atomic_load_n(&h->word, __ATOMIC_RELAXED);
+	u32 w = load_relaxed(&h->word);
 
 	for (;;) {
 		if (!(w & FH_OPEN) || w & FH_FOR_GOOD || FH_PINS(w))
@@ -308,7 +308,7 @@ static int go_on(struct way *w, struct fh **held)
 	struct fh_step s = {0};
 	int err;
 
-	if (__atomic_load_n(&h->word, __ATOMIC_RELAXED) & FH_BUSY) {
+	if (load_relaxed(&h->word) & FH_BUSY) {
 		wait_not_busy(h);
 		return 0;
 	}
@@ -366,7 +366,7 @@ void put_fh(struct fh *h)
 	u32 w = __atomic_fetch_sub(&h->word, FH_PIN, __ATOMIC_SEQ_CST);
 
 	ASSERT(FH_PINS(w));
-	if (unlikely(__atomic_load_n(&fh_hungry, __ATOMIC_RELAXED)))
+	if (unlikely(load_relaxed(&fh_hungry)))
 		clock_chance();
 }
 
@@ -390,7 +390,7 @@ static void fh_start(struct fh *h, int fd, u32 state)
 {
 	h->fd = fd;
 	h->was_open = true;
-	__atomic_store_n(&h->word, FH_OPEN | FH_USED | state, __ATOMIC_RELEASE);
+	store_release(&h->word, FH_OPEN | FH_USED | state);
 	if (!(state & FH_KEEP))
 		clock_add(h);
 }
@@ -535,7 +535,7 @@ struct fh *fh_get(struct fh *h)
 
 bool fh_shared(const struct fh *h)
 {
-	return __atomic_load_n(&h->refs, __ATOMIC_RELAXED) > 1;
+	return load_relaxed(&h->refs) > 1;
 }
 
 /* Ends h itself; what it referred to (or NULL) is the caller's to put. */
@@ -546,7 +546,7 @@ static struct fh *fh_free(struct fh *h)
 
 	while (!clock_forget(h))
 		wait_not_busy(h);
-	w = __atomic_load_n(&h->word, __ATOMIC_ACQUIRE);
+	w = load_acquire(&h->word);
 	ASSERT(!FH_PINS(w));
 	if (w & FH_OPEN)
 		close_raw(NULL, h->fd);
@@ -579,13 +579,13 @@ static void no_longer_keep(struct fh *h, u32 why)
 
 void fh_keep(struct fh *h)
 {
-	ASSERT(FH_PINS(__atomic_load_n(&h->word, __ATOMIC_RELAXED)));
+	ASSERT(FH_PINS(load_relaxed(&h->word)));
 	keep(h, FH_KEEP);
 }
 
 bool fh_kept(const struct fh *h)
 {
-	return __atomic_load_n(&h->word, __ATOMIC_RELAXED) & FH_FOR_GOOD;
+	return load_relaxed(&h->word) & FH_FOR_GOOD;
 }
 
 int fh_unlinked(struct fh *h)
@@ -606,7 +606,7 @@ int fh_unlinked(struct fh *h)
 void fh_named(struct fh *h)
 {
 	/* A closed one was reclaimable all the time. */
-	if (!(__atomic_load_n(&h->word, __ATOMIC_RELAXED) & FH_KEEP) || !fh_try_pin(h))
+	if (!(load_relaxed(&h->word) & FH_KEEP) || !fh_try_pin(h))
 		return;
 	no_longer_keep(h, FH_KEEP);
 	put_fh(h);
@@ -618,7 +618,7 @@ void fh_check_reopen(struct fh *h)
 	struct fh_id id;
 	int fd;
 
-	ASSERT(FH_PINS(__atomic_load_n(&h->word, __ATOMIC_RELAXED)));
+	ASSERT(FH_PINS(load_relaxed(&h->word)));
 	if (!p)
 		return;
 	fd = get_fh(p->dir);

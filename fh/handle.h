@@ -49,7 +49,7 @@ struct fh {
 /* The pin fast path, inline in the operations. */
 static inline bool fh_try_pin(struct fh *h)
 {
-	u32 w = __atomic_load_n(&h->word, __ATOMIC_RELAXED);
+	u32 w = load_relaxed(&h->word);
 
 	while (w & FH_OPEN)
 		if (__atomic_compare_exchange_n(&h->word, &w, (w + FH_PIN) | FH_USED, true,

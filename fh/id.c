@@ -26,7 +26,7 @@ static struct spinlock met_lock = SPINLOCK_INIT("fh devices", RANK_FH);
 /* True: it was met, or can't be one. An overlay's devices are of no driver. */
 static bool is_known(dev_t dev, bool *overlay)
 {
-	u32 n = __atomic_load_n(&nr_met, __ATOMIC_ACQUIRE);
+	u32 n = load_acquire(&nr_met);
 
 	*overlay = false;
 	if (major(dev))
@@ -50,7 +50,7 @@ static void meet(int fd, dev_t dev)
 	if (!is_known(dev, &overlay) && nr_met < ARRAY_SIZE(met)) {
 		met[nr_met].dev = dev;
 		met[nr_met].overlay = fs.type == OVERLAYFS_SUPER_MAGIC;
-		__atomic_store_n(&nr_met, nr_met + 1, __ATOMIC_RELEASE);
+		store_release(&nr_met, nr_met + 1);
 	}
 	spin_unlock(&met_lock);
 }

@@ -78,9 +78,8 @@ static long timed_read(void *arg)
 /* The host can't tell whether it will wait: here, or by a worker if the last one was slow. */
 static ssize_t read_and_see(struct fh *h, struct read_job *job)
 {
-	ssize_t ret = __atomic_load_n(&h->slow_read, __ATOMIC_RELAXED)
-			      ? io_worker_call(timed_read, job)
-			      : timed_read(job);
+	ssize_t ret = load_relaxed(&h->slow_read) ? io_worker_call(timed_read, job)
+						  : timed_read(job);
 
 	handle_read_was(h, job->took > READ_QUICK_NS);
 	return ret;
@@ -88,7 +87,7 @@ static ssize_t read_and_see(struct fh *h, struct read_job *job)
 
 bool fh_reads_cant_tell(const struct fh *h)
 {
-	return __atomic_load_n(&h->no_nowait, __ATOMIC_RELAXED);
+	return load_relaxed(&h->no_nowait);
 }
 
 /* From the pinned descriptor. May sleep the task. */
@@ -175,7 +174,7 @@ ssize_t fh_read_iter(struct fh *h, struct iov_iter *to, u64 off, u64 eof)
 
 bool fh_writes_are_slow(const struct fh *h)
 {
-	return __atomic_load_n(&h->slow, __ATOMIC_RELAXED);
+	return load_relaxed(&h->slow);
 }
 
 void fh_write_took(struct fh *h, u64 ns)
@@ -183,7 +182,7 @@ void fh_write_took(struct fh *h, u64 ns)
 	bool slow = ns > QUICK_NS && !h->memory;
 
 	if (fh_writes_are_slow(h) != slow)
-		__atomic_store_n(&h->slow, slow, __ATOMIC_RELAXED);
+		store_relaxed(&h->slow, slow);
 }
 
 struct change {
@@ -241,7 +240,7 @@ static ssize_t write_pinned(struct fh *h, int fd, const void *buf, size_t n, u64
 
 	if (h->memory)
 		return write_now(&j);
-	if (__atomic_load_n(&h->no_nowait_write, __ATOMIC_RELAXED))
+	if (load_relaxed(&h->no_nowait_write))
 		return change_pinned(h, write_now, &j);
 	ret = write_nowait(&j);
 	if (ret == -EOPNOTSUPP || ret == -EINVAL) {

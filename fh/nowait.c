@@ -15,7 +15,7 @@ static bool asks_as_others(const struct fh *h)
 
 static void cant_tell(struct fh *h, bool write)
 {
-	__atomic_store_n(write ? &h->no_nowait_write : &h->no_nowait, true, __ATOMIC_RELAXED);
+	store_relaxed(write ? &h->no_nowait_write : &h->no_nowait, true);
 }
 
 /* Not if another one is mounted on the file. */
@@ -47,12 +47,12 @@ void handle_read_was(struct fh *h, bool slow)
 {
 	struct fh_place *p;
 
-	if (__atomic_load_n(&h->slow_read, __ATOMIC_RELAXED) == slow)
+	if (load_relaxed(&h->slow_read) == slow)
 		return;
-	__atomic_store_n(&h->slow_read, slow, __ATOMIC_RELAXED);
+	store_relaxed(&h->slow_read, slow);
 	p = asks_as_others(h) ? handle_place(h) : NULL;
 	if (p)
-		__atomic_store_n(&p->dir->slow_read, slow, __ATOMIC_RELAXED);
+		store_relaxed(&p->dir->slow_read, slow);
 	fh_place_put(p);
 }
 
@@ -60,7 +60,7 @@ void handle_learn(struct fh *h, const struct fh *dir)
 {
 	if (!asks_as_others(h))
 		return;
-	h->no_nowait = __atomic_load_n(&dir->no_nowait, __ATOMIC_RELAXED);
-	h->slow_read = __atomic_load_n(&dir->slow_read, __ATOMIC_RELAXED);
-	h->no_nowait_write = __atomic_load_n(&dir->no_nowait_write, __ATOMIC_RELAXED);
+	h->no_nowait = load_relaxed(&dir->no_nowait);
+	h->slow_read = load_relaxed(&dir->slow_read);
+	h->no_nowait_write = load_relaxed(&dir->no_nowait_write);
 }

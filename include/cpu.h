@@ -79,7 +79,7 @@ static inline struct cpu *this_cpu(void)
 /* Whom a CPU runs; a guess for others. (For files where `current` is a macro.) */
 static inline struct kthread *cpu_running(const struct cpu *c)
 {
-	return __atomic_load_n(&c->current, __ATOMIC_RELAXED);
+	return load_relaxed(&c->current);
 }
 
 /*

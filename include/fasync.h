@@ -47,7 +47,7 @@ void fasync_file_released(struct file *f);
 
 static inline bool fasync_wanted(const struct fasync_list *l)
 {
-	return unlikely(__atomic_load_n(&l->entries, __ATOMIC_RELAXED) != NULL);
+	return unlikely(load_relaxed(&l->entries) != NULL);
 }
 
 void kill_fasync_slow(struct fasync_list *l, int code);

@@ -328,12 +328,12 @@ void d_put(struct dentry *d);
  */
 static inline struct inode *d_inode(const struct dentry *d)
 {
-	return __atomic_load_n(&d->inode, __ATOMIC_ACQUIRE);
+	return load_acquire(&d->inode);
 }
 /* The top of its tree, which it always is or never: no lock needed. */
 static inline bool d_is_root(const struct dentry *d)
 {
-	return __atomic_load_n(&d->parent, __ATOMIC_RELAXED) == d;
+	return load_relaxed(&d->parent) == d;
 }
 /* For ".." when a directory is read. */
 static inline u64 d_parent_ino(struct dentry *d)
@@ -578,7 +578,7 @@ struct file {
 #define FMODE_UNSIGNED_OFFSET 0x80u
 static inline u32 file_flags(const struct file *f)
 {
-	return __atomic_load_n(&f->flags, __ATOMIC_RELAXED);
+	return load_relaxed(&f->flags);
 }
 static inline bool file_nonblock(const struct file *f)
 {

@@ -103,7 +103,7 @@ must_check bool mm_tryget(struct mm *mm);
 /* May others look into it, and may it leave a core? PR_SET_DUMPABLE. */
 static inline bool mm_dumpable(const struct mm *mm)
 {
-	return __atomic_load_n(&mm->dumpable, __ATOMIC_RELAXED) == 1;
+	return load_relaxed(&mm->dumpable) == 1;
 }
 u64 mm_count(void); /* how many there are */
 /* It has so much resident now. The most that anybody has seen so far. */

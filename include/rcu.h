@@ -76,9 +76,9 @@ static inline void rcu_check_reader(void)
  * For readers. Who keeps what is pointed to by other means, such as a reference on the owner of p,
  * loads it without this.
  */
-#define rcu_dereference(p) (rcu_check_reader(), __atomic_load_n(&(p), __ATOMIC_ACQUIRE))
-#define rcu_assign_pointer(p, v) __atomic_store_n(&(p), (v), __ATOMIC_RELEASE)
-#define rcu_set_pointer(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define rcu_dereference(p) (rcu_check_reader(), load_acquire(&(p)))
+#define rcu_assign_pointer(p, v) store_release(&(p), (v))
+#define rcu_set_pointer(p, v) store_release((p), (v))
 #define rcu_xchg_pointer(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 /* What *p was. */
 #define rcu_cmpxchg_pointer(p, old, new_)                                                          \

@@ -2,6 +2,7 @@
 #ifndef HEDDLE_TYPES_H
 #define HEDDLE_TYPES_H
 
+#include "atomic.h"
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,6 +12,12 @@
 typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
+typedef uint64_t u64;
+typedef int8_t s8;
+typedef int16_t s16;
+typedef int32_t s32;
+typedef int64_t s64;
+
 /*
  * Written under a lock, and read without it where an old value does no harm. ThreadSanitizer is
  * told by smp/tsan.c.
@@ -19,13 +26,6 @@ typedef volatile uint32_t racy_u32;
 typedef volatile uint64_t racy_u64;
 typedef volatile int racy_int;
 typedef volatile bool racy_bool;
-/* A number that others are changing. */
-#define RACY(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
-typedef uint64_t u64;
-typedef int8_t s8;
-typedef int16_t s16;
-typedef int32_t s32;
-typedef int64_t s64;
 
 /* An address in a guest's address space. Never dereferenced: see uaccess.h. */
 typedef uint64_t uaddr_t;

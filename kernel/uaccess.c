@@ -20,7 +20,7 @@ bool access_ok(uaddr_t addr, size_t n)
 /* The host mm to copy with, or NULL: no mm, or one that exec has emptied. */
 static struct host_mm *host_of(struct mm *mm)
 {
-	return mm ? __atomic_load_n(&mm->host, __ATOMIC_ACQUIRE) : NULL;
+	return mm ? load_acquire(&mm->host) : NULL;
 }
 
 /* Looks at the mappings only where a stack can be, since most failures are bad addresses. */
@@ -36,8 +36,8 @@ void uaccess_expect_out(uaddr_t addr, size_t n)
 
 	if (!n || !context_may_copy_out(t->ctx, 1))
 		return;
-	if (t->writable_seq == __atomic_load_n(&t->mm->map_seq, __ATOMIC_ACQUIRE) &&
-	    addr >= t->writable_start && addr < t->writable_end)
+	if (t->writable_seq == load_acquire(&t->mm->map_seq) && addr >= t->writable_start &&
+	    addr < t->writable_end)
 		t->copy_out = true;
 	else
 		t->copy_out = mm_writable(t->mm, addr, &t->writable_start, &t->writable_end,
@@ -56,8 +56,7 @@ static bool leave_out(struct mm *mm, uaddr_t to, const void *from, size_t n)
 	struct task *t = current;
 
 	if (!t->copy_out || mm != t->mm || to < t->writable_start || to > t->writable_end ||
-	    n > t->writable_end - to ||
-	    t->writable_seq != __atomic_load_n(&mm->map_seq, __ATOMIC_ACQUIRE) ||
+	    n > t->writable_end - to || t->writable_seq != load_acquire(&mm->map_seq) ||
 	    !context_may_copy_out(t->ctx, n))
 		return false;
 	context_copy_out(t->ctx, to, from, n);
@@ -254,8 +253,7 @@ static void grow_for(uaddr_t addr, size_t len)
 {
 	struct mm *mm = current->mm;
 
-	if (len && addr >= mm->mmap_base &&
-	    addr < __atomic_load_n(&mm->stack_low, __ATOMIC_RELAXED))
+	if (len && addr >= mm->mmap_base && addr < load_relaxed(&mm->stack_low))
 		(void)!mm_grow_stack(mm, addr); /* then the copy fails */
 }
 

@@ -24,7 +24,7 @@ static void count(s64 n)
 	s64 *p = &counters[c ? c->id : MAX_CPUS].bytes;
 
 	if (c)
-		__atomic_store_n(p, *p + n, __ATOMIC_RELAXED);
+		store_relaxed(p, *p + n);
 	else
 		__atomic_fetch_add(p, n, __ATOMIC_RELAXED);
 }
@@ -136,6 +136,6 @@ size_t kmalloc_bytes(void)
 	int i;
 
 	for (i = 0; i <= MAX_CPUS; i++)
-		sum += __atomic_load_n(&counters[i].bytes, __ATOMIC_RELAXED);
+		sum += load_relaxed(&counters[i].bytes);
 	return sum > 0 ? sum : 0;
 }

@@ -99,7 +99,7 @@ int keeper_wait(struct host_mm *hm, pid_t keeper, int report, int *done, u32 *la
 	bool first = true;
 
 	for (;;) {
-		u32 w = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+		u32 w = load_acquire(word);
 
 		if (w == hm->seq || !first) {
 			if (report_read(report, hm->seq, done, last))
@@ -147,7 +147,7 @@ void keeper_start(struct host_mm *hm)
 	host_task_pin(hm->keeper, &hm->keeper_core, c ? c->host_core : host_core_current());
 	hm->ctl->report_fd = KEEPER_FD_REPORT + report_index();
 	hm->seq = next_seq();
-	__atomic_store_n(&hm->ctl->seq, hm->seq, __ATOMIC_RELEASE);
+	store_release(&hm->ctl->seq, hm->seq);
 	shared_futex_wake(&hm->ctl->seq);
 }
 
@@ -157,7 +157,7 @@ int keeper_finish(struct host_mm *hm, int *done, u32 *last)
 	int err = keeper_wait(hm, hm->keeper, keeper_fds.report[report_index()], done, last);
 
 	if (err)
-		__atomic_store_n(&hm->dead, true, __ATOMIC_RELAXED);
+		store_relaxed(&hm->dead, true);
 	return err;
 }
 
@@ -166,7 +166,7 @@ int keeper_run(struct host_mm *hm, int *done, u32 *last)
 	struct fault_batch fault;
 	int err;
 
-	if (__atomic_load_n(&hm->dead, __ATOMIC_RELAXED))
+	if (load_relaxed(&hm->dead))
 		return -ESRCH;
 	fault = fault_batch_cut(hm->ctl);
 	keeper_start(hm);

@@ -38,9 +38,9 @@ static void put_modes(struct host_tty_modes *m, const struct termios *t)
 /* Looks at the modes afresh, unless they are ours. */
 static int refresh_saved(void)
 {
-	u32 next = !__atomic_load_n(&saved_now, __ATOMIC_RELAXED);
+	u32 next = !load_relaxed(&saved_now);
 
-	if (__atomic_load_n(&is_raw, __ATOMIC_RELAXED))
+	if (load_relaxed(&is_raw))
 		return 0;
 	if (ioctl(tty_fd, TCGETS, &saved[next]) < 0)
 		return -errno;

@@ -19,13 +19,13 @@ const struct engine_ops *engine;
 size_t xstate_size(void)
 {
 	static size_t known; /* the same value whoever computes it */
-	size_t size = __atomic_load_n(&known, __ATOMIC_RELAXED);
+	size_t size = load_relaxed(&known);
 	unsigned a, b, c, d;
 
 	if (!size) {
 		__cpuid_count(0xd, 0, a, b, c, d);
 		size = b;
-		__atomic_store_n(&known, size, __ATOMIC_RELAXED);
+		store_relaxed(&known, size);
 	}
 	return size;
 }
@@ -43,7 +43,7 @@ size_t xstate_frame(u64 *features)
 	u32 a, b, c, d, size = 512 + 64;
 	u64 f;
 
-	if (!__atomic_load_n(&known_size, __ATOMIC_ACQUIRE)) {
+	if (!load_acquire(&known_size)) {
 		__cpuid(1, a, b, c, d);
 		if (!(c & bit_OSXSAVE)) {
 			f = 3; /* x87, SSE */
@@ -60,11 +60,11 @@ size_t xstate_frame(u64 *features)
 				d); /* leaf 13: where a feature lies in the uncompacted format */
 			size = max(size, b + a);
 		}
-		__atomic_store_n(&known_features, f, __ATOMIC_RELAXED);
-		__atomic_store_n(&known_size, size, __ATOMIC_RELEASE);
+		store_relaxed(&known_features, f);
+		store_release(&known_size, size);
 	}
-	*features = __atomic_load_n(&known_features, __ATOMIC_RELAXED);
-	return __atomic_load_n(&known_size, __ATOMIC_RELAXED);
+	*features = load_relaxed(&known_features);
+	return load_relaxed(&known_size);
 }
 
 int context_probe(char *why, size_t size)
@@ -141,7 +141,7 @@ void context_died(struct context *c)
 static void context_free(struct context *c)
 {
 	if (c->owner_bound)
-		__atomic_store_n(c->owner_bound, 0, __ATOMIC_RELEASE);
+		store_release(c->owner_bound, 0);
 	kfree(c->xstate);
 	kfree(c);
 }
@@ -288,7 +288,7 @@ u64 host_process_sp(pid_t pid, const u64 args[6])
 void context_set_owner(struct context *c, u32 *bound)
 {
 	c->owner_bound = bound;
-	__atomic_store_n(bound, c->bound != NULL, __ATOMIC_RELEASE);
+	store_release(bound, c->bound != NULL);
 }
 
 int context_cpu(const struct context *c)
@@ -300,7 +300,7 @@ void context_bind(struct context *c, struct cpu *cpu)
 {
 	c->bound = cpu;
 	if (c->owner_bound)
-		__atomic_store_n(c->owner_bound, cpu != NULL, __ATOMIC_RELEASE);
+		store_release(c->owner_bound, cpu != NULL);
 }
 
 pid_t context_host_pid(const struct context *c)
@@ -388,7 +388,7 @@ bool wait_ready(struct host_task *ht)
 	 * The word may be forged, and what was there erased: what counts is where the engine finds
 	 * the process then. Wake-ups may be forged as well, any number of them.
 	 */
-	while (!__atomic_load_n(ready, __ATOMIC_ACQUIRE)) {
+	while (!load_acquire(ready)) {
 		(void)shared_futex_wait(ready, 0, look);
 		if (ktime_mono() < look)
 			continue;

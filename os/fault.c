@@ -201,7 +201,7 @@ bool fault_start(bool boot, u64 *chosen_by)
 	if (random && !seed_given && getrandom(&any, sizeof(any), 0) == sizeof(any))
 		seed = any;
 	*chosen_by = seed;
-	__atomic_store_n(&fault_mask, mask, __ATOMIC_RELEASE);
+	store_release(&fault_mask, mask);
 	return random;
 }
 
@@ -210,8 +210,8 @@ bool fault_stats(int i, const char **spec, u64 *seen, u64 *hits)
 	if (i >= nr_faults)
 		return false;
 	*spec = faults[i].spec;
-	*seen = __atomic_load_n(&faults[i].seen, __ATOMIC_RELAXED);
-	*hits = __atomic_load_n(&faults[i].hits, __ATOMIC_RELAXED);
+	*seen = load_relaxed(&faults[i].seen);
+	*hits = load_relaxed(&faults[i].hits);
 	return true;
 }
 
@@ -298,7 +298,7 @@ struct fault_batch fault_batch_cut(struct stub_ctl *ctl)
 {
 	struct fault_batch fault = {.nops = ctl->nops};
 
-	if (likely(!__atomic_load_n(&fault_mask, __ATOMIC_ACQUIRE)))
+	if (likely(!load_acquire(&fault_mask)))
 		return fault;
 	for (u32 i = 0; i < fault.nops && !fault.err; i++) {
 		fault.err = order_fault(&ctl->ops[i]);

@@ -24,9 +24,7 @@ int fault_roll(enum fault_call call);
 
 static inline int fault_inject(enum fault_call call)
 {
-	return unlikely(__atomic_load_n(&fault_mask, __ATOMIC_ACQUIRE) >> call & 1)
-		       ? fault_roll(call)
-		       : 0;
+	return unlikely(load_acquire(&fault_mask) >> call & 1) ? fault_roll(call) : 0;
 }
 
 /*

@@ -106,7 +106,7 @@ static void slot_prepare(u32 global_slot, int slot)
 		      .ss_size = SLOT_SIGSTACK_SIZE};
 
 	memcpy(s + 8, &ss, sizeof(ss));
-	__atomic_store_n((u32 *)s, 0, __ATOMIC_RELEASE);
+	store_release((u32 *)s, 0);
 }
 
 /*
@@ -279,8 +279,7 @@ static int fork_run(struct host_mm *parent, struct host_mm *hm, pid_t *task)
 	parent->ctl->nops = 0;
 	parent->ctl->fork_off = (u64)hm->id * sizeof(struct stub_ctl);
 	op_add(parent->ctl, OPF_FORK, SYS_clone, CLONE_PARENT, 0, 0, 0, 0, 0);
-	err = __atomic_load_n(&parent->dead, __ATOMIC_RELAXED) ? -ESRCH
-							       : fault_inject(FAULT_batch_clone);
+	err = load_relaxed(&parent->dead) ? -ESRCH : fault_inject(FAULT_batch_clone);
 	if (err)
 		return err;
 	keeper_start(parent);
@@ -517,8 +516,8 @@ void host_mm_destroy(struct host_mm *hm)
 	ASSERT(cds_list_empty(&hm->tasks));
 	cds_list_for_each_entry_safe(ht, next, &hm->parked, link)
 		host_task_kill(hm, ht);
-	reap_later(&hm->corpse, hm->keeper, !__atomic_load_n(&hm->dead, __ATOMIC_RELAXED),
-		   keeper_reaped, hm); /* behind its tasks */
+	reap_later(&hm->corpse, hm->keeper, !load_relaxed(&hm->dead), keeper_reaped,
+		   hm); /* behind its tasks */
 }
 
 bool host_mm_alone(const struct host_mm *hm)
@@ -538,8 +537,7 @@ bool host_mm_clear(struct host_mm *hm)
 {
 	struct batch b;
 
-	if (__atomic_load_n(&hm->dead, __ATOMIC_RELAXED) || !host_mm_alone(hm) ||
-	    !cds_list_empty(&hm->parked))
+	if (load_relaxed(&hm->dead) || !host_mm_alone(hm) || !cds_list_empty(&hm->parked))
 		return false;
 	batch_init(&b);
 	batch_add_clear(&b);
@@ -619,7 +617,7 @@ static int template_start(struct host_mm *hm)
 			return -errno;
 		hm->keeper_core = -1;
 		hm->ctl->seq = 0;
-		__atomic_store_n(&hm->dead, false, __ATOMIC_RELAXED);
+		store_relaxed(&hm->dead, false);
 	}
 }
 

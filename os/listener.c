@@ -49,7 +49,7 @@ static bool was_kicked(void)
 {
 	struct cpu *c = this_cpu();
 
-	return !c || __atomic_load_n(&c->kick_pending, __ATOMIC_RELAXED);
+	return !c || load_relaxed(&c->kick_pending);
 }
 
 /* Its kick was on its way when it had used `then` ns of CPU time. */

@@ -115,11 +115,10 @@ static void ask_others(void)
 	for (int i = 0; i < nr_cpus; i++) {
 		struct cpu *c = &cpus[i];
 
-		if (c == this_cpu() || !c->host_tid ||
-		    __atomic_load_n(&c->in_guest, __ATOMIC_RELAXED) ||
-		    __atomic_load_n(&c->idle_word, __ATOMIC_RELAXED))
+		if (c == this_cpu() || !c->host_tid || load_relaxed(&c->in_guest) ||
+		    load_relaxed(&c->idle_word))
 			continue;
-		__atomic_store_n(&answered, 0, __ATOMIC_RELAXED);
+		store_relaxed(&answered, 0);
 		syscall(SYS_tgkill, getpid(), c->host_tid, SIG_ASK);
 		if (host_futex_wait(&answered, 0, ktime_mono() + ANSWER_LIMIT) == -ETIMEDOUT)
 			out("cpu %d doesn't answer\n", i);
@@ -130,7 +129,7 @@ static noreturn_ void answer(const void *fp, const void *ip)
 {
 	out("cpu %d: ", this_cpu()->id);
 	print_backtrace(fp, ip);
-	__atomic_store_n(&answered, 1, __ATOMIC_RELEASE);
+	store_release(&answered, 1);
 	host_futex_wake(&answered, 1);
 	for (;;)
 		pause();
@@ -139,7 +138,7 @@ static noreturn_ void answer(const void *fp, const void *ip)
 static void print_ring(int i)
 {
 	struct trace_ring *r = &rings[i];
-	u32 next = __atomic_load_n(&r->next, __ATOMIC_RELAXED), n;
+	u32 next = load_relaxed(&r->next), n;
 	u64 now = mono_ns();
 
 	if (!next)
@@ -258,7 +257,7 @@ static void crash_handler(int sig, siginfo_t *info, void *ctx)
 	const char *what = "";
 
 	if (sig == SIG_ASK && info->si_code == SI_TKILL && info->si_pid == getpid() && c &&
-	    __atomic_load_n(&panicking, __ATOMIC_RELAXED))
+	    load_relaxed(&panicking))
 		answer(fp, ip);
 	if (stack && addr < stack && addr >= stack - PAGE_SIZE)
 		what = ": kernel stack overflow";

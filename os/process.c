@@ -97,7 +97,7 @@ void host_process_free(void *p)
 
 bool host_processes_scarce(void)
 {
-	return __atomic_load_n(&processes, __ATOMIC_RELAXED) > processes_max / 2;
+	return load_relaxed(&processes) > processes_max / 2;
 }
 
 u32 host_tasks_max(void)

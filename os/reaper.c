@@ -43,12 +43,12 @@ void reap_later(struct corpse *c, pid_t pid, bool sleeps,
 	u32 n = __atomic_add_fetch(&begun, 1, __ATOMIC_SEQ_CST);
 
 	/* What ends faster than one core takes it down does so where it is. */
-	if (n - __atomic_load_n(&collected, __ATOMIC_RELAXED) > SLEEPERS_MAX)
+	if (n - load_relaxed(&collected) > SLEEPERS_MAX)
 		sleeps = false;
 	if (!sleeps)
 		kill(pid, SIGKILL);
 	*c = (struct corpse){.pid = pid, .sleeps = sleeps, .done = done, .arg = arg};
-	c->next = __atomic_load_n(&corpses, __ATOMIC_RELAXED);
+	c->next = load_relaxed(&corpses);
 	while (!__atomic_compare_exchange_n(&corpses, &c->next, c, true, __ATOMIC_RELEASE,
 					    __ATOMIC_RELAXED))
 		;

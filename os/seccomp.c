@@ -433,7 +433,7 @@ static void show_cpu(const struct host_task *ht, const struct cpu *cpu)
 	struct stub_info *info = ht->hm->ctl->info + ht->slot;
 
 	if (trampolines && ht->slot < INFO_MAX && info->cpu != (u32)cpu->id)
-		__atomic_store_n(&info->cpu, cpu->id, __ATOMIC_RELAXED);
+		store_relaxed(&info->cpu, cpu->id);
 }
 
 /*
@@ -517,7 +517,7 @@ static bool next_event(struct context *c, struct cpu *cpu, struct event *ev, boo
 		 * It sleeps: a kick would only interrupt its call, which some hosts begin anew when
 		 * the answer comes at that moment.
 		 */
-		__atomic_store_n(&cpu->in_guest, 0, __ATOMIC_RELEASE);
+		store_release(&cpu->in_guest, 0);
 		if (is_stop(&n))
 			stop_event(c, ev, &n);
 		else

@@ -15,7 +15,7 @@ static u32 *state_word(const struct host_task *ht)
 
 void slotcall_set_state(const struct host_task *ht, u32 state)
 {
-	__atomic_store_n(state_word(ht), state, __ATOMIC_RELEASE);
+	store_release(state_word(ht), state);
 }
 
 bool slotcall_change_state(const struct host_task *ht, u32 from, u32 to)
@@ -32,11 +32,11 @@ enum slotcall slotcall_look(struct host_task *ht, struct cpu *cpu)
 
 	do {
 		for (int i = 0; i < 32; i++) {
-			if (__atomic_load_n(state, __ATOMIC_ACQUIRE) == CALL_MADE)
+			if (load_acquire(state) == CALL_MADE)
 				return SLOTCALL_MADE;
 			cpu_relax();
 		}
-		kicked = __atomic_load_n(&cpu->kick_pending, __ATOMIC_RELAXED);
+		kicked = load_relaxed(&cpu->kick_pending);
 	} while (__rdtsc() < end && !kicked);
 	if (!slotcall_change_state(ht, CALL_READY, CALL_OFF))
 		return SLOTCALL_MADE;

@@ -65,17 +65,17 @@ void slotregs_write(const struct host_task *ht, const struct pt_regs *r, uaddr_t
 	memcpy(slot_field(ht, SLOT_FS), &r->fs_base, sizeof(r->fs_base));
 	memcpy(slot_field(ht, SLOT_SAVE_MASK), &features, sizeof(features));
 	memcpy(slot_field(ht, SLOT_SAVE_AT), &save, sizeof(save));
-	__atomic_store_n((u32 *)slot_field(ht, SLOT_LOAD), 1, __ATOMIC_RELEASE);
+	store_release((u32 *)slot_field(ht, SLOT_LOAD), 1);
 }
 
 bool slotregs_interrupted(const struct host_task *ht, uaddr_t ip, bool *saved)
 {
 	u32 *load = slot_field(ht, SLOT_LOAD);
-	bool not_begun = __atomic_load_n(load, __ATOMIC_RELAXED);
+	bool not_begun = load_relaxed(load);
 
 	*saved = !not_begun && ip >= STUB_SAVED;
 	if (!not_begun && (ip < STUB_LOAD || ip >= STUB_LOAD_END))
 		return false;
-	__atomic_store_n(load, 0, __ATOMIC_RELAXED);
+	store_relaxed(load, 0);
 	return true;
 }

@@ -67,7 +67,7 @@ static void *spare_thread(void *unused)
 {
 	(void)unused;
 	for (;;) {
-		ktime_t until = __atomic_load_n(&last, __ATOMIC_RELAXED) + SOON;
+		ktime_t until = load_relaxed(&last) + SOON;
 
 		if (until <= ktime_mono()) {
 			until = KTIME_MAX;
@@ -76,8 +76,7 @@ static void *spare_thread(void *unused)
 		}
 		host_futex_wait(&work, 0, until);
 		__atomic_store_n(&asleep, false, __ATOMIC_SEQ_CST);
-		if (__atomic_exchange_n(&work, 0, __ATOMIC_SEQ_CST) &&
-		    !__atomic_load_n(&ready, __ATOMIC_RELAXED))
+		if (__atomic_exchange_n(&work, 0, __ATOMIC_SEQ_CST) && !load_relaxed(&ready))
 			make();
 	}
 	return NULL;
@@ -93,7 +92,7 @@ static void poke(void)
 
 static bool enabled(void)
 {
-	return running && !__atomic_load_n(&fault_mask, __ATOMIC_RELAXED);
+	return running && !load_relaxed(&fault_mask);
 }
 
 struct host_mm *spare_take(struct host_task **ht)
@@ -115,10 +114,10 @@ struct host_mm *spare_take(struct host_task **ht)
 
 bool spare_wanted(void)
 {
-	ktime_t then = __atomic_load_n(&last, __ATOMIC_RELAXED);
+	ktime_t then = load_relaxed(&last);
 
-	return enabled() && then && ktime_mono() - then < SOON &&
-	       !__atomic_load_n(&ready, __ATOMIC_RELAXED) && !host_processes_scarce();
+	return enabled() && then && ktime_mono() - then < SOON && !load_relaxed(&ready) &&
+	       !host_processes_scarce();
 }
 
 void spare_give(struct host_mm *hm)

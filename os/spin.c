@@ -101,7 +101,7 @@ void spin_learn(struct spin *s, u64 cycles, bool by_trampoline)
 bool spin_on(const struct spin *s, const struct cpu *cpu)
 {
 	return s->turn && s->turn == cpu_spin[cpu->id].turn &&
-	       __atomic_load_n(&cpu_spin[cpu->id].core, __ATOMIC_RELAXED) >= 0;
+	       load_relaxed(&cpu_spin[cpu->id].core) >= 0;
 }
 
 /* Is nobody of ours on that host core, but cpu? */
@@ -109,8 +109,7 @@ static bool core_free(const struct cpu *cpu, int core)
 {
 	for (int i = 0; i < nr_cpus; i++)
 		if (i != cpu->id && cpu_running(&cpus[i]) != cpus[i].idle &&
-		    (cpus[i].host_core == core ||
-		     __atomic_load_n(&cpu_spin[i].core, __ATOMIC_RELAXED) == core))
+		    (cpus[i].host_core == core || load_relaxed(&cpu_spin[i].core) == core))
 			return false;
 	return true;
 }
@@ -129,7 +128,7 @@ static bool host_busy_often(const struct cpu *cpu, int more)
 bool spin_crowded(const struct cpu *cpu)
 {
 	if (!core_free(cpu, cpu->host_core) ||
-	    !core_free(cpu, __atomic_load_n(&cpu_spin[cpu->id].core, __ATOMIC_RELAXED)))
+	    !core_free(cpu, load_relaxed(&cpu_spin[cpu->id].core)))
 		return true;
 	return host_busy_often(cpu, 0);
 }
@@ -155,8 +154,8 @@ static void new_turn(struct spin *s, struct cpu *cpu, int core)
 {
 	s->turn = cpu_spin[cpu->id].turn = (cpu_spin[cpu->id].turn & ~63ULL) + 64 + cpu->id;
 	s->served = 0;
-	__atomic_store_n(&cpu_spin[cpu->id].core, core, __ATOMIC_RELAXED);
-	__atomic_store_n(&cpu->spins, 1, __ATOMIC_RELAXED);
+	store_relaxed(&cpu_spin[cpu->id].core, core);
+	store_relaxed(&cpu->spins, 1);
 }
 
 int spin_begin(struct spin *s, struct cpu *cpu)
@@ -197,10 +196,10 @@ bool spin_resume(struct spin *s, struct cpu *cpu, int core)
 
 void spin_none(struct cpu *cpu)
 {
-	if (__atomic_load_n(&cpu_spin[cpu->id].core, __ATOMIC_RELAXED) >= 0)
-		__atomic_store_n(&cpu_spin[cpu->id].core, -1, __ATOMIC_RELAXED);
-	if (__atomic_load_n(&cpu->spins, __ATOMIC_RELAXED))
-		__atomic_store_n(&cpu->spins, 0, __ATOMIC_RELAXED);
+	if (load_relaxed(&cpu_spin[cpu->id].core) >= 0)
+		store_relaxed(&cpu_spin[cpu->id].core, -1);
+	if (load_relaxed(&cpu->spins))
+		store_relaxed(&cpu->spins, 0);
 }
 
 void spin_end(struct spin *s, struct cpu *cpu)

@@ -99,7 +99,7 @@ void stopframe_write_regs(const struct host_task *ht, const struct pt_regs *r)
 /* The frame's area, xstate_frame() bytes; NULL: it has none in the slot. */
 static u8 *frame_area(const struct host_task *ht)
 {
-	uaddr_t at = (uaddr_t)__atomic_load_n(&frame_of(ht)->mc.fpregs, __ATOMIC_RELAXED);
+	uaddr_t at = (uaddr_t)load_relaxed(&frame_of(ht)->mc.fpregs);
 	u64 features;
 	size_t size = xstate_frame(&features);
 

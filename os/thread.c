@@ -142,10 +142,6 @@ AT_ONCE static bool is_runnable(pid_t pid)
 	return n > 2 && n + 1 < (long)sizeof(buf) && buf[n + 1] == 'R';
 }
 
-/* Others may look meanwhile. */
-#define add(p, n)                                                                                  \
-	__atomic_store_n((p), __atomic_load_n((p), __ATOMIC_RELAXED) + (n), __ATOMIC_RELAXED)
-
 /*
  * A slice is over by the clock. On a host with more to do than it has cores that may be before the
  * guest has run at all, and to stop it takes another turn of the host's: guests would do nothing
@@ -172,9 +168,9 @@ AT_ONCE static bool extend_slice(struct cpu *c, ktime_t now)
 	if (!withheld)
 		return false;
 	kt->withheld += withheld;
-	add(&kt->slice_start, withheld);
+	stat_add(&kt->slice_start, withheld);
 	c->slice_end = now + withheld;
-	add(&c->stat.extended, 1);
+	stat_add(&c->stat.extended, 1);
 	return true;
 }
 
@@ -189,9 +185,9 @@ AT_ONCE static bool is_early(const struct cpu *c, ktime_t now)
 		return false;
 	/* host_timer before nr_queued; the others the other way round. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return !__atomic_load_n(c->nr_queued, __ATOMIC_RELAXED) ||
-	       (c->slice_end != KTIME_MAX && !__atomic_load_n(&c->runs_rt, __ATOMIC_RELAXED) &&
-		!__atomic_load_n(&idle_mask, __ATOMIC_RELAXED));
+	return !load_relaxed(c->nr_queued) ||
+	       (c->slice_end != KTIME_MAX && !load_relaxed(&c->runs_rt) &&
+		!load_relaxed(&idle_mask));
 }
 
 /*
@@ -204,12 +200,11 @@ AT_ONCE static bool goes_on(struct cpu *c)
 	ktime_t now = at_once_clock();
 
 	/* 0: of a unit test, with a guest that is none. */
-	if (!userspace_pid[c->id] || __atomic_load_n(&c->need_resched, __ATOMIC_RELAXED) ||
-	    __atomic_load_n(&c->kick_pending, __ATOMIC_RELAXED))
+	if (!userspace_pid[c->id] || load_relaxed(&c->need_resched) ||
+	    load_relaxed(&c->kick_pending))
 		return false;
-	if (!is_early(c, now) &&
-	    (now < c->slice_end || now >= c->next_event ||
-	     __atomic_load_n(&idle_mask, __ATOMIC_RELAXED) || !extend_slice(c, now)))
+	if (!is_early(c, now) && (now < c->slice_end || now >= c->next_event ||
+				  load_relaxed(&idle_mask) || !extend_slice(c, now)))
 		return false;
 	host_cpu_timer(c, c->slice_end < c->next_event ? c->slice_end : c->next_event);
 	return true;
@@ -224,14 +219,14 @@ AT_ONCE static void ipi_handler(int sig, siginfo_t *info, void *uc)
 
 	if (!c)
 		return;
-	in_guest = __atomic_load_n(&c->in_guest, __ATOMIC_RELAXED) && &engine && engine;
+	in_guest = load_relaxed(&c->in_guest) && &engine && engine;
 	if (info->si_code == SI_TIMER) {
-		__atomic_store_n(&c->host_timer, KTIME_MAX, __ATOMIC_RELAXED);
-		add(&c->stat.ticks, 1);
+		store_relaxed(&c->host_timer, KTIME_MAX);
+		stat_add(&c->stat.ticks, 1);
 		if (in_guest && goes_on(c))
 			goto out;
 	} else {
-		add(&c->stat.ipis_taken, 1);
+		stat_add(&c->stat.ipis_taken, 1);
 	}
 	/*
 	 * An exchange: the next clearing is to follow those kicks, too, that found it set. See
@@ -239,7 +234,7 @@ AT_ONCE static void ipi_handler(int sig, siginfo_t *info, void *uc)
 	 */
 	__atomic_exchange_n(&c->kick_pending, 1, __ATOMIC_SEQ_CST);
 	if (in_guest) {
-		add(&c->stat.kicks, 1);
+		stat_add(&c->stat.kicks, 1);
 		engine->kick_self(c);
 	}
 out:
@@ -276,7 +271,7 @@ static int make_timer(struct host_cpu *h)
 static void report_start(struct host_cpu *h, int err)
 {
 	h->err = err;
-	__atomic_store_n(&h->started, err ? 2 : 1, __ATOMIC_RELEASE);
+	store_release(&h->started, err ? 2 : 1);
 	host_futex_wake(&h->started, 1);
 }
 
@@ -328,7 +323,7 @@ int host_cpu_thread_start(struct cpu *c, void (*fn)(struct cpu *cpu))
 	err = -pthread_create(&h->pthread, NULL, cpu_thread, c);
 	if (err)
 		return err;
-	while (!__atomic_load_n(&h->started, __ATOMIC_ACQUIRE))
+	while (!load_acquire(&h->started))
 		host_futex_wait(&h->started, 0, KTIME_MAX);
 	if (h->err)
 		pthread_join(h->pthread, NULL);
@@ -348,7 +343,7 @@ void host_cpu_interrupt(struct cpu *c)
 AT_ONCE void host_cpu_timer(struct cpu *c, ktime_t deadline)
 {
 	struct itimerspec its = {0};
-	ktime_t armed = __atomic_load_n(&c->host_timer, __ATOMIC_RELAXED);
+	ktime_t armed = load_relaxed(&c->host_timer);
 
 	/*
 	 * One that fires too early does no harm: what it was for is looked at and it is armed anew.
@@ -361,7 +356,7 @@ AT_ONCE void host_cpu_timer(struct cpu *c, ktime_t deadline)
 		deadline = 1; /* 0 would disarm it */
 	its.it_value = ns_to_timespec(deadline);
 	/* First, because the handler may run before the call returns. */
-	__atomic_store_n(&c->host_timer, deadline, __ATOMIC_RELAXED);
+	store_relaxed(&c->host_timer, deadline);
 	timer_settime(host_cpus[c->id].timer, TIMER_ABSTIME, &its, NULL);
 }
 

@@ -66,8 +66,8 @@ int host_mm_tramp_area(struct host_mm *hm, uaddr_t addr)
 
 void host_mm_tramp_drop(struct host_mm *hm, int area)
 {
-	__atomic_store_n(&hm->areas[area].n, 0, __ATOMIC_RELEASE);
-	__atomic_store_n(&hm->areas[area].base, 0, __ATOMIC_RELEASE);
+	store_release(&hm->areas[area].n, 0);
+	store_release(&hm->areas[area].base, 0);
 }
 
 /* ---- code ---- */
@@ -132,7 +132,7 @@ long host_mm_tramp_add(struct host_mm *hm, int area, const struct tramp_site *s)
 		put_b(code, at, t);
 	else
 		put_fast(code, at, t->nr, t->site + 2);
-	__atomic_store_n(&a->n, a->n + 1, __ATOMIC_RELEASE);
+	store_release(&a->n, a->n + 1);
 	return at;
 }
 
@@ -140,16 +140,16 @@ long host_mm_tramp_add(struct host_mm *hm, int area, const struct tramp_site *s)
 
 static int areas_of(const struct host_mm *hm)
 {
-	return __atomic_load_n(&hm->nr_areas, __ATOMIC_ACQUIRE);
+	return load_acquire(&hm->nr_areas);
 }
 
 static const struct tramp *tramp_at(const struct host_mm *hm, uaddr_t ip, u32 *off)
 {
 	for (int i = 0; i < areas_of(hm); i++) {
 		const struct tramp_area *a = &hm->areas[i];
-		u64 d = ip - __atomic_load_n(&a->base, __ATOMIC_ACQUIRE);
+		u64 d = ip - load_acquire(&a->base);
 
-		if (d < (u64)__atomic_load_n(&a->n, __ATOMIC_ACQUIRE) * TRAMP_SIZE) {
+		if (d < (u64)load_acquire(&a->n) * TRAMP_SIZE) {
 			*off = d % TRAMP_SIZE;
 			return (const struct tramp *)hm->tramps[i] + d / TRAMP_SIZE;
 		}
@@ -175,7 +175,7 @@ static const struct tramp *tramp_by_pad(struct host_mm *hm, uaddr_t ip)
 {
 	for (int i = 0; i < areas_of(hm); i++) {
 		const struct tramp *t = hm->tramps[i];
-		u32 n = __atomic_load_n(&hm->areas[i].n, __ATOMIC_ACQUIRE);
+		u32 n = load_acquire(&hm->areas[i].n);
 
 		for (u32 k = 0; t && k < n; k++)
 			if (t[k].b && t[k].pad == ip &&
@@ -287,7 +287,7 @@ static enum tramp_where fix_made(const struct host_task *ht, struct pt_regs *r, 
 				 u32 nr_flags)
 {
 	const u8 *slot = slot_alias(ht->global_slot);
-	u32 state = __atomic_load_n((const u32 *)(slot + SLOT_STATE), __ATOMIC_ACQUIRE);
+	u32 state = load_acquire((const u32 *)(slot + SLOT_STATE));
 	u64 ip = r->rip;
 
 	tramp_set_flags(r, nr_flags);

@@ -37,7 +37,7 @@ static struct job *job_take(void)
 		u32 seen;
 
 		spin_lock(&queue_lock);
-		seen = __atomic_load_n(&queue_word, __ATOMIC_RELAXED);
+		seen = load_relaxed(&queue_word);
 		if (nr_queued) {
 			j = cds_list_first_entry(&queue, struct job, link);
 			cds_list_del(&j->link);

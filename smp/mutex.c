@@ -201,8 +201,7 @@ static void hand_over(struct mutex *m)
 	cds_list_del(&w->link);
 	w->granted = true;
 	store_relaxed(&m->owner_cpu, -1);
-	__atomic_store_n(&m->owner, (uintptr_t)kt | (cds_list_empty(&m->waiters) ? 0 : WAITERS),
-			 __ATOMIC_RELEASE);
+	store_release(&m->owner, (uintptr_t)kt | (cds_list_empty(&m->waiters) ? 0 : WAITERS));
 	wake_up_kthread(kt);
 }
 
@@ -220,7 +219,7 @@ void mutex_unlock(struct mutex *m)
 		hand_over(m);
 	} else {
 		/* Under guard nobody changes the flags, and nobody but the owner the rest. */
-		__atomic_store_n(&m->owner, o & WAITERS, __ATOMIC_RELEASE);
+		store_release(&m->owner, o & WAITERS);
 		wake_first(m);
 	}
 	spin_unlock(&m->guard);

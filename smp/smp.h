@@ -11,15 +11,6 @@
 #include "types.h"
 #include "wait.h"
 
-#define load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
-#define load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
-#define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-/* Store, then a full barrier: the store half of Dekker's protocol. */
-#define store_mb(p, v) ((void)__atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST))
-/* For counters with one writer: no locked instruction. */
-#define stat_add(p, n) store_relaxed((p), load_relaxed(p) + (n))
-
 /* kthread->on_rq */
 enum { OFF_RQ, ON_RQ, MOVING /* between two CPUs: whoever moves it owns it */ };
 

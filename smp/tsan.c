@@ -13,7 +13,7 @@
 	void __tsan_volatile_read##bytes(void *p);                                                 \
 	void __tsan_volatile_read##bytes(void *p)                                                  \
 	{                                                                                          \
-		(void)__atomic_load_n((type *)p, __ATOMIC_RELAXED);                                \
+		(void)load_relaxed((type *)p);                                                     \
 	}                                                                                          \
 	void __tsan_volatile_write##bytes(void *p);                                                \
 	void __tsan_volatile_write##bytes(void *p)                                                 \

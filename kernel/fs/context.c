@@ -10,16 +10,16 @@ static struct cred *boot_cred; /* constant after vfs_init() */
 
 struct task *vfs_task(void)
 {
-	const struct kthread_ops *ops = __atomic_load_n(&task_ops, __ATOMIC_RELAXED);
+	const struct kthread_ops *ops = load_relaxed(&task_ops);
 	struct kthread *kt = current_kthread();
 
 	if (unlikely(!ops)) {
-		struct task *init = __atomic_load_n(&init_task, __ATOMIC_ACQUIRE);
+		struct task *init = load_acquire(&init_task);
 
 		if (!init || !init->kt.ops)
 			return NULL;
 		ops = init->kt.ops;
-		__atomic_store_n(&task_ops, ops, __ATOMIC_RELAXED);
+		store_relaxed(&task_ops, ops);
 	}
 	return kt && kt->ops == ops ? (struct task *)kt : NULL;
 }
@@ -69,7 +69,7 @@ struct fs_context *fs_context_new(const struct fs_context *from)
 		spin_lock(&src->lock);
 		fs->root = src->root;
 		fs->pwd = src->pwd;
-		fs->umask = __atomic_load_n(&src->umask, __ATOMIC_RELAXED);
+		fs->umask = load_relaxed(&src->umask);
 		path_get(&fs->root);
 		path_get(&fs->pwd);
 		spin_unlock(&src->lock);
@@ -140,5 +140,5 @@ u32 fs_umask(void)
 {
 	struct task *t = vfs_task();
 
-	return t && t->fs ? __atomic_load_n(&t->fs->umask, __ATOMIC_RELAXED) : 022;
+	return t && t->fs ? load_relaxed(&t->fs->umask) : 022;
 }

@@ -52,7 +52,7 @@ static size_t give(void *arg, void *to, size_t n)
  */
 static ssize_t copy_to_socket(struct copy_end *in, struct copy_end *out, size_t *n)
 {
-	u64 size = __atomic_load_n(&in->file->inode->size, __ATOMIC_RELAXED);
+	u64 size = load_relaxed(&in->file->inode->size);
 	struct source s = {.file = in->file, .pos = in->pos};
 	struct iov_iter it;
 	ssize_t put;
@@ -134,7 +134,7 @@ bool can_copy_range(const struct file *in, const struct file *out, u64 end)
 
 	return in->ops == out->ops && in->ops->copy_range && in->inode->sb == out->inode->sb &&
 	       end <= current->tg->rlim[RLIMIT_FSIZE].rlim_cur &&
-	       !(__atomic_load_n(&out->inode->mode, __ATOMIC_RELAXED) & setid);
+	       !(load_relaxed(&out->inode->mode) & setid);
 }
 
 #define RANGE_CHUNK (256UL << 20) /* then signals are looked at */
@@ -173,9 +173,7 @@ int copy_pos_begin(struct copy_end *e, uaddr_t upos)
 		 * Copies by several tasks at once through one open file race for its position, as
 		 * on Linux.
 		 */
-		e->pos = e->file->mode & FMODE_LSEEK
-				 ? __atomic_load_n(&e->file->pos, __ATOMIC_RELAXED)
-				 : 0;
+		e->pos = e->file->mode & FMODE_LSEEK ? load_relaxed(&e->file->pos) : 0;
 		return 0;
 	}
 	if (get_user(pos, upos))
@@ -189,7 +187,7 @@ int copy_pos_end(struct copy_end *e, uaddr_t upos)
 	if (!e->own)
 		return put_user(e->pos, upos);
 	if (e->file->mode & FMODE_LSEEK)
-		__atomic_store_n(&e->file->pos, e->pos, __ATOMIC_RELAXED);
+		store_relaxed(&e->file->pos, e->pos);
 	return 0;
 }
 

@@ -44,7 +44,7 @@ int dcache_init(void)
 
 u64 dcache_unused(void)
 {
-	return __atomic_load_n(&lru_count, __ATOMIC_RELAXED);
+	return load_relaxed(&lru_count);
 }
 
 /* ---- names ---- */
@@ -120,8 +120,7 @@ struct dentry *d_find(const struct dentry *dir, const char *name, size_t len)
 		struct dname *dn = caa_container_of(node, struct dname, node);
 		struct dentry *d = dn->dentry;
 
-		if (rcu_dereference(d->dn) == dn &&
-		    !(__atomic_load_n(&d->refs, __ATOMIC_RELAXED) & DENTRY_DEAD))
+		if (rcu_dereference(d->dn) == dn && !(load_relaxed(&d->refs) & DENTRY_DEAD))
 			return d;
 		cds_lfht_next_duplicate(hash_table, name_match, &key, &it);
 	}
@@ -265,7 +264,7 @@ struct dentry *d_get(struct dentry *d)
 
 bool d_tryget(struct dentry *d)
 {
-	u32 refs = __atomic_load_n(&d->refs, __ATOMIC_RELAXED);
+	u32 refs = load_relaxed(&d->refs);
 
 	do {
 		if (refs & DENTRY_DEAD)
@@ -407,8 +406,7 @@ static struct dentry *put_one(struct dentry *d)
 		return NULL;
 	}
 	flags = __atomic_load_n(&d->flags, __ATOMIC_SEQ_CST);
-	if (!(flags & DENTRY_HASHED) || d->sb->no_dcache ||
-	    __atomic_load_n(&d->sb->dying, __ATOMIC_RELAXED)) {
+	if (!(flags & DENTRY_HASHED) || d->sb->no_dcache || load_relaxed(&d->sb->dying)) {
 		bool ours = d_claim(d);
 
 		rcu_read_unlock();
@@ -440,9 +438,9 @@ static void evict_oldest(void)
 {
 	if (__atomic_exchange_n(&evicting, true, __ATOMIC_ACQUIRE))
 		return;
-	for (int i = 0; i < 16 && __atomic_load_n(&lru_count, __ATOMIC_RELAXED) > MAX_UNUSED; i++)
+	for (int i = 0; i < 16 && load_relaxed(&lru_count) > MAX_UNUSED; i++)
 		(void)evict_batch(MAX_UNUSED - EVICT_BATCH);
-	__atomic_store_n(&evicting, false, __ATOMIC_RELEASE);
+	store_release(&evicting, false);
 }
 
 /* However few there are. A batch may be all second chances: then the next one isn't. */
@@ -455,7 +453,7 @@ static unsigned forget_some(void)
 		return 0;
 	while (!n && dcache_unused() && batches--)
 		n = evict_batch(0);
-	__atomic_store_n(&evicting, false, __ATOMIC_RELEASE);
+	store_release(&evicting, false);
 	return n;
 }
 
@@ -463,7 +461,7 @@ void d_put(struct dentry *d)
 {
 	while (d)
 		d = put_one(d);
-	if (unlikely(__atomic_load_n(&lru_count, __ATOMIC_RELAXED) > MAX_UNUSED))
+	if (unlikely(load_relaxed(&lru_count) > MAX_UNUSED))
 		evict_oldest();
 }
 

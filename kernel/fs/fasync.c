@@ -54,7 +54,7 @@ static void link_locked(struct fasync *fa, struct file *f, int fd)
 	fa->fd = fd;
 	spin_lock(&f->lock);
 	fa->of_file = f->fasync;
-	__atomic_store_n(&f->fasync, fa, __ATOMIC_RELAXED);
+	store_relaxed(&f->fasync, fa);
 	spin_unlock(&f->lock);
 	fa->next = l->entries;
 	fa->at = &l->entries;
@@ -78,7 +78,7 @@ static void unlink_locked(struct fasync *fa)
 	spin_lock(&f->lock);
 	while (*at != fa)
 		at = &(*at)->of_file;
-	__atomic_store_n(at, fa->of_file, __ATOMIC_RELAXED);
+	store_relaxed(at, fa->of_file);
 	spin_unlock(&f->lock);
 	fa->file = NULL;
 	rcu_assign_pointer(*fa->at, fa->next); /* its own stays: somebody may stand on it */
@@ -140,7 +140,7 @@ void fasync_file_released(struct file *f)
 {
 	struct fasync_list *l;
 
-	while (__atomic_load_n(&f->fasync, __ATOMIC_RELAXED)) {
+	while (load_relaxed(&f->fasync)) {
 		spin_lock(&f->lock);
 		l = f->fasync ? f->fasync->list : NULL;
 		spin_unlock(&f->lock);

@@ -174,7 +174,7 @@ struct files *files_get(struct files *f)
 
 bool files_shared(const struct files *fs)
 {
-	return __atomic_load_n(&fs->refs, __ATOMIC_ACQUIRE) > 1;
+	return load_acquire(&fs->refs) > 1;
 }
 
 /* One of a table's files, of which there may be a million. Counts them in *n. */
@@ -309,7 +309,7 @@ int files_set_cloexec(struct files *fs, int fd, bool set)
 
 u64 nofile_limit(void)
 {
-	return __atomic_load_n(&current->tg->rlim[RLIMIT_NOFILE].rlim_cur, __ATOMIC_RELAXED);
+	return load_relaxed(&current->tg->rlim[RLIMIT_NOFILE].rlim_cur);
 }
 
 int fd_reserve(int from, bool cloexec)
@@ -495,7 +495,7 @@ static int unshare_but(u32 first, u32 last, bool close)
 {
 	struct files *old = current->files, *fs;
 
-	if (__atomic_load_n(&old->refs, __ATOMIC_ACQUIRE) == 1)
+	if (load_acquire(&old->refs) == 1)
 		return 0;
 	fs = close ? dup_but(old, first, last == UINT32_MAX ? last : last + 1) : files_dup(old);
 	if (IS_ERR(fs))

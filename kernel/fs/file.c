@@ -26,7 +26,7 @@ static struct inode *anon_ino; /* constant after boot: the one inode of eventfds
 
 u64 file_count(void)
 {
-	return __atomic_load_n(&nr_files, __ATOMIC_RELAXED);
+	return load_relaxed(&nr_files);
 }
 
 u64 file_max(void)
@@ -91,7 +91,7 @@ struct file *file_alloc(int flags)
 	if (!f)
 		return ERR_PTR(-ENOMEM);
 	/* refs stays 0 until the rest is set: lock-free readers may look at it. */
-	__atomic_store_n(&f->flags, flags, __ATOMIC_RELAXED);
+	store_relaxed(&f->flags, flags);
 	f->mode = 0;
 	f->ops = NULL;
 	f->inode = NULL;
@@ -105,7 +105,7 @@ struct file *file_alloc(int flags)
 	f->fasync = NULL;
 	CDS_INIT_LIST_HEAD(&f->epoll_links);
 	__atomic_fetch_add(&nr_files, 1, __ATOMIC_RELAXED);
-	__atomic_store_n(&f->refs, 1, __ATOMIC_RELEASE);
+	store_release(&f->refs, 1);
 	return f;
 }
 
@@ -117,7 +117,7 @@ struct file *file_get(struct file *f)
 
 bool file_tryget(struct file *f)
 {
-	u64 refs = __atomic_load_n(&f->refs, __ATOMIC_RELAXED);
+	u64 refs = load_relaxed(&f->refs);
 
 	do {
 		if (!refs)

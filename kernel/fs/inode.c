@@ -8,7 +8,7 @@ static u64 nr_inodes; /* atomic */
 
 u64 inode_count(void)
 {
-	return __atomic_load_n(&nr_inodes, __ATOMIC_RELAXED);
+	return load_relaxed(&nr_inodes);
 }
 
 struct timespec inode_now(void)
@@ -64,7 +64,7 @@ struct inode *inode_get(struct inode *i)
 
 bool inode_tryget(struct inode *i)
 {
-	u32 refs = __atomic_load_n(&i->refs, __ATOMIC_RELAXED);
+	u32 refs = load_relaxed(&i->refs);
 
 	do {
 		if (!refs)
@@ -92,7 +92,7 @@ void inode_put(struct inode *i)
 
 u64 inode_size(const struct inode *i)
 {
-	return __atomic_load_n(&i->size, __ATOMIC_RELAXED);
+	return load_relaxed(&i->size);
 }
 
 void inode_inc_nlink(struct inode *i)
@@ -160,7 +160,7 @@ void generic_getattr(struct inode *i, struct kstat *st)
 		.rdev = i->rdev,
 		.ino = i->ino,
 		.size = inode_size(i),
-		.blocks = RACY(i->blocks),
+		.blocks = load_relaxed(&i->blocks),
 		.blksize = PAGE_SIZE,
 		.has_btime = true,
 	};
@@ -180,14 +180,13 @@ int generic_setattr(struct inode *i, struct iattr *a)
 {
 	spin_lock(&i->spin);
 	if (a->valid & ATTR_MODE)
-		__atomic_store_n(&i->mode, (i->mode & S_IFMT) | (a->mode & 07777),
-				 __ATOMIC_RELAXED);
+		store_relaxed(&i->mode, (i->mode & S_IFMT) | (a->mode & 07777));
 	if (a->valid & ATTR_UID)
-		__atomic_store_n(&i->uid, a->uid, __ATOMIC_RELAXED);
+		store_relaxed(&i->uid, a->uid);
 	if (a->valid & ATTR_GID)
-		__atomic_store_n(&i->gid, a->gid, __ATOMIC_RELAXED);
+		store_relaxed(&i->gid, a->gid);
 	if (a->valid & ATTR_SIZE)
-		__atomic_store_n(&i->size, a->size, __ATOMIC_RELAXED);
+		store_relaxed(&i->size, a->size);
 	if (a->valid & ATTR_ATIME)
 		i->atime = a->atime;
 	if (a->valid & ATTR_MTIME)

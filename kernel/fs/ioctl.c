@@ -82,7 +82,7 @@ static long regular(struct file *f, unsigned cmd, u64 arg)
 
 	switch (cmd) {
 	case FIONREAD:
-		left = inode_size(f->inode) - __atomic_load_n(&f->pos, __ATOMIC_RELAXED);
+		left = inode_size(f->inode) - load_relaxed(&f->pos);
 		return put_user((int)left, arg);
 	case FICLONE:
 		return clone_file(f, (int)arg, 0, 0, 0);

@@ -28,7 +28,7 @@ static CDS_LIST_HEAD(lists); /* lists_lock */
 /* NULL: no memory. */
 static struct file_lock_list *file_lock_list_get(struct inode *inode)
 {
-	struct file_lock_list *l = __atomic_load_n(&inode->locks, __ATOMIC_ACQUIRE), *fresh;
+	struct file_lock_list *l = load_acquire(&inode->locks), *fresh;
 
 	if (l)
 		return l;
@@ -44,7 +44,7 @@ static struct file_lock_list *file_lock_list_get(struct inode *inode)
 	l = inode->locks;
 	if (!l) {
 		l = fresh;
-		__atomic_store_n(&inode->locks, l, __ATOMIC_RELEASE);
+		store_release(&inode->locks, l);
 		cds_list_add_tail(&l->link, &lists);
 		fresh = NULL;
 	}
@@ -108,12 +108,12 @@ void file_locks_for_each(void (*fn)(const struct file_lock_info *info, void *arg
 /* Sleeps until gen differs from what it was. 0 or -ERESTARTSYS. */
 static int file_lock_wait(struct file_lock_list *l, u32 gen)
 {
-	return wait_event_expr(&l->wait, __atomic_load_n(&l->gen, __ATOMIC_ACQUIRE) != gen, NULL);
+	return wait_event_expr(&l->wait, load_acquire(&l->gen) != gen, NULL);
 }
 
 static void release_all(struct inode *inode, const void *owner, bool flock)
 {
-	struct file_lock_list *l = __atomic_load_n(&inode->locks, __ATOMIC_ACQUIRE);
+	struct file_lock_list *l = load_acquire(&inode->locks);
 	bool any;
 
 	if (!l)
@@ -258,7 +258,7 @@ static int to_range(struct file *f, const struct flock *fl, struct file_lock *ou
 	case SEEK_SET:
 		break;
 	case SEEK_CUR:
-		base = __atomic_load_n(&f->pos, __ATOMIC_RELAXED);
+		base = load_relaxed(&f->pos);
 		break;
 	case SEEK_END:
 		base = inode_size(f->inode);
@@ -302,7 +302,7 @@ static int parse(struct file *f, unsigned cmd, const struct flock *fl, struct fi
 
 long fcntl_getlk(struct file *f, unsigned cmd, u64 arg)
 {
-	struct file_lock_list *l = __atomic_load_n(&f->inode->locks, __ATOMIC_ACQUIRE);
+	struct file_lock_list *l = load_acquire(&f->inode->locks);
 	struct file_lock want, *other = NULL;
 	struct flock fl;
 	int err;

@@ -7,7 +7,7 @@ static s64 set_pos(struct file *f, s64 pos)
 {
 	if (pos < 0)
 		return -EINVAL;
-	__atomic_store_n(&f->pos, (u64)pos, __ATOMIC_RELAXED);
+	store_relaxed(&f->pos, (u64)pos);
 	return pos;
 }
 

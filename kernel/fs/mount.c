@@ -74,7 +74,7 @@ bool mnt_tryget(struct mount *m)
 
 	if (!m)
 		return true;
-	refs = __atomic_load_n(&m->refs, __ATOMIC_RELAXED);
+	refs = load_relaxed(&m->refs);
 	do {
 		if (!refs)
 			return false;
@@ -379,8 +379,7 @@ int mount_remove(const struct path *target, bool lazy)
 	 * One reference is the tree's, one the caller's. A walk that takes one now finds it
 	 * detached.
 	 */
-	else if (!lazy &&
-		 (!cds_list_empty(&m->children) || __atomic_load_n(&m->refs, __ATOMIC_ACQUIRE) > 2))
+	else if (!lazy && (!cds_list_empty(&m->children) || load_acquire(&m->refs) > 2))
 		err = -EBUSY;
 	else
 		mount_take_tree(m, &gone);

@@ -21,10 +21,10 @@ static int remount(const struct path *p, u64 flags)
 	mutex_lock(&mount_mutex);
 	if (!(flags & (atime | MS_RELATIME)))
 		flags |= m->flags & atime;
-	if (flags & MS_RDONLY && __atomic_load_n(&m->writers, __ATOMIC_RELAXED))
+	if (flags & MS_RDONLY && load_relaxed(&m->writers))
 		err = -EBUSY;
 	else
-		__atomic_store_n(&m->flags, flags & MNT_FLAGS, __ATOMIC_RELAXED);
+		store_relaxed(&m->flags, flags & MNT_FLAGS);
 	mutex_unlock(&mount_mutex);
 	return err;
 }

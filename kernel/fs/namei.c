@@ -116,7 +116,7 @@ static int cross_mounts(struct walk *w)
 {
 	struct mount *m;
 
-	while (__atomic_load_n(&w->cur.dentry->mounted, __ATOMIC_ACQUIRE)) {
+	while (load_acquire(&w->cur.dentry->mounted)) {
 		rcu_enter(w);
 		m = mount_lookup(w->cur.mnt, w->cur.dentry);
 		if (!m)

@@ -73,9 +73,9 @@ static bool pid_in_use(struct pid *pid, int type)
 
 	switch (type) {
 	case F_OWNER_TID:
-		return __atomic_load_n(&pid->task, __ATOMIC_RELAXED);
+		return load_relaxed(&pid->task);
 	case F_OWNER_PID:
-		return __atomic_load_n(&pid->tg, __ATOMIC_RELAXED);
+		return load_relaxed(&pid->tg);
 	default:
 		spin_lock(&tasklist_lock);
 		used = !cds_list_empty(&pid->tasks[PIDTYPE_PGID]);

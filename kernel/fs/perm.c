@@ -3,12 +3,12 @@
 
 int generic_permission(struct inode *inode, int mask, const struct cred *cred)
 {
-	u32 mode = __atomic_load_n(&inode->mode, __ATOMIC_RELAXED);
+	u32 mode = load_relaxed(&inode->mode);
 	u32 bits = mode;
 
-	if (cred->fsuid == __atomic_load_n(&inode->uid, __ATOMIC_RELAXED))
+	if (cred->fsuid == load_relaxed(&inode->uid))
 		bits >>= 6;
-	else if (in_group(cred, __atomic_load_n(&inode->gid, __ATOMIC_RELAXED)))
+	else if (in_group(cred, load_relaxed(&inode->gid)))
 		bits >>= 3;
 	if (!(mask & ~bits & 7))
 		return 0;

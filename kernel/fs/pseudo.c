@@ -7,7 +7,7 @@ struct super_block *pseudo_mount(struct super_block **slot, const struct fs_type
 				 struct super_block *(*make)(const struct fs_type *type,
 							     const char *source))
 {
-	struct super_block *sb = __atomic_load_n(slot, __ATOMIC_ACQUIRE), *mine;
+	struct super_block *sb = load_acquire(slot), *mine;
 
 	if (sb) {
 		sb_get(sb);

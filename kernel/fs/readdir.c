@@ -78,7 +78,7 @@ static long gather(struct file *f, struct gather *g, uaddr_t ubuf)
 	if (!err || g->used) {
 		err = copy_to_user(ubuf, g->buf, g->used);
 		if (!err)
-			__atomic_store_n(&f->pos, g->pos, __ATOMIC_RELAXED);
+			store_relaxed(&f->pos, g->pos);
 	}
 	mutex_unlock(&f->pos_lock);
 	notify_file(f, IN_ACCESS);

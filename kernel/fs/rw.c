@@ -10,7 +10,7 @@ int check_fsize(u64 size)
 	struct task *t = vfs_task();
 	siginfo_t si;
 
-	if (!t || size <= __atomic_load_n(&t->tg->rlim[RLIMIT_FSIZE].rlim_cur, __ATOMIC_RELAXED))
+	if (!t || size <= load_relaxed(&t->tg->rlim[RLIMIT_FSIZE].rlim_cur))
 		return 0;
 	siginfo_user(&si, SIGXFSZ, SI_USER);
 	(void)send_signal_task(t, &si);
@@ -44,7 +44,7 @@ ssize_t file_read_iter(struct file *f, struct iov_iter *to, u64 *pos)
 
 u32 setid_to_kill(const struct inode *i)
 {
-	u32 mode = __atomic_load_n(&i->mode, __ATOMIC_RELAXED), kill = mode & S_ISUID;
+	u32 mode = load_relaxed(&i->mode), kill = mode & S_ISUID;
 
 	if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
 		kill |= S_ISGID;
@@ -140,9 +140,9 @@ static ssize_t at_position(struct file *f, struct iov_iter *it, bool write)
 	if (!(f->mode & FMODE_LSEEK))
 		return transfer(f, it, &pos, write);
 	/* A device with a position that nobody relies on. */
-	pos = __atomic_load_n(&f->pos, __ATOMIC_RELAXED);
+	pos = load_relaxed(&f->pos);
 	n = transfer(f, it, &pos, write);
-	__atomic_store_n(&f->pos, pos, __ATOMIC_RELAXED);
+	store_relaxed(&f->pos, pos);
 	return n;
 }
 

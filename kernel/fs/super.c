@@ -87,7 +87,7 @@ void sb_put(struct super_block *sb)
 		d_put(root);
 	if (sb->ops && sb->ops->put_super)
 		sb->ops->put_super(sb);
-	if (__atomic_load_n(&sb->dentries, __ATOMIC_ACQUIRE))
+	if (load_acquire(&sb->dentries))
 		log_warn("%s: %u dentries outlive their super block", sb->source, sb->dentries);
 	kfree(sb->source);
 	kfree_rcu(sb);
@@ -100,7 +100,7 @@ u64 sb_next_ino(struct super_block *sb)
 
 static bool sb_tryget(struct super_block *sb)
 {
-	u32 refs = __atomic_load_n(&sb->refs, __ATOMIC_RELAXED);
+	u32 refs = load_relaxed(&sb->refs);
 
 	do {
 		if (!refs)
@@ -148,7 +148,7 @@ u32 vfs_take_down(void)
 	cds_list_for_each_entry_safe(sb, next, &supers, link) {
 		if (sb == anon_sb || sb == nsfs_sb)
 			continue;
-		if (sb->kept && __atomic_load_n(&sb->refs, __ATOMIC_ACQUIRE) == 1)
+		if (sb->kept && load_acquire(&sb->refs) == 1)
 			sb_put(sb);
 		else
 			held++;

@@ -50,11 +50,11 @@ struct dname {
 
 static inline u32 d_flags(const struct dentry *d)
 {
-	return __atomic_load_n(&d->flags, __ATOMIC_RELAXED);
+	return load_relaxed(&d->flags);
 }
 static inline bool d_is_mounted(const struct dentry *d)
 {
-	return __atomic_load_n(&d->mounted, __ATOMIC_ACQUIRE);
+	return load_acquire(&d->mounted);
 }
 must_check int dcache_init(void);
 /* Under RCU; no reference. NULL: not cached. */
@@ -114,7 +114,7 @@ extern struct mutex mount_mutex;
 extern struct cds_list_head mount_list; /* mount_mutex */
 static inline u64 path_mnt_flags(const struct path *p)
 {
-	return p->mnt ? __atomic_load_n(&p->mnt->flags, __ATOMIC_RELAXED) : 0;
+	return p->mnt ? load_relaxed(&p->mnt->flags) : 0;
 }
 
 /* ---- namei.c ---- */

@@ -17,7 +17,7 @@ struct wb_err {
 /* At open: what was before is not f's. */
 static inline void wb_err_open(struct file *f, const struct wb_err *wb)
 {
-	f->wb_seen = __atomic_load_n(&wb->nr, __ATOMIC_RELAXED);
+	f->wb_seen = load_relaxed(&wb->nr);
 }
 
 /*
@@ -29,7 +29,7 @@ must_check static inline int wb_err_tell(struct file *f, struct wb_err *wb, int 
 	spin_lock(&f->inode->spin);
 	if (err) {
 		wb->last = err;
-		__atomic_store_n(&wb->nr, wb->nr + 1, __ATOMIC_RELAXED);
+		store_relaxed(&wb->nr, wb->nr + 1);
 	}
 	if (__atomic_exchange_n(&f->wb_seen, wb->nr, __ATOMIC_RELAXED) != wb->nr)
 		err = wb->last;

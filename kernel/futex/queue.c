@@ -93,7 +93,7 @@ void futex_enqueue(struct futex_waiter *w)
 {
 	struct futex_bucket *b = futex_bucket_lock(&w->key);
 
-	__atomic_store_n(&w->bucket, b, __ATOMIC_RELAXED);
+	store_relaxed(&w->bucket, b);
 	cds_list_add_tail(&w->link, &b->waiters);
 	futex_bucket_unlock(b);
 }
@@ -104,11 +104,11 @@ bool futex_dequeue(struct futex_waiter *w)
 	bool was_queued;
 
 	for (;;) {
-		if (__atomic_load_n(&w->state, __ATOMIC_ACQUIRE) == FUTEX_WOKEN)
+		if (load_acquire(&w->state) == FUTEX_WOKEN)
 			return false;
-		b = __atomic_load_n(&w->bucket, __ATOMIC_RELAXED);
+		b = load_relaxed(&w->bucket);
 		spin_lock(&b->lock);
-		if (b == __atomic_load_n(&w->bucket, __ATOMIC_RELAXED))
+		if (b == load_relaxed(&w->bucket))
 			break;
 		spin_unlock(&b->lock); /* it was requeued */
 	}
@@ -126,7 +126,7 @@ bool futex_mark_woken(struct futex_wakes *wakes, struct futex_waiter *w)
 	wakes->task[wakes->n++] = task_get(w->task);
 	cds_list_del(&w->link);
 	/* From here on its stack may be gone. */
-	__atomic_store_n(&w->state, FUTEX_WOKEN, __ATOMIC_RELEASE);
+	store_release(&w->state, FUTEX_WOKEN);
 	return true;
 }
 

@@ -56,7 +56,7 @@ static bool is_alone(struct mm *mm)
 {
 	bool shared = false;
 
-	if (__atomic_load_n(&mm->refs, __ATOMIC_ACQUIRE) > 1)
+	if (load_acquire(&mm->refs) > 1)
 		return false;
 	down_read(&mm->lock);
 	for (int i = 0; i < mm->nr_vmas && !shared; i++)

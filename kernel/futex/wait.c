@@ -48,7 +48,7 @@ static long sleep_queued(struct futex_waiter *w, ktime_t deadline)
 
 	while (!err) {
 		kthread_set_state(KT_INTERRUPTIBLE);
-		if (__atomic_load_n(&w->state, __ATOMIC_ACQUIRE) == FUTEX_WOKEN)
+		if (load_acquire(&w->state) == FUTEX_WOKEN)
 			break;
 		if (signal_pending(current))
 			err = -ERESTARTSYS;

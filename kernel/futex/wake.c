@@ -101,7 +101,7 @@ static bool requeue_pass(struct requeue *r, struct futex_bucket *b1, struct fute
 		w->key = r->k2;
 		if (w->key.inode)
 			inode_get(w->key.inode);
-		__atomic_store_n(&w->bucket, b2, __ATOMIC_RELAXED);
+		store_relaxed(&w->bucket, b2);
 	}
 	return true;
 }

@@ -44,13 +44,13 @@ static u32 tasks_expected(void)
 
 static u32 tasks_left(void)
 {
-	return __atomic_load_n(&nr_tasks, __ATOMIC_RELAXED) - tasks_expected();
+	return load_relaxed(&nr_tasks) - tasks_expected();
 }
 
 /* Has another thread of this group, such as its leader, still something to give back? */
 static bool group_is_ending(void)
 {
-	return __atomic_load_n(&current->tg->nr_threads, __ATOMIC_ACQUIRE) > 1;
+	return load_acquire(&current->tg->nr_threads) > 1;
 }
 
 /* Nobody tells when they are gone, nor should for this only. */

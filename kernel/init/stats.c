@@ -54,7 +54,7 @@ static void print_turns(void)
 static void print_unknown(void)
 {
 	for (u64 nr = 0; nr <= NR_SYSCALLS; nr++) {
-		u64 n = __atomic_load_n(&unknown[nr], __ATOMIC_RELAXED);
+		u64 n = load_relaxed(&unknown[nr]);
 
 		if (!n)
 			continue;

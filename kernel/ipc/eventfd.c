@@ -24,7 +24,7 @@ static u32 next_id; /* atomic */
 
 static u64 count_now(const struct eventfd *e)
 {
-	return __atomic_load_n(&e->count, __ATOMIC_ACQUIRE);
+	return load_acquire(&e->count);
 }
 
 /* Takes what a read gets into *value. False: nothing there. */
@@ -36,7 +36,7 @@ static bool eventfd_take(struct eventfd *e, u64 *value)
 	ok = e->count > 0;
 	*value = e->semaphore ? 1 : e->count;
 	if (ok)
-		__atomic_store_n(&e->count, e->count - *value, __ATOMIC_RELEASE);
+		store_release(&e->count, e->count - *value);
 	spin_unlock(&e->lock);
 	return ok;
 }
@@ -48,7 +48,7 @@ static bool eventfd_add(struct eventfd *e, u64 value)
 	spin_lock(&e->lock);
 	ok = EVENTFD_MAX - e->count >= value;
 	if (ok)
-		__atomic_store_n(&e->count, e->count + value, __ATOMIC_RELEASE);
+		store_release(&e->count, e->count + value);
 	spin_unlock(&e->lock);
 	return ok;
 }

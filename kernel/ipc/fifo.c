@@ -35,7 +35,7 @@ static struct pipe *fifo_pipe(struct inode *inode)
 
 static void count(u32 *n, int by)
 {
-	__atomic_store_n(n, *n + (u32)by, __ATOMIC_RELEASE);
+	store_release(n, *n + (u32)by);
 }
 
 /* Waits until *opened has changed: called with the lock held, which is dropped meanwhile. */
@@ -45,8 +45,7 @@ static int wait_for_partner(struct pipe *p, const u32 *opened)
 	int err;
 
 	mutex_unlock(&p->lock);
-	err = wait_event_expr(&p->open_wait, __atomic_load_n(opened, __ATOMIC_ACQUIRE) != before,
-			      NULL);
+	err = wait_event_expr(&p->open_wait, load_acquire(opened) != before, NULL);
 	mutex_lock(&p->lock);
 	return err;
 }
@@ -135,5 +134,5 @@ int fifo_open(struct inode *inode, struct file *f)
  */
 bool fifo_had_writer(const struct file *f, const struct pipe *p)
 {
-	return f->pos != (u64)__atomic_load_n(&p->w_opened, __ATOMIC_RELAXED) + 1;
+	return f->pos != (u64)load_relaxed(&p->w_opened) + 1;
 }

@@ -30,8 +30,7 @@ static u32 pidfd_poll(struct file *f, struct poll_table *pt)
 	t = rcu_dereference(pid->task);
 	if (!t)
 		events = POLLIN | POLLRDNORM | POLLHUP;
-	else if (__atomic_load_n(&t->tg->zombie, __ATOMIC_ACQUIRE) ||
-		 (thread && __atomic_load_n(&t->exiting, __ATOMIC_ACQUIRE)))
+	else if (load_acquire(&t->tg->zombie) || (thread && load_acquire(&t->exiting)))
 		events = POLLIN | POLLRDNORM;
 	rcu_read_unlock();
 	return events;
@@ -45,7 +44,7 @@ static void pidfd_release(struct file *f)
 static void pidfd_fdinfo(struct file *f, char *buf, size_t size)
 {
 	struct pid *pid = f->priv;
-	int nr = __atomic_load_n(&pid->task, __ATOMIC_RELAXED) ? pid->nr : -1;
+	int nr = load_relaxed(&pid->task) ? pid->nr : -1;
 
 	snprintf(buf, size, "Pid:\t%d\nNSpid:\t%d\n", nr, nr);
 }

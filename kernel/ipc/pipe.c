@@ -29,7 +29,7 @@ static bool privileged(void)
 
 static bool too_many_slots(const struct user *u, u32 more)
 {
-	return __atomic_load_n(&u->pipe_slots, __ATOMIC_RELAXED) + more > PIPE_USER_PAGES_SOFT;
+	return load_relaxed(&u->pipe_slots) + more > PIPE_USER_PAGES_SOFT;
 }
 
 static void charge(struct user *u, s32 slots)
@@ -83,12 +83,12 @@ void pipe_put(struct inode *inode, struct pipe *p)
 
 bool pipe_readable(const struct pipe *p)
 {
-	return pipe_ring_used(&p->ring) || !__atomic_load_n(&p->writers, __ATOMIC_ACQUIRE);
+	return pipe_ring_used(&p->ring) || !load_acquire(&p->writers);
 }
 
 bool pipe_writable(const struct pipe *p)
 {
-	return !pipe_ring_full(&p->ring) || !__atomic_load_n(&p->readers, __ATOMIC_ACQUIRE);
+	return !pipe_ring_full(&p->ring) || !load_acquire(&p->readers);
 }
 
 int pipe_wait_readable(struct pipe *p)
@@ -121,8 +121,7 @@ int pipe_lock_end(struct pipe *p, const bool *busy)
 	mutex_lock(&p->lock);
 	while (unlikely(*busy)) {
 		mutex_unlock(&p->lock);
-		err = wait_event_expr(&p->busy_wait, !__atomic_load_n(busy, __ATOMIC_ACQUIRE),
-				      NULL);
+		err = wait_event_expr(&p->busy_wait, !load_acquire(busy), NULL);
 		if (err)
 			return err;
 		mutex_lock(&p->lock);
@@ -190,7 +189,7 @@ static int write_some(struct pipe *p, struct iov_iter *from, bool packet, size_t
 
 void pipe_wake_readers(struct pipe *p, bool was_empty)
 {
-	if (was_empty || __atomic_load_n(&p->poll_usage, __ATOMIC_RELAXED))
+	if (was_empty || load_relaxed(&p->poll_usage))
 		wake_up_poll(&p->rd_wait, IN_EVENTS);
 }
 
@@ -246,7 +245,7 @@ static u32 pipe_poll(struct file *f, struct poll_table *pt)
 	u32 events = 0;
 
 	if (pt && pt->queue) {
-		__atomic_store_n(&p->poll_usage, true, __ATOMIC_RELAXED);
+		store_relaxed(&p->poll_usage, true);
 		if (f->mode & FMODE_READ)
 			poll_wait(pt, &p->rd_wait);
 		if (f->mode & FMODE_WRITE)
@@ -255,13 +254,13 @@ static u32 pipe_poll(struct file *f, struct poll_table *pt)
 	if (f->mode & FMODE_READ) {
 		if (pipe_ring_used(&p->ring))
 			events |= IN_EVENTS;
-		if (!__atomic_load_n(&p->writers, __ATOMIC_ACQUIRE) && fifo_had_writer(f, p))
+		if (!load_acquire(&p->writers) && fifo_had_writer(f, p))
 			events |= POLLHUP;
 	}
 	if (f->mode & FMODE_WRITE) {
 		if (!pipe_ring_full(&p->ring))
 			events |= OUT_EVENTS;
-		if (!__atomic_load_n(&p->readers, __ATOMIC_ACQUIRE))
+		if (!load_acquire(&p->readers))
 			events |= POLLERR;
 	}
 	return events;
@@ -273,8 +272,7 @@ static long pipe_ioctl(struct file *f, unsigned cmd, u64 arg)
 
 	if (cmd != FIONREAD)
 		return -ENOIOCTLCMD;
-	return put_user((int)min(__atomic_load_n(&p->ring.bytes, __ATOMIC_RELAXED), (u64)INT32_MAX),
-			arg);
+	return put_user((int)min(load_relaxed(&p->ring.bytes), (u64)INT32_MAX), arg);
 }
 
 static int pipe_fasync(int fd, struct file *f, bool on)
@@ -302,9 +300,9 @@ static void pipe_release(struct file *f)
 
 	mutex_lock(&p->lock);
 	if (f->mode & FMODE_READ)
-		__atomic_store_n(&p->readers, p->readers - 1, __ATOMIC_RELEASE);
+		store_release(&p->readers, p->readers - 1);
 	if (f->mode & FMODE_WRITE)
-		__atomic_store_n(&p->writers, p->writers - 1, __ATOMIC_RELEASE);
+		store_release(&p->writers, p->writers - 1);
 	pipe_wake_ends(p);
 	one_side = !p->readers != !p->writers;
 	mutex_unlock(&p->lock);
@@ -350,7 +348,7 @@ long pipe_get_size(struct file *f)
 
 	if (!file_is_pipe(f))
 		return -EBADF;
-	return (long)__atomic_load_n(&p->ring.nslots, __ATOMIC_RELAXED) * PIPE_SLOT_SIZE;
+	return (long)load_relaxed(&p->ring.nslots) * PIPE_SLOT_SIZE;
 }
 
 /* Under the lock. */

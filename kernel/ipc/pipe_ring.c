@@ -34,12 +34,12 @@ static int ring_alloc(u32 nslots, struct pipe_slot **slots, u8 **data)
 
 static void set_used(struct pipe_ring *r, u32 used)
 {
-	__atomic_store_n(&r->used, used, __ATOMIC_RELEASE);
+	store_release(&r->used, used);
 }
 
 static void add_bytes(struct pipe_ring *r, s64 n)
 {
-	__atomic_store_n(&r->bytes, r->bytes + (u64)n, __ATOMIC_RELAXED);
+	store_relaxed(&r->bytes, r->bytes + (u64)n);
 }
 
 int pipe_ring_resize(struct pipe_ring *r, u32 nslots)
@@ -51,7 +51,7 @@ int pipe_ring_resize(struct pipe_ring *r, u32 nslots)
 		return -EBUSY;
 	if (!r->used) { /* allocated anew by the next write */
 		pipe_ring_destroy(r);
-		__atomic_store_n(&r->nslots, nslots, __ATOMIC_RELAXED);
+		store_relaxed(&r->nslots, nslots);
 		return 0;
 	}
 	if (ring_alloc(nslots, &slots, &data))
@@ -67,7 +67,7 @@ int pipe_ring_resize(struct pipe_ring *r, u32 nslots)
 	r->slots = slots;
 	r->data = data;
 	r->tail = 0;
-	__atomic_store_n(&r->nslots, nslots, __ATOMIC_RELAXED);
+	store_relaxed(&r->nslots, nslots);
 	return 0;
 }
 

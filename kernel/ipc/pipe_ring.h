@@ -68,11 +68,11 @@ size_t pipe_ring_move(struct pipe_ring *from, struct pipe_ring *to, size_t len, 
 
 static inline u32 pipe_ring_used(const struct pipe_ring *r)
 {
-	return __atomic_load_n(&r->used, __ATOMIC_ACQUIRE);
+	return load_acquire(&r->used);
 }
 static inline bool pipe_ring_full(const struct pipe_ring *r)
 {
-	return pipe_ring_used(r) >= __atomic_load_n(&r->nslots, __ATOMIC_RELAXED);
+	return pipe_ring_used(r) >= load_relaxed(&r->nslots);
 }
 
 #endif

@@ -14,7 +14,7 @@
 
 static void set_busy(bool *busy, bool value)
 {
-	__atomic_store_n(busy, value, __ATOMIC_RELEASE);
+	store_release(busy, value);
 }
 
 /* ---- data ---- */
@@ -204,13 +204,11 @@ static void unlock_both(struct pipe *a, struct pipe *b)
 /* Without the locks: until the end that somebody has taken is free. */
 static int wait_free(struct pipe *in, struct pipe *out)
 {
-	int err = wait_event_expr(&in->busy_wait, !__atomic_load_n(&in->rd_busy, __ATOMIC_ACQUIRE),
-				  NULL);
+	int err = wait_event_expr(&in->busy_wait, !load_acquire(&in->rd_busy), NULL);
 
 	if (err)
 		return err;
-	return wait_event_expr(&out->busy_wait, !__atomic_load_n(&out->wr_busy, __ATOMIC_ACQUIRE),
-			       NULL);
+	return wait_event_expr(&out->busy_wait, !load_acquire(&out->wr_busy), NULL);
 }
 
 /*

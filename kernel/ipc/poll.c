@@ -64,7 +64,7 @@ static long do_poll(uaddr_t ufds, unsigned n, ktime_t deadline)
 	struct poll_set ps;
 	long count;
 
-	if (n > __atomic_load_n(&current->tg->rlim[RLIMIT_NOFILE].rlim_cur, __ATOMIC_RELAXED))
+	if (n > load_relaxed(&current->tg->rlim[RLIMIT_NOFILE].rlim_cur))
 		return -EINVAL;
 	if (n > FDS_INLINE) {
 		fds = kcalloc(n, sizeof(*fds));

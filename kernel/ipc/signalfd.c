@@ -17,7 +17,7 @@ struct sigfd {
 
 static ksigset_t mask_of(const struct sigfd *s)
 {
-	return __atomic_load_n(&s->mask, __ATOMIC_RELAXED);
+	return load_relaxed(&s->mask);
 }
 
 static void fill_poll(struct signalfd_siginfo *ss, const siginfo_t *si)
@@ -167,7 +167,7 @@ static long sigfd_change(int fd, ksigset_t mask)
 		return -EINVAL;
 	}
 	s = f->priv;
-	__atomic_store_n(&s->mask, mask, __ATOMIC_RELAXED);
+	store_relaxed(&s->mask, mask);
 	wake_up_poll(&current->tg->signalfd_wait, POLLIN); /* sleeping readers look again */
 	file_put(f);
 	return fd;

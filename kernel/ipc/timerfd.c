@@ -79,7 +79,7 @@ static void advance_locked(struct timerfd *t, ktime_t now)
 	} else {
 		t->armed = false;
 	}
-	__atomic_store_n(&t->ticks, t->ticks + n, __ATOMIC_RELEASE);
+	store_release(&t->ticks, t->ticks + n);
 }
 
 /*
@@ -115,14 +115,14 @@ static u64 timerfd_take(struct timerfd *t)
 		ticks = t->ticks;
 		arm_locked(t, now);
 	}
-	__atomic_store_n(&t->ticks, 0, __ATOMIC_RELEASE);
+	store_release(&t->ticks, 0);
 	spin_unlock(&t->lock);
 	return ticks;
 }
 
 static bool timerfd_ready(const struct timerfd *t)
 {
-	return __atomic_load_n(&t->ticks, __ATOMIC_ACQUIRE) > 0;
+	return load_acquire(&t->ticks) > 0;
 }
 
 static ssize_t timerfd_read(struct file *f, struct iov_iter *to, u64 *pos)
@@ -268,7 +268,7 @@ static void timerfd_set(struct timerfd *t, int flags, ktime_t value, ktime_t int
 	t->interval = interval;
 	t->expiry = flags & TFD_TIMER_ABSTIME ? value : add_sat(now, value);
 	t->armed = value != 0;
-	__atomic_store_n(&t->ticks, 0, __ATOMIC_RELEASE);
+	store_release(&t->ticks, 0);
 	advance_locked(t, now);
 	due = t->ticks > 0;
 	if (t->armed && !due)

@@ -20,11 +20,11 @@ bool commit_strict(void)
 
 u64 memory_size(void)
 {
-	u64 size = limit ? limit : __atomic_load_n(&host_size, __ATOMIC_RELAXED);
+	u64 size = limit ? limit : load_relaxed(&host_size);
 
 	if (!size) {
 		size = fh_ram_bytes();
-		__atomic_store_n(&host_size, size, __ATOMIC_RELAXED);
+		store_relaxed(&host_size, size);
 	}
 	return size;
 }
@@ -36,7 +36,7 @@ u64 commit_limit(void)
 
 u64 commit_pages(void)
 {
-	return __atomic_load_n(&committed, __ATOMIC_RELAXED);
+	return load_relaxed(&committed);
 }
 
 bool commit_fits(u64 pages)

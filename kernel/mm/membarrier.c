@@ -44,7 +44,7 @@ long sys_membarrier(int cmd, unsigned int flags, int cpu)
 		return -EINVAL;
 	if (cmd == MEMBARRIER_CMD_GLOBAL)
 		return io_worker_call(host_barrier_global, NULL);
-	if (needs && !(__atomic_load_n(&mm->membarrier, __ATOMIC_RELAXED) & needs))
+	if (needs && !(load_relaxed(&mm->membarrier) & needs))
 		return -EPERM;
 	batch_init(&b);
 	batch_add(&b, SYS_membarrier, (u64)cmd, 0, 0, 0, 0, 0);

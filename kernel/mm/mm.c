@@ -14,12 +14,12 @@ static u64 nr_mms; /* atomic */
 
 u64 mm_count(void)
 {
-	return __atomic_load_n(&nr_mms, __ATOMIC_RELAXED);
+	return load_relaxed(&nr_mms);
 }
 
 u64 mm_note_rss(struct mm *mm, u64 kb)
 {
-	u64 most = __atomic_load_n(&mm->hiwater_rss_kb, __ATOMIC_RELAXED);
+	u64 most = load_relaxed(&mm->hiwater_rss_kb);
 
 	while (kb > most && !__atomic_compare_exchange_n(&mm->hiwater_rss_kb, &most, kb, true,
 							 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
@@ -76,7 +76,7 @@ void mm_drop(struct mm *mm)
 
 bool mm_tryget(struct mm *mm)
 {
-	u32 refs = __atomic_load_n(&mm->refs, __ATOMIC_RELAXED);
+	u32 refs = load_relaxed(&mm->refs);
 
 	while (refs)
 		if (__atomic_compare_exchange_n(&mm->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE,
@@ -182,7 +182,7 @@ struct mm *mm_take_over(struct mm *old)
 	mm->stale = true;
 	host_mm_tramps_forget(mm->host);
 	patch_free(old);
-	__atomic_store_n(&old->host, NULL, __ATOMIC_RELEASE);
+	store_release(&old->host, NULL);
 	vma_clear_all(old);
 	mm_settle(old);
 	mutex_unlock(&old->stub_lock);
@@ -207,9 +207,9 @@ static void copy_layout(struct mm *to, const struct mm *from)
 	to->env_end = from->env_end;
 	memcpy(to->auxv, from->auxv, sizeof(to->auxv));
 	to->auxv_len = from->auxv_len;
-	to->dumpable = __atomic_load_n(&from->dumpable, __ATOMIC_RELAXED);
-	to->core_filter = __atomic_load_n(&from->core_filter, __ATOMIC_RELAXED);
-	to->membarrier = __atomic_load_n(&from->membarrier, __ATOMIC_RELAXED);
+	to->dumpable = load_relaxed(&from->dumpable);
+	to->core_filter = load_relaxed(&from->core_filter);
+	to->membarrier = load_relaxed(&from->membarrier);
 }
 
 struct mm *mm_fork(struct mm *from, struct context **ctx)

@@ -65,7 +65,7 @@ static bool grow_locked(struct mm *mm, struct vma *v, uaddr_t addr)
 	if (!err)
 		vma_insert(mm, &part);
 	if (!err && part.flags & VM_STACK)
-		__atomic_store_n(&mm->stack_low, part.start, __ATOMIC_RELAXED);
+		store_relaxed(&mm->stack_low, part.start);
 	mm_settle(mm);
 	return !err;
 }

@@ -87,7 +87,7 @@ static bool mergeable(const struct vma *a, const struct vma *b)
 /* What was learnt of the table holds no longer. */
 static void changed(struct mm *mm)
 {
-	__atomic_store_n(&mm->map_seq, mm->map_seq + 1, __ATOMIC_RELEASE);
+	store_release(&mm->map_seq, mm->map_seq + 1);
 }
 
 static void remove_at(struct mm *mm, int i, int n)

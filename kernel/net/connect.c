@@ -6,7 +6,7 @@
 
 static void set(u32 *p, u32 v)
 {
-	__atomic_store_n(p, v, __ATOMIC_RELEASE);
+	store_release(p, v);
 }
 
 int unix_listen(struct unix_sock *sk, int backlog)

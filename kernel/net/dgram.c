@@ -38,7 +38,7 @@ struct unix_sock *dgram_relay_stop(struct unix_sock *sk)
 
 static bool full_for(const struct unix_sock *sk, const struct unix_sock *other)
 {
-	return __atomic_load_n(&other->peer, __ATOMIC_RELAXED) != sk && unix_queue_full(other);
+	return load_relaxed(&other->peer) != sk && unix_queue_full(other);
 }
 
 bool dgram_peer_has_room(struct unix_sock *sk)
@@ -100,9 +100,9 @@ static void disconnected(struct unix_sock *sk, struct unix_sock *old)
 	spin_lock(&old->lock);
 	mutual = !old->dead && old->peer == sk;
 	if (mutual && lost)
-		__atomic_store_n(&old->err, ECONNRESET, __ATOMIC_RELEASE);
+		store_release(&old->err, ECONNRESET);
 	if (mutual)
-		__atomic_store_n(&old->state, US_CLOSED, __ATOMIC_RELEASE);
+		store_release(&old->state, US_CLOSED);
 	spin_unlock(&old->lock);
 	if (mutual && lost) {
 		unix_wake_state(old);
@@ -132,10 +132,10 @@ static int set_peer(struct unix_sock *sk, struct unix_sock *other, const struct 
 		return err;
 	}
 	old = sk->peer;
-	__atomic_store_n(&sk->peer, other, __ATOMIC_RELAXED);
-	__atomic_store_n(&sk->state, other ? US_CONNECTED : US_CLOSED, __ATOMIC_RELEASE);
+	store_relaxed(&sk->peer, other);
+	store_release(&sk->state, other ? US_CONNECTED : US_CLOSED);
 	if (other)
-		__atomic_store_n(&other->state, US_CONNECTED, __ATOMIC_RELEASE);
+		store_release(&other->state, US_CONNECTED);
 	relay = dgram_relay_stop(sk);
 	unix_unlock_two(sk, other);
 	if (relay)
@@ -276,7 +276,7 @@ static int check_send(struct unix_sock *sk, struct sock_msg *m)
 		err = -EOPNOTSUPP;
 	if (!err && m->namelen)
 		err = unix_check_addr(&m->name, m->namelen);
-	if (!err && !m->namelen && !__atomic_load_n(&sk->peer, __ATOMIC_RELAXED))
+	if (!err && !m->namelen && !load_relaxed(&sk->peer))
 		err = -ENOTCONN;
 	if (!err && sock_option(sk, OPT_PASSCRED))
 		err = unix_autobind(sk);

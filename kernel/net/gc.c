@@ -45,7 +45,7 @@ void unix_gc_unlock(void)
 
 static bool too_many(const struct user *u, int n)
 {
-	u64 limit = __atomic_load_n(&current->tg->rlim[RLIMIT_NOFILE].rlim_cur, __ATOMIC_RELAXED);
+	u64 limit = load_relaxed(&current->tg->rlim[RLIMIT_NOFILE].rlim_cur);
 
 	if (nr_files + (u32)n > MAX_IN_FLIGHT)
 		return true;
@@ -66,7 +66,7 @@ int scm_fly(struct scm_files *files)
 
 		if (sk && !sk->in_flight++) {
 			cds_list_add_tail(&sk->gc_link, &in_flight);
-			__atomic_store_n(&nr_socks, nr_socks + 1, __ATOMIC_RELAXED);
+			store_relaxed(&nr_socks, nr_socks + 1);
 		}
 	}
 	return 0;
@@ -83,7 +83,7 @@ void scm_land(struct scm_files *files)
 
 		if (sk && !--sk->in_flight) {
 			cds_list_del_init(&sk->gc_link);
-			__atomic_store_n(&nr_socks, nr_socks - 1, __ATOMIC_RELAXED);
+			store_relaxed(&nr_socks, nr_socks - 1);
 		}
 	}
 }
@@ -142,8 +142,7 @@ static void find_garbage(void)
 
 	cds_list_for_each_entry(sk, &in_flight, gc_link) {
 		sk->gc_outside = sk->in_flight;
-		sk->gc_candidate = __atomic_load_n(&sk->file->refs, __ATOMIC_ACQUIRE) ==
-				   sk->in_flight;
+		sk->gc_candidate = load_acquire(&sk->file->refs) == sk->in_flight;
 	}
 	cds_list_for_each_entry(sk, &in_flight, gc_link)
 		if (sk->gc_candidate)
@@ -172,9 +171,8 @@ static void empty_queue(struct unix_sock *sk, struct cds_list_head *dead)
 			continue;
 		cds_list_move(&skb->link, dead);
 		sk->queue_scm--;
-		__atomic_store_n(&sk->queue_bytes, sk->queue_bytes - (skb->len - skb->off),
-				 __ATOMIC_RELAXED);
-		__atomic_store_n(&sk->queue_len, sk->queue_len - 1, __ATOMIC_RELEASE);
+		store_relaxed(&sk->queue_bytes, sk->queue_bytes - (skb->len - skb->off));
+		store_release(&sk->queue_len, sk->queue_len - 1);
 	}
 }
 
@@ -203,7 +201,7 @@ void unix_gc_after_release(void)
 	CDS_LIST_HEAD(dead);
 	struct skb *skb, *tmp;
 
-	if (!__atomic_load_n(&nr_socks, __ATOMIC_RELAXED))
+	if (!load_relaxed(&nr_socks))
 		return;
 	unix_gc_lock();
 	if (nr_socks <= FEW || ++releases * RELEASES_PER_SOCK >= nr_socks) {

@@ -325,7 +325,7 @@ static long receive_many(struct unix_sock *sk, struct file *f, uaddr_t msgs, uns
 	if (!done)
 		return r;
 	if (r < 0 && r != -EAGAIN && r != -ERESTARTSYS && r != -EINTR) /* for the next call */
-		__atomic_store_n(&sk->err, (int)-r, __ATOMIC_RELEASE);
+		store_release(&sk->err, (int)-r);
 	return done;
 }
 

@@ -64,7 +64,7 @@ void unix_addr_put(struct unix_addr *a)
 
 static struct unix_addr *addr_of(const struct unix_sock *sk)
 {
-	return __atomic_load_n(&sk->addr, __ATOMIC_ACQUIRE);
+	return load_acquire(&sk->addr);
 }
 
 int unix_name_of(struct unix_sock *sk, struct sockaddr_storage *name)
@@ -106,7 +106,7 @@ static int bind_abstract(struct unix_sock *sk, struct unix_addr *a)
 	else if (find_locked(b, a, sk->type))
 		err = -EADDRINUSE;
 	if (!err) {
-		__atomic_store_n(&sk->addr, a, __ATOMIC_RELEASE);
+		store_release(&sk->addr, a);
 		cds_list_add(&sk->name_link, &b->socks);
 	}
 	spin_unlock(&sk->lock);
@@ -182,7 +182,7 @@ static int attach(struct unix_sock *sk, const struct path *parent, struct dentry
 	} else {
 		sk->path = (struct path){.mnt = parent->mnt, .dentry = d};
 		path_get(&sk->path);
-		__atomic_store_n(&sk->addr, a, __ATOMIC_RELEASE);
+		store_release(&sk->addr, a);
 	}
 	spin_unlock(&sk->lock);
 	if (err)

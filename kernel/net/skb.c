@@ -14,8 +14,7 @@ static u32 truesize_of(size_t len)
 static bool may_send(const struct unix_sock *sk)
 {
 	return sock_load(&sk->wmem) < sock_load(&sk->sndbuf) ||
-	       (sock_load(&sk->shutdown) & SHUT_MASK_SEND) ||
-	       __atomic_load_n(&sk->err, __ATOMIC_ACQUIRE);
+	       (sock_load(&sk->shutdown) & SHUT_MASK_SEND) || load_acquire(&sk->err);
 }
 
 /*
@@ -120,8 +119,8 @@ void skb_queue(struct skb_section *s)
 	cds_list_add_tail(&s->skb->link, &to->queue);
 	if (s->gc)
 		to->queue_scm++;
-	__atomic_store_n(&to->queue_bytes, to->queue_bytes + s->skb->len, __ATOMIC_RELAXED);
-	__atomic_store_n(&to->queue_len, to->queue_len + 1, __ATOMIC_RELEASE);
+	store_relaxed(&to->queue_bytes, to->queue_bytes + s->skb->len);
+	store_release(&to->queue_len, to->queue_len + 1);
 	s->skb = NULL; /* a reader's now */
 }
 
@@ -146,9 +145,8 @@ void skb_take(struct unix_sock *sk, struct skb *skb)
 	cds_list_del(&skb->link);
 	if (gc)
 		sk->queue_scm--;
-	__atomic_store_n(&sk->queue_bytes, sk->queue_bytes - (skb->len - skb->off),
-			 __ATOMIC_RELAXED);
-	__atomic_store_n(&sk->queue_len, sk->queue_len - 1, __ATOMIC_RELEASE);
+	store_relaxed(&sk->queue_bytes, sk->queue_bytes - (skb->len - skb->off));
+	store_release(&sk->queue_len, sk->queue_len - 1);
 	spin_unlock(&sk->lock);
 	if (gc) {
 		scm_land(skb->scm.files);
@@ -178,13 +176,13 @@ void skb_advance(struct unix_sock *sk, struct skb *skb, u32 n)
 {
 	spin_lock(&sk->lock);
 	skb->off += n;
-	__atomic_store_n(&sk->queue_bytes, sk->queue_bytes - n, __ATOMIC_RELAXED);
+	store_relaxed(&sk->queue_bytes, sk->queue_bytes - n);
 	spin_unlock(&sk->lock);
 }
 
 void skb_name(const struct skb *skb, struct sock_msg *m)
 {
-	if (m->want_name && __atomic_load_n(&skb->from->addr, __ATOMIC_ACQUIRE))
+	if (m->want_name && load_acquire(&skb->from->addr))
 		m->namelen = unix_name_of(skb->from, &m->storage);
 }
 

@@ -110,7 +110,7 @@ void unix_sigio_want_room(struct unix_sock *sk)
 {
 	if (!fasync_wanted(&sk->async))
 		return;
-	__atomic_store_n(&sk->async_room, true, __ATOMIC_RELAXED);
+	store_relaxed(&sk->async_room, true);
 	smp_mb(); /* before the caller looks again */
 }
 
@@ -134,7 +134,7 @@ bool unix_queue_full(const struct unix_sock *sk)
 
 int unix_take_error(struct unix_sock *sk)
 {
-	if (!__atomic_load_n(&sk->err, __ATOMIC_RELAXED))
+	if (!load_relaxed(&sk->err))
 		return 0;
 	return -__atomic_exchange_n(&sk->err, 0, __ATOMIC_ACQ_REL);
 }
@@ -163,9 +163,9 @@ static void peer_gone(struct unix_sock *sk, struct unix_sock *peer, bool reset)
 {
 	if (is_stream_like(sk)) {
 		spin_lock(&peer->lock);
-		__atomic_store_n(&peer->shutdown, SHUT_MASK_BOTH, __ATOMIC_RELEASE);
+		store_release(&peer->shutdown, SHUT_MASK_BOTH);
 		if (reset)
-			__atomic_store_n(&peer->err, ECONNRESET, __ATOMIC_RELEASE);
+			store_release(&peer->err, ECONNRESET);
 		spin_unlock(&peer->lock);
 		unix_wake_state(peer);
 		unix_sigio_in(peer, POLL_HUP);
@@ -196,15 +196,15 @@ void unix_shut_down(struct unix_sock *sk, bool embryo)
 	spin_lock(&sk->lock);
 	sk->dead = true;
 	sk->file = NULL;
-	__atomic_store_n(&sk->shutdown, SHUT_MASK_BOTH, __ATOMIC_RELEASE);
-	__atomic_store_n(&sk->state, US_CLOSED, __ATOMIC_RELEASE);
+	store_release(&sk->shutdown, SHUT_MASK_BOTH);
+	store_release(&sk->state, US_CLOSED);
 	reset = embryo || !cds_list_empty(&sk->queue);
 	cds_list_splice(&sk->queue, &queue);
 	CDS_INIT_LIST_HEAD(&sk->queue);
-	__atomic_store_n(&sk->queue_len, 0, __ATOMIC_RELEASE);
+	store_release(&sk->queue_len, 0);
 	sk->queue_scm = 0;
 	peer = sk->peer;
-	__atomic_store_n(&sk->peer, NULL, __ATOMIC_RELAXED);
+	store_relaxed(&sk->peer, NULL);
 	relay = dgram_relay_stop(sk);
 	path = sk->path;
 	sk->path = (struct path){NULL, NULL};
@@ -258,7 +258,7 @@ u32 unix_poll(struct file *f, struct poll_table *pt)
 			poll_wait(pt, &sk->out_wait);
 	}
 	shut = sock_load(&sk->shutdown);
-	if (__atomic_load_n(&sk->err, __ATOMIC_ACQUIRE))
+	if (load_acquire(&sk->err))
 		events |= POLLERR;
 	if (shut == SHUT_MASK_BOTH)
 		events |= POLLHUP;

@@ -29,8 +29,7 @@ static u32 queue_bytes(struct unix_sock *sk)
 	u32 n;
 
 	if (is_stream_like(sk))
-		return (u32)min(__atomic_load_n(&sk->queue_bytes, __ATOMIC_RELAXED),
-				(u64)INT32_MAX);
+		return (u32)min(load_relaxed(&sk->queue_bytes), (u64)INT32_MAX);
 	spin_lock(&sk->lock);
 	skb = skb_first(sk);
 	n = skb ? skb->len : 0;

@@ -54,7 +54,7 @@ static int set_flag(struct unix_sock *sk, int name, u32 flag, int on)
 
 static void set_sndbuf(struct unix_sock *sk, u32 size)
 {
-	__atomic_store_n(&sk->sndbuf, max(size * 2, SNDBUF_MIN), __ATOMIC_RELEASE);
+	store_release(&sk->sndbuf, max(size * 2, SNDBUF_MIN));
 	wake_up_poll(&sk->out_wait, SOCK_OUT);
 }
 
@@ -75,7 +75,7 @@ static int set_timeout(ktime_t *to, uaddr_t val, int len)
 		ns = 0;
 	else
 		ns = (ktime_t)tv.tv_sec * NSEC_PER_SEC + (ktime_t)tv.tv_usec * NSEC_PER_USEC;
-	__atomic_store_n(to, ns, __ATOMIC_RELAXED);
+	store_relaxed(to, ns);
 	return 0;
 }
 
@@ -107,25 +107,22 @@ static int set_int(struct unix_sock *sk, int name, int v)
 		set_sndbuf(sk, (u32)min(max(v, 0), INT32_MAX / 2));
 		return 0;
 	case SO_RCVBUF:
-		__atomic_store_n(&sk->rcvbuf, max(min((u32)v, BUF_MAX) * 2, RCVBUF_MIN),
-				 __ATOMIC_RELAXED);
+		store_relaxed(&sk->rcvbuf, max(min((u32)v, BUF_MAX) * 2, RCVBUF_MIN));
 		return 0;
 	case SO_RCVBUFFORCE:
 		if (!capable(CAP_NET_ADMIN))
 			return -EPERM;
-		__atomic_store_n(&sk->rcvbuf,
-				 max((u32)min(max(v, 0), INT32_MAX / 2) * 2, RCVBUF_MIN),
-				 __ATOMIC_RELAXED);
+		store_relaxed(&sk->rcvbuf, max((u32)min(max(v, 0), INT32_MAX / 2) * 2, RCVBUF_MIN));
 		return 0;
 	case SO_RCVLOWAT:
 		if (v < 0)
 			v = INT32_MAX;
-		__atomic_store_n(&sk->rcvlowat, v ? v : 1, __ATOMIC_RELAXED);
+		store_relaxed(&sk->rcvlowat, v ? v : 1);
 		return 0;
 	case SO_PRIORITY:
 		if ((v < 0 || v > 6) && !capable(CAP_NET_ADMIN) && !capable(CAP_NET_RAW))
 			return -EPERM;
-		__atomic_store_n(&sk->priority, v, __ATOMIC_RELAXED);
+		store_relaxed(&sk->priority, v);
 		return 0;
 	default:
 		return -ENOPROTOOPT;
@@ -194,13 +191,13 @@ static int get_int(struct unix_sock *sk, int name, int *v)
 		*v = (int)sock_load(&sk->rcvbuf);
 		break;
 	case SO_RCVLOWAT:
-		*v = __atomic_load_n(&sk->rcvlowat, __ATOMIC_RELAXED);
+		*v = load_relaxed(&sk->rcvlowat);
 		break;
 	case SO_SNDLOWAT:
 		*v = 1;
 		break;
 	case SO_PRIORITY:
-		*v = __atomic_load_n(&sk->priority, __ATOMIC_RELAXED);
+		*v = load_relaxed(&sk->priority);
 		break;
 	default:
 		return -ENOPROTOOPT;
@@ -210,7 +207,7 @@ static int get_int(struct unix_sock *sk, int name, int *v)
 
 static struct timeval timeout_of(const ktime_t *t)
 {
-	ktime_t ns = __atomic_load_n(t, __ATOMIC_RELAXED);
+	ktime_t ns = load_relaxed(t);
 
 	return (struct timeval){.tv_sec = (time_t)(ns / NSEC_PER_SEC),
 				.tv_usec = (suseconds_t)(ns % NSEC_PER_SEC / NSEC_PER_USEC)};

@@ -130,9 +130,7 @@ static int wait_for_data(struct stream_read *r)
 	 * The other end queues nothing after it has shut us down or reset us: so look at the queue
 	 * again behind that.
 	 */
-	if (((sock_load(&sk->shutdown) & SHUT_MASK_RCV) ||
-	     __atomic_load_n(&sk->err, __ATOMIC_ACQUIRE)) &&
-	    next_skb(r))
+	if (((sock_load(&sk->shutdown) & SHUT_MASK_RCV) || load_acquire(&sk->err)) && next_skb(r))
 		return 0;
 	err = unix_take_error(sk);
 	if (err)

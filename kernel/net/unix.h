@@ -175,17 +175,17 @@ must_check int addr_to_user(uaddr_t to, uaddr_t ulen, const void *addr, int len)
 
 static inline u32 sock_load(const u32 *p)
 {
-	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+	return load_acquire(p);
 }
 static inline bool sock_option(const struct unix_sock *sk, u32 opt)
 {
-	return __atomic_load_n(&sk->options, __ATOMIC_RELAXED) & opt;
+	return load_relaxed(&sk->options) & opt;
 }
 /* Would a read not wait? */
 static inline bool unix_readable(const struct unix_sock *sk)
 {
 	return sock_load(&sk->queue_len) || (sock_load(&sk->shutdown) & SHUT_MASK_RCV) ||
-	       __atomic_load_n(&sk->err, __ATOMIC_ACQUIRE);
+	       load_acquire(&sk->err);
 }
 static inline bool is_stream_like(const struct unix_sock *sk)
 {

@@ -26,7 +26,7 @@ void patch_get_stats(struct patch_stats *s)
 	const u64 *from = (const u64 *)&stats;
 
 	for (size_t i = 0; i < sizeof(*s) / sizeof(u64); i++)
-		((u64 *)s)[i] = __atomic_load_n(from + i, __ATOMIC_RELAXED);
+		((u64 *)s)[i] = load_relaxed(from + i);
 }
 
 /* ---- the record ---- */

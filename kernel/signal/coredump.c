@@ -139,7 +139,7 @@ static void fill_info(struct task *t, struct elf_prpsinfo *p)
 
 	memset(p, 0, sizeof(*p));
 	p->pr_sname = 'R';
-	p->pr_nice = RACY(t->kt.nice);
+	p->pr_nice = load_relaxed(&t->kt.nice);
 	p->pr_uid = t->cred->uid;
 	p->pr_gid = t->cred->gid;
 	p->pr_pid = t->tid;
@@ -221,7 +221,7 @@ static bool wants_contents(const struct vma *v, u32 filter)
 
 static int snapshot(struct dump *d, struct mm *mm)
 {
-	u32 filter = __atomic_load_n(&mm->core_filter, __ATOMIC_RELAXED);
+	u32 filter = load_relaxed(&mm->core_filter);
 	int i;
 
 	down_read(&mm->lock);

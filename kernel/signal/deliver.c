@@ -218,7 +218,7 @@ static void frame_failed(struct task *t, int sig)
 static void handle(struct task *t, struct ksignal *ks)
 {
 	struct pt_regs *regs = engine->regs(t->ctx);
-	bool saved = __atomic_load_n(&t->work, __ATOMIC_RELAXED) & WORK_RESTORE_MASK;
+	bool saved = load_relaxed(&t->work) & WORK_RESTORE_MASK;
 	ksigset_t oldmask = saved ? t->saved_mask : t->blocked;
 	ksigset_t mask = t->blocked | ks->sa.mask;
 	int err;
@@ -244,7 +244,7 @@ void signals_deliver(void)
 	struct task *t = current;
 	struct ksignal ks;
 
-	if (__atomic_load_n(&t->work, __ATOMIC_RELAXED) & WORK_CPUTIMER)
+	if (load_relaxed(&t->work) & WORK_CPUTIMER)
 		cpu_timers_resume(t);
 	for (;;) {
 		while (next_signal(t, &ks))

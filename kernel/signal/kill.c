@@ -39,8 +39,7 @@ bool may_signal(const struct task *target, int sig)
 	 * not followed.
 	 */
 	if (!ok && sig == SIGCONT)
-		ok = __atomic_load_n(&target->tg->session, __ATOMIC_RELAXED) ==
-		     __atomic_load_n(&current->tg->session, __ATOMIC_RELAXED);
+		ok = load_relaxed(&target->tg->session) == load_relaxed(&current->tg->session);
 	rcu_read_unlock();
 	return ok || capable(CAP_KILL);
 }

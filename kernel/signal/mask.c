@@ -74,7 +74,7 @@ void sigmask_restore(bool interrupted)
 {
 	struct task *t = current;
 
-	if (interrupted || !(__atomic_load_n(&t->work, __ATOMIC_RELAXED) & WORK_RESTORE_MASK))
+	if (interrupted || !(load_relaxed(&t->work) & WORK_RESTORE_MASK))
 		return;
 	__atomic_and_fetch(&t->work, ~WORK_RESTORE_MASK, __ATOMIC_RELAXED);
 	set_current_blocked(t->saved_mask);

@@ -356,7 +356,7 @@ void signals_exit(struct task *t)
 	bool notify = false;
 
 	spin_lock(&tg->siglock);
-	__atomic_store_n(&t->exiting, true, __ATOMIC_RELAXED); /* /proc looks */
+	store_relaxed(&t->exiting, true); /* /proc looks */
 	if (t->stop_counted) {
 		t->stop_counted = false;
 		if (--tg->stop_pending == 0 && others_live_locked(t)) {

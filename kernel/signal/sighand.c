@@ -61,7 +61,7 @@ int sighand_unshare(struct task *t)
 {
 	struct sighand *old = t->tg->sighand, *s;
 
-	if (__atomic_load_n(&old->refs, __ATOMIC_ACQUIRE) == 1)
+	if (load_acquire(&old->refs) == 1)
 		return 0;
 	s = sighand_new(old);
 	if (!s)

@@ -45,7 +45,7 @@ static void sigqueue_free(struct sigqueue *q)
 /* Its readers without the lock (signals_pending_set) see the old set or the new one. */
 void sigpending_set_locked(struct sigpending *p, ksigset_t set)
 {
-	__atomic_store_n(&p->set, set, __ATOMIC_RELAXED);
+	store_relaxed(&p->set, set);
 }
 
 void sigpending_init(struct sigpending *p)
@@ -172,6 +172,5 @@ int dequeue_signal(struct task *t, ksigset_t mask, siginfo_t *si)
 
 ksigset_t signals_pending_set(struct task *t)
 {
-	return __atomic_load_n(&t->pending.set, __ATOMIC_RELAXED) |
-	       __atomic_load_n(&t->tg->shared_pending.set, __ATOMIC_RELAXED);
+	return load_relaxed(&t->pending.set) | load_relaxed(&t->tg->shared_pending.set);
 }

@@ -101,8 +101,8 @@ static int copy_thread_group(struct task *t, struct task *from, const struct clo
 	if (err)
 		return err;
 	tg->exit_signal = rq->exit_signal;
-	tg->oom_score_adj = RACY(old->oom_score_adj);
-	tg->oom_score_adj_min = RACY(old->oom_score_adj_min);
+	tg->oom_score_adj = load_relaxed(&old->oom_score_adj);
+	tg->oom_score_adj_min = load_relaxed(&old->oom_score_adj_min);
 	tty_inherit(tg, old);
 	return 0;
 }
@@ -180,11 +180,11 @@ static void copy_rest(struct task *t, struct task *from, const struct clone_requ
 {
 	memcpy(t->kt.name, from->kt.name, sizeof(t->kt.name));
 	t->timer_slack_ns = from->timer_slack_ns;
-	t->kt.nice = RACY(from->kt.nice);
-	t->kt.policy = RACY(from->kt.policy);
-	t->kt.rt_priority = RACY(from->kt.rt_priority);
-	t->kt.allowed = RACY(from->kt.allowed);
-	t->ioprio = RACY(from->ioprio);
+	t->kt.nice = load_relaxed(&from->kt.nice);
+	t->kt.policy = load_relaxed(&from->kt.policy);
+	t->kt.rt_priority = load_relaxed(&from->kt.rt_priority);
+	t->kt.allowed = load_relaxed(&from->kt.allowed);
+	t->ioprio = load_relaxed(&from->ioprio);
 	t->personality = from->personality;
 	if (from->sched_reset_on_fork) {
 		if (t->kt.policy == SCHED_FIFO || t->kt.policy == SCHED_RR) {
@@ -234,7 +234,7 @@ static int count_process(struct task *t, struct task *from)
 	if (__atomic_add_fetch(&t->cred->user->processes, 1, __ATOMIC_RELAXED) > limit &&
 	    t->cred->uid != 0 && !capable(CAP_SYS_RESOURCE) && !capable(CAP_SYS_ADMIN))
 		return -EAGAIN;
-	return __atomic_load_n(&nr_tasks, __ATOMIC_RELAXED) > tasks_max() ? -EAGAIN : 0;
+	return load_relaxed(&nr_tasks) > tasks_max() ? -EAGAIN : 0;
 }
 
 static struct task *copy_task(const struct clone_request *rq)
@@ -357,7 +357,7 @@ static int reserve_pidfd(struct task *t, const struct clone_request *rq, struct 
 
 static bool vfork_is_done(void *arg)
 {
-	return __atomic_load_n(&((struct task *)arg)->vfork_done, __ATOMIC_ACQUIRE);
+	return load_acquire(&((struct task *)arg)->vfork_done);
 }
 
 static void wait_for_vfork(struct task *child)
@@ -371,7 +371,7 @@ static void wait_for_vfork(struct task *child)
 
 void vfork_release(struct task *t)
 {
-	__atomic_store_n(&t->vfork_done, true, __ATOMIC_RELEASE);
+	store_release(&t->vfork_done, true);
 	wake_up_all(&t->vfork_wait);
 }
 

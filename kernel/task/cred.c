@@ -47,7 +47,7 @@ struct user *user_get(struct user *u)
 
 void user_put(struct user *u)
 {
-	u32 refs = __atomic_load_n(&u->refs, __ATOMIC_RELAXED);
+	u32 refs = load_relaxed(&u->refs);
 	struct user **p;
 
 	/*
@@ -76,13 +76,11 @@ void users_get_stats(struct user_stats *st)
 	spin_lock(&user_lock);
 	for (int i = 0; i < USER_BUCKETS; i++) {
 		for (const struct user *u = user_table[i]; u; u = u->next) {
-			st->processes += __atomic_load_n(&u->processes, __ATOMIC_RELAXED);
-			st->sigpending += __atomic_load_n(&u->sigpending, __ATOMIC_RELAXED);
-			st->pipe_slots += __atomic_load_n(&u->pipe_slots, __ATOMIC_RELAXED);
-			st->inotify_instances += __atomic_load_n(&u->inotify_instances,
-								 __ATOMIC_RELAXED);
-			st->inotify_watches += __atomic_load_n(&u->inotify_watches,
-							       __ATOMIC_RELAXED);
+			st->processes += load_relaxed(&u->processes);
+			st->sigpending += load_relaxed(&u->sigpending);
+			st->pipe_slots += load_relaxed(&u->pipe_slots);
+			st->inotify_instances += load_relaxed(&u->inotify_instances);
+			st->inotify_watches += load_relaxed(&u->inotify_watches);
 		}
 	}
 	spin_unlock(&user_lock);
@@ -141,7 +139,7 @@ struct cred *task_cred_get(struct task *t)
 	rcu_read_lock();
 	do {
 		c = rcu_dereference(t->cred);
-		refs = __atomic_load_n(&c->refs, __ATOMIC_RELAXED);
+		refs = load_relaxed(&c->refs);
 		/* 0: it was replaced just now, and is on its way out. */
 		while (refs && !__atomic_compare_exchange_n(&c->refs, &refs, refs + 1, false,
 							    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
@@ -200,7 +198,7 @@ void cred_commit(struct cred *c)
 	if (old->euid != c->euid || old->egid != c->egid || old->fsuid != c->fsuid ||
 	    old->fsgid != c->fsgid || (c->cap_permitted & ~old->cap_permitted)) {
 		if (t->mm)
-			__atomic_store_n(&t->mm->dumpable, 0, __ATOMIC_RELAXED);
+			store_relaxed(&t->mm->dumpable, 0);
 		t->pdeath_signal = 0;
 	}
 	rcu_assign_pointer(t->cred, c);

@@ -119,7 +119,7 @@ static int load_headers(struct exec *x)
  */
 static int prepare_creds(struct exec *x)
 {
-	bool shared = __atomic_load_n(&current->fs->users, __ATOMIC_ACQUIRE) > 1;
+	bool shared = load_acquire(&current->fs->users) > 1;
 	struct kstat st;
 	u32 mode;
 
@@ -148,8 +148,7 @@ static bool others_are_gone(void *arg)
 {
 	struct task *t = arg;
 
-	return __atomic_load_n(&t->tg->nr_threads, __ATOMIC_ACQUIRE) <= 1 ||
-	       fatal_signal_pending(t);
+	return load_acquire(&t->tg->nr_threads) <= 1 || fatal_signal_pending(t);
 }
 
 /* The leader has exited and is a shell: t takes its place and its id. */
@@ -226,8 +225,7 @@ static struct mm *new_mm(struct task *t, bool same_rights, struct context **ctx)
 	struct mm *mm = ERR_PTR(-EINVAL);
 
 	*ctx = NULL;
-	if (same_rights && __atomic_load_n(&t->mm->refs, __ATOMIC_ACQUIRE) == 1 &&
-	    context_exec(t->ctx))
+	if (same_rights && load_acquire(&t->mm->refs) == 1 && context_exec(t->ctx))
 		mm = mm_take_over(t->mm);
 	return IS_ERR(mm) ? mm_create(ctx) : mm;
 }
@@ -241,7 +239,7 @@ static int switch_mm(struct task *t, const struct exec_image *im)
 
 	if (IS_ERR(mm))
 		return PTR_ERR(mm);
-	mm->core_filter = __atomic_load_n(&old->core_filter, __ATOMIC_RELAXED);
+	mm->core_filter = load_relaxed(&old->core_filter);
 	mm->dumpable = same_rights;
 	mm->exe_file = exe_file_get(im->file);
 	spin_lock(&t->lock);
@@ -410,8 +408,8 @@ static int prepare(struct exec *x)
 /* Has setuid() made too many processes of its user, and are they still? */
 static int check_nproc(struct task *t)
 {
-	if (t->nproc_exceeded && __atomic_load_n(&t->cred->user->processes, __ATOMIC_RELAXED) >
-					 t->tg->rlim[RLIMIT_NPROC].rlim_cur)
+	if (t->nproc_exceeded &&
+	    load_relaxed(&t->cred->user->processes) > t->tg->rlim[RLIMIT_NPROC].rlim_cur)
 		return -EAGAIN;
 	t->nproc_exceeded = false;
 	return 0;

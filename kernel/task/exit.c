@@ -175,7 +175,7 @@ static void exit_notify(struct task *t)
 	if (!leader)
 		cds_list_del_init(&t->group_link);
 	if (last)
-		__atomic_store_n(&tg->zombie, true, __ATOMIC_RELEASE);
+		store_release(&tg->zombie, true);
 	if (tg->exec_task && tg->nr_threads <= 1)
 		wake_up_all(&tg->exec_wait);
 	heir = heir_locked(tg);
@@ -215,7 +215,7 @@ static void exit_notify(struct task *t)
 void mm_release(struct task *t)
 {
 	futex_exit_robust(t);
-	if (t->clear_child_tid && __atomic_load_n(&t->mm->refs, __ATOMIC_RELAXED) > 1) {
+	if (t->clear_child_tid && load_relaxed(&t->mm->refs) > 1) {
 		u32 zero = 0;
 
 		if (put_user(zero, t->clear_child_tid) == 0)

@@ -18,7 +18,6 @@ long sys_personality(unsigned int persona)
 		return old;
 	if (persona & ~ADDR_NO_RANDOMIZE)
 		return -EINVAL;
-	__atomic_store_n(&current->personality, persona,
-			 __ATOMIC_RELAXED); /* /proc/PID/personality reads it */
+	store_relaxed(&current->personality, persona); /* /proc/PID/personality reads it */
 	return old;
 }

@@ -103,7 +103,7 @@ static pid_t free_number(void)
 
 pid_t pid_last(void)
 {
-	return __atomic_load_n(&last_pid, __ATOMIC_RELAXED);
+	return load_relaxed(&last_pid);
 }
 
 struct pid *pid_alloc(void)
@@ -157,7 +157,7 @@ void pid_put(struct pid *p)
 /* A reference unless the count has reached zero. */
 static bool try_ref(u32 *refs)
 {
-	u32 n = __atomic_load_n(refs, __ATOMIC_RELAXED);
+	u32 n = load_relaxed(refs);
 
 	while (n)
 		if (__atomic_compare_exchange_n(refs, &n, n + 1, true, __ATOMIC_ACQUIRE,

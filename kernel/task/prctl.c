@@ -53,7 +53,7 @@ static long set_dumpable(unsigned long v)
 {
 	if (v > 1)
 		return -EINVAL;
-	__atomic_store_n(&current->mm->dumpable, (int)v, __ATOMIC_RELAXED);
+	store_relaxed(&current->mm->dumpable, (int)v);
 	return 0;
 }
 
@@ -154,7 +154,7 @@ static long prctl_simple(int option, unsigned long arg, bool rest_zero)
 		return put_user(sig, arg);
 	}
 	case PR_GET_DUMPABLE:
-		return __atomic_load_n(&t->mm->dumpable, __ATOMIC_RELAXED);
+		return load_relaxed(&t->mm->dumpable);
 	case PR_SET_DUMPABLE:
 		return set_dumpable(arg);
 	case PR_GET_KEEPCAPS:

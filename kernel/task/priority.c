@@ -88,7 +88,7 @@ static void select_tasks(const struct selection *s)
 
 static void highest(struct task *t, void *arg)
 {
-	long *best = arg, value = 20 - RACY(t->kt.nice);
+	long *best = arg, value = 20 - load_relaxed(&t->kt.nice);
 
 	if (value > *best)
 		*best = value;
@@ -117,7 +117,7 @@ static void renice_one(struct task *t, void *arg)
 
 	if (!sched_may_change(t)) {
 		r->err = -EPERM;
-	} else if (r->nice < RACY(t->kt.nice) && !sched_may_nice(t, r->nice)) {
+	} else if (r->nice < load_relaxed(&t->kt.nice) && !sched_may_nice(t, r->nice)) {
 		r->err = -EACCES;
 	} else {
 		if (r->err == -ESRCH)
@@ -158,13 +158,13 @@ static void ioprio_set_one(struct task *t, void *arg)
 	}
 	if (io->err == -ESRCH)
 		io->err = 0;
-	__atomic_store_n(&t->ioprio, io->value, __ATOMIC_RELAXED);
+	store_relaxed(&t->ioprio, io->value);
 }
 
 static void ioprio_best(struct task *t, void *arg)
 {
 	struct ioprio *io = arg;
-	long v = __atomic_load_n(&t->ioprio, __ATOMIC_RELAXED);
+	long v = load_relaxed(&t->ioprio);
 
 	if (io->best == -ESRCH || (v && (!io->best || v < io->best)))
 		io->best = v;

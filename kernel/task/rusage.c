@@ -68,8 +68,8 @@ static void usage_self(struct thread_group *tg, struct rusage *ru)
 	cds_list_for_each_entry(t, &tg->threads, group_link) {
 		if (t->times_folded)
 			continue;
-		ru->ru_nvcsw += (long)__atomic_load_n(&t->kt.nvcsw, __ATOMIC_RELAXED);
-		ru->ru_nivcsw += (long)__atomic_load_n(&t->kt.nivcsw, __ATOMIC_RELAXED);
+		ru->ru_nvcsw += (long)load_relaxed(&t->kt.nvcsw);
+		ru->ru_nivcsw += (long)load_relaxed(&t->kt.nivcsw);
 		ru->ru_minflt += (long)t->minflt;
 		ru->ru_majflt += (long)t->majflt;
 	}

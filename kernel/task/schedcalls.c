@@ -54,16 +54,17 @@ static long check_unprivileged(struct task *t, const struct change *c)
 
 	if (capable(CAP_SYS_NICE))
 		return 0;
-	if (!policy_is_rt(c->policy) && c->nice < RACY(t->kt.nice) && !sched_may_nice(t, c->nice))
+	if (!policy_is_rt(c->policy) && c->nice < load_relaxed(&t->kt.nice) &&
+	    !sched_may_nice(t, c->nice))
 		return -EPERM;
 	if (policy_is_rt(c->policy)) {
-		if (c->policy != RACY(t->kt.policy) && !rt_limit)
+		if (c->policy != load_relaxed(&t->kt.policy) && !rt_limit)
 			return -EPERM;
-		if (c->priority > RACY(t->kt.rt_priority) && (u64)c->priority > rt_limit)
+		if (c->priority > load_relaxed(&t->kt.rt_priority) && (u64)c->priority > rt_limit)
 			return -EPERM;
 	}
-	if (RACY(t->kt.policy) == SCHED_IDLE && c->policy != SCHED_IDLE &&
-	    !sched_may_nice(t, RACY(t->kt.nice)))
+	if (load_relaxed(&t->kt.policy) == SCHED_IDLE && c->policy != SCHED_IDLE &&
+	    !sched_may_nice(t, load_relaxed(&t->kt.nice)))
 		return -EPERM;
 	if (!sched_may_change(t) || (t->sched_reset_on_fork && !c->reset_on_fork))
 		return -EPERM;
@@ -111,9 +112,9 @@ static long set_scheduler(int pid, int policy, bool keep_policy, uaddr_t param)
 	t = find_target(pid);
 	if (!t)
 		return -ESRCH;
-	c.policy = keep_policy ? RACY(t->kt.policy) : policy & ~SCHED_RESET_ON_FORK;
+	c.policy = keep_policy ? load_relaxed(&t->kt.policy) : policy & ~SCHED_RESET_ON_FORK;
 	c.priority = sp.sched_priority;
-	c.nice = RACY(t->kt.nice);
+	c.nice = load_relaxed(&t->kt.nice);
 	c.reset_on_fork = keep_policy ? t->sched_reset_on_fork : policy & SCHED_RESET_ON_FORK;
 	err = apply(t, &c);
 	task_put(t);
@@ -137,7 +138,7 @@ long sys_sched_getscheduler(int pid)
 
 	if (!t)
 		return pid < 0 ? -EINVAL : -ESRCH;
-	policy = RACY(t->kt.policy) | (t->sched_reset_on_fork ? SCHED_RESET_ON_FORK : 0);
+	policy = load_relaxed(&t->kt.policy) | (t->sched_reset_on_fork ? SCHED_RESET_ON_FORK : 0);
 	task_put(t);
 	return policy;
 }
@@ -152,8 +153,8 @@ long sys_sched_getparam(int pid, uaddr_t param)
 	t = find_target(pid);
 	if (!t)
 		return -ESRCH;
-	if (policy_is_rt(RACY(t->kt.policy)))
-		sp.sched_priority = RACY(t->kt.rt_priority);
+	if (policy_is_rt(load_relaxed(&t->kt.policy)))
+		sp.sched_priority = load_relaxed(&t->kt.rt_priority);
 	task_put(t);
 	return copy_to_user(param, &sp, sizeof(sp));
 }
@@ -195,12 +196,12 @@ long sys_sched_setattr(int pid, uaddr_t uattr, unsigned int flags)
 	t = find_target(pid);
 	if (!t)
 		return -ESRCH;
-	c.policy = a.flags & SCHED_FLAG_KEEP_POLICY ? RACY(t->kt.policy) : (int)a.policy;
+	c.policy = a.flags & SCHED_FLAG_KEEP_POLICY ? load_relaxed(&t->kt.policy) : (int)a.policy;
 	c.priority = (int)min(a.priority, 1000u);
 	c.nice = max(NICE_MIN, min(NICE_MAX, a.nice));
 	if (a.flags & SCHED_FLAG_KEEP_PARAMS) {
-		c.priority = RACY(t->kt.rt_priority);
-		c.nice = RACY(t->kt.nice);
+		c.priority = load_relaxed(&t->kt.rt_priority);
+		c.nice = load_relaxed(&t->kt.nice);
 	}
 	c.reset_on_fork = a.flags & SCHED_FLAG_RESET_ON_FORK;
 	err = apply(t, &c);
@@ -218,12 +219,12 @@ long sys_sched_getattr(int pid, uaddr_t uattr, unsigned int bytes, unsigned int 
 	t = find_target(pid);
 	if (!t)
 		return -ESRCH;
-	a.policy = RACY(t->kt.policy);
+	a.policy = load_relaxed(&t->kt.policy);
 	a.flags = t->sched_reset_on_fork ? SCHED_FLAG_RESET_ON_FORK : 0;
-	if (policy_is_rt(RACY(t->kt.policy)))
-		a.priority = RACY(t->kt.rt_priority);
+	if (policy_is_rt(load_relaxed(&t->kt.policy)))
+		a.priority = load_relaxed(&t->kt.rt_priority);
 	else
-		a.nice = RACY(t->kt.nice);
+		a.nice = load_relaxed(&t->kt.nice);
 	a.util_max = 1024;
 	task_put(t);
 	a.size = min(bytes, (u32)sizeof(a));
@@ -264,9 +265,9 @@ long sys_sched_rr_get_interval(int pid, uaddr_t interval)
 	t = find_target(pid);
 	if (!t)
 		return -ESRCH;
-	ts = ns_to_timespec(RACY(t->kt.policy) == SCHED_RR     ? SCHED_RR_SLICE
-			    : RACY(t->kt.policy) == SCHED_FIFO ? 0
-							       : SCHED_SLICE);
+	ts = ns_to_timespec(load_relaxed(&t->kt.policy) == SCHED_RR	? SCHED_RR_SLICE
+			    : load_relaxed(&t->kt.policy) == SCHED_FIFO ? 0
+									: SCHED_SLICE);
 	task_put(t);
 	return copy_to_user(interval, &ts, sizeof(ts));
 }
@@ -322,7 +323,7 @@ long sys_sched_getaffinity(int pid, unsigned int len, uaddr_t mask)
 	t = find_target(pid);
 	if (!t)
 		return -ESRCH;
-	set = __atomic_load_n(&t->kt.allowed, __ATOMIC_RELAXED) & all_cpus();
+	set = load_relaxed(&t->kt.allowed) & all_cpus();
 	task_put(t);
 	return put_user(set, mask) ? -EFAULT : (long)sizeof(set);
 }

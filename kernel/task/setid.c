@@ -153,9 +153,8 @@ static void note_nproc(const struct cred *c)
 	struct task *t = current;
 
 	if (c->user != t->cred->user)
-		t->nproc_exceeded = c->uid &&
-				    __atomic_load_n(&c->user->processes, __ATOMIC_RELAXED) >
-					    t->tg->rlim[RLIMIT_NPROC].rlim_cur;
+		t->nproc_exceeded = c->uid && load_relaxed(&c->user->processes) >
+						      t->tg->rlim[RLIMIT_NPROC].rlim_cur;
 }
 
 static long commit_user_ids(const struct ids *ids)

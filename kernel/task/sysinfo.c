@@ -83,7 +83,7 @@ long sys_syslog(int type, uaddr_t buf, int len)
 
 static unsigned short count_processes(void)
 {
-	return (unsigned short)min(__atomic_load_n(&nr_tasks, __ATOMIC_RELAXED), (u32)UINT16_MAX);
+	return (unsigned short)min(load_relaxed(&nr_tasks), (u32)UINT16_MAX);
 }
 
 long sys_sysinfo(uaddr_t info)

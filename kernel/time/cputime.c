@@ -22,16 +22,15 @@ void task_cputime(struct task *t, u64 *utime, u64 *stime)
 	int tries = 1000; /* the host may have preempted the writer: then a guess has to do */
 
 	do {
-		sum = __atomic_load_n(&kt->runtime_ns, __ATOMIC_ACQUIRE);
-		c = &cpus[__atomic_load_n(&kt->cpu, __ATOMIC_RELAXED)];
-		since = __atomic_load_n(&c->last_switch, __ATOMIC_ACQUIRE);
+		sum = load_acquire(&kt->runtime_ns);
+		c = &cpus[load_relaxed(&kt->cpu)];
+		since = load_acquire(&c->last_switch);
 		runs = cpu_running(c) == kt;
-		in_guest = __atomic_load_n(&c->in_guest, __ATOMIC_RELAXED);
-		*utime = __atomic_load_n(&kt->utime_ns, __ATOMIC_RELAXED);
-		*stime = __atomic_load_n(&kt->stime_ns, __ATOMIC_ACQUIRE);
-	} while (--tries && (since != __atomic_load_n(&c->last_switch, __ATOMIC_ACQUIRE) ||
-			     *utime + *stime != sum ||
-			     sum != __atomic_load_n(&kt->runtime_ns, __ATOMIC_RELAXED)));
+		in_guest = load_relaxed(&c->in_guest);
+		*utime = load_relaxed(&kt->utime_ns);
+		*stime = load_acquire(&kt->stime_ns);
+	} while (--tries && (since != load_acquire(&c->last_switch) || *utime + *stime != sum ||
+			     sum != load_relaxed(&kt->runtime_ns)));
 	if (!runs)
 		return;
 	now = ktime_mono();
@@ -74,7 +73,7 @@ void cputime_fold_locked(struct task *t)
 	task_cputime(t, &ut, &st);
 	tg->utime_ns += ut;
 	tg->stime_ns += st;
-	tg->nvcsw += __atomic_load_n(&t->kt.nvcsw, __ATOMIC_RELAXED);
-	tg->nivcsw += __atomic_load_n(&t->kt.nivcsw, __ATOMIC_RELAXED);
+	tg->nvcsw += load_relaxed(&t->kt.nvcsw);
+	tg->nivcsw += load_relaxed(&t->kt.nivcsw);
 	t->times_folded = true;
 }

@@ -213,14 +213,14 @@ int cpu_timers_alloc(struct thread_group *tg)
 {
 	struct cpu_timers *c;
 
-	if (__atomic_load_n(&tg->cpu_timers, __ATOMIC_ACQUIRE))
+	if (load_acquire(&tg->cpu_timers))
 		return 0;
 	c = timers_new(tg);
 	if (!c)
 		return -ENOMEM;
 	spin_lock(&tg->siglock);
 	if (!tg->cpu_timers && !tg->exit_decided) {
-		__atomic_store_n(&tg->cpu_timers, c, __ATOMIC_RELEASE);
+		store_release(&tg->cpu_timers, c);
 		c = NULL;
 	}
 	spin_unlock(&tg->siglock);
@@ -244,7 +244,7 @@ int cpu_limit_changed_locked(struct thread_group *tg)
 		c = timers_new(tg);
 		if (!c)
 			return -ENOMEM;
-		__atomic_store_n(&tg->cpu_timers, c, __ATOMIC_RELEASE);
+		store_release(&tg->cpu_timers, c);
 	}
 	/* A limit of 0 means one second, as POSIX wants a signal and not a surprise. */
 	limit = limit ? min(limit, UINT64_MAX / NSEC_PER_SEC) : 1;
@@ -264,7 +264,7 @@ void cpu_timers_exit(struct thread_group *tg)
 	 * cpu_timers under siglock.
 	 */
 	spin_lock(&tg->siglock);
-	__atomic_store_n(&tg->cpu_timers, NULL, __ATOMIC_RELAXED);
+	store_relaxed(&tg->cpu_timers, NULL);
 	cds_list_for_each_entry_safe(ct, next, &c->list, link)
 		cds_list_del_init(&ct->link);
 	spin_unlock(&tg->siglock);

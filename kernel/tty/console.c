@@ -200,7 +200,7 @@ static void take_terminal(int sig, bool keep)
 {
 	struct host_tty_modes m;
 
-	if (__atomic_load_n(&raw, __ATOMIC_ACQUIRE))
+	if (load_acquire(&raw))
 		return;
 	host_tty_foreground(sig);
 	if (__atomic_exchange_n(&raw, true, __ATOMIC_ACQ_REL))
@@ -258,7 +258,7 @@ static void on_winch(int signo)
 
 void console_suspend(const struct thread_group *tg)
 {
-	if (present && __atomic_load_n(&tg->tty, __ATOMIC_RELAXED) == &console &&
+	if (present && load_relaxed(&tg->tty) == &console &&
 	    tty_foreground_nr(&console) == tg_nr(tg))
 		host_tty_suspend();
 }
@@ -296,7 +296,7 @@ static bool give_up_terminal(void)
  */
 static void on_continue(int signo)
 {
-	if (__atomic_load_n(&raw, __ATOMIC_ACQUIRE) && !give_up_terminal()) {
+	if (load_acquire(&raw) && !give_up_terminal()) {
 		host_tty_foreground(SIGTTIN);
 		apply_modes();
 		host_ready_want(&ready, POLLIN);

@@ -41,10 +41,10 @@ static bool in_background(struct tty *t)
 	struct thread_group *tg = current->tg;
 	bool r;
 
-	if (__atomic_load_n(&tg->tty, __ATOMIC_RELAXED) != t)
+	if (load_relaxed(&tg->tty) != t)
 		return false;
 	spin_lock(&t->lock);
-	r = t->pgrp && t->pgrp != __atomic_load_n(&tg->pgrp, __ATOMIC_RELAXED);
+	r = t->pgrp && t->pgrp != load_relaxed(&tg->pgrp);
 	spin_unlock(&t->lock);
 	return r;
 }
@@ -91,7 +91,7 @@ void tty_detach(struct thread_group *tg)
 
 	spin_lock(&tg->siglock);
 	t = tg->tty;
-	__atomic_store_n(&tg->tty, NULL, __ATOMIC_RELAXED);
+	store_relaxed(&tg->tty, NULL);
 	spin_unlock(&tg->siglock);
 	if (t)
 		tty_put(t);
@@ -145,7 +145,7 @@ static void session_clear_tty(struct pid *session, struct tty *t)
 		spin_lock(&tg->siglock);
 		had = tg->tty == t;
 		if (had)
-			__atomic_store_n(&tg->tty, NULL, __ATOMIC_RELAXED);
+			store_relaxed(&tg->tty, NULL);
 		spin_unlock(&tg->siglock);
 		if (had)
 			tty_put(t);
@@ -187,7 +187,7 @@ static void leader_hangup(struct pid *session, struct pid *pgrp)
 static void hangup_files(struct tty *t, struct tty_fx *fx)
 {
 	spin_lock(&t->lock);
-	__atomic_store_n(&t->generation, t->generation + 1, __ATOMIC_RELEASE);
+	store_release(&t->generation, t->generation + 1);
 	t->opens = 0;
 	t->exclusive = t->stopped = t->stopped_by_ioctl = false;
 	ldisc_flush_input(t, fx);
@@ -307,7 +307,7 @@ static void set_controlling(struct tty *t, struct thread_group *leader)
 
 	tty_set_owner(t, pid_get(leader->session), pid_get(leader->pgrp));
 	spin_lock(&leader->siglock);
-	__atomic_store_n(&leader->tty, tty_get(t), __ATOMIC_RELAXED);
+	store_relaxed(&leader->tty, tty_get(t));
 	spin_unlock(&leader->siglock);
 	if (old)
 		pid_put(old);
@@ -359,7 +359,7 @@ out:
 
 static bool is_mine(struct tty *t)
 {
-	return __atomic_load_n(&current->tg->tty, __ATOMIC_RELAXED) == t;
+	return load_relaxed(&current->tg->tty) == t;
 }
 
 static long give_up(struct tty *t)
@@ -420,7 +420,7 @@ static long set_foreground(struct tty *t, u64 arg)
 		return -EFAULT;
 	if (nr < 0)
 		return -EINVAL;
-	if (!is_mine(t) || __atomic_load_n(&t->session, __ATOMIC_RELAXED) != current->tg->session)
+	if (!is_mine(t) || load_relaxed(&t->session) != current->tg->session)
 		return -ENOTTY;
 	pgrp = find_pid(nr);
 	if (!pgrp)

@@ -140,7 +140,7 @@ static ssize_t ptmx_read(struct file *f, struct iov_iter *to, u64 *pos)
 				return total ? (ssize_t)total : -EFAULT;
 			total += n;
 			/* A packet is a read. */
-			if (__atomic_load_n(&p->packet, __ATOMIC_RELAXED))
+			if (load_relaxed(&p->packet))
 				break;
 			continue;
 		}
@@ -162,7 +162,7 @@ static void want_room(struct pty *p)
 {
 	if (!fasync_wanted(&p->async))
 		return;
-	__atomic_store_n(&p->async_room, true, __ATOMIC_RELAXED);
+	store_relaxed(&p->async_room, true);
 	smp_mb();
 	pty_room(&p->tty);
 }
@@ -341,19 +341,19 @@ static long ptmx_ioctl(struct file *f, unsigned cmd, u64 arg)
 	case TIOCSPTLCK:
 		return set_lock(p, arg);
 	case TIOCGPTLCK:
-		return put_user((int)__atomic_load_n(&p->locked, __ATOMIC_RELAXED), arg);
+		return put_user((int)load_relaxed(&p->locked), arg);
 	case TIOCPKT:
 		return set_packet(p, arg);
 	case TIOCGPKT:
-		return put_user((int)__atomic_load_n(&p->packet, __ATOMIC_RELAXED), arg);
+		return put_user((int)load_relaxed(&p->packet), arg);
 	case TIOCGPTPEER:
 		return open_peer(f, p, arg);
 	case TIOCEXCL:
 	case TIOCNXCL:
-		__atomic_store_n(&p->master_exclusive, cmd == TIOCEXCL, __ATOMIC_RELAXED);
+		store_relaxed(&p->master_exclusive, cmd == TIOCEXCL);
 		return 0;
 	case TIOCGEXCL:
-		return put_user((int)__atomic_load_n(&p->master_exclusive, __ATOMIC_RELAXED), arg);
+		return put_user((int)load_relaxed(&p->master_exclusive), arg);
 	case TIOCSIG:
 		if (arg != SIGINT && arg != SIGQUIT && arg != SIGTSTP)
 			return -EINVAL;

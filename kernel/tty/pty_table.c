@@ -110,7 +110,7 @@ struct pty *pty_create(void)
 		return ERR_PTR(-ENOMEM);
 	/* Whole before others can find it: refs 0 means "not yet" and "no more" to pty_find(). */
 	tty_init(&p->tty, &pty_driver, 0);
-	__atomic_store_n(&p->tty.refs, 0, __ATOMIC_RELAXED);
+	store_relaxed(&p->tty.refs, 0);
 	wait_queue_init(&p->master_wait);
 	fasync_list_init(&p->async);
 	p->locked = true;
@@ -122,7 +122,7 @@ struct pty *pty_create(void)
 	p->index = index;
 	p->tty.dev = makedev(PTS_MAJOR + index / 256, index % 256);
 	snprintf(p->tty.name, sizeof(p->tty.name), "pts/%d", index);
-	__atomic_store_n(&p->tty.refs, 1, __ATOMIC_RELEASE);
+	store_release(&p->tty.refs, 1);
 	return p;
 }
 
@@ -136,7 +136,7 @@ struct pty *pty_find(int index)
 	spin_lock(&table_lock);
 	p = table[index];
 	if (p)
-		refs = __atomic_load_n(&p->tty.refs, __ATOMIC_ACQUIRE);
+		refs = load_acquire(&p->tty.refs);
 	while (refs && !__atomic_compare_exchange_n(&p->tty.refs, &refs, refs + 1, false,
 						    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		;

@@ -349,7 +349,7 @@ static s64 std_llseek(struct file *f, s64 off, int whence)
 
 	if (o->again) {
 		if (host_stdio_stat(o->std->host, &st) == 0)
-			__atomic_store_n(&f->inode->size, (u64)st.st_size, __ATOMIC_RELAXED);
+			store_relaxed(&f->inode->size, (u64)st.st_size);
 		return generic_llseek(f, off, whence);
 	}
 	pos = host_stdio_lseek(o->std->host, off, whence);

@@ -148,7 +148,7 @@ bool file_hung_up(const struct file *f)
 {
 	const struct tty_file *tf = f->priv;
 
-	return tf->generation != __atomic_load_n(&tf->tty->generation, __ATOMIC_ACQUIRE);
+	return tf->generation != load_acquire(&tf->tty->generation);
 }
 
 int tty_file_open(struct tty *t, struct file *f)

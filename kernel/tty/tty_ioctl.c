@@ -192,7 +192,7 @@ long tty_common_ioctl(struct file *f, struct tty *t, unsigned cmd, u64 arg, bool
 	case TIOCNXCL:
 		return set_exclusive(t, cmd == TIOCEXCL);
 	case TIOCGEXCL:
-		return put_user((int)__atomic_load_n(&t->exclusive, __ATOMIC_RELAXED), arg);
+		return put_user((int)load_relaxed(&t->exclusive), arg);
 	case TIOCGETD:
 	case TIOCSETD:
 		return discipline(cmd, arg);

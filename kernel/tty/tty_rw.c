@@ -111,9 +111,7 @@ static ssize_t read_turn(struct file *f, struct tty *t, struct iov_iter *to)
 		int err;
 
 		if (file_hung_up(f)) /* while we waited */
-			return total || !__atomic_load_n(&t->other_closed, __ATOMIC_RELAXED)
-				       ? (ssize_t)total
-				       : -EIO;
+			return total || !load_relaxed(&t->other_closed) ? (ssize_t)total : -EIO;
 		s = take(t, buf, min(iov_iter_count(to), sizeof(buf)));
 		if (!s.got && !s.done) {
 			err = await_input(f, t, &plan);
@@ -194,7 +192,7 @@ static void want_room(struct tty *t)
 {
 	if (!fasync_wanted(&t->async))
 		return;
-	__atomic_store_n(&t->async_room, true, __ATOMIC_RELAXED);
+	store_relaxed(&t->async_room, true);
 	smp_mb(); /* before the look; who makes room looks at the mark after that */
 	if (tty_has_room(t))
 		tty_wake_writers(t);

@@ -43,7 +43,7 @@ void hostfs_set_size(struct inode *inode, u64 size)
 
 	spin_lock(&inode->spin);
 	hi->sized = __atomic_add_fetch(&hi->changes, 1, __ATOMIC_RELEASE);
-	__atomic_store_n(&inode->size, size, __ATOMIC_RELAXED);
+	store_relaxed(&inode->size, size);
 	spin_unlock(&inode->spin);
 }
 
@@ -52,10 +52,10 @@ static bool up_to_date(struct inode *inode)
 	struct hostfs_inode *hi = hostfs_i(inode);
 	bool known;
 
-	if (!hostfs_sb(inode->sb)->opt.exclusive || __atomic_load_n(&hi->mapped, __ATOMIC_RELAXED))
+	if (!hostfs_sb(inode->sb)->opt.exclusive || load_relaxed(&hi->mapped))
 		return false;
 	spin_lock(&inode->spin);
-	known = hi->known == __atomic_load_n(&hi->changes, __ATOMIC_ACQUIRE);
+	known = hi->known == load_acquire(&hi->changes);
 	spin_unlock(&inode->spin);
 	return known;
 }
@@ -89,7 +89,7 @@ int hostfs_refresh(struct inode *inode)
 
 	if (up_to_date(inode))
 		return 0;
-	changes = __atomic_load_n(&hi->changes, __ATOMIC_ACQUIRE);
+	changes = load_acquire(&hi->changes);
 	err = host_attributes(inode, &st);
 	if (!err && !hostfs_same(inode, &st))
 		err = -ESTALE;
@@ -210,7 +210,7 @@ char *hostfs_readlink(struct inode *inode)
 	struct fh *h;
 	char *target, *copy;
 
-	if (__atomic_load_n(&hi->target, __ATOMIC_ACQUIRE)) {
+	if (load_acquire(&hi->target)) {
 		copy = kstrdup(hi->target); /* constant once it is there */
 		return copy ? copy : ERR_PTR(-ENOMEM);
 	}
@@ -224,7 +224,7 @@ char *hostfs_readlink(struct inode *inode)
 	copy = kstrdup(target);
 	spin_lock(&inode->spin);
 	if (!hi->target && copy) {
-		__atomic_store_n(&hi->target, copy, __ATOMIC_RELEASE);
+		store_release(&hi->target, copy);
 		copy = NULL;
 	}
 	spin_unlock(&inode->spin);
@@ -263,15 +263,15 @@ bool hostfs_revalidate(struct dentry *d)
 	dir = name_of(d, name);
 	h = hostfs_dir(dir);
 	if (inode)
-		changes = __atomic_load_n(&hostfs_i(inode)->changes, __ATOMIC_ACQUIRE);
+		changes = load_acquire(&hostfs_i(inode)->changes);
 	err = IS_ERR(h) ? (int)PTR_ERR(h) : fh_stat_at(h, name, &st);
 	if (inode && !err) {
 		/*
 		 * Its place isn't changed here, since without the directory's lock that could undo
 		 * a rename or an unlink; nor is what is mounted on it taken away.
 		 */
-		if (!hostfs_same(inode, &st) || (!hostfs_place_holds(inode, h, name) &&
-						 !__atomic_load_n(&d->mounted, __ATOMIC_RELAXED)))
+		if (!hostfs_same(inode, &st) ||
+		    (!hostfs_place_holds(inode, h, name) && !load_relaxed(&d->mounted)))
 			err = -ESTALE;
 		else
 			take(inode, &st, changes);

@@ -35,7 +35,7 @@ static struct inode *hostfs_lookup_inode(struct inode *dir, const char *name)
 		return ERR_PTR(err);
 	inode = hostfs_iget(dir->sb, &st, h, name);
 	if (!IS_ERR(inode) && err)
-		__atomic_store_n(&hostfs_i(inode)->procfs, true, __ATOMIC_RELAXED);
+		store_relaxed(&hostfs_i(inode)->procfs, true);
 	return inode;
 }
 
@@ -289,7 +289,7 @@ static int hostfs_link(struct inode *dir, struct dentry *d, struct inode *target
 static int name_goes(struct dentry *d, struct fh *dir)
 {
 	/* We have one reference. */
-	bool in_use = __atomic_load_n(&d->refs, __ATOMIC_RELAXED) > 1;
+	bool in_use = load_relaxed(&d->refs) > 1;
 
 	return hostfs_name_goes(d->inode, dir, d->name, in_use);
 }

@@ -121,7 +121,7 @@ int hostfs_mmap(struct file *f, int prot, int flags, u64 off, size_t len, struct
 	if (fd < 0)
 		return fd;
 	if (flags & MAP_SHARED && f->mode & FMODE_WRITE)
-		__atomic_store_n(&hostfs_i(f->inode)->mapped, true, __ATOMIC_RELAXED);
+		store_relaxed(&hostfs_i(f->inode)->mapped, true);
 	*t = (struct mmap_target){
 		.hostfd = fd,
 		.offset = off,

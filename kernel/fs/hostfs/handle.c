@@ -127,7 +127,7 @@ static struct fh *handle(struct inode *inode, int k, int more_flags)
 
 	if (err || h)
 		return err ? ERR_PTR(err) : h;
-	if (__atomic_load_n(&hostfs_i(inode)->unnamed, __ATOMIC_ACQUIRE)) {
+	if (load_acquire(&hostfs_i(inode)->unnamed)) {
 		path = k == H_PATH ? NULL : hostfs_any_handle(inode);
 		h = path ? fh_open_again(path, slot_flags[k]) : ERR_PTR(-ESTALE);
 		fh_put(path);
@@ -212,7 +212,7 @@ static struct fh *orphan_take(struct hostfs_sb *hs, const struct fh_id *id)
 	struct orphan *o, *found = NULL;
 	struct fh *h;
 
-	if (!__atomic_load_n(&hs->nr_orphans, __ATOMIC_RELAXED))
+	if (!load_relaxed(&hs->nr_orphans))
 		return NULL;
 	spin_lock(&hs->lock);
 	cds_list_for_each_entry(o, &hs->orphans, link) {
@@ -410,7 +410,7 @@ struct fh *hostfs_get_handle(struct inode *inode)
 		h = hostfs_any_handle(inode);
 		if (h)
 			return h;
-		if (__atomic_load_n(&hostfs_i(inode)->unnamed, __ATOMIC_ACQUIRE))
+		if (load_acquire(&hostfs_i(inode)->unnamed))
 			return ERR_PTR(-ENOENT);
 		p = hostfs_place(inode);
 		if (!p)

@@ -96,7 +96,7 @@ static inline struct hostfs_inode *hostfs_i(const struct inode *inode)
 
 static inline bool hostfs_procfs(const struct inode *inode)
 {
-	return __atomic_load_n(&hostfs_i(inode)->procfs, __ATOMIC_RELAXED);
+	return load_relaxed(&hostfs_i(inode)->procfs);
 }
 
 /* super.c */

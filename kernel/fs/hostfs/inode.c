@@ -15,7 +15,7 @@
 u64 hostfs_ino(struct super_block *sb, dev_t dev, u64 ino)
 {
 	struct hostfs_sb *hs = hostfs_sb(sb);
-	u32 n = __atomic_load_n(&hs->nr_devs, __ATOMIC_ACQUIRE), i;
+	u32 n = load_acquire(&hs->nr_devs), i;
 
 	for (i = 0; i < n; i++)
 		if (hs->devs[i] == dev)
@@ -25,7 +25,7 @@ u64 hostfs_ino(struct super_block *sb, dev_t dev, u64 ino)
 		;
 	if (i == hs->nr_devs && i < HOSTFS_MAX_DEVS) {
 		hs->devs[i] = dev;
-		__atomic_store_n(&hs->nr_devs, i + 1, __ATOMIC_RELEASE);
+		store_release(&hs->nr_devs, i + 1);
 	}
 	spin_unlock(&hs->lock);
 	/* Too many to tell apart: spread by the device number. */
@@ -45,20 +45,20 @@ bool hostfs_same(const struct inode *inode, const struct kstat *st)
 
 	return fh_same_id(&id, &ours) &&
 	       (hostfs_sb(inode->sb)->kind->own_attrs ||
-		(__atomic_load_n(&inode->mode, __ATOMIC_RELAXED) & S_IFMT) == (st->mode & S_IFMT));
+		(load_relaxed(&inode->mode) & S_IFMT) == (st->mode & S_IFMT));
 }
 
 /* Others read these without the lock: whole, and left alone when nothing changed. */
 static void update_u32(racy_u32 *field, u32 value)
 {
-	if (__atomic_load_n(field, __ATOMIC_RELAXED) != value)
-		__atomic_store_n(field, value, __ATOMIC_RELAXED);
+	if (load_relaxed(field) != value)
+		store_relaxed(field, value);
 }
 
 static void update_u64(u64 *field, u64 value)
 {
-	if (__atomic_load_n(field, __ATOMIC_RELAXED) != value)
-		__atomic_store_n(field, value, __ATOMIC_RELAXED);
+	if (load_relaxed(field) != value)
+		store_relaxed(field, value);
 }
 
 void hostfs_update_locked(struct inode *inode, const struct kstat *st)
@@ -156,7 +156,7 @@ bool hostfs_place_holds(struct inode *inode, const struct fh *dir, const char *n
 	struct kstat st;
 	bool holds;
 
-	if (__atomic_load_n(&hostfs_i(inode)->unnamed, __ATOMIC_ACQUIRE))
+	if (load_acquire(&hostfs_i(inode)->unnamed))
 		return false;
 	p = hostfs_place(inode);
 	holds = fh_is_place(p, dir, name) ||
@@ -205,9 +205,8 @@ static bool same_file(const struct inode *a, const struct inode *b)
 {
 	struct fh_id of_a = hostfs_id(a), of_b = hostfs_id(b);
 
-	return fh_same_id(&of_a, &of_b) && !((__atomic_load_n(&a->mode, __ATOMIC_RELAXED) ^
-					      __atomic_load_n(&b->mode, __ATOMIC_RELAXED)) &
-					     S_IFMT);
+	return fh_same_id(&of_a, &of_b) &&
+	       !((load_relaxed(&a->mode) ^ load_relaxed(&b->mode)) & S_IFMT);
 }
 
 struct inode *hostfs_hash(struct inode *inode, bool made)

@@ -41,7 +41,7 @@ static void set_place(struct inode *inode, struct fh_place *p, struct left *l)
 
 	l->p[l->n++] = hi->place;
 	hi->place = p;
-	__atomic_store_n(&hi->unnamed, false, __ATOMIC_RELEASE);
+	store_release(&hi->unnamed, false);
 	for (int k = 0; k < HANDLES; k++) {
 		struct fh **slot = hostfs_slot(hi, k);
 
@@ -176,7 +176,7 @@ static bool keep_handles(struct inode *inode, const struct fh *dir, const char *
 		if (s->pinned[i])
 			fh_keep(s->h[i]);
 	if (so)
-		__atomic_store_n(&hi->unnamed, true, __ATOMIC_RELEASE);
+		store_release(&hi->unnamed, true);
 	spin_unlock(&inode->spin);
 	return so;
 }
@@ -261,7 +261,7 @@ int hostfs_name_goes(struct inode *inode, struct fh *dir, const char *name, bool
 
 	if (S_ISDIR(inode->mode))
 		return 0;
-	in_use = in_use || __atomic_load_n(&inode->nlink, __ATOMIC_RELAXED) > 1;
+	in_use = in_use || load_relaxed(&inode->nlink) > 1;
 	while (err == -ESTALE && is_its_place(inode, dir, name, &other)) {
 		if (other)
 			go_to_other(inode, other);

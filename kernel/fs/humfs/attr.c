@@ -43,9 +43,9 @@ static int set_meta(struct inode *inode, const struct iattr *a)
 	err = humfs_meta_update(inode, &m);
 	if (err)
 		return err;
-	__atomic_store_n(&inode->mode, mode, __ATOMIC_RELAXED);
-	__atomic_store_n(&inode->uid, uid, __ATOMIC_RELAXED);
-	__atomic_store_n(&inode->gid, gid, __ATOMIC_RELAXED);
+	store_relaxed(&inode->mode, mode);
+	store_relaxed(&inode->uid, uid);
+	store_relaxed(&inode->gid, gid);
 	return 0;
 }
 

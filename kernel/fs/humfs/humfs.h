@@ -127,12 +127,12 @@ void humfs_journal_close(struct humfs_sb *hs);
 /* Around whatever changes the tree. */
 static inline bool humfs_stuck(const struct super_block *sb)
 {
-	return __atomic_load_n(&humfs_sb(sb)->stuck, __ATOMIC_RELAXED);
+	return load_relaxed(&humfs_sb(sb)->stuck);
 }
 
 static inline void humfs_begin(struct super_block *sb)
 {
-	__atomic_store_n(&humfs_sb(sb)->changed, true, __ATOMIC_RELAXED);
+	store_relaxed(&humfs_sb(sb)->changed, true);
 	__atomic_add_fetch(&humfs_sb(sb)->changing, 1, __ATOMIC_ACQ_REL);
 }
 static inline void humfs_end(struct super_block *sb)

@@ -204,7 +204,7 @@ int humfs_meta_update(struct inode *inode, const struct humfs_meta *m)
 	humfs_meta_close(h);
 	if (err)
 		return err;
-	__atomic_store_n(&hi->meta_dirty, true, __ATOMIC_RELAXED);
+	store_relaxed(&hi->meta_dirty, true);
 	spin_lock(&inode->spin);
 	hi->meta_ctime = st.ctime;
 	spin_unlock(&inode->spin);
@@ -223,7 +223,7 @@ int humfs_meta_sync(struct inode *inode)
 	err = IS_ERR(h) ? (int)PTR_ERR(h) : h ? fh_fsync(h, false) : 0;
 	humfs_meta_close(h);
 	if (err)
-		__atomic_store_n(&hi->meta_dirty, true, __ATOMIC_RELAXED);
+		store_relaxed(&hi->meta_dirty, true);
 	return err;
 }
 

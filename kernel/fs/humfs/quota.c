@@ -13,7 +13,7 @@
 u64 humfs_reserve(struct super_block *sb, u64 n)
 {
 	struct humfs_sb *hs = humfs_sb(sb);
-	u64 used = __atomic_load_n(&hs->used, __ATOMIC_RELAXED), room;
+	u64 used = load_relaxed(&hs->used), room;
 
 	do
 		room = used < hs->total ? min(n, hs->total - used) : 0;
@@ -26,7 +26,7 @@ u64 humfs_reserve(struct super_block *sb, u64 n)
 void humfs_unreserve(struct super_block *sb, u64 n)
 {
 	struct humfs_sb *hs = humfs_sb(sb);
-	u64 used = __atomic_load_n(&hs->used, __ATOMIC_RELAXED);
+	u64 used = load_relaxed(&hs->used);
 
 	while (!__atomic_compare_exchange_n(&hs->used, &used, used > n ? used - n : 0, true,
 					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
@@ -57,7 +57,7 @@ int humfs_super_read(struct humfs_sb *hs)
 
 int humfs_super_write(struct humfs_sb *hs)
 {
-	struct humfs_super s = {__atomic_load_n(&hs->used, __ATOMIC_RELAXED), hs->total};
+	struct humfs_super s = {load_relaxed(&hs->used), hs->total};
 	char text[HUMFS_SUPER_MAX];
 	size_t n = humfs_super_format(&s, text);
 	struct fh *h;

@@ -386,7 +386,7 @@ static int rename_announced(struct humfs_sb *hs, const struct rename_ctx *rc,
 	if (!err)
 		err = journal_end(hs);
 	if (err) {
-		__atomic_store_n(&hs->stuck, true, __ATOMIC_RELAXED);
+		store_relaxed(&hs->stuck, true);
 		log_warn(
 			"humfs %s: a rename of %s was left half done (%s); heddle humfs check --repair completes it\n",
 			rc->old_dir->sb->source, rc->old->name, strerrordesc_np(-err));

@@ -12,7 +12,7 @@
 static int humfs_statfs(struct super_block *sb, struct kstatfs *st)
 {
 	struct humfs_sb *hs = humfs_sb(sb);
-	u64 used = __atomic_load_n(&hs->used, __ATOMIC_RELAXED), room;
+	u64 used = load_relaxed(&hs->used), room;
 	int err = fh_statfs(hs->host.root, st);
 
 	if (err)
@@ -46,9 +46,9 @@ static void humfs_stop(struct super_block *sb)
 {
 	struct humfs_sb *hs = humfs_sb(sb);
 
-	if (!hs->journal || hs->stuck || __atomic_load_n(&hs->changing, __ATOMIC_ACQUIRE))
+	if (!hs->journal || hs->stuck || load_acquire(&hs->changing))
 		return;
-	if (__atomic_load_n(&hs->changed, __ATOMIC_RELAXED) && fh_syncfs(hs->lock))
+	if (load_relaxed(&hs->changed) && fh_syncfs(hs->lock))
 		return;
 	if (!humfs_super_write(hs))
 		humfs_journal_close(hs);

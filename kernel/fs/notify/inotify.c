@@ -55,8 +55,7 @@ static void uncharge(u32 *count)
 
 bool inotify_charge_watch(struct inotify *in)
 {
-	return charge(&in->user->inotify_watches,
-		      __atomic_load_n(&inotify_limits.watches, __ATOMIC_RELAXED));
+	return charge(&in->user->inotify_watches, load_relaxed(&inotify_limits.watches));
 }
 
 void inotify_uncharge_watch(struct inotify *in)
@@ -69,8 +68,7 @@ static struct inotify *inotify_alloc(void)
 	struct user *user = current->cred->user;
 	struct inotify *in;
 
-	if (!charge(&user->inotify_instances,
-		    __atomic_load_n(&inotify_limits.instances, __ATOMIC_RELAXED)))
+	if (!charge(&user->inotify_instances, load_relaxed(&inotify_limits.instances)))
 		return ERR_PTR(-EMFILE);
 	in = kzalloc(sizeof(*in));
 	if (in)
@@ -256,7 +254,7 @@ static long inotify_ioctl(struct file *f, unsigned cmd, u64 arg)
 
 	if (cmd != FIONREAD)
 		return -ENOIOCTLCMD;
-	return put_user((int)__atomic_load_n(&in->bytes, __ATOMIC_RELAXED), arg);
+	return put_user((int)load_relaxed(&in->bytes), arg);
 }
 
 static int inotify_fasync(int fd, struct file *f, bool on)
@@ -283,7 +281,7 @@ static void inotify_fdinfo(struct file *f, char *buf, size_t size)
 	spin_lock(&in->lock);
 	cds_list_for_each_entry(w, &in->watches, of_instance) {
 		dev_t dev = w->inode->sb->dev;
-		u32 mask = __atomic_load_n(&w->mask, __ATOMIC_RELAXED) & IN_ALL_EVENTS;
+		u32 mask = load_relaxed(&w->mask) & IN_ALL_EVENTS;
 		size_t n = snprintf(buf + at, size - at,
 				    "inotify wd:%x ino:%llx sdev:%x mask:%x ignored_mask:0 \n",
 				    w->wd, (unsigned long long)w->inode->ino,

@@ -18,7 +18,7 @@ extern u32 notify_watches; /* atomic: how many there are */
 
 static inline bool notify_wanted(void)
 {
-	return unlikely(__atomic_load_n(&notify_watches, __ATOMIC_RELAXED) != 0);
+	return unlikely(load_relaxed(&notify_watches) != 0);
 }
 
 void notify_path_slow(struct dentry *d, u32 event, bool by_file);

@@ -14,7 +14,7 @@ void queue_limit(u64 bytes)
 void queue_init(struct inotify *in)
 {
 	CDS_INIT_LIST_HEAD(&in->events);
-	in->max = __atomic_load_n(&inotify_limits.events, __ATOMIC_RELAXED);
+	in->max = load_relaxed(&inotify_limits.events);
 	in->overflow = (struct queued){.wd = -1, .mask = IN_Q_OVERFLOW};
 }
 
@@ -27,7 +27,7 @@ size_t queued_size(const struct queued *q)
 
 u32 inotify_queued(const struct inotify *in)
 {
-	return __atomic_load_n(&in->nr, __ATOMIC_ACQUIRE);
+	return load_acquire(&in->nr);
 }
 
 static size_t memory_of(const struct queued *q)
@@ -75,8 +75,8 @@ void queue_destroy(struct inotify *in)
 
 static void count(struct inotify *in, int events, s64 bytes)
 {
-	__atomic_store_n(&in->nr, in->nr + events, __ATOMIC_RELEASE);
-	__atomic_store_n(&in->bytes, in->bytes + bytes, __ATOMIC_RELAXED);
+	store_release(&in->nr, in->nr + events);
+	store_relaxed(&in->bytes, in->bytes + bytes);
 }
 
 /* As the newest event says already? The cookie doesn't count. */

@@ -79,7 +79,7 @@ static void sum_masks(struct inode *inode)
 
 	for (struct watch *w = inode->watches; w; w = w->of_inode)
 		mask |= w->mask;
-	__atomic_store_n(&inode->watch_mask, mask, __ATOMIC_RELAXED);
+	store_relaxed(&inode->watch_mask, mask);
 }
 
 static void watch_link(struct watch *w)
@@ -125,7 +125,7 @@ static int watch_change(struct watch *w, u32 arg)
 		mask |= w->mask;
 		flags |= w->flags;
 	}
-	__atomic_store_n(&w->mask, mask, __ATOMIC_RELAXED);
+	store_relaxed(&w->mask, mask);
 	w->flags = flags;
 	if (!w->linked)
 		watch_link(w);
@@ -199,7 +199,7 @@ static void tell(struct inode *inode, const struct notify_event *ev, bool no_nam
 	struct watch *w, *next;
 	bool unlinked = false;
 
-	if (!(__atomic_load_n(&inode->watch_mask, __ATOMIC_RELAXED) & ev->mask))
+	if (!(load_relaxed(&inode->watch_mask) & ev->mask))
 		return;
 	spin_lock(&inode->spin);
 	for (w = inode->watches; w; w = next) {
@@ -275,7 +275,7 @@ void notify_remove_slow(struct inode *dir, struct dentry *d)
 	if (!S_ISDIR(inode->mode))
 		notify_inode_slow(inode, IN_ATTRIB);
 	/* Ours is the only reference: nobody can find d to take another. */
-	if (__atomic_load_n(&d->refs, __ATOMIC_ACQUIRE) == 1)
+	if (load_acquire(&d->refs) == 1)
 		notify_inode_unused_slow(inode);
 	notify_name_slow(dir, d->name, d->name_len, inode, IN_DELETE);
 }
@@ -322,7 +322,7 @@ static void tell_and_unlink(struct inode *inode, u32 event)
 
 void notify_inode_unused_slow(struct inode *inode)
 {
-	if (__atomic_load_n(&inode->watch_mask, __ATOMIC_RELAXED) && !inode->nlink)
+	if (load_relaxed(&inode->watch_mask) && !inode->nlink)
 		tell_and_unlink(inode, IN_DELETE_SELF);
 }
 

@@ -17,7 +17,7 @@ struct file *ovl_open_lower(struct inode *inode, int flags)
 struct file *ovl_lower_file(struct inode *inode)
 {
 	struct ovl_inode *oi = ovl_i(inode);
-	struct file *f = __atomic_load_n(&oi->lower_file, __ATOMIC_ACQUIRE), *extra = NULL;
+	struct file *f = load_acquire(&oi->lower_file), *extra = NULL;
 
 	if (f)
 		return f;
@@ -29,7 +29,7 @@ struct file *ovl_lower_file(struct inode *inode)
 		extra = f;
 		f = oi->lower_file;
 	} else {
-		__atomic_store_n(&oi->lower_file, f, __ATOMIC_RELEASE);
+		store_release(&oi->lower_file, f);
 	}
 	spin_unlock(&inode->spin);
 	if (extra)
@@ -98,7 +98,7 @@ int ovl_copy_up(struct inode *inode, u64 upto)
 		kfree(data);
 		return err;
 	}
-	__atomic_store_n(&oi->data, data, __ATOMIC_RELEASE);
+	store_release(&oi->data, data);
 	ovl_pin(inode);
 	return 0;
 }

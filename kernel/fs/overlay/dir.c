@@ -159,10 +159,10 @@ static void lost_name(struct inode *dir, struct inode *inode)
 		inode_dec_nlink(inode);
 	}
 	inode_touch(inode, ATTR_CTIME);
-	if (__atomic_load_n(&inode->nlink, __ATOMIC_RELAXED))
+	if (load_relaxed(&inode->nlink))
 		ovl_pin(inode);
 	/* Last: another name of it may have gone elsewhere meanwhile. */
-	if (!__atomic_load_n(&inode->nlink, __ATOMIC_RELAXED))
+	if (!load_relaxed(&inode->nlink))
 		ovl_unpin(inode);
 }
 

@@ -56,7 +56,7 @@ static ssize_t write_locked(struct file *f, struct iov_iter *from, u64 *pos)
 	if (n > 0) {
 		*pos += n;
 		if (*pos > inode->size)
-			__atomic_store_n(&inode->size, *pos, __ATOMIC_RELAXED);
+			store_relaxed(&inode->size, *pos);
 		inode_touch(inode, ATTR_MTIME | ATTR_CTIME);
 	}
 	return n;
@@ -132,7 +132,7 @@ static int ovl_fallocate(struct file *f, int mode, u64 off, u64 len)
 	if (!err)
 		err = memdata_fallocate(ovl_data(inode), ovl_limit(inode), mode, off, len, &size);
 	if (!err) {
-		__atomic_store_n(&inode->size, size, __ATOMIC_RELAXED);
+		store_relaxed(&inode->size, size);
 		inode_touch(inode, ATTR_MTIME | ATTR_CTIME);
 	}
 	up_write(&inode->lock);

@@ -121,11 +121,11 @@ void ovl_pin(struct inode *inode)
 	struct ovl_sb *os = ovl_sb(inode->sb);
 	struct ovl_inode *oi = ovl_i(inode);
 
-	if (!oi->lower || __atomic_load_n(&oi->pinned, __ATOMIC_RELAXED))
+	if (!oi->lower || load_relaxed(&oi->pinned))
 		return; /* a new one is kept by its names */
 	spin_lock(&os->lock);
 	if (!oi->pinned) {
-		__atomic_store_n(&oi->pinned, true, __ATOMIC_RELAXED);
+		store_relaxed(&oi->pinned, true);
 		inode_get(inode);
 		cds_list_add_tail(&oi->pin_link, &os->pinned);
 	}
@@ -141,7 +141,7 @@ void ovl_unpin(struct inode *inode)
 	spin_lock(&os->lock);
 	was = oi->pinned;
 	if (was) {
-		__atomic_store_n(&oi->pinned, false, __ATOMIC_RELAXED);
+		store_relaxed(&oi->pinned, false);
 		cds_list_del_init(&oi->pin_link);
 	}
 	spin_unlock(&os->lock);

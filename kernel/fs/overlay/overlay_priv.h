@@ -61,7 +61,7 @@ static inline struct mem_limit *ovl_limit(const struct inode *inode)
 /* A file's contents if they are in memory. */
 static inline struct memdata *ovl_data(const struct inode *inode)
 {
-	return __atomic_load_n(&ovl_i(inode)->data, __ATOMIC_ACQUIRE);
+	return load_acquire(&ovl_i(inode)->data);
 }
 
 /* inode.c */

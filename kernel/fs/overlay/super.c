@@ -16,8 +16,8 @@
 static int ovl_statfs(struct super_block *sb, struct kstatfs *st)
 {
 	const struct mem_limit *l = &ovl_sb(sb)->limit;
-	u64 used = __atomic_load_n(&l->bytes, __ATOMIC_RELAXED);
-	u64 inodes = __atomic_load_n(&l->inodes, __ATOMIC_RELAXED);
+	u64 used = load_relaxed(&l->bytes);
+	u64 inodes = load_relaxed(&l->inodes);
 
 	*st = (struct kstatfs){
 		.type = OVERLAYFS_SUPER_MAGIC,

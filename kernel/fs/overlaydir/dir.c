@@ -233,7 +233,7 @@ static int odir_tmpfile(struct inode *dir, struct inode **out, u32 mode)
 static void note_name(const struct inode *inode)
 {
 	if (odir_lower(inode))
-		__atomic_store_n(&odir_sb(inode->sb)->strayed, true, __ATOMIC_RELAXED);
+		store_relaxed(&odir_sb(inode->sb)->strayed, true);
 }
 
 static int link_upper(struct inode *dir, struct dentry *d, struct inode *upper)
@@ -591,7 +591,7 @@ static int rename_over(const struct rename_ctx *rc, struct inode *victim)
 	held = odir_removal_begin(victim);
 	err = rename_spots(rc);
 	/* One that failed and couldn't be undone has taken the name all the same. */
-	dropped = !(__atomic_load_n(&rc->new->flags, __ATOMIC_RELAXED) & DENTRY_HASHED);
+	dropped = !(load_relaxed(&rc->new->flags) & DENTRY_HASHED);
 	odir_removal_end(victim, held, !err || dropped);
 	return err;
 }

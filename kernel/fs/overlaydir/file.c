@@ -14,7 +14,7 @@
  */
 static struct file *file_in(struct inode *inode, struct file **slot, struct inode *layer, int flags)
 {
-	struct file *f = __atomic_load_n(slot, __ATOMIC_ACQUIRE), *there;
+	struct file *f = load_acquire(slot), *there;
 
 	if (f)
 		return f;
@@ -24,7 +24,7 @@ static struct file *file_in(struct inode *inode, struct file **slot, struct inod
 	spin_lock(&inode->spin);
 	there = *slot;
 	if (!there)
-		__atomic_store_n(slot, f, __ATOMIC_RELEASE);
+		store_release(slot, f);
 	spin_unlock(&inode->spin);
 	if (there)
 		file_put(f);
@@ -88,7 +88,7 @@ static ssize_t odir_write(struct file *f, struct iov_iter *from, u64 *pos)
 	}
 	n = err ? err : real->ops->write(real, from, pos);
 	if (n > 0 && odir_take_attrs(inode) && *pos > inode_size(inode))
-		__atomic_store_n(&inode->size, *pos, __ATOMIC_RELAXED);
+		store_relaxed(&inode->size, *pos);
 	up_write(&inode->lock);
 	return n;
 }
@@ -131,7 +131,7 @@ static int odir_fsync(struct file *f, bool datasync)
 
 static int odir_flush(struct file *f)
 {
-	struct file *real = __atomic_load_n(&odir_i(f->inode)->upper_file, __ATOMIC_ACQUIRE);
+	struct file *real = load_acquire(&odir_i(f->inode)->upper_file);
 	bool written = real && f->mode & FMODE_WRITE;
 	int err = written && real->ops->flush ? real->ops->flush(real) : 0;
 

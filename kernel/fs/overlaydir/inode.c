@@ -22,12 +22,12 @@ static void set_attrs(struct inode *inode, const struct kstat *st)
 	spin_lock(&inode->spin);
 	if (odir_gone(inode)) /* looked at here: what it is set to when it goes counts last */
 		nlink = 0;
-	__atomic_store_n(&inode->mode, st->mode, __ATOMIC_RELAXED);
-	__atomic_store_n(&inode->uid, st->uid, __ATOMIC_RELAXED);
-	__atomic_store_n(&inode->gid, st->gid, __ATOMIC_RELAXED);
-	__atomic_store_n(&inode->nlink, nlink, __ATOMIC_RELAXED);
-	__atomic_store_n(&inode->size, st->size, __ATOMIC_RELAXED);
-	__atomic_store_n(&inode->blocks, st->blocks, __ATOMIC_RELAXED);
+	store_relaxed(&inode->mode, st->mode);
+	store_relaxed(&inode->uid, st->uid);
+	store_relaxed(&inode->gid, st->gid);
+	store_relaxed(&inode->nlink, nlink);
+	store_relaxed(&inode->size, st->size);
+	store_relaxed(&inode->blocks, st->blocks);
 	inode->atime = st->atime;
 	inode->mtime = st->mtime;
 	inode->ctime = st->ctime;
@@ -168,7 +168,7 @@ struct inode *odir_inode_made(struct inode *inode, struct inode *upper)
 	struct odir_inode *oi = odir_i(inode);
 	struct inode *other;
 
-	__atomic_store_n(&oi->place->upper, upper, __ATOMIC_RELEASE);
+	store_release(&oi->place->upper, upper);
 	oi->node.a = (uintptr_t)upper;
 	inode->ino = upper_ino(upper->ino);
 	inode->rdev = upper->rdev;

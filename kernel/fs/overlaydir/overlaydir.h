@@ -55,7 +55,7 @@ static inline struct odir_inode *odir_i(const struct inode *inode)
 
 static inline struct inode *place_upper(const struct odir_place *p)
 {
-	return __atomic_load_n(&p->upper, __ATOMIC_ACQUIRE);
+	return load_acquire(&p->upper);
 }
 
 static inline struct inode *odir_upper(const struct inode *inode)
@@ -71,7 +71,7 @@ static inline struct inode *odir_lower(const struct inode *inode)
 /* There is nothing of it but what somebody has open. */
 static inline bool odir_gone(const struct inode *inode)
 {
-	return __atomic_load_n(&odir_i(inode)->place->gone, __ATOMIC_ACQUIRE) && !odir_upper(inode);
+	return load_acquire(&odir_i(inode)->place->gone) && !odir_upper(inode);
 }
 
 static inline bool is_whiteout(const struct inode *upper)

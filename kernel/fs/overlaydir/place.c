@@ -181,7 +181,7 @@ static int put_in_place(struct odir_sb *os, struct odir_place *p, const char *tm
 		discard(os, tmp, made);
 		return err;
 	}
-	__atomic_store_n(&p->upper, made, __ATOMIC_RELEASE);
+	store_release(&p->upper, made);
 	odir_now_upper(os, p);
 	return 0;
 }
@@ -273,6 +273,6 @@ void odir_removal_end(struct inode *inode, bool held, bool gone)
 	if (!held)
 		return;
 	if (gone)
-		__atomic_store_n(&odir_i(inode)->place->gone, true, __ATOMIC_RELEASE);
+		store_release(&odir_i(inode)->place->gone, true);
 	mutex_unlock(&odir_sb(inode->sb)->copy_up);
 }

@@ -101,7 +101,7 @@ static int see_upper(struct inode *dir, const char *name, u64 *ino, unsigned *ty
 
 	*ino = upper_ino(*ino);
 	if (*type != DT_CHR && *type != DT_UNKNOWN && !odir_lower(dir) &&
-	    !__atomic_load_n(&odir_sb(dir->sb)->strayed, __ATOMIC_RELAXED))
+	    !load_relaxed(&odir_sb(dir->sb)->strayed))
 		return 0;
 	/*
 	 * An unlink up there is over, or hasn't begun: else what it has noted of the file would be

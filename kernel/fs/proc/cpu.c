@@ -62,13 +62,13 @@ int proc_show_cpuinfo(struct seq *s, const struct proc_ctx *c)
 void cpu_times_get(int n, struct cpu_times *t)
 {
 	const struct cpu *c = &cpus[n];
-	ktime_t since = __atomic_load_n(&c->last_switch, __ATOMIC_RELAXED);
+	ktime_t since = load_relaxed(&c->last_switch);
 	ktime_t now = ktime_mono(), up = now - ktime_boot_mono;
 
-	t->user = __atomic_load_n(&c->stat.guest_ns, __ATOMIC_RELAXED);
-	t->system = __atomic_load_n(&c->stat.kernel_ns, __ATOMIC_RELAXED);
+	t->user = load_relaxed(&c->stat.guest_ns);
+	t->system = load_relaxed(&c->stat.kernel_ns);
 	if (now > since && since) {
-		if (__atomic_load_n(&c->in_guest, __ATOMIC_RELAXED))
+		if (load_relaxed(&c->in_guest))
 			t->user += now - since;
 		else if (cpu_running(c) != c->idle)
 			t->system += now - since;
@@ -106,13 +106,13 @@ int proc_show_stat(struct seq *s, const struct proc_ctx *c)
 
 	show_all_times(s);
 	for (int i = 0; i < nr_cpus; i++)
-		interrupts += RACY(cpus[i].stat.ticks) + RACY(cpus[i].stat.ipis_taken);
+		interrupts += load_relaxed(&cpus[i].stat.ticks) +
+			      load_relaxed(&cpus[i].stat.ipis_taken);
 	seq_printf(s, "intr %llu\nctxt %llu\nbtime %llu\n", (ull)interrupts,
 		   (ull)sched_nr_switches(),
 		   (ull)((ktime_real() - (ktime_mono() - ktime_boot_mono)) / NSEC_PER_SEC));
 	seq_printf(s, "processes %llu\nprocs_running %u\nprocs_blocked 0\n",
-		   (ull)__atomic_load_n(&nr_forks, __ATOMIC_RELAXED) + 1,
-		   max(sched_nr_running(), 1u));
+		   (ull)load_relaxed(&nr_forks) + 1, max(sched_nr_running(), 1u));
 	seq_puts(s, "softirq 0 0 0 0 0 0 0 0 0 0 0\n");
 	return 0;
 }
@@ -200,7 +200,7 @@ int proc_show_loadavg(struct seq *s, const struct proc_ctx *c)
 
 		seq_printf(s, "%llu.%02llu ", (ull)hundredths / 100, (ull)hundredths % 100);
 	}
-	seq_printf(s, "%u/%u %d\n", max(sched_nr_running(), 1u),
-		   __atomic_load_n(&nr_tasks, __ATOMIC_RELAXED), pid_last());
+	seq_printf(s, "%u/%u %d\n", max(sched_nr_running(), 1u), load_relaxed(&nr_tasks),
+		   pid_last());
 	return 0;
 }

@@ -41,7 +41,7 @@ static int show_fdinfo(struct seq *s, const struct proc_ctx *c)
 		if (files_cloexec(files, c->fd))
 			flags |= O_CLOEXEC;
 		seq_printf(s, "pos:\t%lld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%llu\n",
-			   (long long)__atomic_load_n(&f->pos, __ATOMIC_RELAXED), flags,
+			   (long long)load_relaxed(&f->pos), flags,
 			   f->path.mnt ? f->path.mnt->id : 0, (unsigned long long)f->inode->ino);
 	}
 	if (f && f->ops && f->ops->show_fdinfo) {

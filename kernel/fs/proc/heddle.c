@@ -22,14 +22,16 @@ static int show_cpu(struct seq *s, const struct proc_ctx *c)
 		seq_printf(
 			s,
 			"%3d %4d %10llu %10llu %10llu %10llu %10llu %10llu %10llu %10llu %10llu %10llu",
-			i, p->host_core, (ull)RACY(p->stat.syscalls), (ull)RACY(p->stat.faults),
-			(ull)RACY(p->stat.switches), (ull)RACY(p->stat.migrations),
-			(ull)RACY(p->stat.steals), (ull)RACY(p->stat.ipis_sent),
-			(ull)RACY(p->stat.ipis_taken), (ull)RACY(p->stat.kicks),
-			(ull)RACY(p->stat.ticks), (ull)RACY(p->stat.wakeups));
-		seq_printf(s, " %10llu %10llu %10llu %10llu %10llu", (ull)RACY(p->stat.same_core),
-			   (ull)RACY(p->stat.cross_core), (ull)RACY(p->stat.spun),
-			   (ull)RACY(p->stat.slept), (ull)RACY(p->stat.extended));
+			i, p->host_core, (ull)load_relaxed(&p->stat.syscalls),
+			(ull)load_relaxed(&p->stat.faults), (ull)load_relaxed(&p->stat.switches),
+			(ull)load_relaxed(&p->stat.migrations), (ull)load_relaxed(&p->stat.steals),
+			(ull)load_relaxed(&p->stat.ipis_sent),
+			(ull)load_relaxed(&p->stat.ipis_taken), (ull)load_relaxed(&p->stat.kicks),
+			(ull)load_relaxed(&p->stat.ticks), (ull)load_relaxed(&p->stat.wakeups));
+		seq_printf(s, " %10llu %10llu %10llu %10llu %10llu",
+			   (ull)load_relaxed(&p->stat.same_core),
+			   (ull)load_relaxed(&p->stat.cross_core), (ull)load_relaxed(&p->stat.spun),
+			   (ull)load_relaxed(&p->stat.slept), (ull)load_relaxed(&p->stat.extended));
 		seq_printf(s, " %10llu %10llu %10llu\n", (ull)t.user / 1000000,
 			   (ull)t.system / 1000000, (ull)t.idle / 1000000);
 	}

@@ -94,8 +94,8 @@ static void set_owner(struct inode *inode, struct task *t)
 	u32 uid, gid;
 
 	proc_inode_owner(t, inode->mode, &uid, &gid);
-	__atomic_store_n(&inode->uid, uid, __ATOMIC_RELAXED);
-	__atomic_store_n(&inode->gid, gid, __ATOMIC_RELAXED);
+	store_relaxed(&inode->uid, uid);
+	store_relaxed(&inode->gid, gid);
 }
 
 /* ---- lookup ---- */
@@ -218,7 +218,7 @@ static int task_getattr(struct inode *inode, struct kstat *st)
 	if (proc_i(inode)->entry->names != &proc_thread_names || proc_ctx_get(&c, proc_i(inode)))
 		return 0;
 	if (c.tg)
-		st->nlink = 2 + (u32)__atomic_load_n(&c.tg->nr_threads, __ATOMIC_RELAXED);
+		st->nlink = 2 + (u32)load_relaxed(&c.tg->nr_threads);
 	proc_ctx_put(&c);
 	return 0;
 }

@@ -49,7 +49,7 @@ static ssize_t copy_piece(struct mm *mm, u64 addr, void *buf, size_t n, struct i
 /* Nothing to be had: because nothing is mapped, or by an exec that is on its way. */
 static ssize_t nothing_at(struct mm *mm)
 {
-	return __atomic_load_n(&mm->host, __ATOMIC_ACQUIRE) ? -EIO : 0;
+	return load_acquire(&mm->host) ? -EIO : 0;
 }
 
 static ssize_t copy(struct mm *mm, u64 addr, void *buf, size_t size, struct iov_iter *it,
@@ -114,7 +114,7 @@ static s64 mem_llseek(struct file *f, s64 off, int whence)
 		return -EINVAL;
 	if (pos >= (u64)-MAX_ERRNO)
 		return -EINVAL;
-	__atomic_store_n(&f->pos, pos, __ATOMIC_RELAXED);
+	store_relaxed(&f->pos, pos);
 	return pos;
 }
 

@@ -155,7 +155,7 @@ int proc_show_vmstat(struct seq *s, const struct proc_ctx *c)
 
 	mem_info_get(&m);
 	for (int i = 0; i < nr_cpus; i++)
-		faults += RACY(cpus[i].stat.faults);
+		faults += load_relaxed(&cpus[i].stat.faults);
 	seq_printf(s,
 		   "nr_free_pages %llu\nnr_anon_pages %llu\nnr_mapped %llu\nnr_file_pages %llu\n",
 		   (ull)m.free >> 12, (ull)m.anon >> 12, (ull)m.mapped >> 12, (ull)m.cached >> 12);

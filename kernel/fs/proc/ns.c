@@ -106,7 +106,7 @@ static int enter(const struct ns_kind *kind)
 {
 	if (kind == &user_ns)
 		return -EINVAL; /* one's own can't be entered again */
-	if (kind == &time_ns && __atomic_load_n(&current->tg->nr_threads, __ATOMIC_RELAXED) > 1)
+	if (kind == &time_ns && load_relaxed(&current->tg->nr_threads) > 1)
 		return -EUSERS;
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;

@@ -134,7 +134,7 @@ static int show_limits(struct seq *s, const struct proc_ctx *c)
 
 static int show_oom_score(struct seq *s, const struct proc_ctx *c)
 {
-	int adj = __atomic_load_n(&c->tg->oom_score_adj, __ATOMIC_RELAXED);
+	int adj = load_relaxed(&c->tg->oom_score_adj);
 
 	/*
 	 * Nobody is chosen: the guest has no OOM killer. Linux shows 666 to a process without
@@ -146,7 +146,7 @@ static int show_oom_score(struct seq *s, const struct proc_ctx *c)
 
 static int show_oom_score_adj(struct seq *s, const struct proc_ctx *c)
 {
-	seq_printf(s, "%d\n", __atomic_load_n(&c->tg->oom_score_adj, __ATOMIC_RELAXED));
+	seq_printf(s, "%d\n", load_relaxed(&c->tg->oom_score_adj));
 	return 0;
 }
 
@@ -158,11 +158,11 @@ static int store_oom_score_adj(const struct proc_ctx *c, char *text, size_t n)
 
 	if (err)
 		return err;
-	if (v < __atomic_load_n(&c->tg->oom_score_adj_min, __ATOMIC_RELAXED) && !may_lower)
+	if (v < load_relaxed(&c->tg->oom_score_adj_min) && !may_lower)
 		return -EACCES;
-	__atomic_store_n(&c->tg->oom_score_adj, (int)v, __ATOMIC_RELAXED);
+	store_relaxed(&c->tg->oom_score_adj, (int)v);
 	if (may_lower)
-		__atomic_store_n(&c->tg->oom_score_adj_min, (int)v, __ATOMIC_RELAXED);
+		store_relaxed(&c->tg->oom_score_adj_min, (int)v);
 	return 0;
 }
 
@@ -198,7 +198,7 @@ static int show_cgroup(struct seq *s, const struct proc_ctx *c)
 
 static int show_personality(struct seq *s, const struct proc_ctx *c)
 {
-	seq_printf(s, "%08x\n", __atomic_load_n(&c->task->personality, __ATOMIC_RELAXED));
+	seq_printf(s, "%08x\n", load_relaxed(&c->task->personality));
 	return 0;
 }
 
@@ -208,7 +208,7 @@ static int show_coredump_filter(struct seq *s, const struct proc_ctx *c)
 
 	if (!mm)
 		return 0;
-	seq_printf(s, "%08x\n", __atomic_load_n(&mm->core_filter, __ATOMIC_RELAXED));
+	seq_printf(s, "%08x\n", load_relaxed(&mm->core_filter));
 	mm_put(mm);
 	return 0;
 }
@@ -226,7 +226,7 @@ static int store_coredump_filter(const struct proc_ctx *c, char *text, size_t n)
 	mm = task_mm_get(c->task);
 	if (!mm)
 		return -ESRCH;
-	__atomic_store_n(&mm->core_filter, (u32)v & CORE_FILTER_BITS, __ATOMIC_RELAXED);
+	store_relaxed(&mm->core_filter, (u32)v & CORE_FILTER_BITS);
 	mm_put(mm);
 	return 0;
 }
@@ -272,7 +272,7 @@ static int show_syscall(struct seq *s, const struct proc_ctx *c)
 		return 0;
 	}
 	if (!x.sp)
-		x.sp = host_process_sp(RACY(c->task->host_pid), x.args);
+		x.sp = host_process_sp(load_relaxed(&c->task->host_pid), x.args);
 	seq_printf(s, "%llu", x.nr);
 	for (int i = 0; i < 6; i++)
 		seq_printf(s, " 0x%llx", (unsigned long long)x.args[i]);
@@ -282,7 +282,7 @@ static int show_syscall(struct seq *s, const struct proc_ctx *c)
 
 static int show_timerslack(struct seq *s, const struct proc_ctx *c)
 {
-	seq_printf(s, "%llu\n", (unsigned long long)RACY(c->task->timer_slack_ns));
+	seq_printf(s, "%llu\n", (unsigned long long)load_relaxed(&c->task->timer_slack_ns));
 	return 0;
 }
 

@@ -21,11 +21,10 @@ static char state_char(struct task *t)
 	 * Who sees a Z may wait for the process, poll its pidfd ...: the last thread isn't one
 	 * before its parent is told.
 	 */
-	if (__atomic_load_n(&t->exiting, __ATOMIC_RELAXED) &&
-	    (__atomic_load_n(&t->tg->zombie, __ATOMIC_ACQUIRE) ||
-	     __atomic_load_n(&t->tg->nr_threads, __ATOMIC_RELAXED) > 1))
+	if (load_relaxed(&t->exiting) &&
+	    (load_acquire(&t->tg->zombie) || load_relaxed(&t->tg->nr_threads) > 1))
 		return 'Z';
-	switch (__atomic_load_n(&t->kt.state, __ATOMIC_RELAXED)) {
+	switch (load_relaxed(&t->kt.state)) {
 	case KT_RUNNING:
 		return 'R';
 	case KT_INTERRUPTIBLE:
@@ -135,7 +134,7 @@ static void relations_get(struct relations *r, const struct proc_ctx *c)
 {
 	struct thread_group *tg = c->tg;
 
-	*r = (struct relations){.exit_code = RACY(c->task->exit_code)};
+	*r = (struct relations){.exit_code = load_relaxed(&c->task->exit_code)};
 	spin_lock(&tasklist_lock);
 	r->ppid = tg->parent ? tg_nr(tg->parent) : 0;
 	r->pgrp = tg->pgrp ? tg->pgrp->nr : 0;
@@ -169,7 +168,8 @@ static void times_get(struct times *x, const struct proc_ctx *c)
 	struct usage_sums self, children;
 	struct task *t;
 
-	*x = (struct times){.minflt = RACY(c->task->minflt), .majflt = RACY(c->task->majflt)};
+	*x = (struct times){.minflt = load_relaxed(&c->task->minflt),
+			    .majflt = load_relaxed(&c->task->majflt)};
 	x->start = c->thread ? c->task->start_time : tg->start_time;
 	if (c->thread) {
 		task_cputime(c->task, &x->utime, &x->stime);
@@ -183,8 +183,8 @@ static void times_get(struct times *x, const struct proc_ctx *c)
 	x->minflt = self.minflt;
 	x->majflt = self.majflt;
 	cds_list_for_each_entry(t, &tg->threads, group_link) {
-		x->minflt += RACY(t->minflt);
-		x->majflt += RACY(t->majflt);
+		x->minflt += load_relaxed(&t->minflt);
+		x->majflt += load_relaxed(&t->majflt);
 	}
 	x->cminflt = children.minflt;
 	x->cmajflt = children.majflt;
@@ -209,9 +209,9 @@ static void stat_terminal(struct seq *s, struct thread_group *tg)
 
 static int stat_priority(const struct kthread *kt)
 {
-	if (RACY(kt->policy) == SCHED_FIFO || RACY(kt->policy) == SCHED_RR)
-		return -1 - RACY(kt->rt_priority);
-	return 20 + RACY(kt->nice);
+	if (load_relaxed(&kt->policy) == SCHED_FIFO || load_relaxed(&kt->policy) == SCHED_RR)
+		return -1 - load_relaxed(&kt->rt_priority);
+	return 20 + load_relaxed(&kt->nice);
 }
 
 static u64 boot_ticks(ktime_t start)
@@ -257,9 +257,9 @@ int proc_show_pid_stat(struct seq *s, const struct proc_ctx *c)
 	relations_get(&rel, c);
 	times_get(&x, c);
 	stat_memory(c, &m, &l);
-	if (!RACY(c->tg->did_exec))
+	if (!load_relaxed(&c->tg->did_exec))
 		flags |= PF_FORKNOEXEC;
-	if (RACY(c->task->exiting))
+	if (load_relaxed(&c->task->exiting))
 		flags |= PF_EXITING;
 	seq_printf(s, "%d (", c->task->tid);
 	put_comm(s, c->task);
@@ -270,16 +270,16 @@ int proc_show_pid_stat(struct seq *s, const struct proc_ctx *c)
 	seq_printf(s, " %llu %llu %llu %llu", (ull)ns_to_clock_ticks(x.utime),
 		   (ull)ns_to_clock_ticks(x.stime), (ull)ns_to_clock_ticks(x.cutime),
 		   (ull)ns_to_clock_ticks(x.cstime));
-	seq_printf(s, " %d %d %d 0 %llu", stat_priority(kt), RACY(kt->nice), sig.nr_threads,
-		   (ull)boot_ticks(x.start));
+	seq_printf(s, " %d %d %d 0 %llu", stat_priority(kt), load_relaxed(&kt->nice),
+		   sig.nr_threads, (ull)boot_ticks(x.start));
 	seq_printf(s, " %llu %llu %llu", (ull)m.size << PAGE_SHIFT, (ull)m.resident,
-		   (ull)RACY(c->tg->rlim[RLIMIT_RSS].rlim_cur));
+		   (ull)load_relaxed(&c->tg->rlim[RLIMIT_RSS].rlim_cur));
 	seq_printf(s, " %llu %llu %llu 0 0", (ull)l.code_start, (ull)l.code_end, (ull)l.stack);
 	seq_printf(s, " %llu %llu %llu %llu", (ull)(sig.pending & 0x7fffffff),
 		   (ull)(sig.blocked & 0x7fffffff), (ull)(sig.ignored & 0x7fffffff),
 		   (ull)(sig.caught & 0x7fffffff));
-	seq_printf(s, " 0 0 0 %d %d %u %u 0 0 0", rel.exit_signal, RACY(kt->cpu),
-		   RACY(kt->rt_priority), RACY(kt->policy));
+	seq_printf(s, " 0 0 0 %d %d %u %u 0 0 0", rel.exit_signal, load_relaxed(&kt->cpu),
+		   load_relaxed(&kt->rt_priority), load_relaxed(&kt->policy));
 	seq_printf(s, " %llu %llu %llu %llu %llu %llu %llu", (ull)l.data_start, (ull)l.data_end,
 		   (ull)l.brk, (ull)l.arg_start, (ull)l.arg_end, (ull)l.env_start, (ull)l.env_end);
 	seq_printf(s, " %d\n", proc_may_trace(c->task) ? 0 : rel.exit_code);
@@ -303,9 +303,9 @@ int proc_show_pid_statm(struct seq *s, const struct proc_ctx *c)
 int proc_show_pid_schedstat(struct seq *s, const struct proc_ctx *c)
 {
 	const struct kthread *kt = &c->task->kt;
-	u64 switches = RACY(kt->nvcsw) + RACY(kt->nivcsw);
+	u64 switches = load_relaxed(&kt->nvcsw) + load_relaxed(&kt->nivcsw);
 
-	seq_printf(s, "%llu 0 %llu\n", (ull)RACY(kt->runtime_ns), (ull)switches);
+	seq_printf(s, "%llu 0 %llu\n", (ull)load_relaxed(&kt->runtime_ns), (ull)switches);
 	return 0;
 }
 
@@ -366,7 +366,7 @@ static void status_signals(struct seq *s, const struct proc_ctx *c)
 
 	signal_sets_get(&x, c);
 	seq_printf(s, "Threads:\t%d\nSigQ:\t%u/%d\n", x.nr_threads,
-		   __atomic_load_n(&cred->user->sigpending, __ATOMIC_RELAXED), x.limit);
+		   load_relaxed(&cred->user->sigpending), x.limit);
 	seq_printf(
 		s,
 		"SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%016llx\n",
@@ -383,7 +383,7 @@ static void status_signals(struct seq *s, const struct proc_ctx *c)
 
 static void status_cpus(struct seq *s, const struct kthread *kt)
 {
-	u64 allowed = __atomic_load_n(&kt->allowed, __ATOMIC_RELAXED);
+	u64 allowed = load_relaxed(&kt->allowed);
 
 	seq_puts(s, "Cpus_allowed:\t");
 	seq_bit_mask(s, allowed, nr_cpus);
@@ -391,7 +391,7 @@ static void status_cpus(struct seq *s, const struct kthread *kt)
 	seq_bit_list(s, allowed, nr_cpus);
 	seq_puts(s, "\nMems_allowed:\t00000001\nMems_allowed_list:\t0\n");
 	seq_printf(s, "voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n",
-		   (ull)RACY(kt->nvcsw), (ull)RACY(kt->nivcsw));
+		   (ull)load_relaxed(&kt->nvcsw), (ull)load_relaxed(&kt->nivcsw));
 }
 
 static unsigned fd_table_size(struct task *t)
@@ -418,7 +418,7 @@ int proc_show_pid_status(struct seq *s, const struct proc_ctx *c)
 	seq_puts(s, "Name:\t");
 	put_comm(s, c->task);
 	if (fs) {
-		seq_printf(s, "\nUmask:\t%04o", __atomic_load_n(&fs->umask, __ATOMIC_RELAXED));
+		seq_printf(s, "\nUmask:\t%04o", load_relaxed(&fs->umask));
 		fs_context_put(fs);
 	}
 	seq_printf(s, "\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",

@@ -104,10 +104,10 @@ static int show_interrupts(struct seq *s, const struct proc_ctx *c)
 		seq_printf(s, "       CPU%-4d", i);
 	seq_puts(s, "\nLOC:");
 	for (int i = 0; i < nr_cpus; i++)
-		seq_printf(s, " %10llu   ", (ull)RACY(cpus[i].stat.ticks));
+		seq_printf(s, " %10llu   ", (ull)load_relaxed(&cpus[i].stat.ticks));
 	seq_puts(s, "  Local timer interrupts\nRES:");
 	for (int i = 0; i < nr_cpus; i++)
-		seq_printf(s, " %10llu   ", (ull)RACY(cpus[i].stat.ipis_taken));
+		seq_printf(s, " %10llu   ", (ull)load_relaxed(&cpus[i].stat.ipis_taken));
 	seq_puts(s, "  Rescheduling interrupts\n");
 	return 0;
 }

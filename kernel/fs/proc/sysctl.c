@@ -232,7 +232,7 @@ static int show_pipe_pages(struct seq *s, const struct proc_ctx *c)
 #define LIMIT(field)                                                                               \
 	static int show_inotify_##field(struct seq *s, const struct proc_ctx *c)                   \
 	{                                                                                          \
-		u32 v = __atomic_load_n(&inotify_limits.field, __ATOMIC_RELAXED);                  \
+		u32 v = load_relaxed(&inotify_limits.field);                                       \
                                                                                                    \
 		seq_printf(s, "%u\n", v);                                                          \
 		return 0;                                                                          \
@@ -243,7 +243,7 @@ static int show_pipe_pages(struct seq *s, const struct proc_ctx *c)
 		int err = proc_parse_long(text, 0, INT_MAX, &v);                                   \
                                                                                                    \
 		if (!err)                                                                          \
-			__atomic_store_n(&inotify_limits.field, (u32)v, __ATOMIC_RELAXED);         \
+			store_relaxed(&inotify_limits.field, (u32)v);                              \
 		return err;                                                                        \
 	}
 LIMIT(events)

@@ -23,7 +23,7 @@ static void dir_changed(struct inode *dir)
 {
 	const struct memdir *d = dir_names(dir);
 
-	__atomic_store_n(&dir->size, (u64)(d->live + 2) * DIRENT_SIZE, __ATOMIC_RELAXED);
+	store_relaxed(&dir->size, (u64)(d->live + 2) * DIRENT_SIZE);
 	inode_touch(dir, ATTR_MTIME | ATTR_CTIME);
 }
 

@@ -39,7 +39,7 @@ static ssize_t tmpfs_write(struct file *f, struct iov_iter *from, u64 *pos)
 	if (n > 0) {
 		*pos += n;
 		if (*pos > inode->size)
-			__atomic_store_n(&inode->size, *pos, __ATOMIC_RELAXED);
+			store_relaxed(&inode->size, *pos);
 		inode_touch(inode, ATTR_MTIME | ATTR_CTIME);
 	}
 	up_write(&inode->lock);
@@ -88,7 +88,7 @@ static int tmpfs_fallocate(struct file *f, int mode, u64 off, u64 len)
 	size = inode->size;
 	err = memdata_fallocate(file_data(f), tmpfs_limit(inode), mode, off, len, &size);
 	if (!err) {
-		__atomic_store_n(&inode->size, size, __ATOMIC_RELAXED);
+		store_relaxed(&inode->size, size);
 		inode_touch(inode, ATTR_MTIME | ATTR_CTIME);
 	}
 	up_write(&inode->lock);
@@ -136,7 +136,7 @@ static struct super_block *memfile_sb; /* atomic, constant once set */
 static struct super_block *get_memfile_sb(void)
 {
 	const struct mem_limit limit = {.max_bytes = commit_limit()};
-	struct super_block *sb = __atomic_load_n(&memfile_sb, __ATOMIC_ACQUIRE), *expect = NULL;
+	struct super_block *sb = load_acquire(&memfile_sb), *expect = NULL;
 
 	if (sb)
 		return sb;

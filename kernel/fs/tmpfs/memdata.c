@@ -26,8 +26,8 @@ static u64 all_bytes, memfd_bytes; /* atomic: memdata_usage() */
 
 void memdata_usage(u64 *all, u64 *memfds)
 {
-	*all = __atomic_load_n(&all_bytes, __ATOMIC_RELAXED);
-	*memfds = __atomic_load_n(&memfd_bytes, __ATOMIC_RELAXED);
+	*all = load_relaxed(&all_bytes);
+	*memfds = load_relaxed(&memfd_bytes);
 }
 
 static void set_charged(struct memdata *d, u64 bytes)
@@ -167,7 +167,7 @@ int memdata_reserve(struct memdata *d, u64 size)
 /* Is there room for n bytes, and what wasn't counted yet? */
 static bool fits(const struct memdata *d, const struct mem_limit *lim, u64 n)
 {
-	u64 used = __atomic_load_n(&lim->bytes, __ATOMIC_RELAXED);
+	u64 used = load_relaxed(&lim->bytes);
 
 	n += d->uncounted;
 	if (lim->max_bytes && used + n > lim->max_bytes)
@@ -230,7 +230,7 @@ int memdata_make_memfd(struct memdata *d, struct mem_limit *lim, u64 size)
 	d->cap = 0;
 	memset(d->written, 0, sizeof(d->written));
 	__atomic_add_fetch(&memfd_bytes, d->charged, __ATOMIC_RELAXED);
-	__atomic_store_n(&d->memfd, h, __ATOMIC_RELEASE);
+	store_release(&d->memfd, h);
 	count_memfd(d, lim);
 	return 0;
 }

@@ -120,8 +120,8 @@ static int parse_options(struct tmpfs_options *o, const char *options)
 static int tmpfs_statfs(struct super_block *sb, struct kstatfs *st)
 {
 	const struct mem_limit *l = &tmpfs_sb(sb)->limit;
-	u64 used = __atomic_load_n(&l->bytes, __ATOMIC_RELAXED);
-	u64 inodes = __atomic_load_n(&l->inodes, __ATOMIC_RELAXED);
+	u64 used = load_relaxed(&l->bytes);
+	u64 inodes = load_relaxed(&l->inodes);
 
 	*st = (struct kstatfs){
 		.type = TMPFS_MAGIC,
