@@ -1,7 +1,7 @@
 /*
  * Futexes: keys, tentative waiters, wake-ups that are never lost and never counted twice, on 1, 2
  * and 4 CPUs.
- * objects: kernel/futex/queue.o kernel/futex/wait.o kernel/futex/wake.o kernel/signal/sigqueue.o kernel/signal/sighand.o kernel/signal/send.o kernel/signal/stop.o kernel/task/cred.o smp/[a-z]*.o os/alloc.o os/fault.o os/clock.o os/log.o os/panic.o os/stack.o os/symbols.o os/thread.o
+ * objects: kernel/futex/queue.o kernel/futex/wait.o kernel/futex/wake.o kernel/signal/sigqueue.o kernel/signal/sighand.o kernel/signal/send.o kernel/signal/stop.o kernel/task/cred.o smp/[a-z]*.o os/alloc.o os/fault.o os/clock.o os/log.o os/panic.o os/slice.o os/stack.o os/symbols.o os/thread.o
  */
 #include "kernel/futex/futex_priv.h"
 #include "cputime.h"

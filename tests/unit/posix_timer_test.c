@@ -1,7 +1,7 @@
 /*
  * Timers of processes: expiry, overruns, what settime and delete leave behind, interval timers, CPU
  * time.
- * objects: kernel/time/[a-z]*.o kernel/signal/sigqueue.o kernel/signal/sighand.o kernel/signal/send.o kernel/signal/stop.o kernel/task/cred.o smp/[a-z]*.o os/alloc.o os/fault.o os/clock.o os/log.o os/panic.o os/stack.o os/symbols.o os/thread.o
+ * objects: kernel/time/[a-z]*.o kernel/signal/sigqueue.o kernel/signal/sighand.o kernel/signal/send.o kernel/signal/stop.o kernel/task/cred.o smp/[a-z]*.o os/alloc.o os/fault.o os/clock.o os/log.o os/panic.o os/slice.o os/stack.o os/symbols.o os/thread.o
  */
 #include "cputime.h"
 #include "engine.h"

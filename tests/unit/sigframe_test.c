@@ -1,7 +1,7 @@
 /*
  * Signal frames: what a handler finds, where it lies, and what sigreturn takes back from a hostile
  * guest.
- * objects: kernel/signal/frame.o kernel/signal/xframe.o kernel/signal/action.o kernel/signal/sigqueue.o kernel/signal/sighand.o kernel/signal/send.o kernel/signal/stop.o kernel/task/cred.o smp/[a-z]*.o os/alloc.o os/fault.o os/clock.o os/log.o os/panic.o os/stack.o os/symbols.o os/thread.o
+ * objects: kernel/signal/frame.o kernel/signal/xframe.o kernel/signal/action.o kernel/signal/sigqueue.o kernel/signal/sighand.o kernel/signal/send.o kernel/signal/stop.o kernel/task/cred.o smp/[a-z]*.o os/alloc.o os/fault.o os/clock.o os/log.o os/panic.o os/slice.o os/stack.o os/symbols.o os/thread.o
  */
 #include "kernel/signal/sigframe.h"
 #include "cputime.h"
