@@ -84,4 +84,14 @@ static inline void might_sleep(const char *what)
 }
 #endif
 
+/* In debug builds: panics unless the caller holds that lock, an rwsem for reading or writing. */
+#ifdef HEDDLE_DEBUG
+void lockdep_assert_held(const void *lock);
+#else
+static inline void lockdep_assert_held(const void *lock)
+{
+	(void)lock;
+}
+#endif
+
 #endif

@@ -104,6 +104,20 @@ void rcu_check_reader(void)
 		panic("an RCU pointer is followed outside of a read section, and no lock is held");
 }
 
+static bool holds(const struct lock_trace *t, const void *lock)
+{
+	for (u32 i = 0; t && i < t->n; i++)
+		if (t->held[i].lock == lock)
+			return true;
+	return false;
+}
+
+void lockdep_assert_held(const void *lock)
+{
+	if (!holds(spins(), lock) && !holds(sleeping(), lock))
+		panic("lock %p isn't held", lock);
+}
+
 void might_sleep(const char *what)
 {
 	lockcheck_may_sleep(what, NULL);

@@ -130,6 +130,7 @@ struct dentry *d_find(const struct dentry *dir, const char *name, size_t len)
 /* The directory's inode lock is held for writing, so nobody else adds this name. */
 static void hash_add_locked(struct dentry *d)
 {
+	lockdep_assert_held(&d->lock);
 	__atomic_fetch_or(&d->flags, DENTRY_HASHED, __ATOMIC_RELAXED);
 	rcu_read_lock();
 	rcu_node_publish(&d->dn->node);
@@ -147,6 +148,7 @@ static void hash_add(struct dentry *d)
 /* d->lock held. */
 static void unhash_locked(struct dentry *d)
 {
+	lockdep_assert_held(&d->lock);
 	if (!(__atomic_fetch_and(&d->flags, ~DENTRY_HASHED, __ATOMIC_RELEASE) & DENTRY_HASHED))
 		return;
 	rcu_read_lock();
@@ -292,6 +294,7 @@ static void lru_add_locked(struct dentry *d)
 
 static void lru_del_locked(struct dentry *d)
 {
+	lockdep_assert_held(&lru_lock);
 	cds_list_del_init(&d->lru);
 	__atomic_fetch_and(&d->flags, ~(DENTRY_ON_LRU | DENTRY_REFERENCED), __ATOMIC_SEQ_CST);
 	__atomic_fetch_sub(&lru_count, 1, __ATOMIC_RELAXED);

@@ -22,6 +22,7 @@ long range_call_locked(struct mm *mm, u64 nr, uaddr_t addr, size_t len, u64 arg)
 {
 	long ret = mm_host_call(mm, nr, addr, len, arg);
 
+	lockdep_assert_held(&mm->lock);
 	return !ret && vma_mapped_until(mm, addr, addr + len) < addr + len ? -ENOMEM : ret;
 }
 

@@ -32,6 +32,7 @@ void recalc_sigpending_locked(struct task *t)
 {
 	ksigset_t set = t->pending.set | t->tg->shared_pending.set;
 
+	lockdep_assert_held(&t->tg->siglock);
 	if ((set & ~t->blocked) || t->stopped_by || t->tg->cld_notify || t->tg->group_exit)
 		work_set(t, WORK_SIGNAL);
 	else
@@ -54,6 +55,7 @@ void group_exit_locked(struct thread_group *tg, int status)
 {
 	struct task *t;
 
+	lockdep_assert_held(&tg->siglock);
 	if (!tg->group_exit) {
 		tg->group_exit = true;
 		tg->group_exit_code = status;
@@ -68,6 +70,7 @@ void group_exit_locked(struct thread_group *tg, int status)
 
 void signals_kill_thread_locked(struct task *t)
 {
+	lockdep_assert_held(&t->tg->siglock);
 	__atomic_store_n(&t->killed, true, __ATOMIC_SEQ_CST);
 	t->stopped_by = 0;
 	if (t->stop_counted) {
@@ -201,6 +204,7 @@ static int send_signal_locked(struct thread_group *tg, struct task *t, const sig
 	struct task *whose = t ? t : tg->leader;
 	int err;
 
+	lockdep_assert_held(&tg->siglock);
 	if (!prepare_locked(tg, whose, si->si_signo))
 		return 0;
 	err = enqueue_locked(whose, t ? &t->pending : &tg->shared_pending, si);
@@ -322,6 +326,7 @@ static void retarget_shared_locked(struct task *t, ksigset_t which)
 
 void set_blocked_locked(struct task *t, ksigset_t mask)
 {
+	lockdep_assert_held(&t->tg->siglock);
 	mask &= ~SIG_UNBLOCKABLE;
 	if (signal_pending(t))
 		retarget_shared_locked(t, mask & ~t->blocked);
@@ -378,6 +383,7 @@ void signals_join_locked(struct task *t)
 {
 	struct thread_group *tg = t->tg;
 
+	lockdep_assert_held(&tg->siglock);
 	if (tg->group_exit) {
 		__atomic_store_n(&t->killed, true, __ATOMIC_SEQ_CST);
 		work_set(t, WORK_SIGNAL | WORK_DIE);

@@ -79,6 +79,7 @@ void signals_drop_locked(struct thread_group *tg, ksigset_t mask)
 {
 	struct task *t;
 
+	lockdep_assert_held(&tg->siglock);
 	sigpending_drop_locked(&tg->shared_pending, mask);
 	for_each_thread(t, tg)
 		sigpending_drop_locked(&t->pending, mask);
@@ -143,6 +144,7 @@ int dequeue_signal_locked(struct task *t, ksigset_t mask, siginfo_t *si)
 	struct sigpending *p = &t->pending;
 	int sig = sigset_next(p->set & mask);
 
+	lockdep_assert_held(&t->tg->siglock);
 	if (!sig) {
 		p = &t->tg->shared_pending;
 		sig = sigset_next(p->set & mask);

@@ -17,6 +17,7 @@ void stop_begin_locked(struct thread_group *tg, int sig)
 {
 	struct task *t;
 
+	lockdep_assert_held(&tg->siglock);
 	tg->stop_signal = sig;
 	tg->stopped = false;
 	tg->continued = false;
@@ -38,6 +39,7 @@ void stop_end_locked(struct thread_group *tg, bool by_cont)
 {
 	struct task *t, *teller = NULL;
 
+	lockdep_assert_held(&tg->siglock);
 	if (!tg->stop_signal)
 		return;
 	for_each_thread(t, tg) {
@@ -133,6 +135,7 @@ bool pgrp_orphaned_locked(struct pid *pgrp, const struct thread_group *ignored)
 {
 	struct thread_group *tg;
 
+	lockdep_assert_held(&tasklist_lock);
 	cds_list_for_each_entry(tg, &pgrp->tasks[PIDTYPE_PGID], pgrp_link) {
 		if (tg->zombie || !tg->parent || tg == ignored)
 			continue;

@@ -264,6 +264,7 @@ void tg_set_pgrp_locked(struct thread_group *tg, struct pid *pgrp)
 {
 	struct pid *old = tg->pgrp;
 
+	lockdep_assert_held(&tasklist_lock);
 	if (old)
 		cds_list_del(&tg->pgrp_link);
 	if (pgrp) {
@@ -279,6 +280,7 @@ void tg_set_session_locked(struct thread_group *tg, struct pid *session)
 {
 	struct pid *old = tg->session;
 
+	lockdep_assert_held(&tasklist_lock);
 	if (old)
 		cds_list_del(&tg->session_link);
 	if (session) {

@@ -47,6 +47,7 @@ void group_cputime_locked(struct thread_group *tg, u64 *utime, u64 *stime)
 	struct task *t;
 	u64 ut, st;
 
+	lockdep_assert_held(&tg->siglock);
 	*utime = tg->utime_ns;
 	*stime = tg->stime_ns;
 	cds_list_for_each_entry(t, &tg->threads, group_link) {
@@ -70,6 +71,7 @@ void cputime_fold_locked(struct task *t)
 	struct thread_group *tg = t->tg;
 	u64 ut, st;
 
+	lockdep_assert_held(&tg->siglock);
 	task_cputime(t, &ut, &st);
 	tg->utime_ns += ut;
 	tg->stime_ns += st;

@@ -141,6 +141,7 @@ void cpu_timer_arm_locked(struct thread_group *tg, struct cpu_timer *ct, u64 exp
 {
 	struct cpu_timers *c = tg->cpu_timers;
 
+	lockdep_assert_held(&tg->siglock);
 	cds_list_del_init(&ct->link);
 	ct->expires = expires;
 	cds_list_add_tail(&ct->link, &c->list);

@@ -221,6 +221,21 @@ START_TEST(the_dump_names_holders)
 }
 END_TEST
 
+START_TEST(who_holds_a_lock_may_say_so)
+{
+	ck_assert(panics(lockdep_assert_held(&a), "isn't held"));
+	take(&a, RANK_INODE, LOCK_NORMAL); /* sleeping */
+	take(&b, RANK_RQ, LOCK_NORMAL);
+	ck_assert(passes(lockdep_assert_held(&a)));
+	ck_assert(passes(lockdep_assert_held(&b)));
+	ck_assert(panics(lockdep_assert_held(&c), "isn't held"));
+	lockcheck_release(&b, "test", RANK_RQ);
+	ck_assert(panics(lockdep_assert_held(&b), "isn't held"));
+	ck_assert(passes(lockdep_assert_held(&a)));
+	lockcheck_release(&a, "test", RANK_INODE);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -235,6 +250,7 @@ int main(void)
 		a_lock_kept_to_the_guest_panics,
 		releasing_what_one_does_not_hold_panics,
 		uninitialised_locks_panic,
+		who_holds_a_lock_may_say_so,
 		the_dump_names_holders,
 	};
 	Suite *s = suite_create("lockcheck");
