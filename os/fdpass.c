@@ -277,7 +277,7 @@ void fdpass_wait(ktime_t ns)
 
 void fdpass_forget(pid_t pid)
 {
-	if (!by_socket || !pid)
+	if (!by_socket || !engine->setup->filter_flags || !pid)
 		return;
 	spin_lock(&arrived_lock);
 	if (receive_all())
