@@ -44,13 +44,13 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
@@ -697,29 +697,29 @@ AT_ONCE static void seccomp_kick_self(struct cpu *cpu)
 	host_cpu_timer(cpu, at_once_clock() + KICK_CHECK);
 }
 
-/* In a thread, since a filter remains: 0, or the errno with which a listener is refused. */
-static void *try_listener(void *arg)
+/* The errno with which a listener is refused, 0 if it isn't. In a child, since a filter remains. */
+static int try_listener(void)
 {
 	struct sock_filter allow = {.code = BPF_RET | BPF_K, .k = SECCOMP_RET_ALLOW};
 	struct sock_fprog program = {1, &allow};
-	long fd;
+	pid_t pid = fork();
+	int status;
 
-	(void)arg;
-	fd = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (!fd)
-		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, FILTER_FLAGS, &program);
-	if (fd < 0)
-		return (void *)(long)errno;
-	close(fd);
-	return NULL;
+	if (pid == 0)
+		_exit(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+				      syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, FILTER_FLAGS,
+					      &program) < 0
+			      ? errno
+			      : 0);
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		return errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
 }
 
 static int seccomp_probe(char *why, size_t size)
 {
-	pthread_t thread;
-	void *err = (void *)(long)ENOMEM;
-
 	u32 action = SECCOMP_RET_USER_NOTIF;
+	int err;
 
 	if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE)) {
 		snprintf(why, size,
@@ -737,12 +737,11 @@ static int seccomp_probe(char *why, size_t size)
 		snprintf(why, size, "Linux 5.19 or later is needed (WAIT_KILLABLE_RECV)");
 		return -ENOSYS;
 	}
-	if (!pthread_create(&thread, NULL, try_listener, NULL))
-		pthread_join(thread, &err);
+	err = try_listener();
 	if (err) {
 		snprintf(why, size, "no listener can be had: %s",
-			 (long)err == EBUSY ? "this program runs under another one's already"
-					    : strerrordesc_np((long)err));
+			 err == EBUSY ? "this program runs under another one's already"
+				      : strerrordesc_np(err));
 		return -ENOSYS;
 	}
 	if (context_probe(why, size))
