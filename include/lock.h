@@ -2,12 +2,13 @@
  * Locks. Ranks and their order: lockrank.h.
  *
  * spinlock: for short sections without sleeping. CPUs are host threads which the host may preempt,
- * so after a short spin the waiter sleeps in the host. Not recursive. mutex, rwsem: sleeping locks
- * for tasks (kthreads); FIFO-fair enough that nobody starves. An rwsem prefers waiting writers.
- * Neither may be taken in an idle loop, a timer callback or an event callback. The holder that
- * unlocks one may still touch it after the next holder has it: don't keep a mutex or rwsem inside
- * an object that the next holder may free at once, unless a reference, taken before the lock,
- * outlives the unlock.
+ * so after a short spin the waiter sleeps in the host. Not recursive.
+ *
+ * mutex, rwsem: sleeping locks for tasks (kthreads); FIFO-fair enough that nobody starves. An rwsem
+ * prefers waiting writers. Neither may be taken in an idle loop, a timer callback or an event
+ * callback. The holder that unlocks one may still touch it after the next holder has it: don't keep
+ * a mutex or rwsem inside an object that the next holder may free at once, unless a reference,
+ * taken before the lock, outlives the unlock.
  */
 #ifndef HEDDLE_LOCK_H
 #define HEDDLE_LOCK_H

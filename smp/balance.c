@@ -7,19 +7,19 @@
  * is that somebody waits for long while a CPU idles. So:
  *
  *  - A CPU where somebody waits while others idle looks now and then (offer_at) for one that has
- * waited OFFER_AGE, and gives it to an idle CPU. It looks on its way through the kernel; its host
- * timer sees to it that it comes there. If it finds nobody that has waited so long (two tasks that
- * take turns quickly), it looks less often, down to every OFFER_DELAY_MAX.
+ *    waited OFFER_AGE, and gives it to an idle CPU. It looks on its way through the kernel; its
+ *    host timer sees to it that it comes there. If it finds nobody that has waited so long (two
+ *    tasks that take turns quickly), it looks less often, down to every OFFER_DELAY_MAX.
  *  - A CPU that goes idle looks at the queues of the others, and once more when those who wait now
- * have waited OFFER_AGE. Who isn't bound is taken; for one that is, the CPU that it is bound to is
- * asked for an offer: only that one may call migrate_out.
+ *    have waited OFFER_AGE. Who isn't bound is taken; for one that is, the CPU that it is bound to
+ *    is asked for an offer: only that one may call migrate_out.
  *
  *  - When a slice ends, and another CPU has at least two kthreads less, it gets one: without
- * anybody idle that is a matter of fairness.
+ *    anybody idle that is a matter of fairness.
  *
  *  - A CPU that runs a real-time kthread gets nobody if there is another, and looks for those who
- * wait behind it as if there were an idle one: real-time ones go to a CPU that runs something less
- * urgent, and take it; fair ones that have waited OFFER_AGE_RT go where they get slices.
+ *    wait behind it as if there were an idle one: real-time ones go to a CPU that runs something
+ *    less urgent, and take it; fair ones that have waited OFFER_AGE_RT go where they get slices.
  *
  * Idle CPUs are not woken for more than that: no polling, nobody sleeping is woken for nothing.
  *

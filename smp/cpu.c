@@ -31,22 +31,22 @@ static struct cpu_parts *parts; /* constant after smp_init */
  * Of several kicks that are pending only the first sends a signal, and none is lost:
  *
  *  - Before it looks at what it is about, c clears kick_pending by an exchange: in
- * sched_return_to_guest() or idle_loop(), one of which lies before each entry to a guest and each
- * idle sleep. All who set it exchange as well. So who finds it set comes, in the order of its
- * changes, before the next clearing, after which c sees what that one wrote before its kick. What
- * is left to show is that c comes there.
+ *    sched_return_to_guest() or idle_loop(), one of which lies before each entry to a guest and
+ *    each idle sleep. All who set it exchange as well. So who finds it set comes, in the order of
+ *    its changes, before the next clearing, after which c sees what that one wrote before its kick.
+ *    What is left to show is that c comes there.
  *  - In the kernel it does: it says in_guest or idle_word, a full barrier, and then neither runs a
- * guest nor sleeps if kick_pending is set.
+ *    guest nor sleeps if kick_pending is set.
  *  - In the guest, let X be the first to set kick_pending after c found it clear. X finds idle_word
- * 0, in_guest set (unless c has left since) and kick_pending clear, so it sends the signal. Or X is
- * the signal's handler, on c itself, which stops the guest in any case (engine->kick_self). Either
- * way c leaves, and those who come after X need do nothing. The host may keep X from its core
- * before it sends, as it may the holder of a spinlock. If the signal of c's host timer is pending
- * the host drops X's: that one's handler stops the guest, too, as kick_pending is set (goes_on() in
- * os/thread.c).
+ *    0, in_guest set (unless c has left since) and kick_pending clear, so it sends the signal. Or X
+ *    is the signal's handler, on c itself, which stops the guest in any case (engine->kick_self).
+ *    Either way c leaves, and those who come after X need do nothing. The host may keep X from its
+ *    core before it sends, as it may the holder of a spinlock. If the signal of c's host timer is
+ *    pending the host drops X's: that one's handler stops the guest, too, as kick_pending is set
+ *    (slice_goes_on() in os/slice.c).
  *  - Idle, the handler of a late signal may set kick_pending when c has looked and isn't asleep
- * yet: nobody has taken idle_word back then, and c will sleep. So everybody looks at idle_word,
- * whoever was first.
+ *    yet: nobody has taken idle_word back then, and c will sleep. So everybody looks at idle_word,
+ *    whoever was first.
  */
 void cpu_kick(struct cpu *c)
 {

@@ -4,7 +4,7 @@
  *
  * - new, nothing below: straight from its own entries, whose cookies are stable;
  * - nothing of its own but whiteouts: the lower directory's entries and cookies, less what is
- * whited out;
+ *   whited out;
  * - both: a list made at the start, own entries first; the cookie is the index.
  *
  * What is created or removed while somebody reads may be seen or not, as POSIX has it.
