@@ -1,4 +1,4 @@
-/* Atomic accesses by their order. What reads, changes and writes is spelled as the compiler has it. */
+/* Atomic accesses by their order. Read-modify-write ones are spelled as the compiler has them. */
 #ifndef HEDDLE_ATOMIC_H
 #define HEDDLE_ATOMIC_H
 
