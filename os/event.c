@@ -21,11 +21,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* Constant. Its address is epoll's cookie. */
+/* Constant, but for armed. Its address is epoll's cookie. */
 struct event_watch {
 	int fd;
 	void (*fn)(void *arg, u32 events);
 	void *arg;
+	u32 armed; /* atomic: what precedes that it was armed precedes its call */
 };
 
 static int epoll_fd = -1, stop_fd = -1; /* constant after event_init() */
@@ -71,6 +72,7 @@ static bool fire(const struct epoll_event *ev)
 		return false;
 	}
 	w = (const struct event_watch *)cookie;
+	(void)load_acquire(&w->armed);
 	w->fn(w->arg, ev->events);
 	return false;
 }
@@ -141,7 +143,8 @@ struct event_watch *event_watch_add(int fd, u32 events, void (*fn)(void *arg, u3
 
 	if (!w)
 		return ERR_PTR(-ENOMEM);
-	*w = (struct event_watch){fd, fn, arg};
+	*w = (struct event_watch){.fd = fd, .fn = fn, .arg = arg};
+	store_release(&w->armed, 1);
 	err = epoll_add(fd, events | EPOLLONESHOT, (uintptr_t)w);
 	if (err) {
 		kfree(w);
@@ -154,6 +157,7 @@ int event_watch_arm(struct event_watch *w, u32 events)
 {
 	struct epoll_event ev = {.events = events | EPOLLONESHOT, .data.u64 = (uintptr_t)w};
 
+	store_release(&w->armed, 1);
 	return HOST_CALL(epoll, epoll_ctl(epoll_fd, EPOLL_CTL_MOD, w->fd, &ev));
 }
 
