@@ -2,6 +2,7 @@
 # test: cpus=4 limit=300
 # In a container as its runtimes make them, without privileges and with their usual seccomp profile: no pidfd_getfd(2), no layout of one's own
 # (personality(2)), no clone3(2), no capability that would help. And below a program that has a seccomp listener already.
+# shellcheck disable=SC2086  # HEDDLE is a list of words
 set -u
 . "$APPS/say.sh"
 
@@ -13,7 +14,6 @@ within()
 # in_container COMMAND...: in a guest, or on the host
 in_container()
 {
-	# shellcheck disable=SC2086
 	within profile $HEDDLE "$@"
 }
 
