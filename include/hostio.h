@@ -73,6 +73,12 @@ void host_stdio_retire(struct host_stdio *s);
  * memory, or more than 64 MiB.
  */
 must_check char *host_file_text(const char *path);
+/*
+ * The least of what value() makes of that file's text in this process's control group and in those
+ * above it (version 2, below `root`). UINT64_MAX: none has one.
+ */
+#define HOST_CGROUPS "/sys/fs/cgroup"
+u64 host_cgroup_least(const char *root, const char *file, u64 (*value)(const char *text));
 
 /* ---- the terminal ---- */
 

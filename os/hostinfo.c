@@ -2,6 +2,8 @@
 #include "alloc.h"
 #include "hostio.h"
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define TEXT_MAX (64u << 20) /* smaps of as many mappings as there may be */
@@ -43,4 +45,33 @@ char *host_file_text(const char *path)
 	text = read_all(fd);
 	close(fd);
 	return text;
+}
+
+static u64 value_of(const char *path, u64 (*value)(const char *text))
+{
+	char *text = host_file_text(path);
+	u64 n = text ? value(text) : UINT64_MAX;
+
+	kfree(text);
+	return n;
+}
+
+u64 host_cgroup_least(const char *root, const char *file, u64 (*value)(const char *text))
+{
+	char *text = host_file_text("/proc/self/cgroup"), *at, *end, path[4096];
+	u64 n = UINT64_MAX;
+
+	at = text ? strstr(text, "0::/") : NULL;
+	if (at) {
+		at[strcspn(at, "\n")] = '\0';
+		at += strlen("0::");
+		do {
+			snprintf(path, sizeof(path), "%s%s/%s", root, at, file);
+			n = min(n, value_of(path, value));
+			end = strrchr(at, '/');
+			*end = '\0';
+		} while (end > at);
+	}
+	kfree(text);
+	return n;
 }

@@ -21,32 +21,18 @@ static u32 processes;	  /* atomic: parked ones and corpses included */
 static u32 processes_max; /* constant after boot */
 static int oom_fd = -1;	  /* boot */
 
-static u64 number_in(const char *path)
+static u64 number(const char *text)
 {
-	char *text = host_file_text(path);
-	u64 n = text ? strtoull(text, NULL, 10) : 0; /* "max" is 0 too */
+	u64 n = strtoull(text, NULL, 10); /* "max" is 0 too */
 
-	kfree(text);
 	return n ? n : UINT64_MAX;
 }
 
-/* pids.max of our control group and of those above it. */
-static u64 cgroup_max(void)
+static u64 number_in(const char *path)
 {
-	char *text = host_file_text("/proc/self/cgroup"), *at, *end, path[4096];
-	u64 n = UINT64_MAX;
+	char *text = host_file_text(path);
+	u64 n = text ? number(text) : UINT64_MAX;
 
-	at = text ? strstr(text, "0::/") : NULL;
-	if (at) {
-		at[strcspn(at, "\n")] = '\0';
-		at += strlen("0::");
-		do {
-			snprintf(path, sizeof(path), "/sys/fs/cgroup%s/pids.max", at);
-			n = min(n, number_in(path));
-			end = strrchr(at, '/');
-			*end = '\0';
-		} while (end > at);
-	}
 	kfree(text);
 	return n;
 }
@@ -58,7 +44,7 @@ static u64 host_limit(void)
 	u64 n = min(number_in("/proc/sys/kernel/pid_max"),
 		    number_in("/proc/sys/kernel/threads-max"));
 
-	n = min(n, cgroup_max());
+	n = min(n, host_cgroup_least(HOST_CGROUPS, "pids.max", number));
 	if (getrlimit(RLIMIT_NPROC, &r) == 0 && r.rlim_cur != RLIM_INFINITY)
 		n = min(n, r.rlim_cur);
 	return n;

@@ -3,8 +3,10 @@
 #include "cpu.h"
 #include "engine.h"
 #include "host.h"
+#include "hostio.h"
 #include "ktime.h"
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -55,6 +57,24 @@ static bool host_busy(int more)
 	return at && strtol(at, NULL, 10) + more > online;
 }
 
+/* Hundredths of a core, of a control group's cpu.max: "QUOTA PERIOD", in us. */
+static u64 quota(const char *text)
+{
+	unsigned long us, period;
+
+	return sscanf(text, "%lu %lu", &us, &period) == 2 && period ? us * 100 / period
+								    : UINT64_MAX;
+}
+
+/*
+ * Is it known whether the host has a core to spare for us? Not if only some of its cores may be
+ * used, whose load it doesn't tell; and time that is rationed isn't spare.
+ */
+static bool load_tells(void)
+{
+	return host_cores() >= online && host_cgroup_least(HOST_CGROUPS, "cpu.max", quota) >= 200;
+}
+
 /* Cycles of the TSC in `ns`, measured. */
 static u64 cycles_in(ktime_t ns)
 {
@@ -70,18 +90,19 @@ static u64 cycles_in(ktime_t ns)
 
 void spin_setup(u32 spin)
 {
-	ktime_t ns = (spin == SPIN_AUTO ? AUTO : spin) * NSEC_PER_USEC;
+	ktime_t ns = spin * NSEC_PER_USEC;
 
+	if (spin == SPIN_AUTO) {
+		online = sysconf(_SC_NPROCESSORS_ONLN);
+		load_fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+		often = cycles_in(NSEC_PER_MSEC);
+		ns = load_tells() ? AUTO * NSEC_PER_USEC : 0;
+	}
 	for (int i = 0; i < MAX_CPUS; i++)
 		cpu_spin[i].core = -1;
 	if (ns) {
 		longest = cycles_in(ns);
 		soon = cycles_in(SOON);
-	}
-	if (spin == SPIN_AUTO) {
-		often = cycles_in(NSEC_PER_MSEC);
-		online = sysconf(_SC_NPROCESSORS_ONLN);
-		load_fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
 	}
 }
 
