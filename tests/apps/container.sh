@@ -1,5 +1,5 @@
 #!/bin/bash
-# test: cpus=4 limit=300
+# test: cpus=4 limit=300 quick=no
 # In a container as its runtimes make them, without privileges and with their usual seccomp profile: no pidfd_getfd(2), no layout of one's own
 # (personality(2)), no clone3(2), no capability that would help. And below a program that has a seccomp listener already.
 # shellcheck disable=SC2086  # HEDDLE is a list of words
