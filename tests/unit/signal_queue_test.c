@@ -208,7 +208,9 @@ START_TEST(a_fatal_signal_starts_the_end_of_the_group_while_it_is_sent)
 	ck_assert(fatal_signal_pending(a) && fatal_signal_pending(b));
 	/* The first reason stays. */
 	send(tg, NULL, SIGKILL, SI_USER, 0);
+	spin_lock(&tg->siglock);
 	group_exit_locked(tg, 3 << 8);
+	spin_unlock(&tg->siglock);
 	ck_assert_int_eq(tg->group_exit_code, SIGTERM);
 	free_group(tg);
 }
