@@ -46,7 +46,7 @@ prepare_out()
 	mkdir -p "$BUILD/tests/$1"
 	BUILD=$(cd "$BUILD" && pwd)
 	OUT=$BUILD/tests/$1
-	rm -f "$OUT"/*.count "$OUT"/*.why "$OUT"/*.judged
+	rm -f "$OUT"/*.count "$OUT"/*.why "$OUT"/*.judged "$OUT"/*.done
 }
 
 # The engines that work here, unless they were given. One that this host or this build hasn't got is skipped, or is a failure if $REQUIRE_ENGINES
