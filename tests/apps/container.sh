@@ -4,6 +4,7 @@
 # (personality(2)), no clone3(2), no capability that would help. And below a program that has a seccomp listener already.
 # shellcheck disable=SC2086  # HEDDLE is a list of words
 set -u
+# shellcheck source=tests/apps/say.sh
 . "$APPS/say.sh"
 
 within()

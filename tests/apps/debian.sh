@@ -3,6 +3,7 @@
 # With LONG=1: a Debian that debootstrap has made goes into a humfs of an ordinary user, who installs a package from a file there with apt-get. What it
 # takes comes from the mirror of this host's apt; the Debian stays in BUILD/tests/debian.tar.
 set -u
+# shellcheck source=tests/apps/say.sh
 . "$APPS/say.sh"
 
 names='import_takes_it apt_get_installs_a_file what_was_installed_runs owners_and_modes_are_right dpkg_finds_all_as_it_was the_humfs_is_whole'
