@@ -73,6 +73,8 @@ void host_stdio_retire(struct host_stdio *s);
  * memory, or more than 64 MiB.
  */
 must_check char *host_file_text(const char *path);
+/* What value() makes of that text; UINT64_MAX: there is none. */
+u64 host_file_value(const char *path, u64 (*value)(const char *text));
 /*
  * The least of what value() makes of that file's text in this process's control group and in those
  * above it (version 2, below `root`). UINT64_MAX: none has one.

@@ -16,7 +16,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static bool by_socket; /* constant after boot */
 static int to_keeper[MAX_CPUS + 1], from_tasks;
 
 /* Listeners that have come while another task's was looked for. */
@@ -58,13 +57,12 @@ int fdpass_init(struct zygote_fds *z)
 		err = pair(&from_tasks, &z->socket[z->nsockets++]);
 	if (!err && setsockopt(from_tasks, SOL_SOCKET, SO_PASSCRED, &(int){1}, sizeof(int)) < 0)
 		err = -errno;
-	by_socket = true;
 	return err;
 }
 
 bool fdpass_by_socket(void)
 {
-	return by_socket;
+	return keeper_fds.nsockets;
 }
 
 /* ---- to keepers ---- */
@@ -92,6 +90,18 @@ static int send_fds(int sock, const int *fds, int n)
 	return sendmsg(sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
+/* One with a byte of data, that lies at an address of the guest's. */
+static struct stub_message message_at(uaddr_t at)
+{
+	return (struct stub_message){
+		.iov = {at + offsetof(struct stub_message, byte), 1},
+		.iov_at = at + offsetof(struct stub_message, iov),
+		.iov_len = 1,
+		.control_at = at + offsetof(struct stub_message, control),
+		.control_len = sizeof(((struct stub_message *)0)->control),
+	};
+}
+
 /*
  * The header lies in the keeper's slot, since the host writes to it; so threads of the guest may
  * change it. They can't change what is received, nor the order in which descriptors get their
@@ -99,17 +109,9 @@ static int send_fds(int sock, const int *fds, int n)
  */
 static void prepare_header(struct host_mm *hm)
 {
-	struct stub_message *to = (void *)((u8 *)slot_alias(2 * hm->id) + SLOT_MESSAGE);
-	const uaddr_t at = STUB_SLOTS + SLOT_MESSAGE;
-	const struct stub_message m = {
-		.iov = {at + offsetof(struct stub_message, byte), 1},
-		.iov_at = at + offsetof(struct stub_message, iov),
-		.iov_len = 1,
-		.control_at = at + offsetof(struct stub_message, control),
-		.control_len = sizeof(m.control),
-	};
+	struct stub_message m = message_at(STUB_SLOTS + SLOT_MESSAGE);
 
-	memcpy(to, &m, sizeof(m));
+	memcpy((u8 *)slot_alias(2 * hm->id) + SLOT_MESSAGE, &m, sizeof(m));
 }
 
 int fdpass_to_keeper(struct host_mm *hm, const int *fds, int n)
@@ -118,7 +120,7 @@ int fdpass_to_keeper(struct host_mm *hm, const int *fds, int n)
 	int err;
 
 	ASSERT(n <= 2);
-	if (!by_socket) {
+	if (!fdpass_by_socket()) {
 		for (int i = 0; i < n; i++)
 			op_add(ctl, 0, SYS_pidfd_getfd, KEEPER_FD_KERNEL, fds[i], 0, 0, 0, 0);
 		return 0;
@@ -136,7 +138,7 @@ void fdpass_failed(void)
 {
 	char byte;
 
-	if (by_socket)
+	if (fdpass_by_socket())
 		while (recv(keeper_fds.socket[socket_index()], &byte, 1, MSG_DONTWAIT) >= 0)
 			;
 }
@@ -145,24 +147,18 @@ void fdpass_failed(void)
 
 void fdpass_prepare(struct host_mm *hm)
 {
-	const uaddr_t at = STUB_CTL + CTL_LISTENER;
 	struct stub_message *l = &hm->ctl->listener;
 
 	hm->ctl->task_socket = CTL_NO_SOCKET;
 	hm->ctl->task_start = engine->setup->start;
-	if (!by_socket || !engine->setup->filter_flags)
+	if (!fdpass_by_socket() || !engine->setup->filter_flags)
 		return;
 	hm->ctl->task_socket = keeper_fds.keeper_end - 1;
 	hm->ctl->task_start = STUB_SEND;
-	*l = (struct stub_message){
-		.iov = {STUB_CTL + CTL_ZERO, 1},
-		.iov_at = at + offsetof(struct stub_message, iov),
-		.iov_len = 1,
-		.control_at = at + offsetof(struct stub_message, control),
-		.control_len = sizeof(l->control),
-		/* A new task has no other descriptors below the socket. */
-		.control = {CMSG_LEN(sizeof(int)), SOL_SOCKET | (u64)SCM_RIGHTS << 32, 0},
-	};
+	*l = message_at(STUB_CTL + CTL_LISTENER);
+	/* A new task has no other descriptors below the socket: its listener is 0. */
+	l->control[0] = CMSG_LEN(sizeof(int));
+	l->control[1] = SOL_SOCKET | (u64)SCM_RIGHTS << 32;
 }
 
 static struct arrived *arrived_find(pid_t pid)
@@ -277,7 +273,7 @@ void fdpass_wait(ktime_t ns)
 
 void fdpass_forget(pid_t pid)
 {
-	if (!by_socket || !engine->setup->filter_flags || !pid)
+	if (!fdpass_by_socket() || !engine->setup->filter_flags || !pid)
 		return;
 	spin_lock(&arrived_lock);
 	if (receive_all())

@@ -47,7 +47,7 @@ char *host_file_text(const char *path)
 	return text;
 }
 
-static u64 value_of(const char *path, u64 (*value)(const char *text))
+u64 host_file_value(const char *path, u64 (*value)(const char *text))
 {
 	char *text = host_file_text(path);
 	u64 n = text ? value(text) : UINT64_MAX;
@@ -67,7 +67,7 @@ u64 host_cgroup_least(const char *root, const char *file, u64 (*value)(const cha
 		at += strlen("0::");
 		do {
 			snprintf(path, sizeof(path), "%s%s/%s", root, at, file);
-			n = min(n, value_of(path, value));
+			n = min(n, host_file_value(path, value));
 			end = strrchr(at, '/');
 			*end = '\0';
 		} while (end > at);

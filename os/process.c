@@ -28,21 +28,12 @@ static u64 number(const char *text)
 	return n ? n : UINT64_MAX;
 }
 
-static u64 number_in(const char *path)
-{
-	char *text = host_file_text(path);
-	u64 n = text ? number(text) : UINT64_MAX;
-
-	kfree(text);
-	return n;
-}
-
 /* As far as the host says it. */
 static u64 host_limit(void)
 {
 	struct rlimit r;
-	u64 n = min(number_in("/proc/sys/kernel/pid_max"),
-		    number_in("/proc/sys/kernel/threads-max"));
+	u64 n = min(host_file_value("/proc/sys/kernel/pid_max", number),
+		    host_file_value("/proc/sys/kernel/threads-max", number));
 
 	n = min(n, host_cgroup_least(HOST_CGROUPS, "pids.max", number));
 	if (getrlimit(RLIMIT_NPROC, &r) == 0 && r.rlim_cur != RLIM_INFINITY)
