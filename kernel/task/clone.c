@@ -237,18 +237,21 @@ static int count_process(struct task *t, struct task *from)
 	return load_relaxed(&nr_tasks) > tasks_max() ? -EAGAIN : 0;
 }
 
-static struct task *copy_task(const struct clone_request *rq)
+/* *allowed: if it fails it isn't for the guest's limits. */
+static struct task *copy_task(const struct clone_request *rq, bool *allowed)
 {
 	struct task *from = current, *t;
 	char comm[TASK_COMM_LEN];
 	struct pid *pid;
 	int err;
 
+	*allowed = true;
 	task_get_comm(from, comm);
 	t = task_alloc(comm);
 	if (!t)
 		return ERR_PTR(-ENOMEM);
 	err = count_process(t, from);
+	*allowed = !err;
 	if (!err)
 		err = copy_thread_group(t, from, rq);
 	if (!err)
@@ -269,6 +272,23 @@ static struct task *copy_task(const struct clone_request *rq)
 	t->tid = t->pid->nr;
 	copy_rest(t, from, rq);
 	return t;
+}
+
+/*
+ * The same. What has ended is freed later, by the reaper and behind a grace period: who finds too
+ * little waits for that, once.
+ */
+static struct task *copy_task_patiently(const struct clone_request *rq)
+{
+	bool allowed;
+	struct task *t = copy_task(rq, &allowed);
+	long err = IS_ERR(t) ? PTR_ERR(t) : 0;
+
+	if ((err != -ENOMEM && err != -EAGAIN) || !allowed)
+		return t;
+	host_reaper_flush();
+	rcu_barrier();
+	return copy_task(rq, &allowed);
 }
 
 /* ---- making it public ---- */
@@ -385,7 +405,7 @@ static long kernel_clone(const struct clone_request *rq)
 
 	if (err)
 		return err;
-	t = copy_task(rq);
+	t = copy_task_patiently(rq);
 	if (IS_ERR(t))
 		return PTR_ERR(t);
 	tid = t->tid;
